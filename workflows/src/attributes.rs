@@ -1,0 +1,114 @@
+//! What a case shows in lists: its search attributes, the same whether a client sets them at the start or the workflow
+//! later. No personal data: they are stored in plain text even where payloads are encrypted.
+
+use temporalio_common::search_attributes::{
+    SearchAttributeKey, SearchAttributeUpdate, SearchAttributeValue, SearchAttributes, Timestamp as Datetime,
+};
+
+use crate::{
+    domain::{case::Case, ids::CaseKind, party::Contract},
+    messages::Status,
+};
+
+/// What the case is about.
+pub const CASE_KIND: SearchAttributeKey<String> = SearchAttributeKey::keyword("CaseKind");
+/// The contract's id.
+pub const CASE_CONTRACT: SearchAttributeKey<String> = SearchAttributeKey::keyword("CaseContract");
+/// The client's id.
+pub const CASE_CLIENT: SearchAttributeKey<String> = SearchAttributeKey::keyword("CaseClient");
+/// The freelancer's id.
+pub const CASE_FREELANCER: SearchAttributeKey<String> = SearchAttributeKey::keyword("CaseFreelancer");
+/// The stage.
+pub const CASE_STAGE: SearchAttributeKey<String> = SearchAttributeKey::keyword("CaseStage");
+/// Who is awaited.
+pub const CASE_WAITING_ON: SearchAttributeKey<Vec<String>> = SearchAttributeKey::keyword_list("CaseWaitingOn");
+/// When the stage's window closes.
+pub const CASE_DEADLINE: SearchAttributeKey<Datetime> = SearchAttributeKey::datetime("CaseDeadline");
+/// What the case holds, in minor units.
+pub const CASE_HELD: SearchAttributeKey<i64> = SearchAttributeKey::int("CaseHeld");
+/// The currency.
+pub const CASE_CURRENCY: SearchAttributeKey<String> = SearchAttributeKey::keyword("CaseCurrency");
+/// Whether a target was missed.
+pub const CASE_OVERDUE: SearchAttributeKey<bool> = SearchAttributeKey::bool("CaseOverdue");
+/// The outcome's result.
+pub const CASE_OUTCOME: SearchAttributeKey<String> = SearchAttributeKey::keyword("CaseOutcome");
+
+/// Names and types of all of them, to register with a server.
+pub const ALL: [(&str, &str); 11] = [
+    ("CaseKind", "Keyword"),
+    ("CaseContract", "Keyword"),
+    ("CaseClient", "Keyword"),
+    ("CaseFreelancer", "Keyword"),
+    ("CaseStage", "Keyword"),
+    ("CaseWaitingOn", "KeywordList"),
+    ("CaseDeadline", "Datetime"),
+    ("CaseHeld", "Int"),
+    ("CaseCurrency", "Keyword"),
+    ("CaseOverdue", "Bool"),
+    ("CaseOutcome", "Keyword"),
+];
+
+/// What a new case of this contract shows, to be given with its start, where it costs nothing.
+pub fn at_start(kind: CaseKind, contract: &Contract) -> SearchAttributes {
+    SearchAttributes::new(of_contract(kind, contract, "settling"))
+}
+
+fn of_contract(kind: CaseKind, contract: &Contract, stage: &str) -> Vec<SearchAttributeUpdate> {
+    vec![
+        CASE_KIND.value_set(kind.name().to_owned()),
+        CASE_CONTRACT.value_set(contract.id.to_string()),
+        CASE_CLIENT.value_set(contract.client.id.to_string()),
+        CASE_FREELANCER.value_set(contract.freelancer.id.to_string()),
+        CASE_CURRENCY.value_set(contract.currency.code().to_owned()),
+        CASE_STAGE.value_set(stage.to_owned()),
+    ]
+}
+
+/// The updates that bring `shown` to what a case without stages shows: a deposit.
+pub(crate) fn of_deposit(
+    contract: &Contract,
+    stage: &str,
+    outcome: Option<&str>,
+    shown: &SearchAttributes,
+) -> Vec<SearchAttributeUpdate> {
+    let differs = shown.get(&CASE_STAGE).as_deref() != Some(stage);
+    let mut updates = if differs { of_contract(CaseKind::EscrowDeposit, contract, stage) } else { Vec::new() };
+    updates.extend(outcome.map(|outcome| CASE_OUTCOME.value_set(outcome.to_owned())));
+    updates
+}
+
+/// The updates that bring `shown` to what the case shows now. Empty if nothing differs.
+pub(crate) fn of_case<C: Case>(case: &C, status: &Status, shown: &SearchAttributes) -> Vec<SearchAttributeUpdate> {
+    let mut updates = Vec::new();
+    if !shown.contains_key(&CASE_KIND) {
+        updates.extend(of_contract(C::KIND, &case.file().contract, &status.stage));
+    }
+    let waiting_on: Vec<String> = status.waiting_on.iter().map(ToString::to_string).collect();
+    let deadline = status.deadline.map(|at| Datetime::new(at.as_second(), at.subsec_nanosecond()));
+    let outcome = status.outcome.as_ref().map(|outcome| outcome.result.name().to_owned());
+    set(&mut updates, shown, &CASE_STAGE, Some(status.stage.clone()));
+    set(&mut updates, shown, &CASE_WAITING_ON, Some(waiting_on).filter(|roles| !roles.is_empty()));
+    set(&mut updates, shown, &CASE_DEADLINE, deadline);
+    set(&mut updates, shown, &CASE_HELD, Some(status.held.minor()));
+    set(
+        &mut updates,
+        shown,
+        &CASE_OVERDUE,
+        Some(status.overdue).filter(|overdue| *overdue || shown.contains_key(&CASE_OVERDUE)),
+    );
+    set(&mut updates, shown, &CASE_OUTCOME, outcome);
+    updates
+}
+
+fn set<T: SearchAttributeValue + PartialEq>(
+    updates: &mut Vec<SearchAttributeUpdate>,
+    shown: &SearchAttributes,
+    key: &SearchAttributeKey<T>,
+    value: Option<T>,
+) {
+    match (shown.get(key), value) {
+        (shown, Some(value)) if shown.as_ref() != Some(&value) => updates.push(key.value_set(value)),
+        (Some(_), None) => updates.push(key.value_unset()),
+        _ => {}
+    }
+}

@@ -1,0 +1,438 @@
+//! How a case is conducted in Temporal: the part that all case workflows share.
+//!
+//! A workflow holds its case on a [`Desk`]. Handlers put commands before the case; the workflow's `run` conducts it with
+//! a [`Conduct`]: shows every stage, races commands against the deadline, orders effects, and closes when the last one
+//! is done. What is decided, and by which rule, is none of this module's business.
+//!
+//! Three rules of the SDK shape it. All handlers are asynchronous, because within one activation those are polled in the
+//! order of arrival and before `run`: so the first of two commands wins, and a timely command is seen before the timer
+//! that it raced (T2). Nothing here obeys a cancellation: money in escrow moves by rule or not at all (E10). And an
+//! effect is ordered once and awaited for as long as it takes: its retries have no limit (L5, N3).
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use futures_util::future::FusedFuture;
+use jiff::Timestamp;
+use temporalio_common::{
+    ActivityDefinition,
+    data_converters::{RawValue, TemporalDeserializable},
+};
+use temporalio_workflow::{
+    ActivityOptions, RetryPolicy, TimerOptions, TimerResult, WaitConditionOptions, WorkflowCancellationToken,
+    WorkflowContext, WorkflowContextView,
+};
+
+use crate::{
+    attributes, describe,
+    domain::{
+        case::Case,
+        command::{Message, Refusal, RefusalKind, Verb},
+        outcome::Outcome,
+        party::Contract,
+        posting::Movement,
+    },
+    effects::{Escrow, Notices, OpenCase, OpenedCase, Settlement, Tell},
+    messages::{Status, json_of},
+};
+
+/// How long an effect may take before it is tried again. Its ids make the second try harmless.
+const EFFECT_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// The longest wait between two tries of an effect.
+const RETRY_INTERVAL_MAX: Duration = Duration::from_mins(1);
+
+/// Where a workflow keeps its case.
+pub struct Desk<C> {
+    case: Result<C, Outcome>,
+    id: String,
+    case_ref: String,
+    open: bool,
+}
+
+/// A workflow that conducts a case.
+pub trait Conducts: Sized + 'static {
+    /// The case's kind.
+    type Case: Case;
+    /// Its desk.
+    fn desk(&self) -> &Desk<Self::Case>;
+    /// Its desk, to change.
+    fn desk_mut(&mut self) -> &mut Desk<Self::Case>;
+}
+
+impl<C: Case> Desk<C> {
+    /// A desk with the case that a start begins, or with the outcome that refuses a start that cannot be read.
+    pub fn new(ctx: &WorkflowContextView, begin: impl FnOnce(String, Timestamp) -> Result<C, Outcome>) -> Self {
+        let id = ctx.workflow_id().to_owned();
+        let now = ctx.start_time().and_then(|at| at.try_into().ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+        Self { case: begin(id.clone(), now), case_ref: id.clone(), id, open: false }
+    }
+
+    /// The answer to the `status` query.
+    ///
+    /// # Errors
+    /// If the start could not be read there is no case: the message is the refused outcome's.
+    pub fn status(&self) -> Result<Status, Refusal> {
+        match &self.case {
+            Ok(case) => Ok(Status::of(case)),
+            Err(outcome) => Err(self.refused(outcome)),
+        }
+    }
+
+    /// Whether commands can be put before the case: it is open, or was refused at its start.
+    fn is_ready(&self) -> bool {
+        self.open || self.case.as_ref().map_or(true, Case::is_decided)
+    }
+
+    fn refused(&self, outcome: &Outcome) -> Refusal {
+        let why = outcome.message.as_deref().unwrap_or_default();
+        let reason = format!("{} was refused at its start: {why}", self.id);
+        Refusal { kind: RefusalKind::NotAllowed, rule: Some(outcome.rule), reason, can: None }
+    }
+}
+
+/// Puts a command before the case as soon as it is open, and answers with its status or why it was not taken.
+pub async fn receive<W: Conducts>(ctx: WorkflowContext<W>, verb: Verb, raw: RawValue) -> Result<Status, Refusal> {
+    let message = json_of(&raw).and_then(|json| Message::read(verb, json));
+    let _ = ctx.wait_condition_with_options(|state: &W| state.desk().is_ready(), detached_wait()).await;
+    let now = now(&ctx);
+    ctx.state_mut(|state| {
+        let desk = state.desk_mut();
+        match &mut desk.case {
+            Ok(case) => case.receive(verb, message, now).map(|()| Status::of(case)),
+            Err(_) => desk.status(),
+        }
+    })
+}
+
+/// Whether an update's payload can be read at all. One that cannot leaves no event behind.
+pub fn check_readable(verb: Verb, raw: &RawValue) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    json_of(raw).and_then(|json| Message::read(verb, json)).map_err(Refusal::from)?;
+    Ok(())
+}
+
+fn detached_wait() -> WaitConditionOptions {
+    WaitConditionOptions::builder().cancellation_token(WorkflowCancellationToken::new()).build()
+}
+
+/// The workflow's time: that of the events being handled, the same in every replay.
+pub(crate) fn now<W>(ctx: &WorkflowContext<W>) -> Timestamp {
+    ctx.workflow_time().and_then(|at| at.try_into().ok()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Orders an effect under a summary for the Web UI, and waits for as long as it takes.
+pub(crate) fn order<'a, W: 'static, E, F>(
+    ctx: &'a WorkflowContext<W>,
+    effect: F,
+    input: E::Input,
+    summary: String,
+) -> impl Future<Output = E::Output> + use<'a, W, E, F>
+where
+    F: Fn() -> E + 'a,
+    E: ActivityDefinition + 'a,
+    E::Input: Clone + 'a,
+    E::Output: TemporalDeserializable,
+{
+    let start = move |summary: String| {
+        let retries = RetryPolicy::builder().maximum_interval(RETRY_INTERVAL_MAX).build();
+        let options = ActivityOptions::with_start_to_close_timeout(EFFECT_TIMEOUT)
+            .retry_policy(retries)
+            .summary(summary)
+            .cancellation_token(WorkflowCancellationToken::new())
+            .build();
+        ctx.execute_activity(effect(), input.clone(), options)
+    };
+    let first = start(summary.clone());
+    async move {
+        let mut result = first.await;
+        // An effect gives up only if somebody outside makes it: then it is ordered again, never left undone.
+        while result.is_err() {
+            let pause = TimerOptions::builder(RETRY_INTERVAL_MAX)
+                .summary(format!("pause before ordering again: {summary}"))
+                .cancellation_token(WorkflowCancellationToken::new())
+                .build();
+            ctx.timer(pause).await;
+            result = start(summary.clone()).await;
+        }
+        match result {
+            Ok(output) => output,
+            Err(_) => unreachable!("the loop ends with a result"),
+        }
+    }
+}
+
+type Pending<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// A running timer, kept while the instant it is for stays the next one.
+struct Alarm<'a> {
+    at: Timestamp,
+    token: WorkflowCancellationToken,
+    timer: Pin<Box<dyn FusedFuture<Output = TimerResult> + 'a>>,
+}
+
+/// The conduct of one case, from its opening to its closing.
+pub struct Conduct<'a, W: Conducts> {
+    ctx: &'a WorkflowContext<W>,
+    contract: Contract,
+    alarm: Option<Alarm<'a>>,
+    telling: Vec<Pending<'a>>,
+    seen: Option<u64>,
+}
+
+impl<'a, W: Conducts> Conduct<'a, W> {
+    /// Takes up the case.
+    ///
+    /// # Errors
+    /// The refused outcome, if a rule forbids the start.
+    pub fn take_up(ctx: &'a WorkflowContext<W>) -> Result<Self, Outcome> {
+        let contract = ctx.state(|state| match &state.desk().case {
+            Ok(case) => Ok(case.file().contract.clone()),
+            Err(outcome) => Err(outcome.clone()),
+        })?;
+        let conduct = Self { ctx, contract, alarm: None, telling: Vec::new(), seen: None };
+        match conduct.read(|case| case.outcome().cloned()) {
+            Some(refused) => {
+                conduct.show();
+                Err(refused)
+            }
+            None => Ok(conduct),
+        }
+    }
+
+    /// Reads the case.
+    pub fn read<R>(&self, read: impl FnOnce(&W::Case) -> R) -> R {
+        self.ctx.state(|state| match &state.desk().case {
+            Ok(case) => read(case),
+            Err(_) => unreachable!("a refused start is never taken up"),
+        })
+    }
+
+    /// Changes the case, with the workflow's time.
+    pub fn change<R>(&self, change: impl FnOnce(&mut W::Case, Timestamp) -> R) -> R {
+        let now = now(self.ctx);
+        self.ctx.state_mut(|state| match &mut state.desk_mut().case {
+            Ok(case) => change(case, now),
+            Err(_) => unreachable!("a refused start is never taken up"),
+        })
+    }
+
+    /// Takes the escrow that this case is about, and opens the case to commands with what `opened` makes of it.
+    pub async fn open(&mut self, take_over: Option<String>, opened: impl FnOnce(&mut W::Case, OpenedCase, Timestamp)) {
+        let (case, first_run) = (self.case_id(), self.ctx.info().first_execution_run_id().to_owned());
+        let summary = format!("take the free escrow of contract {}", self.contract.id);
+        let order_open = OpenCase { case, first_run, contract: self.contract.clone(), take_over, at: now(self.ctx) };
+        self.show();
+        let answer = order(self.ctx, || Escrow::open, order_open, summary).await;
+        self.ctx.state_mut(|state| state.desk_mut().case_ref.clone_from(&answer.case_ref));
+        self.change(|case, now| opened(case, answer, now));
+        self.ctx.state_mut(|state| state.desk_mut().open = true);
+    }
+
+    /// Shows and tells what is new, then waits until a command, silence or an alarm changes the case.
+    pub async fn next_change(&mut self) {
+        self.publish();
+        let seen = self.read(|case| case.file().version());
+        while self.read(|case| case.file().version()) == seen {
+            let Some(at) = self.read(Case::wake_at) else {
+                self.alarm = None;
+                let changed = |state: &W| state.desk().version() != Some(seen);
+                let _ = self.ctx.wait_condition_with_options(changed, detached_wait()).await;
+                return;
+            };
+            if at <= now(self.ctx) {
+                self.change(Case::tick);
+                return;
+            }
+            self.set_alarm(at);
+            let Some(alarm) = &mut self.alarm else { return };
+            let changed = |state: &W| state.desk().version() != Some(seen);
+            let mut changed = std::pin::pin!(self.ctx.wait_condition_with_options(changed, detached_wait()));
+            temporalio_workflow::select! {
+                _ = changed => return,
+                _ = &mut alarm.timer => self.alarm = None,
+            }
+        }
+    }
+
+    /// Runs the timer for `at`, unless it runs already; one for another instant is stopped.
+    fn set_alarm(&mut self, at: Timestamp) {
+        if self.alarm.as_ref().is_some_and(|alarm| alarm.at == at) {
+            return;
+        }
+        self.stop_alarm();
+        let length = Duration::try_from(at.duration_since(now(self.ctx))).unwrap_or_default();
+        let token = WorkflowCancellationToken::new();
+        let summary = self.read(|case| describe::timer(&Status::of(case), at));
+        let options = TimerOptions::builder(length).summary(summary).cancellation_token(token.clone()).build();
+        let timer: Pin<Box<dyn FusedFuture<Output = TimerResult> + 'a>> = Box::pin(self.ctx.timer(options));
+        self.alarm = Some(Alarm { at, token, timer });
+    }
+
+    fn stop_alarm(&mut self) {
+        if let Some(alarm) = self.alarm.take() {
+            alarm.token.cancel();
+        }
+    }
+
+    /// Moves money as decided. The order is given at once; the future is done when the money is where it should be.
+    pub fn settle(&self, movements: Vec<Movement>, close: bool) -> impl Future<Output = ()> + use<'a, W> {
+        let summary = describe::movements(&movements, self.contract.currency);
+        let settlement = Settlement {
+            case: self.case_id(),
+            case_ref: self.case_ref(),
+            contract: self.contract.clone(),
+            movements,
+            close,
+            at: now(self.ctx),
+        };
+        let settled = order(self.ctx, || Escrow::settle, settlement, summary);
+        async move {
+            settled.await;
+        }
+    }
+
+    /// Shows the last stage, and waits until everybody is told and every command is answered.
+    pub async fn finish(mut self) -> Outcome {
+        self.publish();
+        for told in std::mem::take(&mut self.telling) {
+            told.await;
+        }
+        let ctx = self.ctx;
+        let _ = ctx.wait_condition_with_options(|_| ctx.all_handlers_finished(), detached_wait()).await;
+        self.read(|case| case.outcome().cloned()).unwrap_or_else(|| unreachable!("a closed case has an outcome"))
+    }
+
+    /// Shows the case's stage and orders the notices that are due.
+    pub fn publish(&mut self) {
+        let version = self.read(|case| case.file().version());
+        if self.seen != Some(version) {
+            self.seen = Some(version);
+            if self.read(Case::is_decided) {
+                self.stop_alarm();
+            }
+            self.show();
+        }
+        let notices = self.change(|case, _| case.file_mut().take_notices());
+        if notices.is_empty() {
+            return;
+        }
+        let summary = describe::notices(&notices);
+        let tell = Tell {
+            case: self.case_id(),
+            case_ref: self.case_ref(),
+            contract: self.contract.clone(),
+            notices,
+            at: now(self.ctx),
+        };
+        let told = order(self.ctx, || Notices::tell, tell, summary);
+        self.telling.push(Box::pin(async move {
+            told.await;
+        }));
+    }
+
+    fn show(&self) {
+        let (status, updates) = self.read(|case| {
+            let status = Status::of(case);
+            let updates = attributes::of_case(case, &status, &self.ctx.search_attributes());
+            (status, updates)
+        });
+        if !updates.is_empty() {
+            self.ctx.upsert_search_attributes(updates);
+        }
+        self.ctx.set_current_details(describe::details(&status));
+    }
+
+    fn case_id(&self) -> String {
+        self.ctx.workflow_id().to_owned()
+    }
+
+    /// What this case's postings, charges and notices are named by.
+    pub fn case_ref(&self) -> String {
+        self.ctx.state(|state| state.desk().case_ref.clone())
+    }
+
+    /// The contract.
+    pub fn contract(&self) -> &Contract {
+        &self.contract
+    }
+}
+
+impl<C: Case> Desk<C> {
+    fn version(&self) -> Option<u64> {
+        self.case.as_ref().ok().map(|case| case.file().version())
+    }
+}
+
+/// Makes a workflow of a case: its state, its `status` query, and each command as a signal and a validated update of the
+/// same name. Given are the workflow, its case, the function that begins the case from the start's payload, the one that
+/// conducts it, and for each command its name and three names for the handlers.
+macro_rules! case_workflow {
+    (
+        $(#[$doc:meta])*
+        $workflow:ident($case:ty), begun by $begin:path, conducted by $conduct:path,
+        taking { $($name:literal: $verb:ident as $signal:ident, $update:ident, $validator:ident;)+ }
+    ) => {
+        $(#[$doc])*
+        #[temporalio_macros::workflow]
+        pub struct $workflow {
+            desk: $crate::conduct::Desk<$case>,
+        }
+
+        impl $crate::conduct::Conducts for $workflow {
+            type Case = $case;
+
+            fn desk(&self) -> &$crate::conduct::Desk<$case> {
+                &self.desk
+            }
+
+            fn desk_mut(&mut self) -> &mut $crate::conduct::Desk<$case> {
+                &mut self.desk
+            }
+        }
+
+        #[allow(missing_docs, clippy::needless_pass_by_value, clippy::unused_self, reason = "the SDK's macro wants these forms")]
+        #[temporalio_macros::workflow_methods]
+        impl $workflow {
+            #[init]
+            pub fn new(ctx: &temporalio_workflow::WorkflowContextView, start: temporalio_common::data_converters::RawValue) -> Self {
+                Self { desk: $crate::conduct::Desk::new(ctx, |id, now| $begin(id, &start, now)) }
+            }
+
+            #[run]
+            pub async fn run(ctx: &mut temporalio_workflow::WorkflowContext<Self>) -> temporalio_workflow::WorkflowResult<$crate::domain::outcome::Outcome> {
+                Ok($conduct(ctx).await)
+            }
+
+            #[query]
+            pub fn status(&self, _ctx: &temporalio_workflow::WorkflowContextView) -> Result<$crate::messages::Status, Box<dyn std::error::Error + Send + Sync>> {
+                self.desk.status().map_err(Into::into)
+            }
+
+            $(
+                #[signal(name = $name)]
+                pub async fn $signal(ctx: &mut temporalio_workflow::WorkflowContext<Self>, raw: temporalio_common::data_converters::RawValue) {
+                    // A signal has no answer: the timeline says what became of it.
+                    let _ = $crate::conduct::receive(ctx.clone(), $crate::domain::command::Verb::$verb, raw).await;
+                }
+
+                #[update(name = $name)]
+                pub async fn $update(
+                    ctx: &mut temporalio_workflow::WorkflowContext<Self>,
+                    raw: temporalio_common::data_converters::RawValue,
+                ) -> Result<$crate::messages::Status, Box<dyn std::error::Error + Send + Sync>> {
+                    $crate::conduct::receive(ctx.clone(), $crate::domain::command::Verb::$verb, raw).await.map_err(Into::into)
+                }
+
+                #[update_validator($update)]
+                fn $validator(
+                    &self,
+                    _ctx: &temporalio_workflow::WorkflowContextView,
+                    raw: &temporalio_common::data_converters::RawValue,
+                ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+                    $crate::conduct::check_readable($crate::domain::command::Verb::$verb, raw)
+                }
+            )+
+        }
+    };
+}
+
+pub(crate) use case_workflow;

@@ -1,0 +1,120 @@
+//! What an operator reads in the Web UI: a case's current details, and the summaries of its timers and activities.
+//! Ids and amounts, never names or what a party wrote.
+
+use std::fmt::Write as _;
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::{
+    domain::{
+        money::{Amount, Currency},
+        notice::Notice,
+        party::Role,
+        posting::Movement,
+    },
+    messages::Status,
+};
+
+/// An instant as people read it: `Thu 3 Dec 2026 10:00 UTC`.
+pub fn instant(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).strftime("%a %-d %b %Y %H:%M UTC").to_string()
+}
+
+/// The case's current details, in Markdown.
+pub(crate) fn details(status: &Status) -> String {
+    let mut text = format!(
+        "**{}** of contract `{}`: {}\n",
+        status.kind.name().replace('_', " "),
+        status.contract,
+        status.stage.replace('_', " ")
+    );
+    if !status.held.is_zero() {
+        let _ = write!(text, "\n- held: {}", status.currency.show(status.held));
+    }
+    if let Some(claim) = &status.claim {
+        let _ = write!(text, "\n- claimed: {}", status.currency.show(claim.amount));
+    }
+    if let Some(resolution) = &status.resolution {
+        let (freelancer, client) =
+            (status.currency.show(resolution.to_freelancer), status.currency.show(resolution.to_client));
+        let _ = write!(text, "\n- proposed: {freelancer} to the freelancer, {client} to the client");
+    }
+    if !status.waiting_on.is_empty() {
+        let _ = write!(text, "\n- waits for: {}", names(&status.waiting_on));
+    }
+    if let Some(deadline) = status.deadline {
+        let _ = write!(text, "\n- until: {}", instant(deadline));
+    }
+    if let Some(silence) = status.if_silent {
+        let _ = write!(text, "; silence {}", silence.in_words());
+    }
+    if status.overdue {
+        text.push_str("\n- **overdue**: no resolution by the target");
+    }
+    if let Some(dispute) = &status.dispute {
+        let _ = write!(text, "\n- the dispute: `{dispute}`");
+    }
+    if let Some(outcome) = &status.outcome {
+        let shown = |amount: Amount| status.currency.show(amount);
+        let _ = write!(
+            text,
+            "\n- outcome: {} by rule {}: {} to the freelancer, {} to the client, {} kept in escrow",
+            outcome.result.name().replace('_', " "),
+            outcome.rule,
+            shown(outcome.to_freelancer),
+            shown(outcome.to_client),
+            shown(outcome.kept_in_escrow)
+        );
+        if let Some(message) = &outcome.message {
+            let _ = write!(text, " ({message})");
+        }
+    }
+    text
+}
+
+fn names(roles: &[Role]) -> String {
+    roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// The summary of the timer that runs until `at`.
+pub(crate) fn timer(status: &Status, at: Timestamp) -> String {
+    let who = names(&status.waiting_on);
+    match (status.deadline, status.if_silent) {
+        (Some(deadline), Some(silence)) if deadline == at => {
+            format!("{who} can answer until {}; silence {}", instant(at), silence.in_words())
+        }
+        _ => format!("look again at {}: {who} awaited", instant(at)),
+    }
+}
+
+/// The summary of an order to move money.
+pub(crate) fn movements(movements: &[Movement], currency: Currency) -> String {
+    if movements.is_empty() {
+        return "let go of the escrow; nothing moves".to_owned();
+    }
+    let said = movements.iter().map(|movement| match movement {
+        Movement::Release { amount, rule, .. } => {
+            format!("release {} to the freelancer ({rule})", currency.show(*amount))
+        }
+        Movement::Refund { amount, rule, deposit, .. } => {
+            format!("refund {} of deposit {deposit} ({rule})", currency.show(*amount))
+        }
+        Movement::FeeReturn { amount, rule, .. } => {
+            format!("give back the {} arbitration fee ({rule})", currency.show(*amount))
+        }
+    });
+    said.collect::<Vec<_>>().join(", ")
+}
+
+/// The summary of an order to tell people.
+pub(crate) fn notices(notices: &[Notice]) -> String {
+    let mut events: Vec<(&str, Vec<Role>)> = Vec::new();
+    for notice in notices {
+        match events.iter_mut().find(|(event, _)| *event == notice.event.name()) {
+            Some((_, roles)) => roles.push(notice.to),
+            None => events.push((notice.event.name(), vec![notice.to])),
+        }
+    }
+    let said = events.iter().map(|(event, roles)| format!("{}: {}", names(roles), event.replace('_', " ")));
+    format!("tell {}", said.collect::<Vec<_>>().join("; "))
+}

@@ -1,0 +1,116 @@
+//! What the freelancer claims and what the client answers (R5, D4).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    evidence::Evidence,
+    money::{Amount, Currency},
+    policy::Policy,
+};
+
+/// The longest text that a party may write into a command, in characters.
+pub const TEXT_LENGTH_MAX: usize = 10_000;
+
+/// What the freelancer still seeks of the money in dispute, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Claim {
+    /// How much of the disputed money.
+    pub amount: Amount,
+    /// Why.
+    pub reason: ClaimReason,
+    /// In the freelancer's words.
+    pub details: String,
+    /// Files that support it.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
+}
+
+/// Why a freelancer claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimReason {
+    /// The work was delivered.
+    WorkDelivered,
+    /// A part of it was delivered.
+    PartialWorkDelivered,
+    /// The scope changed.
+    ScopeChanged,
+    /// The client does not answer.
+    ClientUnresponsive,
+    /// Another reason, told in the details.
+    Other,
+}
+
+/// The client's final answer to a claim that they do not accept (D4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rejection {
+    /// Why.
+    pub reason: RejectionReason,
+    /// In the client's words.
+    pub details: String,
+    /// Files that support it.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
+}
+
+/// Why a client rejects a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectionReason {
+    /// Nothing was delivered.
+    NotDelivered,
+    /// The work is incomplete.
+    Incomplete,
+    /// The work is not what was agreed.
+    NotAsAgreed,
+    /// It came late.
+    Late,
+    /// It was paid already.
+    AlreadyPaid,
+    /// Another reason, told in the details.
+    Other,
+}
+
+impl Claim {
+    /// Whether this can be claimed of `disputed` (R5, D6): more than 0, at most what is disputed, with details.
+    pub fn check(&self, disputed: Amount, currency: Currency, policy: &Policy) -> Result<(), String> {
+        if self.amount.is_zero() {
+            return Err(format!("amount: a claim is for more than 0, at most {}", currency.show(disputed)));
+        }
+        if self.amount > disputed {
+            return Err(format!(
+                "amount: {} is more than the {} in dispute",
+                currency.show(self.amount),
+                currency.show(disputed)
+            ));
+        }
+        check_text("details", &self.details)?;
+        policy.evidence.check(&self.evidence).map_err(|reason| format!("evidence: {reason}"))
+    }
+}
+
+impl Rejection {
+    /// Whether this is a complete rejection (D4, D6): with a description.
+    pub fn check(&self, policy: &Policy) -> Result<(), String> {
+        check_text("details", &self.details)?;
+        policy.evidence.check(&self.evidence).map_err(|reason| format!("evidence: {reason}"))
+    }
+}
+
+/// Whether a required text is there and not too long.
+pub fn check_text(field: &str, text: &str) -> Result<(), String> {
+    if text.trim().is_empty() {
+        return Err(format!("{field}: is empty; say it in words"));
+    }
+    check_optional_text(field, text)
+}
+
+/// Whether a text is not too long.
+pub fn check_optional_text(field: &str, text: &str) -> Result<(), String> {
+    let length = text.chars().count();
+    if length > TEXT_LENGTH_MAX {
+        return Err(format!("{field}: {length} characters; at most {TEXT_LENGTH_MAX}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! Names of contracts, parties, deposits and milestones, as the programs outside chose them.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+/// The longest id in characters. Case ids are built from two of them and must fit a workflow id.
+pub const ID_LENGTH_MAX: usize = 100;
+
+/// An id that a program outside chose: 1 to 100 of `A-Z a-z 0-9 . _ -`.
+///
+/// A colon would make `dispute:{contract}:{milestone}` ambiguous, and a space or a quote would spoil a list filter.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Id(#[schemars(length(min = 1, max = 100), regex(pattern = r"^[A-Za-z0-9._-]+$"))] String);
+
+/// Why a text is no [`Id`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is not an id: use 1 to {ID_LENGTH_MAX} letters, digits, dots, underscores or hyphens")]
+pub struct NotAnId(String);
+
+impl Id {
+    /// Takes `text` as an id.
+    pub fn new(text: &str) -> Result<Self, NotAnId> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if text.is_empty() || text.len() > ID_LENGTH_MAX || !text.bytes().all(allowed) {
+            return Err(NotAnId(text.chars().take(ID_LENGTH_MAX).collect()));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The id's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::new(&text).map_err(D::Error::custom)
+    }
+}
+
+/// What a case is about; with the contract's id it makes the workflow id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CaseKind {
+    /// A charge into escrow.
+    EscrowDeposit,
+    /// The end of a contract with money in escrow.
+    RefundRequest,
+    /// A claim on money in escrow.
+    Dispute,
+}
+
+impl CaseKind {
+    /// The name in search attributes and statuses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EscrowDeposit => "escrow_deposit",
+            Self::RefundRequest => "refund_request",
+            Self::Dispute => "dispute",
+        }
+    }
+
+    /// The workflow type.
+    pub const fn workflow_type(self) -> &'static str {
+        match self {
+            Self::EscrowDeposit => "EscrowDeposit",
+            Self::RefundRequest => "RefundRequest",
+            Self::Dispute => "Dispute",
+        }
+    }
+}
+
+/// The workflow id of a deposit's case.
+pub fn escrow_deposit_id(contract: &Id, deposit: &Id) -> String {
+    format!("escrow-deposit:{contract}:{deposit}")
+}
+
+/// The workflow id of the case that a contract's end starts.
+pub fn refund_request_id(contract: &Id) -> String {
+    format!("refund-request:{contract}")
+}
+
+/// The workflow id of a dispute: of an ended contract, or of one milestone of an active one.
+pub fn dispute_id(contract: &Id, milestone: Option<&Id>) -> String {
+    match milestone {
+        Some(milestone) => format!("dispute:{contract}:{milestone}"),
+        None => format!("dispute:{contract}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_short_and_plain() {
+        for good in ["c-1", "0198c7f0-55aa-7cc1-8f3e-2b6a51b2c3d4", "a.b_c"] {
+            assert_eq!(Id::new(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "a:b", "a b", "a'b", "é", &"x".repeat(101)] {
+            assert!(Id::new(bad).is_err(), "{bad}");
+        }
+    }
+}

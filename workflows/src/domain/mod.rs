@@ -1,0 +1,24 @@
+//! The rules, pure: no Temporal type, no clock, no I/O. Everything that decides is here.
+//!
+//! Read in this order: what money and time are ([`money`], [`window`], [`policy`]), who is who ([`party`]), what can be
+//! said ([`command`], [`claim`], [`split`], [`evidence`]), what it leads to ([`posting`], [`notice`], [`outcome`]), and
+//! then the cases: what they share ([`case`]), [`refund_request`], [`dispute`].
+
+pub mod case;
+pub mod claim;
+pub mod command;
+pub mod deposit;
+pub mod dispute;
+pub mod evidence;
+pub mod ids;
+pub mod money;
+pub mod notice;
+pub mod offers;
+pub mod outcome;
+pub mod party;
+pub mod policy;
+pub mod posting;
+pub mod refund_request;
+pub mod rule;
+pub mod split;
+pub mod window;

@@ -1,0 +1,179 @@
+//! The contract, its parties, and who sends a command.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ids::Id, money::Currency, rule::Rule};
+
+/// The agreement between a client and a freelancer (E1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Contract {
+    /// Its id.
+    pub id: Id,
+    /// What people call it.
+    #[serde(default)]
+    pub title: String,
+    /// How it is paid.
+    pub kind: ContractKind,
+    /// The one currency of all its money.
+    pub currency: Currency,
+    /// Who pays.
+    pub client: Party,
+    /// Who works; their agency is paid, if there is one.
+    pub freelancer: Party,
+}
+
+/// How a contract is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ContractKind {
+    /// By milestones.
+    FixedPrice,
+    /// A project from the catalog; counts as fixed-price.
+    ProjectCatalog,
+    /// A consultation; counts as fixed-price.
+    Consultation,
+    /// By the hour; refused (E1).
+    Hourly,
+}
+
+/// One side of a contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Party {
+    /// Its id.
+    pub id: Id,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Where it reads email.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Who is paid for a freelancer's work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agency: Option<Agency>,
+}
+
+/// An agency that is paid for a freelancer's work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Agency {
+    /// Its id.
+    pub id: Id,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Party {
+    /// The name, or the id if there is none.
+    pub fn label(&self) -> &str {
+        self.name.as_deref().unwrap_or(self.id.as_str())
+    }
+}
+
+impl Contract {
+    /// Whether this contract is one that the engine handles (E1).
+    ///
+    /// # Errors
+    /// The reason in words, with the rule. Nothing has moved; the start is refused.
+    pub fn check(&self) -> Result<(), (Rule, String)> {
+        if self.kind == ContractKind::Hourly {
+            return Err((
+                Rule::E1,
+                "an hourly contract has no escrow; only fixed-price, project-catalog and consultation contracts do"
+                    .into(),
+            ));
+        }
+        if self.client.id == self.freelancer.id {
+            return Err((Rule::E1, format!("client and freelancer are the same party, {}", self.client.id)));
+        }
+        if self.client.agency.is_some() {
+            return Err((Rule::E1, "only a freelancer can have an agency".into()));
+        }
+        let texts = [
+            Some(&self.title),
+            self.client.name.as_ref(),
+            self.freelancer.name.as_ref(),
+            self.client.email.as_ref(),
+            self.freelancer.email.as_ref(),
+        ];
+        if texts.into_iter().flatten().any(|text| text.chars().count() > 200) {
+            return Err((Rule::E1, "a title, name or email is at most 200 characters".into()));
+        }
+        Ok(())
+    }
+
+    /// The party with this role, if it is a role of a party.
+    pub fn party(&self, role: Role) -> Option<&Party> {
+        match role {
+            Role::Client => Some(&self.client),
+            Role::Freelancer => Some(&self.freelancer),
+            Role::Mediator | Role::Arbitrator | Role::Operator => None,
+        }
+    }
+}
+
+/// In which role somebody acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Who pays.
+    Client,
+    /// Who works, or their agency's owner.
+    Freelancer,
+    /// Proposes a non-binding resolution.
+    Mediator,
+    /// Gives the award.
+    Arbitrator,
+    /// Runs the platform.
+    Operator,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 5] = [Self::Client, Self::Freelancer, Self::Mediator, Self::Arbitrator, Self::Operator];
+    /// The two parties of a contract.
+    pub const PARTIES: [Self; 2] = [Self::Client, Self::Freelancer];
+
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Freelancer => "freelancer",
+            Self::Mediator => "mediator",
+            Self::Arbitrator => "arbitrator",
+            Self::Operator => "operator",
+        }
+    }
+
+    /// The party on the other side of the contract, for a party.
+    pub const fn other_party(self) -> Option<Self> {
+        match self {
+            Self::Client => Some(Self::Freelancer),
+            Self::Freelancer => Some(Self::Client),
+            Self::Mediator | Self::Arbitrator | Self::Operator => None,
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Who sends a command: a role and an id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Actor {
+    /// In which role.
+    pub party: Role,
+    /// Who; for a party of the contract its id there (for an agency's owner, the freelancer's or the agency's).
+    pub id: Id,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.party, self.id)
+    }
+}

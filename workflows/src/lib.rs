@@ -1,0 +1,27 @@
+//! Escrow refunds and disputes of fixed-price contracts: the rules, and the workflows that conduct a case by them.
+//!
+//! Read [`domain`] first: everything that decides is there, without a Temporal type. Then a workflow a file:
+//! [`escrow_deposit`], [`refund_request`], [`dispute`]; how they are conducted is in [`conduct`]. [`effects`] is the only
+//! door to the world, [`messages`] and [`attributes`] are what programs outside see.
+//!
+//! Nothing in this crate reads a clock, draws a random number, or performs I/O: see `clippy.toml` beside it.
+
+pub mod attributes;
+pub mod conduct;
+pub mod describe;
+#[allow(missing_docs, reason = "the SDK's macro makes undocumented constants of a workflow's handlers")]
+pub mod dispute;
+pub mod domain;
+pub mod effects;
+#[allow(missing_docs, reason = "as above")]
+pub mod escrow_deposit;
+pub mod messages;
+#[allow(missing_docs, reason = "as above")]
+pub mod refund_request;
+
+pub use dispute::Dispute;
+pub use escrow_deposit::EscrowDeposit;
+pub use refund_request::RefundRequest;
+
+/// The task queue of all workflows and activities.
+pub const TASK_QUEUE: &str = "recourse";

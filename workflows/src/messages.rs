@@ -1,0 +1,212 @@
+//! The wire contract's types: what starts a case, and what its status shows. JSON Schema is generated from them.
+//!
+//! Commands are read in [`domain::command`](crate::domain::command), outcomes are [`domain::outcome`](crate::domain::outcome).
+//! Whatever arrives is taken as raw payloads and read here: a payload that does not parse must never fail a workflow task.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use temporalio_common::data_converters::RawValue;
+
+use crate::domain::{
+    case::{Case, Particulars, TimelineEntry},
+    claim::{Claim, Rejection},
+    command::{COMMAND_BYTES_MAX, Unreadable, Verb, fields},
+    deposit::Source,
+    dispute::{Answer, Grounds, Resolution},
+    ids::{CaseKind, Id},
+    money::{Amount, Currency},
+    notice::IfSilent,
+    offers::Offer,
+    outcome::Outcome,
+    party::{Contract, Role},
+    policy::Policy,
+};
+
+/// Starts `EscrowDeposit`: charges a billing method and puts the money in escrow (E2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EscrowDepositStart {
+    /// The contract.
+    pub contract: Contract,
+    /// The deposit's id.
+    pub deposit: Id,
+    /// How much, in minor units.
+    pub amount: Amount,
+    /// The milestone it is for; without one, the whole contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milestone: Option<Id>,
+    /// The billing method.
+    pub source: Source,
+}
+
+/// Starts `RefundRequest`: the contract has ended (R1, R2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RefundRequestStart {
+    /// The contract.
+    pub contract: Contract,
+    /// What the client pays at once, in minor units; 0 to pay nothing.
+    pub pay_now: Amount,
+    /// Why, in the client's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The policy of the case; the default policy if there is none (T3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+}
+
+/// Starts `Dispute`: the freelancer claims money in escrow (D1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DisputeStart {
+    /// The contract.
+    pub contract: Contract,
+    /// What it is about.
+    pub grounds: Grounds,
+    /// The milestone, on an active contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milestone: Option<Id>,
+    /// What the freelancer claims.
+    pub claim: Claim,
+    /// Whether the freelancer says that they contacted the client and it did not help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contacted_client: Option<bool>,
+    /// The policy of the case; the default policy if there is none (T3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+}
+
+/// What the `status` query and every update answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Status {
+    /// The workflow id.
+    pub case: String,
+    /// What it is about.
+    pub kind: CaseKind,
+    /// The contract's id.
+    pub contract: Id,
+    /// The currency of all amounts.
+    pub currency: Currency,
+    /// Where the case stands.
+    pub stage: String,
+    /// Who is awaited.
+    pub waiting_on: Vec<Role>,
+    /// What the case holds of the escrow, in minor units.
+    pub held: Amount,
+    /// When the stage's window closes.
+    pub deadline: Option<Timestamp>,
+    /// What silence does then.
+    pub if_silent: Option<IfSilent>,
+    /// Whether a target was missed (M1).
+    pub overdue: bool,
+    /// Who can do what now.
+    pub allowed: BTreeMap<Role, Vec<Verb>>,
+    /// The claim.
+    pub claim: Option<Claim>,
+    /// The client's rejection of it.
+    pub rejection: Option<Rejection>,
+    /// The parties' offers, oldest first.
+    pub offers: Vec<Offer>,
+    /// The mediator's resolution.
+    pub resolution: Option<Resolution>,
+    /// The parties' answers to the resolution.
+    pub answers: BTreeMap<Role, Answer>,
+    /// The workflow id of the dispute that took over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispute: Option<String>,
+    /// What happened, oldest first.
+    pub timeline: Vec<TimelineEntry>,
+    /// How many refused commands the timeline no longer shows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refusals_omitted: u32,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl Status {
+    /// The status of a case.
+    pub fn of<C: Case>(case: &C) -> Self {
+        let file = case.file();
+        let Particulars { claim, rejection, offers, resolution, answers, dispute } = case.particulars();
+        Self {
+            case: file.id.clone(),
+            kind: C::KIND,
+            contract: file.contract.id.clone(),
+            currency: file.contract.currency,
+            stage: case.stage().to_owned(),
+            waiting_on: case.waiting_on(),
+            held: case.held(),
+            deadline: file.deadline,
+            if_silent: case.if_silent(),
+            overdue: file.overdue,
+            allowed: Role::ALL.into_iter().map(|role| (role, case.allowed(role))).collect(),
+            claim,
+            rejection,
+            offers,
+            resolution,
+            answers,
+            dispute,
+            timeline: file.timeline.clone(),
+            refusals_omitted: file.refusals_omitted,
+            outcome: case.outcome().cloned(),
+        }
+    }
+}
+
+/// Reads the one JSON payload that came in.
+///
+/// # Errors
+/// [`Unreadable`] with the field and what was expected there.
+pub fn read<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Unreadable> {
+    let json = json_of(raw)?;
+    if json.len() > COMMAND_BYTES_MAX {
+        let reason = format!("{} bytes are too big; at most {COMMAND_BYTES_MAX} are taken", json.len());
+        return Err(Unreadable::because(reason));
+    }
+    fields(json)
+}
+
+/// The bytes of the one JSON payload that came in.
+///
+/// # Errors
+/// [`Unreadable`] if there is no payload, more than one, or one that is not `json/plain`.
+pub fn json_of(raw: &RawValue) -> Result<&[u8], Unreadable> {
+    match raw.payloads.as_slice() {
+        [payload] => {
+            let encoding = payload.metadata.get("encoding").map(Vec::as_slice);
+            if encoding == Some(b"json/plain") {
+                Ok(&payload.data)
+            } else {
+                let encoding =
+                    String::from_utf8_lossy(encoding.unwrap_or(b"none")).chars().take(40).collect::<String>();
+                Err(Unreadable::because(format!(
+                    "expected one JSON object (json/plain), not a payload encoded as {encoding}"
+                )))
+            }
+        }
+        payloads => Err(Unreadable::because(format!("expected one JSON object, not {} payloads", payloads.len()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemas_of_the_wire_contract_can_be_generated() {
+        for schema in [
+            schemars::schema_for!(EscrowDepositStart),
+            schemars::schema_for!(RefundRequestStart),
+            schemars::schema_for!(DisputeStart),
+            schemars::schema_for!(Status),
+            schemars::schema_for!(Outcome),
+        ] {
+            assert!(schema.as_object().is_some_and(|schema| schema.contains_key("properties")), "{schema:?}");
+        }
+    }
+}
