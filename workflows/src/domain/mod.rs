@@ -22,3 +22,6 @@ pub mod refund_request;
 pub mod rule;
 pub mod split;
 pub mod window;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,318 @@
+//! D1–D6, M1–M8, A1–A5, on a dispute of 200 held.
+
+use super::{
+    super::policy::{ClientSilence, NoArbitration},
+    *,
+};
+
+/// Plays a dispute; shares of the arbitration fee are charged at once, unless the story says `declined`.
+fn plays(claimed: i64, policy: &Policy, story: &str) -> (DisputeCase, Vec<String>) {
+    let mut case = filed(200, claimed, policy);
+    let declined = story.contains("(declined)");
+    let refusals = play(&mut case, &story.replace(" (declined)", ""), |case, now| {
+        for fee in case.take_fees_due() {
+            let charged = if declined { Err("card expired".to_owned()) } else { Ok(format!("charge-{}", fee.party)) };
+            case.fee_charged(fee.party, charged, now);
+        }
+    });
+    (case, refusals)
+}
+
+fn ends(story: &str) -> String {
+    let (case, refusals) = plays(150, &Policy::default(), story);
+    assert!(refusals.is_empty(), "{story}: {refusals:?}");
+    shown(&case)
+}
+
+/// D2–D5, M1–M6: from the claim of 150 of 200 to the Notice of Non-Resolution.
+#[test]
+fn a_claim_is_answered_or_mediated() {
+    for (story, expected) in [
+        ("", "awaiting_client"),
+        ("4.99", "awaiting_client"),
+        ("5", "settled client_silence D3 150/50/0"),
+        ("2 client accept claim", "settled client_acceptance D3 150/50/0"),
+        ("2 freelancer amend 200; 3 client accept claim", "released client_acceptance D3 200/0/0"),
+        ("2 freelancer amend 20; 5", "settled client_silence D3 20/180/0"),
+        ("2 freelancer withdraw", "withdrawn freelancer_withdrawal D5 0/200/0"),
+        ("2 client reject claim", "in_mediation"),
+        ("2 client reject claim; 20.99", "in_mediation"),
+        ("2 client reject claim; 21", "awaiting_arbitration_demand"),
+        ("2 client reject claim; 3 mediator close", "awaiting_arbitration_demand"),
+        ("2 client reject claim; 3 mediator propose 90", "awaiting_parties"),
+        ("2 client reject claim; 3 mediator propose 90; 4 client accept resolution", "awaiting_parties"),
+        (
+            "2 client reject claim; 3 mediator propose 90; 4 client accept resolution; 4.5 freelancer accept resolution",
+            "settled resolution_accepted M5 90/110/0",
+        ),
+        (
+            "2 client reject claim; 3 mediator propose 0; 4 freelancer accept resolution; 4.5 client accept resolution",
+            "refunded resolution_accepted M5 0/200/0",
+        ),
+        (
+            "2 client reject claim; 3 mediator propose 200; 4 freelancer accept resolution; 4.5 client accept resolution",
+            "released resolution_accepted M5 200/0/0",
+        ),
+        ("2 client reject claim; 3 mediator propose 90; 4 client reject resolution", "awaiting_arbitration_demand"),
+        ("2 client reject claim; 3 mediator propose 90; 4 freelancer reject resolution", "awaiting_arbitration_demand"),
+        ("2 client reject claim; 3 mediator propose 90; 4 client accept resolution; 5", "awaiting_arbitration_demand"),
+        ("2 client reject claim; 20 mediator propose 90; 21.99", "awaiting_parties"), // M4's days run past M2's limit
+        ("2 client reject claim; 20 mediator propose 90; 22", "awaiting_arbitration_demand"),
+    ] {
+        assert_eq!(ends(story), expected, "{story}");
+    }
+}
+
+/// A1–A5: who gets the money after the Notice of Non-Resolution on day 3.
+#[test]
+fn arbitration_demands() {
+    let notice = "2 client reject claim; 3 mediator close";
+    for (story, expected) in [
+        ("9.99", "awaiting_arbitration_demand"),
+        ("10", "refunded arbitration_default A2 0/200/0"),
+        ("4 client demand; 10", "refunded arbitration_sole_demand A3 0/200/0"),
+        ("4 freelancer demand; 10", "released arbitration_sole_demand A3 200/0/0"),
+        ("4 client demand (declined); 10", "refunded arbitration_default A2 0/200/0"),
+        ("4 freelancer demand (declined); 10", "refunded arbitration_default A2 0/200/0"),
+        ("4 client demand; 5 freelancer demand", "in_arbitration"),
+        ("4 client demand; 5 freelancer demand; 400", "in_arbitration"),
+        ("4 client demand; 5 freelancer demand; 60 arbitrator award 120", "settled arbitration_award A5 120/80/0"),
+        ("4 freelancer demand; 5 client demand; 6 arbitrator award 0", "refunded arbitration_award A5 0/200/0"),
+    ] {
+        assert_eq!(ends(&format!("{notice}; {story}")), expected, "{story}");
+    }
+}
+
+/// D3, A2: what a policy may set otherwise.
+#[test]
+fn silence_can_mean_something_else_by_policy() {
+    let all_held = Policy { client_silence: ClientSilence::AllHeld, ..Policy::default() };
+    assert_eq!(shown(&plays(150, &all_held, "5").0), "released client_silence D3 200/0/0");
+    let (no_proposal, proposal) =
+        ("2 client reject claim; 3 mediator close; 10", "2 client reject claim; 3 mediator propose 90; 12");
+    for (no_arbitration, story, expected) in [
+        (NoArbitration::ReleaseFreelancer, no_proposal, "released arbitration_default A2 200/0/0"),
+        (NoArbitration::FollowResolution, proposal, "settled arbitration_default A2 90/110/0"),
+        (NoArbitration::FollowResolution, no_proposal, "refunded arbitration_default A2 0/200/0"),
+        (NoArbitration::Hold, proposal, "on_hold arbitration_default A2 0/0/200"),
+    ] {
+        let policy = Policy { no_arbitration, ..Policy::default() };
+        assert_eq!(shown(&plays(150, &policy, story).0), expected, "{no_arbitration:?}");
+    }
+}
+
+/// D1, R5: a filing that breaks a rule is refused before anybody is told.
+#[test]
+fn a_filing_that_breaks_a_rule_is_refused() {
+    for (held, claimed, expected) in
+        [(200, 0, "refused rule R5 0/0/200"), (200, 201, "refused rule R5 0/0/200"), (0, 1, "refused rule R5 0/0/0")]
+    {
+        let mut case = filed(held, claimed, &Policy::default());
+        assert_eq!(shown(&case), expected);
+        assert!(case.file_mut().take_notices().is_empty());
+    }
+    let filing = Filing {
+        contract: contract(),
+        grounds: Grounds::NonRelease,
+        milestone: Some(id("m-1")),
+        claim: claim(1),
+        policy: Policy::default(),
+    };
+    assert_eq!(shown(&DisputeCase::begin("dispute:c-1:m-1".into(), filing, day(0.0))), "refused rule D1 0/0/0");
+}
+
+/// D4, D5, M3, M4, A5: what is final, out of place, or out of bounds.
+#[test]
+fn answers_are_final_and_splits_add_up() {
+    let mediation = "2 client reject claim";
+    let proposed = "2 client reject claim; 3 mediator propose 90";
+    let notice = "2 client reject claim; 3 mediator close";
+    for (before, then, expected) in [
+        (mediation, "3 client reject claim", "AlreadyAnswered"), // D4: no second submission
+        (mediation, "3 client accept claim", "AlreadyAnswered"),
+        (mediation, "3 freelancer amend 10", "NotAllowed"), // D5: until the client answers
+        (mediation, "3 freelancer withdraw", "NotAllowed"),
+        (mediation, "3 mediator propose 201", "Invalid"),
+        (mediation, "3 client accept resolution", "NotAllowed"),
+        (mediation, "3 arbitrator award 1", "NotAllowed"),
+        (mediation, "3 freelancer propose 100", "NotAllowed"),
+        (mediation, "21 mediator propose 100", "NotAllowed"), // the Notice was given at the limit
+        (proposed, "4 mediator propose 100", "AlreadyAnswered"), // one per dispute
+        (proposed, "4 client accept resolution; 4.1 client reject resolution", "AlreadyAnswered"),
+        (proposed, "4 client reject resolution; 4.1 client accept resolution", "AlreadyAnswered"),
+        (proposed, "5 client accept resolution", "NotAllowed"),
+        (notice, "4 client demand; 5 client demand", "AlreadyAnswered"),
+        (notice, "10 client demand", "TooLate"),
+        (notice, "4 client demand; 5 freelancer demand; 6 arbitrator award 201", "Invalid"),
+        (notice, "4 client demand; 5 freelancer demand; 6 client award 100", "NotAllowed"),
+        (
+            notice,
+            "4 client demand; 5 freelancer demand; 6 arbitrator award 100; 7 arbitrator award 50",
+            "AlreadyAnswered",
+        ),
+        ("", "1 freelancer accept claim", "NotAllowed"),
+        ("", "1 freelancer amend 201", "Invalid"),
+        ("", "1 freelancer amend 0", "Invalid"),
+        ("", "5 client accept claim", "TooLate"),
+        ("", "2 client accept claim; 3 client accept claim", "AlreadyAnswered"),
+    ] {
+        let (_, refusals) = plays(150, &Policy::default(), &format!("{before}; {then}"));
+        assert_eq!(refusals, [expected], "{before}; {then}");
+    }
+}
+
+/// M7: either party offers a split, the other accepts that very offer, from the claim until an award.
+#[test]
+fn parties_may_agree_among_themselves() {
+    let stages = [
+        "",
+        "2 client reject claim; ",
+        "2 client reject claim; 3 mediator propose 90; ",
+        "2 client reject claim; 3 mediator close; ",
+        "2 client reject claim; 3 mediator close; 4 client demand; 4 freelancer demand; ",
+    ];
+    for before in stages {
+        let story = format!("{before}4.1 client offer 80; 4.2 freelancer offer 120; 4.3 freelancer accept offer 1");
+        assert_eq!(ends(&story), "settled agreement M7 80/120/0", "{story}");
+    }
+    for (story, refusals, expected) in [
+        ("1 client offer 80; 2 client offer 90; 3 freelancer accept offer 1", &["NotAllowed"][..], "awaiting_client"),
+        ("1 client offer 80; 2 client offer 90; 3 freelancer accept offer 2", &[], "settled agreement M7 90/110/0"),
+        ("1 client offer 80; 2 client retract 1; 3 freelancer accept offer 1", &["NotAllowed"], "awaiting_client"),
+        (
+            "1 client offer 80; 2 freelancer reject offer 1; 3 freelancer accept offer 1",
+            &["AlreadyAnswered"],
+            "awaiting_client",
+        ),
+        ("1 client offer 80; 2 client accept offer 1", &["NotAllowed"], "awaiting_client"),
+        ("1 client offer 80; 2 freelancer retract 1", &["NotAllowed"], "awaiting_client"),
+        ("1 client offer 201; 2 freelancer accept offer 1", &["Invalid", "Invalid"], "awaiting_client"),
+        ("1 freelancer offer 0; 2 client accept offer 1", &[], "refunded agreement M7 0/200/0"),
+        ("1 mediator offer 10", &["NotAllowed"], "awaiting_client"),
+        ("1 client offer 80; 5 freelancer accept offer 1", &["TooLate"], "settled client_silence D3 150/50/0"),
+    ] {
+        let (case, refused) = plays(150, &Policy::default(), story);
+        assert_eq!(refused, refusals, "{story}");
+        assert_eq!(shown(&case), expected, "{story}");
+    }
+}
+
+/// A3, M7: a paid share goes back unless the case went to arbitration.
+#[test]
+fn a_share_that_was_not_needed_goes_back() {
+    let notice = "2 client reject claim; 3 mediator close";
+    for (story, returned) in [
+        ("4 client demand; 10", "fee_return:client 33750"),
+        ("4 freelancer demand; 10", "fee_return:freelancer 33750"),
+        ("4 client demand; 5 freelancer offer 100; 6 client accept offer 1", "fee_return:client 33750"),
+        ("4 client demand; 5 freelancer demand; 6 arbitrator award 100", ""),
+        ("4 client demand (declined); 10", ""),
+        ("10", ""),
+    ] {
+        let (case, _) = plays(150, &Policy::default(), &format!("{notice}; {story}"));
+        let movements = serde_json::to_value(case.settlement(day(10.0)).unwrap()).unwrap();
+        let fees = movements.as_array().unwrap().iter().filter(|movement| movement["movement"] == "fee_return");
+        let shown = fees
+            .map(|fee| format!("{} {}", fee["step"].as_str().unwrap(), fee["amount"]))
+            .collect::<Vec<_>>()
+            .join(", ");
+        assert_eq!(shown, returned, "{story}");
+    }
+}
+
+/// A1: a demand in time counts although its charge comes back after the deadline, and a declined one can be repeated.
+#[test]
+fn a_timely_demand_waits_for_its_charge() {
+    let mut case = filed(200, 150, &Policy::default());
+    play(&mut case, "2 client reject claim; 3 mediator close; 9.9 freelancer demand", |_, _| {});
+    let due = case.take_fees_due();
+    assert_eq!(
+        (due[0].source.as_str(), due[0].step.as_str(), due[0].amount.minor()),
+        ("fl-1", "fee:freelancer:1", 33_750)
+    );
+    assert_eq!(case.wake_at(), None, "the deadline waits for the charge");
+    case.tick(day(11.0));
+    assert_eq!(case.stage(), "awaiting_arbitration_demand");
+    case.fee_charged(Role::Freelancer, Ok("charge".into()), day(11.0));
+    pass(&mut case, 11.0);
+    assert_eq!(shown(&case), "released arbitration_sole_demand A3 200/0/0");
+
+    let mut case = filed(200, 150, &Policy::default());
+    play(&mut case, "2 client reject claim; 3 mediator close; 4 client demand", |_, _| {});
+    assert_eq!(case.take_fees_due()[0].source.as_str(), "card-1");
+    case.fee_charged(Role::Client, Err("expired".into()), day(4.0));
+    send(&mut case, 5.0, Role::Client, Command::DemandArbitration).unwrap();
+    assert_eq!(case.take_fees_due()[0].step, "fee:client:2", "another try is another charge");
+}
+
+/// M1: past the target the case is flagged and the mediation queue is told, once; it decides nothing.
+#[test]
+fn an_overdue_resolution_is_flagged() {
+    // Rejected on Tuesday 3 November at 12:00: two business days are over on Thursday at 12:00.
+    let mut case = filed(200, 150, &Policy::default());
+    play(&mut case, "2 client reject claim; 3.99", |_, _| {});
+    assert!(!case.file().overdue);
+    case.file_mut().take_notices();
+    pass(&mut case, 4.0);
+    assert!(case.file().overdue);
+    let told: Vec<_> =
+        case.file_mut().take_notices().into_iter().map(|notice| (notice.to.name(), notice.event.name())).collect();
+    assert_eq!(told, [("mediator", "mediation_overdue")]);
+    assert_eq!((case.stage(), case.wake_at()), ("in_mediation", Some(day(21.0))));
+    send(&mut case, 5.0, Role::Mediator, command("propose 90")).unwrap();
+    assert!(!case.file().overdue);
+}
+
+/// A4: operators are reminded every 30 days.
+#[test]
+fn operators_are_reminded_of_an_arbitration() {
+    let (mut case, _) =
+        plays(150, &Policy::default(), "2 client reject claim; 3 mediator close; 4 client demand; 4 freelancer demand");
+    case.file_mut().take_notices();
+    pass(&mut case, 100.0);
+    let notices = case.file_mut().take_notices();
+    let told: Vec<_> = notices.iter().map(|notice| (notice.to.name(), notice.event.name())).collect();
+    assert_eq!(told, [("operator", "arbitration_waiting"); 3]);
+}
+
+/// N1: each change of stage tells each party; the four that the policy names and every movement of money by email too.
+#[test]
+fn each_party_is_told_of_each_stage() {
+    let told = |story: &str| {
+        let (mut case, _) = plays(150, &Policy::default(), story);
+        let notices = case.file_mut().take_notices();
+        let numbers: std::collections::BTreeSet<_> = notices.iter().map(|notice| notice.number).collect();
+        assert_eq!(numbers.len(), notices.len(), "a number names one notice");
+        let parties = notices.iter().filter(|notice| notice.to == Role::Client || notice.to == Role::Freelancer);
+        let mut shown: Vec<_> = parties
+            .map(|notice| format!("{}{}", notice.event.name(), if notice.email { "+email" } else { "" }))
+            .collect();
+        let pairs = shown.chunks(2).all(|pair| pair.len() == 2 && pair[0] == pair[1]);
+        assert!(pairs, "{shown:?}");
+        shown.dedup();
+        shown.join(" ")
+    };
+    assert_eq!(told("5"), "dispute_filed+email decided+email");
+    assert_eq!(told("1 client offer 1"), "dispute_filed+email offer_made");
+    assert_eq!(
+        told(
+            "1 client reject claim; 2 mediator propose 90; 3 client accept resolution; 3 freelancer reject resolution"
+        ),
+        "dispute_filed+email claim_rejected resolution_proposed+email resolution_answered non_resolution+email"
+    );
+    let (mut case, _) = plays(150, &Policy::default(), "");
+    let client = case.file_mut().take_notices().remove(0);
+    assert_eq!(
+        (client.to, client.deadline, client.if_silent.map(super::super::notice::IfSilent::name)),
+        (Role::Client, Some(day(5.0)), Some("release_claimed_amount"))
+    );
+    assert_eq!(client.can, [Verb::Accept, Verb::Reject, Verb::Offer]);
+}
+
+/// D2: by policy the client has business days. Filed on a Sunday, the window begins on Monday at 00:00.
+#[test]
+fn the_clients_window_can_count_business_days() {
+    let policy = Policy { claim_response: super::super::window::Window::business(5), ..Policy::default() };
+    let case = filed(200, 150, &policy);
+    assert_eq!(case.file().deadline.unwrap().to_string(), "2026-11-09T00:00:00Z");
+}
