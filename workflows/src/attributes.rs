@@ -106,9 +106,16 @@ fn set<T: SearchAttributeValue + PartialEq>(
     key: &SearchAttributeKey<T>,
     value: Option<T>,
 ) {
-    match (shown.get(key), value) {
+    // What was removed is an empty list of another type here, which is nothing too.
+    match (shown.try_get(key).unwrap_or_default(), value) {
         (shown, Some(value)) if shown.as_ref() != Some(&value) => updates.push(key.value_set(value)),
-        (Some(_), None) => updates.push(key.value_unset()),
+        (Some(_), None) => updates.push(unset(key.name())),
         _ => {}
     }
+}
+
+/// Removes an attribute. The server takes an empty list of any type for "none", and refuses the empty payload that the
+/// SDK's own `value_unset` sends.
+fn unset(name: &'static str) -> SearchAttributeUpdate {
+    SearchAttributeKey::keyword_list(name).value_set(Vec::new())
 }

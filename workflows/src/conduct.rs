@@ -35,8 +35,9 @@ use crate::{
     messages::{Status, json_of},
 };
 
-/// How long an effect may take before it is tried again. Its ids make the second try harmless.
-const EFFECT_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long an effect may take before it is tried again. Its ids make the second try harmless, so this can be short: it is
+/// also how long a case stands still after a worker died in the middle of an effect.
+const EFFECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest wait between two tries of an effect.
 const RETRY_INTERVAL_MAX: Duration = Duration::from_mins(1);

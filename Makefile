@@ -1,0 +1,45 @@
+# Everything works on a fresh machine with Rust, Python 3 and make; what else is needed is installed under .tools.
+
+# A Temporal CLI of at least 1.9: the one on the PATH, else the one that the Python package brings.
+TEMPORAL := $(shell .ci/temporal-on-path)
+ifeq ($(TEMPORAL),)
+TEMPORAL := .tools/venv/bin/temporal
+endif
+export RECOURSE_TEMPORAL_CLI := $(abspath $(TEMPORAL))
+export RECOURSE_PYTHON := $(abspath .tools/venv/bin/python)
+
+.PHONY: demo dev test lint fmt build clean help
+
+help: ## What can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(TEMPORAL) build ## Plays the main stories on a real server in seconds, and shows the money
+	@target/debug/recourse demo
+
+dev: $(TEMPORAL) build ## Server, Web UI and worker for playing by hand, until Ctrl-C
+	@target/debug/recourse dev
+
+test: $(TEMPORAL) .tools/venv/ready ## Every test, on real parts
+	cargo test --workspace --locked --no-fail-fast
+
+lint: ## Formatting and lints, as CI checks them
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+fmt: ## Formats the code
+	cargo fmt --all
+
+build: ## The two programs
+	@cargo build --locked --quiet -p recourse-starter -p recourse-worker
+
+clean: ## Removes what was built and what was installed
+	cargo clean
+	rm -rf .tools
+
+.tools/venv/bin/temporal: .tools/venv/ready
+
+# Pinned: the server that the tests were written on, the client that other languages use, and a mail server to test with.
+.tools/venv/ready: tests/python/requirements.txt
+	python3 -m venv .tools/venv
+	.tools/venv/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt
+	@touch $@

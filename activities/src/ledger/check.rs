@@ -1,0 +1,212 @@
+//! The check of the whole ledger (L1–L3): whether what the constraints promise is so, and who breaks it if not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::{Any, Row as _, Transaction, any::AnyRow};
+
+use super::{Ledger, LedgerError, posting};
+
+/// What a check of the whole ledger found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// How many postings there are.
+    pub postings: u64,
+    /// How many accounts have or had money.
+    pub accounts: u64,
+    /// Currencies by their ISO 4217 codes.
+    pub currencies: Vec<String>,
+    /// What is in escrow, by currency.
+    pub held: Vec<MoneyHeld>,
+    /// What is wrong. Nothing, if the ledger is sound.
+    pub findings: Vec<Finding>,
+}
+
+/// What is in escrow in one currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoneyHeld {
+    /// By its ISO 4217 code.
+    pub currency: String,
+    /// In minor units.
+    pub amount: i64,
+}
+
+/// One thing that is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The law that is broken: `L1`, `L2` or `L3`.
+    pub law: String,
+    /// The account, posting, case or currency that breaks it.
+    pub culprit: String,
+    /// How.
+    pub problem: String,
+}
+
+impl CheckReport {
+    /// Whether nothing is wrong.
+    pub const fn is_sound(&self) -> bool {
+        self.findings.is_empty()
+    }
+}
+
+/// What the check has seen so far. Sums are `i128`: a damaged ledger must not overflow its own check.
+#[derive(Default)]
+struct Seen {
+    ids: BTreeSet<String>,
+    sums: BTreeMap<(String, String), i128>,
+    currency_of_contract: BTreeMap<String, String>,
+    findings: Vec<Finding>,
+}
+
+impl Seen {
+    fn find(&mut self, law: &str, culprit: impl Into<String>, problem: impl Into<String>) {
+        self.findings.push(Finding { law: law.into(), culprit: culprit.into(), problem: problem.into() });
+    }
+}
+
+impl Ledger {
+    /// Checks L1–L3 over the whole ledger, as it is at one moment.
+    ///
+    /// # Errors
+    /// Only if the database cannot be read. What is wrong in it is in the report.
+    pub async fn check(&self) -> Result<CheckReport, LedgerError> {
+        let mut read = self.database.read().await?;
+        let mut seen = Seen::default();
+        let rows = sqlx::query(
+            "SELECT id, kind, debit, credit, currency, amount, contract, case_id, rule, deposit, content FROM journal
+             ORDER BY sequence",
+        )
+        .fetch_all(&mut *read)
+        .await?;
+        for row in &rows {
+            check_posting(&mut seen, row)?;
+        }
+        let balances = check_balances(&mut seen, &mut read).await?;
+        check_holds(&mut seen, &mut read, &balances).await?;
+        let mut held: BTreeMap<String, i64> = BTreeMap::new();
+        for ((account, currency), balance) in &balances {
+            let in_escrow = if account.starts_with("escrow:") { *balance } else { 0 };
+            let sum = held.entry(currency.clone()).or_default();
+            *sum = sum.saturating_add(in_escrow);
+        }
+        Ok(CheckReport {
+            postings: rows.len() as u64,
+            accounts: balances.keys().map(|(account, _)| account).collect::<BTreeSet<_>>().len() as u64,
+            currencies: held.keys().cloned().collect(),
+            held: held.into_iter().map(|(currency, amount)| MoneyHeld { currency, amount }).collect(),
+            findings: seen.findings,
+        })
+    }
+}
+
+/// L2 and L3 of one posting: its id is the only one, its content is what was posted, its escrow is its contract's.
+fn check_posting(seen: &mut Seen, row: &AnyRow) -> Result<(), LedgerError> {
+    let text = |name: &str| -> Result<String, sqlx::Error> { row.try_get(name) };
+    let (id, debit, credit) = (text("id")?, text("debit")?, text("credit")?);
+    let (contract, currency) = (text("contract")?, text("currency")?);
+    let amount: i64 = row.try_get("amount")?;
+    let deposit: Option<String> = row.try_get("deposit")?;
+    if !seen.ids.insert(id.clone()) {
+        seen.find("L2", &id, "is the id of more than one posting");
+    }
+    if amount <= 0 || debit == credit {
+        seen.find("L1", &id, format!("moves {amount} from {debit} to {credit}"));
+    }
+    let now = posting::content(
+        [
+            ("kind", text("kind")?.as_str()),
+            ("debit", &debit),
+            ("credit", &credit),
+            ("currency", &currency),
+            ("contract", &contract),
+            ("case", text("case_id")?.as_str()),
+            ("rule", text("rule")?.as_str()),
+        ],
+        amount,
+        deposit.as_deref(),
+    );
+    let posted: Option<Value> = serde_json::from_str(&text("content")?).ok();
+    if posted.as_ref() != Some(&now) {
+        let posted = posted.unwrap_or_default();
+        seen.find("L2", &id, format!("is not what was posted: {}", posting::differences(&posted, &now)));
+    }
+    for account in [&debit, &credit] {
+        if let Some((kind @ ("escrow" | "suspense"), of)) = account.split_once(':')
+            && of != contract
+        {
+            seen.find("L3", &id, format!("moves {kind} money of contract {of} for contract {contract}"));
+        }
+    }
+    let first = seen.currency_of_contract.entry(contract.clone()).or_insert_with(|| currency.clone()).clone();
+    if first != currency {
+        seen.find("L1", &id, format!("is in {currency}, and contract {contract} is in {first}"));
+    }
+    *seen.sums.entry((debit, currency.clone())).or_default() -= i128::from(amount);
+    *seen.sums.entry((credit, currency)).or_default() += i128::from(amount);
+    Ok(())
+}
+
+/// L1 and L3 of the balances: what the journal adds up to, zero in each currency, nobody overdrawn.
+async fn check_balances(
+    seen: &mut Seen,
+    read: &mut Transaction<'static, Any>,
+) -> Result<BTreeMap<(String, String), i64>, LedgerError> {
+    let rows = sqlx::query("SELECT account, currency, balance FROM balances").fetch_all(&mut **read).await?;
+    let mut balances = BTreeMap::new();
+    for row in &rows {
+        let key: (String, String) = (row.try_get("account")?, row.try_get("currency")?);
+        balances.insert(key, row.try_get::<i64, _>("balance")?);
+    }
+    let keys: BTreeSet<_> = balances.keys().chain(seen.sums.keys()).cloned().collect();
+    let mut totals: BTreeMap<String, i128> = BTreeMap::new();
+    for key in keys {
+        let (account, currency) = &key;
+        let balance = i128::from(balances.get(&key).copied().unwrap_or(0));
+        let sum = seen.sums.get(&key).copied().unwrap_or(0);
+        *totals.entry(currency.clone()).or_default() += balance;
+        if balance != sum {
+            seen.find("L1", account, format!("has a balance of {balance} {currency} and postings of {sum}"));
+        }
+        let overdrawn = if account.starts_with("source:") { balance.max(sum) > 0 } else { balance.min(sum) < 0 };
+        if overdrawn {
+            seen.find("L3", account, format!("is overdrawn: {} {currency}", balance.min(sum)));
+        }
+    }
+    for (currency, total) in totals {
+        if total != 0 {
+            seen.find("L1", &currency, format!("all balances add up to {total} and not to 0"));
+        }
+    }
+    Ok(balances)
+}
+
+/// L3 of the holds: what cases hold is in the escrow.
+async fn check_holds(
+    seen: &mut Seen,
+    read: &mut Transaction<'static, Any>,
+    balances: &BTreeMap<(String, String), i64>,
+) -> Result<(), LedgerError> {
+    let rows = sqlx::query("SELECT case_ref, contract, currency, held FROM holds").fetch_all(&mut **read).await?;
+    let mut sums: BTreeMap<(String, String), (i128, Vec<String>)> = BTreeMap::new();
+    for row in &rows {
+        let case_ref: String = row.try_get("case_ref")?;
+        let held: i64 = row.try_get("held")?;
+        let contract: String = row.try_get("contract")?;
+        if held < 0 {
+            seen.find("L3", &case_ref, format!("holds {held}"));
+        }
+        if held != 0 {
+            let (sum, cases) = sums.entry((format!("escrow:{contract}"), row.try_get("currency")?)).or_default();
+            *sum += i128::from(held);
+            cases.push(case_ref);
+        }
+    }
+    for (key, (sum, cases)) in sums {
+        let escrow = balances.get(&key).copied().unwrap_or(0);
+        if sum > i128::from(escrow) {
+            seen.find("L3", key.0, format!("has {escrow} {}, and {} hold {sum}", key.1, cases.join(", ")));
+        }
+    }
+    Ok(())
+}

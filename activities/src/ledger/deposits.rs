@@ -1,0 +1,174 @@
+//! Deposits: what was charged into a contract's escrow, and what of it has not gone back (E2, R7).
+
+use jiff::Timestamp;
+use recourse_workflows::domain::{
+    ids::Id,
+    money::{Amount, Currency},
+    posting::{Account, FundedDeposit, PostingKind},
+    rule::Rule,
+};
+use sqlx::{Any, Row as _, Transaction, any::AnyRow};
+
+use super::{Ledger, LedgerError, amount_of, id_of, posting::Posting};
+
+/// A deposit that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Deposit {
+    pub id: Id,
+    pub contract: Id,
+    pub milestone: Option<Id>,
+    pub source: Id,
+    /// The payment provider's key of the charge, and the id of the posting.
+    pub charge: String,
+    pub currency: Currency,
+    pub amount: Amount,
+    pub case: String,
+    pub at: Timestamp,
+}
+
+/// What the ledger knows of a deposit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// Nothing: it may be charged.
+    New,
+    /// It was made; the escrow held this much right after it.
+    Made { held: Amount },
+    /// Its id belongs to another deposit, or its contract has another currency.
+    Other { reason: String },
+}
+
+impl Ledger {
+    /// What the ledger knows of `deposit`.
+    ///
+    /// # Errors
+    /// Only if the database cannot be read. Nothing has moved.
+    pub(crate) async fn find_deposit(&self, deposit: &Deposit) -> Result<Known, LedgerError> {
+        let mut read = self.database.read().await?;
+        deposit.find(&mut read).await
+    }
+
+    /// Puts a charged deposit in escrow, once, and answers with what the escrow held right after it.
+    ///
+    /// # Errors
+    /// [`LedgerError::PostingConflict`] if the charge was posted with other content. Nothing has moved.
+    pub(crate) async fn make_deposit(&self, deposit: &Deposit) -> Result<Known, LedgerError> {
+        let mut write = self.database.write().await?;
+        let known = deposit.find(&mut write).await?;
+        if known != Known::New {
+            return Ok(known);
+        }
+        let escrow = Account::Escrow(deposit.contract.clone());
+        let posting = Posting {
+            id: deposit.charge.clone(),
+            at: deposit.at,
+            kind: PostingKind::Deposit,
+            debit: Account::Source(deposit.source.clone()),
+            credit: escrow.clone(),
+            currency: deposit.currency,
+            amount: deposit.amount,
+            contract: deposit.contract.clone(),
+            case: deposit.case.clone(),
+            rule: Rule::E2,
+            deposit: None,
+            available_at: None,
+        };
+        posting.make(&mut write).await?;
+        let held = super::balance(&mut write, &escrow, deposit.currency).await?;
+        sqlx::query(
+            "INSERT INTO deposits (contract, deposit, milestone, source, charge, currency, amount, held, at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        )
+        .bind(deposit.contract.as_str())
+        .bind(deposit.id.as_str())
+        .bind(deposit.milestone.as_ref().map(|milestone| milestone.as_str().to_owned()))
+        .bind(deposit.source.as_str())
+        .bind(&deposit.charge)
+        .bind(deposit.currency.code())
+        .bind(deposit.amount.minor())
+        .bind(held.minor())
+        .bind(deposit.at.to_string())
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(Known::Made { held })
+    }
+}
+
+impl Deposit {
+    async fn find(&self, transaction: &mut Transaction<'static, Any>) -> Result<Known, LedgerError> {
+        let found = sqlx::query(
+            "SELECT milestone, source, charge, currency, amount, held FROM deposits
+             WHERE contract = $1 AND deposit = $2",
+        )
+        .bind(self.contract.as_str())
+        .bind(self.id.as_str())
+        .fetch_optional(&mut **transaction)
+        .await?;
+        if let Some(found) = found {
+            return self.compare(&found);
+        }
+        let currency: Option<String> =
+            sqlx::query_scalar("SELECT currency FROM journal WHERE contract = $1 ORDER BY sequence LIMIT 1")
+                .bind(self.contract.as_str())
+                .fetch_optional(&mut **transaction)
+                .await?;
+        Ok(match currency {
+            Some(currency) if currency != self.currency.code() => Known::Other {
+                reason: format!(
+                    "contract {} has its money in {currency}, and deposit {} is in {}",
+                    self.contract, self.id, self.currency
+                ),
+            },
+            _ => Known::New,
+        })
+    }
+
+    fn compare(&self, found: &AnyRow) -> Result<Known, LedgerError> {
+        let text = |name: &str| -> Result<Option<String>, LedgerError> { Ok(found.try_get(name)?) };
+        let amount = amount_of(found.try_get("amount")?, &format!("deposit {}", self.id))?;
+        let mut differs = Vec::new();
+        for (name, there, here) in [
+            ("amount", Some(self.currency.number(amount)), Some(self.currency.number(self.amount))),
+            ("source", text("source")?, Some(self.source.to_string())),
+            ("milestone", text("milestone")?, self.milestone.as_ref().map(ToString::to_string)),
+            ("currency", text("currency")?, Some(self.currency.to_string())),
+            ("charge", text("charge")?, Some(self.charge.clone())),
+        ] {
+            if there != here {
+                let shown = |value: Option<String>| value.unwrap_or_else(|| "none".into());
+                differs.push(format!("{name} was {} and is now {}", shown(there), shown(here)));
+            }
+        }
+        if differs.is_empty() {
+            return Ok(Known::Made { held: amount_of(found.try_get("held")?, &format!("deposit {}", self.id))? });
+        }
+        let reason = format!("deposit {} was made before: {}", self.id, differs.join(", "));
+        Ok(Known::Other { reason })
+    }
+}
+
+/// The contract's deposits in the order in which they were made, with what of each was not refunded.
+pub(super) async fn funded(
+    transaction: &mut Transaction<'static, Any>,
+    contract: &Id,
+) -> Result<Vec<FundedDeposit>, LedgerError> {
+    let rows = sqlx::query(
+        "SELECT d.deposit, d.source, d.charge, d.amount - COALESCE((
+             SELECT CAST(SUM(j.amount) AS BIGINT) FROM journal j
+             WHERE j.contract = d.contract AND j.kind = 'refund' AND j.deposit = d.deposit), 0) AS amount_left
+         FROM deposits d WHERE d.contract = $1 ORDER BY d.sequence",
+    )
+    .bind(contract.as_str())
+    .fetch_all(&mut **transaction)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(FundedDeposit {
+                deposit: id_of(row.try_get("deposit")?, "deposit")?,
+                source: id_of(row.try_get("source")?, "source")?,
+                charge: row.try_get("charge")?,
+                left: amount_of(row.try_get("amount_left")?, "what is left of a deposit")?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,130 @@
+//! A contract's transaction history (R9): every deposit, release, charge and refund, and where its money is now.
+
+use jiff::Timestamp;
+use recourse_workflows::domain::ids::Id;
+use serde::{Deserialize, Serialize};
+use sqlx::{Row as _, any::AnyRow};
+
+use super::{Ledger, LedgerError};
+
+/// Everything that happened to a contract's money, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// The contract.
+    pub contract: String,
+    /// The currency of all amounts here, by its ISO 4217 code.
+    pub currency: String,
+    /// Where the money is.
+    pub balances: Balances,
+    /// What moved, in the order in which it was posted.
+    pub entries: Vec<Entry>,
+}
+
+/// Where a contract's money is, in minor units. Only this contract's, whatever else the accounts hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Balances {
+    /// In escrow.
+    pub escrow: i64,
+    /// Back at the client's sources; fees that were given back are not counted.
+    pub client: i64,
+    /// Released, and still in the security period (E9).
+    pub freelancer_pending: i64,
+    /// Released and available to the freelancer or agency.
+    pub freelancer_available: i64,
+    /// Fees that were charged and not given back.
+    pub fees: i64,
+    /// Parked, because it could not reach where it should.
+    pub suspense: i64,
+}
+
+/// One posting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// `{case}/{step}`.
+    pub id: String,
+    /// When, in the case's time; RFC 3339, UTC.
+    pub at: String,
+    /// What it was for.
+    pub kind: String,
+    /// Where the money left.
+    pub debit: String,
+    /// Where it arrived.
+    pub credit: String,
+    /// In minor units.
+    pub amount: i64,
+    /// The workflow id.
+    pub case: String,
+    /// The rule by which it moved.
+    pub rule: String,
+}
+
+impl Ledger {
+    /// The history of `contract` as it is at `now`, which decides what is still pending. Nothing for a contract that
+    /// no money of was ever here.
+    ///
+    /// # Errors
+    /// Only if the database cannot be read, or was damaged.
+    pub async fn history(&self, contract: &Id, now: Timestamp) -> Result<Option<History>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT id, at, kind, debit, credit, currency, amount, case_id, rule, available_at FROM journal
+             WHERE contract = $1 ORDER BY sequence",
+        )
+        .bind(contract.as_str())
+        .fetch_all(self.database.pool())
+        .await?;
+        let Some(first) = rows.first() else { return Ok(None) };
+        let mut history = History {
+            contract: contract.to_string(),
+            currency: first.try_get("currency")?,
+            balances: Balances::default(),
+            entries: Vec::with_capacity(rows.len()),
+        };
+        for row in &rows {
+            let entry = entry(row)?;
+            let pending = is_pending(row, &entry.id, now)?;
+            history.balances.count(&entry, pending);
+            history.entries.push(entry);
+        }
+        Ok(Some(history))
+    }
+}
+
+fn entry(row: &AnyRow) -> Result<Entry, sqlx::Error> {
+    Ok(Entry {
+        id: row.try_get("id")?,
+        at: row.try_get("at")?,
+        kind: row.try_get("kind")?,
+        debit: row.try_get("debit")?,
+        credit: row.try_get("credit")?,
+        amount: row.try_get("amount")?,
+        case: row.try_get("case_id")?,
+        rule: row.try_get("rule")?,
+    })
+}
+
+fn is_pending(row: &AnyRow, id: &str, now: Timestamp) -> Result<bool, LedgerError> {
+    let available_at: Option<String> = row.try_get("available_at")?;
+    let Some(available_at) = available_at else { return Ok(false) };
+    let available_at: Timestamp = available_at
+        .parse()
+        .map_err(|_| LedgerError::Damaged { what: format!("posting {id}"), field: "available_at" })?;
+    Ok(available_at > now)
+}
+
+impl Balances {
+    fn count(&mut self, entry: &Entry, pending: bool) {
+        for (account, change) in [(&entry.debit, -entry.amount), (&entry.credit, entry.amount)] {
+            let balance = match account.split_once(':').map_or(account.as_str(), |(kind, _)| kind) {
+                "escrow" => &mut self.escrow,
+                "suspense" => &mut self.suspense,
+                "fees" => &mut self.fees,
+                "freelancer" | "agency" if pending => &mut self.freelancer_pending,
+                "freelancer" | "agency" => &mut self.freelancer_available,
+                // Only what came back counts, and a fee that came back never was the contract's.
+                "source" if change > 0 && entry.kind != "fee_return" => &mut self.client,
+                _ => continue,
+            };
+            *balance += change;
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The ledger: double entry in integer minor units (L1–L5). Money that a payment provider moves is asked for in
+//! [`crate::escrow`]; here it is written down.
+//!
+//! Each effect goes through phases, and each phase is one transaction that either all happened or did not. A crash
+//! between two phases is repaired by running the effect again from the top: what is done is recognised by its id.
+//!
+//! | effect | phases, in this order | recognised by |
+//! |---|---|---|
+//! | deposit | look for the deposit → charge → post it and its row | posting id = charge key = `{case}/deposit` |
+//! | open | take free escrow, or another case's whole hold, and remember the answer | case and first run |
+//! | settle, releases | draw the hold, post all neighbouring releases | posting id = `{case_ref}/{step}` |
+//! | settle, each refund | check the hold → refund at the provider → draw the hold and post | the same, also the provider's key |
+//! | settle, end | close the hold, with the last posting | closed holds stay closed |
+//! | fee, fee return | charge or refund → post | as a refund |
+//!
+//! Ordering rules:
+//!
+//! 1. The provider acts before the ledger does (L6), so the ledger never says that money moved which did not.
+//! 2. No transaction is open while the provider is asked.
+//! 3. A hold is drawn before its escrow is debited: at no instant do holds exceed the escrow.
+//! 4. Everything that can be refused is checked before the provider is asked.
+
+mod check;
+mod deposits;
+mod history;
+mod holds;
+mod posting;
+mod settle;
+
+use recourse_workflows::domain::{
+    ids::Id,
+    money::{Amount, Currency},
+    posting::Account,
+};
+use sqlx::{Any, Transaction};
+
+pub use check::{CheckReport, Finding, MoneyHeld};
+pub(crate) use deposits::{Deposit, Known};
+pub use history::{Balances, Entry, History};
+pub(crate) use posting::Posting;
+
+use crate::database::Database;
+
+/// The ledger in a database. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    database: Database,
+}
+
+/// Why the ledger did not do as asked. Nothing has moved.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The database could not be asked, or one of its constraints refused.
+    #[error("the ledger's database did not do its work")]
+    Database(#[from] sqlx::Error),
+    /// L2: a posting's id came again with other content. An operator must look.
+    #[error("posting {id} was made before with other content: {differs}")]
+    PostingConflict {
+        /// The posting.
+        id: String,
+        /// Which fields, in words.
+        differs: String,
+    },
+    /// L3: the case asked for more than it holds.
+    #[error("{case_ref} holds {} minor units and asked for {}", held.minor(), asked.minor())]
+    ExceedsHold {
+        /// The case.
+        case_ref: String,
+        /// What it holds.
+        held: Amount,
+        /// What it asked for.
+        asked: Amount,
+    },
+    /// R7: a refund does not match the deposit that it goes back to.
+    #[error("refund {id} does not fit its deposit: {reason}")]
+    RefundMismatch {
+        /// The posting.
+        id: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// No case with this id holds anything of this contract.
+    #[error("there is no case {case_ref} to take over from")]
+    UnknownCase {
+        /// The case.
+        case_ref: String,
+    },
+    /// A row says what this program never wrote.
+    #[error("{what} is damaged: its {field} cannot be read; run `recourse ledger --check`")]
+    Damaged {
+        /// Which row.
+        what: String,
+        /// Which field.
+        field: &'static str,
+    },
+}
+
+impl LedgerError {
+    /// What kind of error, as a name in a workflow's history.
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "LedgerUnavailable",
+            Self::PostingConflict { .. } => "PostingConflict",
+            Self::ExceedsHold { .. } => "ExceedsHold",
+            Self::RefundMismatch { .. } => "RefundMismatch",
+            Self::UnknownCase { .. } => "UnknownCase",
+            Self::Damaged { .. } => "LedgerDamaged",
+        }
+    }
+}
+
+impl Ledger {
+    /// The ledger in `database`, whose tables [`Database::migrate`] made.
+    pub const fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+/// What is in `account`, which is never negative.
+async fn balance(
+    transaction: &mut Transaction<'static, Any>,
+    account: &Account,
+    currency: Currency,
+) -> Result<Amount, LedgerError> {
+    let account = account.to_string();
+    let balance: Option<i64> = sqlx::query_scalar("SELECT balance FROM balances WHERE account = $1 AND currency = $2")
+        .bind(&account)
+        .bind(currency.code())
+        .fetch_optional(&mut **transaction)
+        .await?;
+    amount_of(balance.unwrap_or(0), &account)
+}
+
+fn amount_of(minor: i64, what: &str) -> Result<Amount, LedgerError> {
+    Amount::new(minor).map_err(|_| LedgerError::Damaged { what: what.to_owned(), field: "amount" })
+}
+
+fn id_of(text: &str, field: &'static str) -> Result<Id, LedgerError> {
+    Id::new(text).map_err(|_| LedgerError::Damaged { what: format!("\"{text}\""), field })
+}
+
+#[cfg(test)]
+mod tests;

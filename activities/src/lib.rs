@@ -1,0 +1,27 @@
+//! The side effects of escrow refunds and disputes: money through a payment provider and a ledger, and notices.
+//!
+//! Policy is not here. What is done was decided by a case's workflow; this crate does it once, however often it is
+//! asked (L2, L6, N2), and each effect's ids derive from the case and the step.
+//!
+//! Read in this order: [`escrow`] carries out what moves money, [`ledger`] writes it down, [`payments`] is the provider,
+//! [`notices`] tells people, [`database`] is what they share.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+// The SDK's `#[activities]` writes `::futures::…`; this is the part of it that the workspace already has.
+extern crate futures_util as futures;
+
+pub mod database;
+pub mod escrow;
+pub mod ledger;
+pub mod notices;
+pub mod payments;
+
+pub use database::{Database, DatabaseError};
+pub use escrow::EscrowActivities;
+pub use ledger::Ledger;
+pub use notices::{NoticeActivities, NoticeBook, Postman};
+pub use payments::{PaymentGateway, SandboxBank};
+
+#[cfg(test)]
+mod testing;

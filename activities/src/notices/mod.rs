@@ -1,0 +1,278 @@
+//! Notices: who is told what, in the app and by email (N1–N3).
+//!
+//! Telling people is storing: the in-app notice and the email to send are rows of one transaction, and every retry
+//! stores the same rows once (N2). A [`Postman`] in the background sends the emails when their channel is up (N3), so
+//! that no deadline and no money ever waits for a mail server.
+
+mod email;
+mod postman;
+mod smtp;
+mod words;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use recourse_workflows::{
+    domain::{
+        ids::Id,
+        notice::Notice,
+        party::{Contract, Role},
+    },
+    effects::{Tell, Told},
+};
+use serde::{Deserialize, Serialize};
+use sqlx::{Row as _, any::AnyRow};
+use temporalio_common::error::ApplicationFailure;
+use temporalio_sdk::activities::ActivityError;
+use tokio::sync::Notify;
+
+pub use email::{EmailState, OutboxEmail};
+pub use postman::{MailConfig, MailConfigError, Pace, Postman};
+
+use crate::database::{Database, Write};
+use words::{Rendered, Words};
+
+/// Why notices could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+pub enum NoticeError {
+    /// The database could not be asked.
+    #[error("the database of notices did not do its work")]
+    Database(#[from] sqlx::Error),
+    /// A template has a mistake.
+    #[error("a notice cannot be put in words")]
+    Words(#[from] minijinja::Error),
+    /// A row says what this program never wrote.
+    #[error("a notice is damaged: {field} is \"{value}\"")]
+    Damaged {
+        /// Which field.
+        field: &'static str,
+        /// What it says.
+        value: String,
+    },
+}
+
+impl NoticeError {
+    /// What kind of error, as a name in a workflow's history.
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "NoticesUnavailable",
+            Self::Words(_) => "NoticeWords",
+            Self::Damaged { .. } => "NoticeDamaged",
+        }
+    }
+}
+
+/// A notice in the app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredNotice {
+    /// What tells this case from an earlier one with the same id.
+    pub case_ref: String,
+    /// The notice's place in its case.
+    pub number: i64,
+    /// In which role its recipient is told.
+    pub recipient: Role,
+    /// Which party, if it is a party of the contract.
+    pub party: Option<String>,
+    /// The contract.
+    pub contract: String,
+    /// The workflow id.
+    pub case: String,
+    /// What happened, by its name on the wire.
+    pub event: String,
+    /// The rule behind it.
+    pub rule: String,
+    /// When, in the case's time; RFC 3339, UTC.
+    pub at: String,
+    /// By when the recipient can act; RFC 3339, UTC.
+    pub deadline: Option<String>,
+    /// The headline and the contract's title.
+    pub subject: String,
+    /// In plain text.
+    pub text: String,
+    /// As an HTML page.
+    pub html: String,
+}
+
+/// Which notices to read; nothing means any.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NoticeFilter {
+    /// Of this contract.
+    pub contract: Option<Id>,
+    /// To this role.
+    pub recipient: Option<Role>,
+    /// To this party.
+    pub party: Option<Id>,
+}
+
+/// The notices in a database. Clones share it.
+#[derive(Debug, Clone)]
+pub struct NoticeBook {
+    database: Database,
+    words: Arc<Words>,
+    waker: Arc<Notify>,
+}
+
+impl NoticeBook {
+    /// The notices in `database`, whose tables [`Database::migrate`] made.
+    pub fn new(database: Database) -> Self {
+        Self { database, words: Arc::new(Words::new()), waker: Arc::new(Notify::new()) }
+    }
+
+    /// Who sends this book's emails. It is woken whenever this book, or a clone of it, stores some.
+    ///
+    /// # Errors
+    /// [`MailConfigError`] if the mail server's URL or the sender's address cannot be read.
+    pub fn postman(&self, config: &MailConfig) -> Result<Postman, MailConfigError> {
+        Postman::new(self.database.clone(), self.waker.clone(), config)
+    }
+
+    /// Stores notices, each once per channel (N2).
+    ///
+    /// # Errors
+    /// Only if the database cannot be written. Then nothing is stored.
+    pub async fn tell(&self, told: &Tell) -> Result<Told, NoticeError> {
+        let rendered: Vec<(&Notice, Rendered)> = told
+            .notices
+            .iter()
+            .map(|notice| Ok((notice, self.words.render(told, notice)?)))
+            .collect::<Result<_, minijinja::Error>>()?;
+        let mut write = self.database.write().await?;
+        for (notice, rendered) in &rendered {
+            store(&mut write, told, notice, rendered).await?;
+            if notice.email {
+                email::queue(&mut write, told, notice, rendered).await?;
+            }
+        }
+        write.commit().await?;
+        self.waker.notify_one();
+        Ok(Told { stored: u32::try_from(rendered.len()).unwrap_or(u32::MAX) })
+    }
+
+    /// The notices that fit `filter`, oldest first.
+    ///
+    /// # Errors
+    /// Only if the database cannot be read, or was damaged.
+    pub async fn list(&self, filter: &NoticeFilter) -> Result<Vec<StoredNotice>, NoticeError> {
+        let rows = sqlx::query(
+            "SELECT case_ref, number, recipient, party, contract, case_id, event, rule, at, deadline, subject,
+                    body_text, body_html
+             FROM notices
+             WHERE (CAST($1 AS TEXT) IS NULL OR contract = $1)
+               AND (CAST($2 AS TEXT) IS NULL OR recipient = $2)
+               AND (CAST($3 AS TEXT) IS NULL OR party = $3)
+             ORDER BY sequence",
+        )
+        .bind(filter.contract.as_ref().map(ToString::to_string))
+        .bind(filter.recipient.map(|role| role.name().to_owned()))
+        .bind(filter.party.as_ref().map(ToString::to_string))
+        .fetch_all(self.database.pool())
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Every email and what became of it, oldest first.
+    ///
+    /// # Errors
+    /// Only if the database cannot be read, or was damaged.
+    pub async fn emails(&self) -> Result<Vec<OutboxEmail>, NoticeError> {
+        email::list(&self.database).await
+    }
+}
+
+async fn store(write: &mut Write, told: &Tell, notice: &Notice, rendered: &Rendered) -> Result<(), NoticeError> {
+    sqlx::query(
+        "INSERT INTO notices (case_ref, number, recipient, party, contract, case_id, event, rule, at, recorded_at,
+                              deadline, subject, body_text, body_html)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+         ON CONFLICT (case_ref, number, recipient) DO NOTHING",
+    )
+    .bind(&told.case_ref)
+    .bind(i64::from(notice.number))
+    .bind(notice.to.name())
+    .bind(party_id(&told.contract, notice.to))
+    .bind(told.contract.id.as_str())
+    .bind(&told.case)
+    .bind(notice.event.name())
+    .bind(notice.rule.id())
+    .bind(told.at.to_string())
+    .bind(Timestamp::now().to_string())
+    .bind(notice.deadline.map(|deadline| deadline.to_string()))
+    .bind(&rendered.subject)
+    .bind(&rendered.text)
+    .bind(&rendered.html)
+    .execute(&mut **write)
+    .await?;
+    Ok(())
+}
+
+fn party_id(contract: &Contract, role: Role) -> Option<String> {
+    contract.party(role).map(|party| party.id.to_string())
+}
+
+fn read(row: &AnyRow) -> Result<StoredNotice, NoticeError> {
+    Ok(StoredNotice {
+        case_ref: row.try_get("case_ref")?,
+        number: row.try_get("number")?,
+        recipient: read_role(row.try_get("recipient")?)?,
+        party: row.try_get("party")?,
+        contract: row.try_get("contract")?,
+        case: row.try_get("case_id")?,
+        event: row.try_get("event")?,
+        rule: row.try_get("rule")?,
+        at: row.try_get("at")?,
+        deadline: row.try_get("deadline")?,
+        subject: row.try_get("subject")?,
+        text: row.try_get("body_text")?,
+        html: row.try_get("body_html")?,
+    })
+}
+
+fn read_role(name: &str) -> Result<Role, NoticeError> {
+    Role::ALL
+        .into_iter()
+        .find(|role| role.name() == name)
+        .ok_or_else(|| NoticeError::Damaged { field: "recipient", value: name.to_owned() })
+}
+
+/// The effects that tell people.
+#[derive(Debug, Clone)]
+pub struct NoticeActivities {
+    book: NoticeBook,
+}
+
+impl NoticeActivities {
+    /// Stores notices in `book`.
+    pub const fn new(book: NoticeBook) -> Self {
+        Self { book }
+    }
+}
+
+fn retryable(error: NoticeError) -> ActivityError {
+    let type_name = error.type_name().to_owned();
+    ActivityError::application(ApplicationFailure::builder(error).type_name(type_name).build())
+}
+
+/// The declared effects, by their names on the task queue.
+mod declared {
+    #![allow(missing_docs, reason = "the SDK's macro makes constants that have none")]
+
+    use std::sync::Arc;
+
+    use recourse_workflows::effects::{Tell, TellDef, Told};
+    use temporalio_macros::activities;
+    use temporalio_sdk::activities::{ActivityContext, ActivityError};
+
+    use super::{NoticeActivities, retryable};
+
+    #[activities]
+    impl NoticeActivities {
+        /// Tells people (N1–N3).
+        #[activity(definition = TellDef)]
+        pub async fn tell(self: Arc<Self>, _: ActivityContext, told: Tell) -> Result<Told, ActivityError> {
+            self.book.tell(&told).await.map_err(retryable)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

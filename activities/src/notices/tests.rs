@@ -1,0 +1,80 @@
+use recourse_workflows::domain::{
+    notice::{Facts, NoticeEvent},
+    rule::Rule,
+};
+
+use super::*;
+use crate::testing::{TestDatabase, amount, at, contract, id};
+
+pub(super) fn tell(case_ref: &str, notices: Vec<Notice>) -> Tell {
+    Tell {
+        case: case_ref.split('#').next().unwrap().to_owned(),
+        case_ref: case_ref.to_owned(),
+        contract: contract("c-1"),
+        notices,
+        at: at(),
+    }
+}
+
+pub(super) fn notice(number: u32, to: Role, email: bool) -> Notice {
+    Notice {
+        number,
+        event: NoticeEvent::RefundRequested,
+        to,
+        by: Some(Role::Client),
+        rule: Rule::R3,
+        email,
+        can: Vec::new(),
+        deadline: Some(at()),
+        if_silent: None,
+        facts: Facts { amount: Some(amount(500)), ..Facts::default() },
+    }
+}
+
+/// N2: once per case, event, recipient and channel.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_notice_is_stored_once_however_often_it_is_told() {
+    let test = TestDatabase::new().await;
+    let book = NoticeBook::new(test.database.clone());
+    let told = tell("refund-request:c-1", vec![notice(1, Role::Client, true), notice(2, Role::Freelancer, true)]);
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let (book, told) = (book.clone(), told.clone());
+            tokio::spawn(async move { book.tell(&told).await.unwrap() })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), Told { stored: 2 });
+    }
+    assert_eq!(book.list(&NoticeFilter::default()).await.unwrap().len(), 2);
+    assert_eq!(book.emails().await.unwrap().len(), 2);
+    book.tell(&tell("refund-request:c-1#2", told.notices)).await.unwrap();
+    assert_eq!(book.list(&NoticeFilter::default()).await.unwrap().len(), 4, "a second case tells anew");
+}
+
+#[tokio::test]
+async fn notices_are_read_by_contract_role_and_party() {
+    let test = TestDatabase::new().await;
+    let book = NoticeBook::new(test.database.clone());
+    let mut told = tell(
+        "dispute:c-1",
+        vec![notice(1, Role::Client, true), notice(2, Role::Freelancer, false), notice(3, Role::Mediator, true)],
+    );
+    told.contract.freelancer.email = None;
+    told.notices.push(notice(4, Role::Freelancer, true));
+    book.tell(&told).await.unwrap();
+    let numbers = async |filter: NoticeFilter| {
+        let notices = book.list(&filter).await.unwrap();
+        notices.into_iter().map(|notice| notice.number).collect::<Vec<_>>()
+    };
+    let any = NoticeFilter::default();
+    assert_eq!(numbers(any.clone()).await, [1, 2, 3, 4]);
+    assert_eq!(numbers(NoticeFilter { recipient: Some(Role::Mediator), ..any.clone() }).await, [3]);
+    assert_eq!(numbers(NoticeFilter { party: Some(id("fl-1")), ..any.clone() }).await, [2, 4]);
+    assert_eq!(numbers(NoticeFilter { contract: Some(id("c-2")), ..any.clone() }).await, [0_i64; 0]);
+    let emails: Vec<_> = book.emails().await.unwrap().into_iter().map(|email| (email.number, email.address)).collect();
+    assert_eq!(emails, [(1, "ada@example.com".to_owned())], "only to parties with an address, only if it says so");
+    let first = &book.list(&any).await.unwrap()[0];
+    assert_eq!((first.event.as_str(), first.rule.as_str()), ("refund_requested", "R3"));
+    assert_eq!((first.party.as_deref(), first.deadline.as_deref()), (Some("cl-1"), Some("2026-12-03T10:00:00Z")));
+}

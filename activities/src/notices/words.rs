@@ -1,0 +1,313 @@
+//! The words of a notice: what happened, what the recipient can do, by when, what silence does, and the money (N1).
+//!
+//! Each event has a template whose first line is the headline and whose second is what happened; a layout for text and
+//! one for HTML put the rest around it. Whoever is told is "you", and the other party has a name.
+
+use jiff::Timestamp;
+use minijinja::{Environment, UndefinedBehavior, Value, value::Serde};
+use recourse_workflows::{
+    domain::{
+        command::Verb,
+        money::Amount,
+        notice::{IfSilent, Notice, NoticeEvent},
+        outcome::DecidedBy,
+        party::{Contract, Role},
+    },
+    effects::Tell,
+};
+use serde::Serialize;
+
+/// What renders the templates.
+#[derive(Debug)]
+pub(super) struct Words {
+    templates: Environment<'static>,
+}
+
+/// A notice as it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Rendered {
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+}
+
+/// The source of an event's template. A new event does not compile without one.
+const fn template(event: NoticeEvent) -> &'static str {
+    match event {
+        NoticeEvent::Deposited => include_str!("templates/deposited.txt"),
+        NoticeEvent::DepositDeclined => include_str!("templates/deposit_declined.txt"),
+        NoticeEvent::PaidNow => include_str!("templates/paid_now.txt"),
+        NoticeEvent::RefundRequested => include_str!("templates/refund_requested.txt"),
+        NoticeEvent::RefundRequestReleased => include_str!("templates/refund_request_released.txt"),
+        NoticeEvent::DisputeFiled => include_str!("templates/dispute_filed.txt"),
+        NoticeEvent::ClaimAmended => include_str!("templates/claim_amended.txt"),
+        NoticeEvent::ClaimRejected => include_str!("templates/claim_rejected.txt"),
+        NoticeEvent::OfferMade => include_str!("templates/offer_made.txt"),
+        NoticeEvent::OfferRetracted => include_str!("templates/offer_retracted.txt"),
+        NoticeEvent::OfferRejected => include_str!("templates/offer_rejected.txt"),
+        NoticeEvent::MediationNeeded => include_str!("templates/mediation_needed.txt"),
+        NoticeEvent::MediationOverdue => include_str!("templates/mediation_overdue.txt"),
+        NoticeEvent::ResolutionProposed => include_str!("templates/resolution_proposed.txt"),
+        NoticeEvent::ResolutionAnswered => include_str!("templates/resolution_answered.txt"),
+        NoticeEvent::NonResolution => include_str!("templates/non_resolution.txt"),
+        NoticeEvent::ArbitrationDemanded => include_str!("templates/arbitration_demanded.txt"),
+        NoticeEvent::ArbitrationFeeDeclined => include_str!("templates/arbitration_fee_declined.txt"),
+        NoticeEvent::ArbitrationStarted => include_str!("templates/arbitration_started.txt"),
+        NoticeEvent::ArbitrationWaiting => include_str!("templates/arbitration_waiting.txt"),
+        NoticeEvent::WindowExtended => include_str!("templates/window_extended.txt"),
+        NoticeEvent::Decided => include_str!("templates/decided.txt"),
+        NoticeEvent::OnHold => include_str!("templates/on_hold.txt"),
+    }
+}
+
+const LAYOUT_TEXT: &str = include_str!("templates/layout.txt");
+const LAYOUT_HTML: &str = include_str!("templates/layout.html");
+
+impl Words {
+    pub fn new() -> Self {
+        let mut templates = Environment::new();
+        templates.set_undefined_behavior(UndefinedBehavior::Strict);
+        Self { templates }
+    }
+
+    /// The notice in words. What a person wrote is escaped in the HTML and quoted in the text.
+    pub fn render(&self, told: &Tell, notice: &Notice) -> Result<Rendered, minijinja::Error> {
+        let facts = EventFacts::of(told, notice);
+        let event = self.templates.render_named_str("event.txt", template(notice.event), Value::from(Serde(&facts)))?;
+        let (headline, sentence) = event.trim().split_once('\n').unwrap_or((event.trim(), ""));
+        let layout = Layout::of(told, notice, one_line(headline), one_line(sentence));
+        let all = Value::from(Serde(&layout));
+        let text = self.templates.render_named_str("layout.txt", LAYOUT_TEXT, &all)?;
+        let html = self.templates.render_named_str("layout.html", LAYOUT_HTML, &all)?;
+        let title = one_line(&told.contract.title);
+        let title = if title.is_empty() { told.contract.id.to_string() } else { title };
+        Ok(Rendered { subject: format!("{} ({title})", layout.headline), text: without_gaps(&text), html })
+    }
+}
+
+/// What an event's template can speak of. Money that the event does not have is "the amount".
+#[derive(Serialize)]
+struct EventFacts {
+    you: &'static str,
+    client: String,
+    freelancer: String,
+    /// The other party, for a party.
+    other: String,
+    /// Who did it: "you", a name, "the mediator"; or "somebody".
+    actor: String,
+    /// The same, to begin a sentence with.
+    actor_begins: String,
+    held: String,
+    amount: String,
+    to_freelancer: String,
+    to_client: String,
+    kept_in_escrow: Option<String>,
+    pays_freelancer: bool,
+    pays_client: bool,
+    number: String,
+    accepted: bool,
+    decided_by: DecidedBy,
+    deadline: Option<String>,
+    expected_by: Option<String>,
+}
+
+impl EventFacts {
+    fn of(told: &Tell, notice: &Notice) -> Self {
+        let (contract, facts) = (&told.contract, &notice.facts);
+        let shown = |amount: Option<Amount>| {
+            amount.map_or_else(|| "the amount".to_owned(), |amount| contract.currency.show(amount))
+        };
+        let moves = |amount: Option<Amount>| amount.is_some_and(|amount| !amount.is_zero());
+        let actor = notice.by.map_or_else(|| "somebody".to_owned(), |by| in_words(by, notice.to, contract));
+        Self {
+            you: notice.to.name(),
+            client: name_of(Role::Client, contract),
+            freelancer: name_of(Role::Freelancer, contract),
+            other: notice.to.other_party().map_or_else(String::new, |other| name_of(other, contract)),
+            actor_begins: begin(&actor),
+            actor,
+            held: shown(facts.held),
+            amount: shown(facts.amount),
+            to_freelancer: shown(facts.to_freelancer),
+            to_client: shown(facts.to_client),
+            kept_in_escrow: moves(facts.kept_in_escrow).then(|| shown(facts.kept_in_escrow)),
+            pays_freelancer: moves(facts.to_freelancer),
+            pays_client: moves(facts.to_client),
+            number: facts.number.map_or_else(String::new, |number| number.to_string()),
+            accepted: facts.accepted.unwrap_or_default(),
+            decided_by: facts.decided_by.unwrap_or(DecidedBy::Rule),
+            deadline: notice.deadline.map(show_time),
+            expected_by: facts.expected_by.map(show_time),
+        }
+    }
+}
+
+/// Everything around what happened.
+#[derive(Serialize)]
+struct Layout {
+    headline: String,
+    sentence: String,
+    quote_from: String,
+    quote: Vec<String>,
+    offers: Vec<String>,
+    deadline: Option<String>,
+    silence: Option<String>,
+    money: Vec<String>,
+    contract: String,
+    case: String,
+    rule: &'static str,
+}
+
+impl Layout {
+    fn of(told: &Tell, notice: &Notice, headline: String, sentence: String) -> Self {
+        let contract = &told.contract;
+        let title = one_line(&contract.title);
+        Self {
+            headline,
+            sentence,
+            quote_from: quote_from(notice, contract),
+            quote: notice.facts.text.as_deref().map(lines).unwrap_or_default(),
+            offers: notice.can.iter().map(|verb| offer_of(*verb, notice, contract)).collect(),
+            deadline: notice.deadline.map(show_time),
+            silence: notice.deadline.and(notice.if_silent).map(|silence| silence_does(silence, notice.to, contract)),
+            money: money(notice, contract),
+            contract: if title.is_empty() { contract.id.to_string() } else { format!("{title} ({})", contract.id) },
+            case: told.case.clone(),
+            rule: notice.rule.id(),
+        }
+    }
+}
+
+/// An action in words, as an offer to the recipient.
+fn offer_of(verb: Verb, notice: &Notice, contract: &Contract) -> String {
+    use NoticeEvent::{ClaimAmended, DisputeFiled, OfferMade, ResolutionAnswered, ResolutionProposed};
+    let freelancer = name_of(Role::Freelancer, contract);
+    let subject = match notice.event {
+        DisputeFiled | ClaimAmended => "the claim".to_owned(),
+        ResolutionProposed | ResolutionAnswered => "the proposed resolution".to_owned(),
+        OfferMade if notice.by != Some(notice.to) => match notice.facts.number {
+            Some(number) => format!("offer {number}"),
+            None => "the offer".to_owned(),
+        },
+        _ => "what is open: the claim, the resolution or an offer".to_owned(),
+    };
+    match verb {
+        Verb::Approve => "approve the refund".to_owned(),
+        Verb::Dispute => "dispute it: say how much you claim, and why".to_owned(),
+        Verb::Release => format!("give up the refund request: everything that is held goes to {freelancer}"),
+        Verb::Accept => format!("accept {subject}"),
+        Verb::Reject => format!("reject {subject}"),
+        Verb::Amend => "change your claim".to_owned(),
+        Verb::Withdraw => "withdraw your claim".to_owned(),
+        Verb::Offer => "offer a split of the money".to_owned(),
+        Verb::Retract => "take back your offer".to_owned(),
+        Verb::Propose => "propose a resolution".to_owned(),
+        Verb::Close => "end the mediation with the Notice of Non-Resolution".to_owned(),
+        Verb::DemandArbitration => "demand arbitration, and pay your share of the fee".to_owned(),
+        Verb::Award => "give the award".to_owned(),
+        Verb::Extend => "extend the window once, with a reason".to_owned(),
+    }
+}
+
+/// What silence does, seen by the recipient: a clause after "if nothing happens by then,".
+fn silence_does(silence: IfSilent, to: Role, contract: &Contract) -> String {
+    let freelancer = in_words(Role::Freelancer, to, contract);
+    let client = in_words(Role::Client, to, contract);
+    let both = if Role::PARTIES.contains(&to) { "you both" } else { "both parties" };
+    match silence {
+        IfSilent::RefundClient => format!("the money that is held goes back to {client}"),
+        IfSilent::ReleaseClaimedAmount => {
+            format!("the claimed amount is released to {freelancer} and the rest goes back to {client}")
+        }
+        IfSilent::ReleaseAllHeld | IfSilent::ReleaseFreelancer => {
+            format!("everything that is held is released to {freelancer}")
+        }
+        IfSilent::NoticeOfNonResolution => format!("{both} get the Notice of Non-Resolution"),
+        IfSilent::FollowResolution => "the money moves as the mediator proposed".to_owned(),
+        IfSilent::Hold => "the money stays in escrow until an operator has decided".to_owned(),
+    }
+}
+
+fn money(notice: &Notice, contract: &Contract) -> Vec<String> {
+    let facts = &notice.facts;
+    let to = |role| in_words(role, notice.to, contract);
+    [
+        ("held in escrow".to_owned(), facts.held),
+        (format!("to {}", to(Role::Freelancer)), facts.to_freelancer),
+        (format!("to {}", to(Role::Client)), facts.to_client),
+        ("stays in escrow".to_owned(), facts.kept_in_escrow.filter(|kept| !kept.is_zero())),
+    ]
+    .into_iter()
+    .filter_map(|(what, amount)| amount.map(|amount| format!("{what}: {}", contract.currency.show(amount))))
+    .collect()
+}
+
+/// Whose words a notice quotes.
+fn quote_from(notice: &Notice, contract: &Contract) -> String {
+    match (notice.event, notice.by) {
+        (NoticeEvent::DepositDeclined | NoticeEvent::ArbitrationFeeDeclined, _) => {
+            "The payment provider's reason:".to_owned()
+        }
+        (NoticeEvent::NonResolution, None) => "The mediator's reason:".to_owned(),
+        (_, Some(by)) => format!("{} wrote:", begin(&in_words(by, notice.to, contract))),
+        (_, None) => "More about it:".to_owned(),
+    }
+}
+
+/// A role as the recipient calls it: "you", a party's name, or "the mediator".
+fn in_words(role: Role, to: Role, contract: &Contract) -> String {
+    if role == to { "you".to_owned() } else { name_of(role, contract) }
+}
+
+/// A party's name, or "the mediator".
+pub(super) fn name_of(role: Role, contract: &Contract) -> String {
+    let name = contract.party(role).map(|party| one_line(party.label())).unwrap_or_default();
+    if name.is_empty() { format!("the {role}") } else { name }
+}
+
+/// With a capital letter, to begin a sentence. Names are left as they are written.
+fn begin(words: &str) -> String {
+    match words.strip_prefix("the ") {
+        Some(rest) => format!("The {rest}"),
+        None if words == "you" => "You".to_owned(),
+        None if words == "somebody" => "Somebody".to_owned(),
+        None => words.to_owned(),
+    }
+}
+
+/// `Thu 3 Dec 2026 10:00 UTC`.
+fn show_time(at: Timestamp) -> String {
+    at.strftime("%a %-d %b %Y %H:%M UTC").to_string()
+}
+
+/// A person's text on one line, without characters that would make it look like something else: names and titles
+/// end up in the headers of emails.
+pub(super) fn one_line(text: &str) -> String {
+    let spaced: String = text.chars().map(|letter| if is_unseen(letter) { ' ' } else { letter }).collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(one_line).collect()
+}
+
+/// Controls, line separators, and marks that turn the direction of writing.
+fn is_unseen(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// At most one empty line in a row, and none at the ends.
+fn without_gaps(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.trim().lines().map(str::trim_end) {
+        if !line.is_empty() || !out.ends_with("\n\n") {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

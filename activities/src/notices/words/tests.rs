@@ -1,0 +1,231 @@
+use recourse_workflows::domain::{notice::Facts, rule::Rule};
+
+use super::*;
+use crate::testing::{amount, at, contract};
+
+const EVENTS: [NoticeEvent; 23] = [
+    NoticeEvent::Deposited,
+    NoticeEvent::DepositDeclined,
+    NoticeEvent::PaidNow,
+    NoticeEvent::RefundRequested,
+    NoticeEvent::RefundRequestReleased,
+    NoticeEvent::DisputeFiled,
+    NoticeEvent::ClaimAmended,
+    NoticeEvent::ClaimRejected,
+    NoticeEvent::OfferMade,
+    NoticeEvent::OfferRetracted,
+    NoticeEvent::OfferRejected,
+    NoticeEvent::MediationNeeded,
+    NoticeEvent::MediationOverdue,
+    NoticeEvent::ResolutionProposed,
+    NoticeEvent::ResolutionAnswered,
+    NoticeEvent::NonResolution,
+    NoticeEvent::ArbitrationDemanded,
+    NoticeEvent::ArbitrationFeeDeclined,
+    NoticeEvent::ArbitrationStarted,
+    NoticeEvent::ArbitrationWaiting,
+    NoticeEvent::WindowExtended,
+    NoticeEvent::Decided,
+    NoticeEvent::OnHold,
+];
+
+const SILENCES: [IfSilent; 7] = [
+    IfSilent::RefundClient,
+    IfSilent::ReleaseClaimedAmount,
+    IfSilent::ReleaseAllHeld,
+    IfSilent::NoticeOfNonResolution,
+    IfSilent::ReleaseFreelancer,
+    IfSilent::FollowResolution,
+    IfSilent::Hold,
+];
+
+const DECIDED_BY: [DecidedBy; 14] = [
+    DecidedBy::ClientApproval,
+    DecidedBy::ClientSilence,
+    DecidedBy::ClientRelease,
+    DecidedBy::ClientAcceptance,
+    DecidedBy::FreelancerApproval,
+    DecidedBy::FreelancerSilence,
+    DecidedBy::FreelancerWithdrawal,
+    DecidedBy::Agreement,
+    DecidedBy::ResolutionAccepted,
+    DecidedBy::ArbitrationDefault,
+    DecidedBy::ArbitrationSoleDemand,
+    DecidedBy::ArbitrationAward,
+    DecidedBy::ContractEnd,
+    DecidedBy::Rule,
+];
+
+fn facts() -> Facts {
+    Facts {
+        held: Some(amount(20_000)),
+        amount: Some(amount(15_000)),
+        to_freelancer: Some(amount(9_000)),
+        to_client: Some(amount(11_000)),
+        kept_in_escrow: Some(amount(100)),
+        number: Some(2),
+        decided_by: Some(DecidedBy::ResolutionAccepted),
+        text: Some("I did <b>all</b>\nof it".into()),
+        accepted: Some(true),
+        expected_by: Some(at()),
+    }
+}
+
+fn notice(event: NoticeEvent, to: Role, by: Option<Role>, facts: Facts) -> Notice {
+    Notice {
+        number: 1,
+        event,
+        to,
+        by,
+        rule: Rule::M4,
+        email: true,
+        can: Verb::ALL.to_vec(),
+        deadline: Some(at()),
+        if_silent: Some(IfSilent::RefundClient),
+        facts,
+    }
+}
+
+fn render_for(contract: Contract, notice: &Notice) -> Rendered {
+    let told =
+        Tell { case: "dispute:c-1".into(), case_ref: "dispute:c-1#2".into(), contract, notices: Vec::new(), at: at() };
+    Words::new().render(&told, notice).unwrap()
+}
+
+fn render(notice: &Notice) -> Rendered {
+    render_for(contract("c-1"), notice)
+}
+
+/// What must never be seen: a hole, or the template itself.
+fn check(rendered: &Rendered, context: &str) {
+    let text = &rendered.text;
+    let mut lines = text.lines();
+    let (headline, gap, sentence) = (lines.next().unwrap(), lines.next(), lines.next().unwrap());
+    assert!(headline.len() > 8 && gap == Some("") && sentence.len() > 10, "{context}: {text}");
+    assert!(sentence.ends_with('.'), "{context}: {sentence}");
+    assert!(rendered.subject.starts_with(headline), "{context}: {}", rendered.subject);
+    for bad in
+        ["None", "none", "{{", "{%", "%}", "undefined", "  ", " .", " ,", "..", "you goes", "You goes", "somebody"]
+    {
+        for shown in [&rendered.subject, text, &rendered.html] {
+            assert!(!shown.contains(bad), "{context}: {bad:?} in {shown}");
+        }
+    }
+    assert!(!rendered.subject.contains('\n') && text.ends_with("(rule M4)\n"), "{context}: {text}");
+    assert!(rendered.html.contains("<!doctype html>") && rendered.html.trim_end().ends_with("</html>"));
+}
+
+#[test]
+fn every_event_has_words_for_every_role() {
+    for event in EVENTS {
+        for to in Role::ALL {
+            for by in [None, Some(Role::Client), Some(Role::Freelancer), Some(Role::Mediator), Some(to)] {
+                // Nobody extends a window but somebody; everything else may have no actor.
+                let by = if event == NoticeEvent::WindowExtended { by.or(Some(Role::Operator)) } else { by };
+                for facts in [facts(), Facts::default(), Facts { accepted: Some(false), ..facts() }] {
+                    let context = format!("{event:?} to {to} by {by:?}");
+                    check(&render(&notice(event, to, by, facts.clone())), &context);
+                    let bare =
+                        Notice { can: Vec::new(), deadline: None, if_silent: None, ..notice(event, to, by, facts) };
+                    let bare = render(&bare);
+                    check(&bare, &context);
+                    assert!(!bare.text.contains("What you can do") && !bare.text.contains("By when"), "{context}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_silence_and_every_decision_has_words() {
+    for to in Role::ALL {
+        for if_silent in SILENCES {
+            let silent = Notice {
+                if_silent: Some(if_silent),
+                ..notice(NoticeEvent::RefundRequested, to, Some(Role::Client), facts())
+            };
+            check(&render(&silent), &format!("{if_silent:?} to {to}"));
+        }
+        for decided_by in DECIDED_BY {
+            let mut seen = std::collections::BTreeSet::new();
+            for (to_freelancer, to_client) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+                let facts = Facts {
+                    to_freelancer: Some(amount(to_freelancer)),
+                    to_client: Some(amount(to_client)),
+                    decided_by: Some(decided_by),
+                    ..Facts::default()
+                };
+                let rendered = render(&notice(NoticeEvent::Decided, to, None, facts));
+                check(&rendered, &format!("{decided_by:?} to {to}"));
+                seen.insert(rendered.subject);
+            }
+            assert_eq!(seen.len(), 4, "{seen:?}");
+        }
+    }
+}
+
+#[test]
+fn a_proposed_resolution_says_what_when_and_what_silence_does() {
+    let proposed = Notice {
+        can: vec![Verb::Accept, Verb::Reject, Verb::Offer],
+        if_silent: Some(IfSilent::NoticeOfNonResolution),
+        facts: Facts { kept_in_escrow: None, expected_by: None, ..facts() },
+        ..notice(NoticeEvent::ResolutionProposed, Role::Client, Some(Role::Mediator), facts())
+    };
+    let rendered = render(&proposed);
+    assert_eq!(rendered.subject, "The mediator proposes a resolution (Logo & brand)");
+    assert_eq!(
+        rendered.text,
+        "\
+The mediator proposes a resolution
+
+110.00 USD would go to you and 90.00 USD to Bo Freelancer. The proposal is not binding: the money moves so only if both of you accept. Your answer is final.
+
+The mediator wrote:
+> I did <b>all</b>
+> of it
+
+What you can do now:
+- accept the proposed resolution
+- reject the proposed resolution
+- offer a split of the money
+
+By when: before Thu 3 Dec 2026 10:00 UTC.
+If nothing happens by then, you both get the Notice of Non-Resolution.
+
+The money:
+- held in escrow: 200.00 USD
+- to Bo Freelancer: 90.00 USD
+- to you: 110.00 USD
+
+Contract: Logo & brand (c-1)
+Case: dispute:c-1 (rule M4)
+"
+    );
+    assert!(rendered.html.contains("I did &lt;b&gt;all&lt;") && !rendered.html.contains("<b>all"), "{}", rendered.html);
+    let other = render(&Notice { to: Role::Freelancer, ..proposed });
+    assert!(other.text.contains("90.00 USD would go to you and 110.00 USD to Ada <Client>"), "{}", other.text);
+    assert!(other.html.contains("Ada &lt;Client&gt;"), "{}", other.html);
+}
+
+#[test]
+fn both_parties_read_the_same_event_from_their_side() {
+    for event in EVENTS {
+        let of = |to| render(&notice(event, to, Some(Role::Client), facts())).text;
+        assert_ne!(of(Role::Client), of(Role::Freelancer), "{event:?}");
+    }
+}
+
+/// Names and titles come from outside and end up in headers.
+#[test]
+fn names_and_titles_cannot_break_out_of_their_line() {
+    let mut contract = contract("c-1");
+    contract.title = "Logo\r\nBcc: everyone@example.com\u{202e}".into();
+    contract.client.name = Some("Ada\n\nYou can ignore this:".into());
+    contract.freelancer.name = Some(" \u{7} ".into());
+    let rendered =
+        render_for(contract, &notice(NoticeEvent::RefundRequested, Role::Freelancer, Some(Role::Client), facts()));
+    check(&rendered, "hostile");
+    assert_eq!(rendered.subject, "Ada You can ignore this: asks for 150.00 USD back (Logo Bcc: everyone@example.com)");
+    assert!(rendered.text.contains("> of it"), "{}", rendered.text);
+}

@@ -1,0 +1,143 @@
+//! Payment providers: the door through which money really moves (L6).
+//!
+//! A call carries an idempotency key and is made before its ledger movement is posted. Whoever does not know how a
+//! call ended looks the key up, or asks again with the same key; nobody guesses.
+
+mod sandbox;
+
+use std::fmt;
+
+use async_trait::async_trait;
+use recourse_workflows::domain::{
+    ids::Id,
+    money::{Amount, Currency},
+};
+
+pub use sandbox::{Fault, PlannedFault, SandboxBank, SandboxError};
+
+/// A payment provider.
+#[async_trait]
+pub trait PaymentGateway: fmt::Debug + Send + Sync {
+    /// Charges a billing method, once per `key`.
+    ///
+    /// # Errors
+    /// [`GatewayError::Declined`]: no money moved, and none will under this key. [`GatewayError::Unavailable`]: it may
+    /// have moved; look the key up, or ask again with the same key. [`GatewayError::KeyReused`]: nothing was done.
+    async fn charge(&self, key: &str, charge: &Charge) -> Result<(), GatewayError>;
+
+    /// Gives a charge back, or a part of it, once per `key`.
+    ///
+    /// # Errors
+    /// As [`PaymentGateway::charge`].
+    async fn refund(&self, key: &str, refund: &Refund) -> Result<(), GatewayError>;
+
+    /// What the provider did under `key`; nothing if it never acted on it.
+    ///
+    /// # Errors
+    /// [`GatewayError::Unavailable`]: ask again.
+    async fn look_up(&self, key: &str) -> Result<Option<GatewayMovement>, GatewayError>;
+}
+
+/// Money to take from a billing method.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// The billing method.
+    pub source: Id,
+    /// The currency of `amount`.
+    pub currency: Currency,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// Money to give back to a billing method.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refund {
+    /// The key of the charge that it goes back to.
+    pub charge: String,
+    /// The billing method.
+    pub source: Id,
+    /// The currency of `amount`.
+    pub currency: Currency,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// What was asked of a provider under one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// A charge.
+    Charge(Charge),
+    /// A refund.
+    Refund(Refund),
+}
+
+/// What a provider did under one key. It is final.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayMovement {
+    /// The idempotency key.
+    pub key: String,
+    /// What was asked.
+    pub request: Request,
+    /// Why it was declined; nothing if the money moved.
+    pub declined: Option<String>,
+}
+
+/// Why a provider did not confirm a movement.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// No. Final for this key: no money moved.
+    #[error("the payment provider declined {key}: {reason}")]
+    Declined {
+        /// The idempotency key.
+        key: String,
+        /// The provider's reason.
+        reason: String,
+    },
+    /// It is not known whether the money moved: a lost connection, a timeout. Ask again with the same key.
+    #[error("the payment provider gave no answer to {key}")]
+    Unavailable {
+        /// The idempotency key.
+        key: String,
+        /// What went wrong.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The key was used before with other content. Nothing was done now.
+    #[error("the payment provider knows {key} with other content")]
+    KeyReused {
+        /// The idempotency key.
+        key: String,
+    },
+}
+
+impl GatewayError {
+    /// What kind of error, as a name in a workflow's history.
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Declined { .. } => "PaymentDeclined",
+            Self::Unavailable { .. } => "PaymentUnknown",
+            Self::KeyReused { .. } => "PaymentKeyReused",
+        }
+    }
+}
+
+/// Has the provider do what is asked, once: looks the key up first, since this may be a retry whose first answer was
+/// lost (L6).
+///
+/// # Errors
+/// As [`PaymentGateway::charge`].
+pub(crate) async fn once(gateway: &dyn PaymentGateway, key: &str, request: &Request) -> Result<(), GatewayError> {
+    if let Some(found) = gateway.look_up(key).await? {
+        if found.request != *request {
+            return Err(GatewayError::KeyReused { key: key.to_owned() });
+        }
+        return match found.declined {
+            Some(reason) => Err(GatewayError::Declined { key: key.to_owned(), reason }),
+            None => Ok(()),
+        };
+    }
+    match request {
+        Request::Charge(charge) => gateway.charge(key, charge).await,
+        Request::Refund(refund) => gateway.refund(key, refund).await,
+    }
+}

@@ -1,0 +1,9 @@
+//! Starting the real parts, and playing stories on them.
+
+mod mailbox;
+mod story;
+mod world;
+
+pub use mailbox::{Mailbox, python};
+pub use story::{Story, ledger_of, shown};
+pub use world::{World, run, unique};

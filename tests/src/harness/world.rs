@@ -1,0 +1,155 @@
+//! The parts that a test runs on.
+
+use std::{
+    future::Future,
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use recourse_activities::{Database, Ledger, SandboxBank, notices::NoticeBook};
+use recourse_starter::{
+    client::{Client, Config},
+    local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
+};
+use temporalio_client::tonic::IntoRequest as _;
+use temporalio_common::protos::temporal::api::workflowservice::v1::RegisterNamespaceRequest;
+use tokio::{
+    runtime::Runtime,
+    sync::{Mutex, OnceCell},
+};
+
+use super::Mailbox;
+
+/// Runs a test on the runtime that all tests share, so that connections outlive each of them.
+pub fn run(test: impl Future<Output = ()>) {
+    static RUNTIME: std::sync::OnceLock<Runtime> = std::sync::OnceLock::new();
+    RUNTIME.get_or_init(|| Runtime::new().unwrap()).block_on(test);
+}
+
+/// A name that no other test of this run has.
+pub fn unique(name: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    format!("{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A namespace of the server with a database and workers.
+pub struct World {
+    /// The client that the command line uses.
+    pub client: Client,
+    /// The ledger, read directly.
+    pub ledger: Ledger,
+    /// The fake bank, read and disturbed directly.
+    pub bank: SandboxBank,
+    /// The notices, read directly.
+    pub notices: NoticeBook,
+    /// The database that all of them are in.
+    pub database_url: String,
+    worker: Mutex<Option<WorkerProcess>>,
+    env: Vec<(String, String)>,
+    _directory: tempfile::TempDir,
+}
+
+async fn server() -> &'static LocalServer {
+    static SERVER: OnceCell<LocalServer> = OnceCell::const_new();
+    let start = async || LocalServer::start(ServerOptions::default()).await.expect("the Temporal server starts");
+    SERVER.get_or_init(start).await
+}
+
+impl World {
+    /// The world that most tests share: one worker, one database, a mail server.
+    pub async fn shared() -> &'static Self {
+        static WORLD: OnceCell<World> = OnceCell::const_new();
+        let make = async || {
+            let mailbox = Mailbox::shared().await;
+            let smtp = ("RECOURSE_SMTP_URL".to_owned(), mailbox.url());
+            World::make("default", vec![smtp]).await
+        };
+        WORLD.get_or_init(make).await
+    }
+
+    /// A world of one's own on the same server, set up as a new installation is, with a worker.
+    pub async fn apart(name: &str, env: &[(&str, &str)]) -> Self {
+        let namespace = unique(name);
+        let address = server().await.address();
+        let first = Client::connect(Config { address: Some(address), namespace: None }).await.unwrap();
+        let request = RegisterNamespaceRequest {
+            namespace: namespace.clone(),
+            workflow_execution_retention_period: Duration::from_hours(24).try_into().ok(),
+            ..RegisterNamespaceRequest::default()
+        };
+        first.temporal().connection().workflow_service().register_namespace(request.into_request()).await.unwrap();
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self::make(&namespace, env).await
+    }
+
+    async fn make(namespace: &str, mut env: Vec<(String, String)>) -> Self {
+        let address = server().await.address();
+        let directory = tempfile::tempdir().unwrap();
+        let database_url = format!("sqlite:{}", directory.path().join("recourse.db").display());
+        let config = Config { address: Some(address.clone()), namespace: Some(namespace.to_owned()) };
+        let client = Client::connect(config).await.unwrap();
+        // A new namespace takes the server a moment to know everywhere.
+        let mut patience = 100;
+        while let Err(error) = client.setup_search_attributes().await {
+            patience -= 1;
+            assert!(patience > 0, "{error}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let database = Database::connect(&database_url).await.unwrap();
+        database.migrate().await.unwrap();
+        for (name, value) in [("TEMPORAL_ADDRESS", &*address), ("TEMPORAL_NAMESPACE", namespace), ("RECOURSE_DATABASE_URL", &*database_url)] {
+            env.push((name.to_owned(), value.to_owned()));
+        }
+        let world = Self {
+            client,
+            ledger: Ledger::new(database.clone()),
+            bank: SandboxBank::new(database.clone()),
+            notices: NoticeBook::new(database),
+            database_url,
+            worker: Mutex::new(None),
+            env,
+            _directory: directory,
+        };
+        world.start_worker().await;
+        world
+    }
+
+    /// The environment in which `recourse` and the worker find this world.
+    pub fn env(&self) -> &[(String, String)] {
+        &self.env
+    }
+
+    /// Starts the world's worker, as a process.
+    pub async fn start_worker(&self) {
+        // For finding out why a test fails: RECOURSE_TEST_LOGS=/some/folder keeps what the workers say.
+        let log = std::env::var_os("RECOURSE_TEST_LOGS").map(|folder| PathBuf::from(folder).join(format!("{}.log", self.client.namespace())));
+        let options = WorkerOptions { env: self.env.clone(), binary: Some(program("recourse-worker")), log };
+        let started = WorkerProcess::start(options).await.expect("the worker starts");
+        *self.worker.lock().await = Some(started);
+    }
+
+    /// Stops it in good order (SIGTERM).
+    pub async fn stop_worker(&self) {
+        self.worker.lock().await.take().unwrap().stop().await.unwrap();
+    }
+
+    /// Kills it (SIGKILL).
+    pub async fn kill_worker(&self) {
+        self.worker.lock().await.take().unwrap().kill().await.unwrap();
+    }
+
+    /// The whole ledger is sound, and the bank has moved exactly what the ledger says.
+    pub async fn check_money(&self) {
+        let report = self.ledger.check().await.unwrap();
+        assert!(report.is_sound(), "{report:?}");
+    }
+}
+
+/// A program of this workspace, built beside this test.
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.ancestors().nth(2).unwrap().join(name);
+    assert!(path.exists(), "{} is not built; run `make build` first, or `make test`", path.display());
+    path
+}

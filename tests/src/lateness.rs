@@ -1,0 +1,61 @@
+//! T2: what counts is the receipt time, whichever of reply and deadline the worker sees first.
+
+use recourse_workflows::domain::command::Verb;
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{Story, World, run, shown},
+    refusals::failed_tasks,
+};
+
+/// Workers are down across the deadline; one reply was received before it and one at it.
+#[test]
+fn a_timely_reply_counts_though_every_worker_was_down_and_a_late_one_never_does() {
+    run(async {
+        let world = World::apart("late", &[]).await;
+        let (mut timely, mut late) = (Story::new(&world, "timely"), Story::new(&world, "late"));
+        let mut deadlines = Vec::new();
+        for story in [&mut timely, &mut late] {
+            story.deposit("d-1", 30_000, "card-1").await;
+            deadlines.push(story.end(10_000, Value::Null).await.deadline.unwrap());
+        }
+        world.stop_worker().await;
+        let second = jiff::SignedDuration::from_secs(1);
+        for (story, at) in [(&mut timely, deadlines[0] - second), (&mut late, deadlines[1])] {
+            story.until(7.0).await;
+            let mut approve = story.command("freelancer", "approve").1;
+            approve.insert("at".into(), json!(at.to_string()));
+            world.client.signal(&story.refund_request, Verb::Approve.name(), serde_json::to_vec(&approve).unwrap()).await.unwrap();
+        }
+        world.start_worker().await;
+        assert_eq!(shown(&timely.outcome().await), "settled freelancer_approval R4 10000/20000/0");
+        assert_eq!(shown(&late.outcome().await), "settled freelancer_silence R4 10000/20000/0");
+        let status = world.client.status(&late.refund_request).await.unwrap();
+        let refused = status.timeline.iter().filter_map(|entry| entry.note.as_deref()).find(|note| note.contains("TooLate"));
+        assert!(refused.is_some(), "the timeline keeps the late reply: {:?}", status.timeline);
+        for case in [&timely.refund_request, &late.refund_request] {
+            assert_eq!(failed_tasks(&world, case).await, 0);
+        }
+        world.check_money().await;
+    });
+}
+
+/// A stamp that cannot be true (before the stage opened, or in the future) is not believed.
+#[test]
+fn a_stamp_that_cannot_be_true_is_the_time_of_arrival() {
+    run(async {
+        let world = World::shared().await;
+        for stamp in ["1999-01-01T00:00:00Z", "2999-01-01T00:00:00Z"] {
+            let mut story = Story::new(world, "stamp");
+            story.deposit("d-1", 30_000, "card-1").await;
+            let opened = story.end(0, Value::Null).await.deadline.unwrap();
+            story.until(2.0).await;
+            let mut approve = story.command("freelancer", "approve").1;
+            approve.insert("at".into(), json!(stamp));
+            let status = world.client.command(&story.refund_request, Verb::Approve, approve).await.unwrap();
+            let entry = status.timeline.iter().find(|entry| serde_json::to_value(entry.what).unwrap() == "refund_approved").unwrap();
+            let day = jiff::SignedDuration::from_hours(24);
+            assert!(entry.at >= opened - day * 5 && entry.at < opened - day * 4, "{} of {opened}", entry.at);
+        }
+    });
+}

@@ -1,0 +1,14 @@
+//! The tests on real parts: a Temporal server, the worker as its own process, a database file, a mail server.
+//!
+//! One server runs for the whole binary. Tests share it and a worker, each with contracts of its own; those that stop
+//! workers or break things have a namespace, a database and workers of their own ([`harness::World::apart`]).
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
+mod contract;
+mod faults;
+mod harness;
+mod lateness;
+mod notices;
+mod outcomes;
+mod refusals;

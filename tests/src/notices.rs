@@ -1,0 +1,64 @@
+//! N1–N3 on a real mail server: who is told, once, and that a mail server that is down holds up nothing.
+
+use std::collections::BTreeSet;
+
+use recourse_activities::notices::NoticeFilter;
+use serde_json::Value;
+
+use crate::harness::{Mailbox, Story, World, run, shown};
+
+/// N1, N2: by email for the policy's four events and every movement of money, once each; in the app for all.
+#[test]
+fn each_party_is_told_once_of_what_concerns_them() {
+    run(async {
+        let world = World::shared().await;
+        let mailbox = Mailbox::shared().await;
+        let mut story = Story::new(world, "told");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(10_000, Value::Null).await;
+        story.play("1 freelancer claim 15000; 2 client reject claim; 3 mediator propose 9000; 4 client accept resolution; 4.5 freelancer accept resolution").await;
+        assert_eq!(shown(&story.outcome().await), "settled resolution_accepted M5 19000/11000/0");
+        for (party, name) in [("client", "cleo"), ("freelancer", "finn")] {
+            let address = format!("{name}.{}@example.com", story.id());
+            let mails = mailbox.to(&address, 6).await;
+            let ids: BTreeSet<_> = mails.iter().map(|mail| mail["message_id"].as_str().unwrap()).collect();
+            assert_eq!((mails.len(), ids.len()), (6, 6), "{party}: deposit, paid now, refund requested, dispute, resolution, decided");
+            for mail in &mails {
+                let (text, html) = (mail["text"].as_str().unwrap(), mail["html"].as_str().unwrap());
+                assert!(text.contains("Logo") && html.contains("Logo"), "names the contract: {text}");
+                assert!(!text.contains("{{") && !text.contains("None"), "{text}");
+            }
+            let all = mails.iter().map(|mail| mail["text"].as_str().unwrap()).collect::<String>();
+            for words in ["300.00 USD", "200.00 USD", "150.00 USD", "90.00 USD", "110.00 USD", "UTC"] {
+                assert!(all.contains(words), "{party} reads {words}");
+            }
+            let recipient = recourse_workflows::domain::party::Role::ALL.into_iter().find(|role| role.name() == party);
+            let filter = NoticeFilter { contract: Some(story.id()), recipient, party: None };
+            let stored = world.notices.list(&filter).await.unwrap();
+            let events: Vec<_> = stored.iter().map(|notice| notice.event.as_str()).collect();
+            let expected = ["deposited", "paid_now", "refund_requested", "dispute_filed", "claim_rejected", "resolution_proposed", "resolution_answered", "decided"];
+            assert_eq!(events.iter().filter(|event| expected.contains(event)).count(), events.len(), "{events:?}");
+            assert_eq!(events.iter().collect::<BTreeSet<_>>().len(), expected.len(), "{events:?}");
+        }
+        let mediators = NoticeFilter { contract: Some(story.id()), recipient: Some(recourse_workflows::domain::party::Role::Mediator), party: None };
+        assert_eq!(world.notices.list(&mediators).await.unwrap().len(), 1, "M1: the mediation queue is told");
+    });
+}
+
+/// N3: while the mail server is down, deadlines pass and money moves; the emails come when it is back.
+#[test]
+fn a_mail_server_that_is_down_holds_up_nothing() {
+    run(async {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let world = World::apart("mail", &[("RECOURSE_SMTP_URL", &format!("smtp://127.0.0.1:{port}"))]).await;
+        let mut story = Story::new(&world, "mail");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        story.play("7").await;
+        assert_eq!(shown(&story.outcome().await), "refunded freelancer_silence R4 0/30000/0");
+        assert_eq!(story.ledger().await, "deposit 30000, refund 30000");
+        let mailbox = Mailbox::start(port).await;
+        let mails = mailbox.to(&format!("cleo.{}@example.com", story.id()), 3).await;
+        assert_eq!(mails.len(), 3, "deposit, refund requested, refunded");
+    });
+}

@@ -1,0 +1,274 @@
+//! Commands that must not be taken: each leaves the money where it is, fails no workflow task, and its reason is in the
+//! answer and in the timeline.
+
+use recourse_starter::client::ClientError;
+use recourse_workflows::domain::{command::Verb, money::Amount};
+use serde_json::{Map, Value, json};
+use temporalio_client::{UntypedSignal, UntypedWorkflow, WorkflowSignalOptions};
+use temporalio_common::{
+    data_converters::RawValue,
+    protos::temporal::api::{common::v1::Payload, enums::v1::EventType},
+};
+
+use crate::harness::{Story, World, run, shown};
+
+/// How many workflow tasks of this case failed, ever.
+pub async fn failed_tasks(world: &World, case: &str) -> usize {
+    let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
+    let history = handle.fetch_history(temporalio_client::WorkflowFetchHistoryOptions::default()).into_events().await.unwrap();
+    history.iter().filter(|event| event.event_type() == EventType::WorkflowTaskFailed).count()
+}
+
+fn refusal(answer: Result<recourse_workflows::messages::Status, ClientError>) -> (String, String) {
+    match answer {
+        Err(ClientError::Refused { name, message, .. }) => (name.to_string(), message),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+/// Sends what must be refused with `kind`, and finds the reason in the timeline.
+async fn refused(story: &mut Story<'_>, world: &World, who: &str, words: &str, kind: &str) {
+    let (name, message) = refusal(story.say(who, words).await);
+    assert_eq!(name, kind, "{who} {words}: {message}");
+    assert!(message.contains("can now: ") || message.contains("can do nothing now"), "{who} {words}: {message}");
+    let status = world.client.status(story.case()).await.unwrap();
+    let last = status.timeline.iter().rev().find_map(|entry| entry.note.clone()).unwrap();
+    assert!(last.contains(&message), "the timeline keeps it: {last:?} of {message:?}");
+}
+
+/// Each command of a refund request by the wrong party, with bad fields, and in the wrong stage.
+#[test]
+fn a_refund_request_refuses_what_the_rules_do_not_allow() {
+    run(async {
+        let world = World::shared().await;
+        let mut story = Story::new(world, "refused");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(10_000, Value::Null).await;
+        for (who, words, kind) in [
+            ("client", "approve", "NotAllowed"),
+            ("mediator", "approve", "NotAllowed"),
+            ("client", "claim 100", "NotAllowed"),
+            ("operator", "claim 100", "NotAllowed"),
+            ("freelancer", "release", "NotAllowed"),
+            ("client", "extend 5", "NotAllowed"),
+            ("operator", "extend 0", "Invalid"),
+            ("operator", "extend 200", "Invalid"),
+            ("freelancer", "claim 0", "Invalid"),
+            ("freelancer", "claim 20001", "Invalid"),
+        ] {
+            refused(&mut story, world, who, words, kind).await;
+        }
+        let status = world.client.status(&story.refund_request).await.unwrap();
+        assert_eq!((status.stage.as_str(), status.held), ("awaiting_freelancer", Amount::new(20_000).unwrap()));
+        story.play("1 freelancer claim 15000").await;
+        let late = world.client.command(&story.refund_request, Verb::Approve, story.command("freelancer", "approve").1).await;
+        assert_eq!(refusal(late).0, "AlreadyAnswered");
+        let release = world.client.command(&story.refund_request, Verb::Release, story.command("client", "release").1).await;
+        assert_eq!(refusal(release).0, "NotAllowed");
+        assert_eq!(story.ledger().await, "deposit 30000, release 10000", "nothing moved");
+        assert_eq!(failed_tasks(world, &story.refund_request).await, 0);
+    });
+}
+
+/// Each command of a dispute by the wrong party, in the wrong stage, and with bad fields, stage by stage.
+#[test]
+fn a_dispute_refuses_what_the_rules_do_not_allow() {
+    run(async {
+        let world = World::shared().await;
+        let mut story = Story::new(world, "refused-dispute");
+        story.deposit("d-1", 20_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        story.play("1 freelancer claim 15000").await;
+        let stages: [(&str, &[(&str, &str, &str)]); 5] = [
+            ("2 client offer 100", &[
+                ("freelancer", "accept claim", "NotAllowed"),
+                ("mediator", "accept claim", "NotAllowed"),
+                ("freelancer", "reject claim", "NotAllowed"),
+                ("client", "amend 100", "NotAllowed"),
+                ("client", "withdraw", "NotAllowed"),
+                ("freelancer", "amend 0", "Invalid"),
+                ("freelancer", "amend 20001", "Invalid"),
+                ("freelancer", "offer 20001", "Invalid"),
+                ("mediator", "offer 100", "NotAllowed"),
+                ("client", "accept offer 1", "NotAllowed"),
+                ("freelancer", "accept offer 7", "Invalid"),
+                ("freelancer", "retract 1", "NotAllowed"),
+                ("client", "accept resolution", "NotAllowed"),
+                ("mediator", "propose 100", "NotAllowed"),
+                ("mediator", "close", "NotAllowed"),
+                ("client", "demand", "NotAllowed"),
+                ("arbitrator", "award 100", "NotAllowed"),
+            ]),
+            ("3 client reject claim", &[
+                ("client", "reject claim", "AlreadyAnswered"),
+                ("client", "accept claim", "AlreadyAnswered"),
+                ("freelancer", "amend 100", "NotAllowed"),
+                ("freelancer", "withdraw", "NotAllowed"),
+                ("client", "propose 100", "NotAllowed"),
+                ("mediator", "propose 20001", "Invalid"),
+                ("freelancer", "close", "NotAllowed"),
+            ]),
+            ("4 mediator propose 9000", &[
+                ("mediator", "propose 100", "AlreadyAnswered"),
+                ("mediator", "accept resolution", "NotAllowed"),
+                ("freelancer", "demand", "NotAllowed"),
+            ]),
+            ("4.5 client reject resolution", &[
+                ("client", "accept resolution", "AlreadyAnswered"),
+                ("freelancer", "accept resolution", "NotAllowed"),
+                ("mediator", "demand", "NotAllowed"),
+                ("arbitrator", "award 100", "NotAllowed"),
+            ]),
+            ("5 client demand; 5.5 freelancer demand", &[
+                ("client", "award 100", "NotAllowed"),
+                ("operator", "award 100", "NotAllowed"),
+                ("operator", "extend 5", "NotAllowed"),
+                ("arbitrator", "award 20001", "Invalid"),
+            ]),
+        ];
+        for (reach, commands) in stages {
+            story.play(reach).await;
+            story.wait(story.case(), |status| reach.len() < 30 || status.stage == "in_arbitration").await;
+            for (who, words, kind) in commands {
+                refused(&mut story, world, who, words, kind).await;
+            }
+        }
+        assert_eq!(story.ledger().await, "deposit 20000, fee 33750, fee 33750", "nothing moved but the fees");
+        story.play("6 arbitrator award 9000").await;
+        assert_eq!(shown(&story.outcome().await), "settled arbitration_award A5 9000/11000/0");
+        let (_, body) = story.command("arbitrator", "award 100");
+        let (name, message) = refusal(world.client.command(&story.dispute, Verb::Award, body).await);
+        assert_eq!(name, "TooLate", "{message}");
+        assert_eq!(failed_tasks(world, &story.dispute).await, 0);
+        world.check_money().await;
+    });
+}
+
+/// Fields that cannot be what they should, by update: `Invalid`, with the field.
+#[test]
+fn an_update_that_does_not_parse_is_refused_with_the_field() {
+    run(async {
+        let world = World::shared().await;
+        let mut story = Story::new(world, "malformed");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        let file = |size: u64, kind: &str| json!([{"sha256": "ab".repeat(32), "name": "a.pdf", "size": size, "media_type": kind}]);
+        let claim = |field: &str, value: Value| {
+            let mut body = story.command("freelancer", "claim 100").1;
+            body.insert(field.into(), value);
+            body
+        };
+        for (body, word) in [
+            (claim("amount", json!(-1)), "amount"),
+            (claim("amount", json!("much")), "amount"),
+            (claim("amount", json!(1.5)), "amount"),
+            (claim("amount", Value::Null), "amount"),
+            (claim("reason", json!("because")), "reason"),
+            (claim("details", json!("")), "details"),
+            (claim("details", json!("x".repeat(10_001))), "details"),
+            (claim("details", json!("x".repeat(200_000))), "too big"),
+            (claim("evidence", json!([{"name": "a.pdf"}])), "evidence"),
+            (claim("evidence", file(26_214_401, "application/pdf")), "26214400"),
+            (claim("evidence", file(1, "application/x-sh")), "application/x-sh"),
+            (claim("evidence", json!(vec![file(1, "application/pdf")[0].clone(); 11])), "at most 10"),
+            (claim("by", json!("freelancer")), "by"),
+            (claim("by", json!({"party": "freelancer", "id": "fl-other"})), "fl-other"),
+            (claim("at", json!("soon")), "at"),
+            (claim("key", json!("")), "key"),
+            (Map::new(), "by"),
+        ] {
+            let (name, message) = refusal(world.client.command(&story.refund_request, Verb::Dispute, body).await);
+            assert!((name == "Invalid" || word == "fl-other") && message.contains(word), "{word}: {name}: {message}");
+        }
+        assert_eq!(failed_tasks(world, &story.refund_request).await, 0);
+        story.play("7").await;
+        assert_eq!(shown(&story.outcome().await), "refunded freelancer_silence R4 0/30000/0");
+    });
+}
+
+/// Whatever a signal carries, no workflow task fails, the timeline notes it, and the case goes on.
+#[test]
+fn a_signal_that_does_not_parse_is_noted_and_harmless() {
+    run(async {
+        let world = World::shared().await;
+        let mut story = Story::new(world, "poison");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        let case = story.refund_request.clone();
+        for bytes in [&b"{"[..], b"", b"null", b"[]", b"\"approve\"", b"{\"by\":1}", b"\xff\xfe", b"{}"] {
+            world.client.signal(&case, "approve", bytes.to_vec()).await.unwrap();
+        }
+        let binary = Payload { data: vec![0, 159, 146, 150], ..Payload::default() };
+        let json_payload = |data: &[u8]| Payload {
+            metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
+            data: data.to_vec(),
+            ..Payload::default()
+        };
+        let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(&*case);
+        for payloads in [vec![], vec![binary], vec![json_payload(b"{}"), json_payload(b"{}")]] {
+            let signal = UntypedSignal::new("dispute");
+            handle.signal(signal, RawValue::new(payloads), WorkflowSignalOptions::default()).await.unwrap();
+        }
+        world.client.signal(&case, "no_such_command", b"{}".to_vec()).await.unwrap();
+        let noted = |status: &recourse_workflows::messages::Status| {
+            let unreadable = |entry: &&recourse_workflows::domain::case::TimelineEntry| {
+                serde_json::to_value(entry.what).unwrap() == "unreadable" && entry.note.is_some()
+            };
+            status.timeline.iter().filter(unreadable).count()
+        };
+        let status = story.wait(&case, |status| noted(status) == 11).await;
+        assert_eq!(status.stage, "awaiting_freelancer");
+        assert_eq!(failed_tasks(world, &case).await, 0);
+        story.play("1 freelancer approve").await;
+        assert_eq!(shown(&story.outcome().await), "refunded freelancer_approval R4 0/30000/0");
+        assert_eq!(failed_tasks(world, &case).await, 0);
+    });
+}
+
+/// A start that does not parse, or that a rule forbids, is a refused outcome and moves nothing.
+#[test]
+fn a_forbidden_start_is_refused_with_the_rule() {
+    run(async {
+        let world = World::shared().await;
+        let story = Story::new(world, "forbidden");
+        story.deposit("d-1", 30_000, "card-1").await;
+        let contract = |field: &str, value: Value| {
+            let mut contract = story.contract.clone();
+            contract[field] = value;
+            contract
+        };
+        let starts = [
+            ("RefundRequest", json!({"contract": contract("kind", json!("hourly")), "pay_now": 0}), "E1", "hourly"),
+            ("RefundRequest", json!({"contract": story.contract, "pay_now": 30_001}), "R2", "300.00 USD held"),
+            ("RefundRequest", json!({"contract": story.contract, "pay_now": -1}), "R1", "pay_now"),
+            ("RefundRequest", json!({"contract": story.contract}), "R1", "pay_now"),
+            ("RefundRequest", json!({"contract": contract("currency", json!("DOLLAR")), "pay_now": 0}), "R1", "contract.currency"),
+            ("RefundRequest", json!({"contract": story.contract, "pay_now": 0, "policy": {"refund_response": {"days": 0, "unit": "calendar"}}}), "T3", "refund_response"),
+            ("RefundRequest", json!({"contract": story.contract, "pay_now": 0, "policy": {"refund_response": {"days": 1, "unit": "weeks"}}}), "R1", "policy.refund_response"),
+            ("RefundRequest", json!("not an object"), "R1", "expected"),
+            ("Dispute", json!({"contract": story.contract, "grounds": "refund_request", "claim": {"amount": 30_001, "reason": "other", "details": "x"}}), "R5", "in dispute"),
+            ("Dispute", json!({"contract": story.contract, "grounds": "boredom", "claim": {"amount": 1, "reason": "other", "details": "x"}}), "D1", "grounds"),
+            ("EscrowDeposit", json!({"contract": story.contract, "deposit": "d-9", "amount": 0, "source": {"id": "card-1", "verified": true}}), "E2", "more than 0"),
+            ("EscrowDeposit", json!({"contract": story.contract, "deposit": "d-9", "amount": 1, "source": {"id": "card-1", "verified": false}}), "E2", "not verified"),
+        ];
+        for (index, (kind, start, rule, word)) in starts.into_iter().enumerate() {
+            let id = format!("start-{index}:{}", story.id());
+            let input = RawValue::new(vec![Payload {
+                metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
+                data: serde_json::to_vec(&start).unwrap(),
+                ..Payload::default()
+            }]);
+            let options = temporalio_client::WorkflowStartOptions::new("recourse", id.clone()).build();
+            world.client.temporal().start_workflow(UntypedWorkflow::new(kind), input, options).await.unwrap();
+            let outcome = world.client.result(&id).await.unwrap();
+            let message = outcome.message.clone().unwrap_or_default();
+            assert_eq!((outcome.result.name(), outcome.rule.id()), ("refused", rule), "{start}: {message}");
+            assert!(message.contains(word), "{start}: {message}");
+            assert_eq!(failed_tasks(world, &id).await, 0, "{start}");
+        }
+        assert_eq!(story.ledger().await, "deposit 30000");
+        // What was refused let go of the money: the next end finds all of it.
+        assert_eq!(story.end(0, Value::Null).await.held.minor(), 30_000);
+        world.check_money().await;
+    });
+}

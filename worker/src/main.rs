@@ -1,0 +1,94 @@
+//! `recourse-worker`: wiring and nothing else. It connects the database and the server, registers workflows and
+//! activities, runs them with the postman beside them, and stops in good order when told to.
+
+mod config;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use clap::Parser;
+use config::{Config, Unreachable};
+use recourse_activities::{
+    Database, EscrowActivities, Ledger, SandboxBank,
+    notices::{MailConfig, NoticeActivities, NoticeBook},
+};
+use recourse_workflows::{Dispute, EscrowDeposit, RefundRequest, TASK_QUEUE};
+use temporalio_client::Client;
+use temporalio_sdk::{Runtime, Worker, WorkerOptions};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long activities may take to finish after the worker was told to stop. What is cut off is tried again elsewhere.
+const GRACE: Duration = Duration::from_secs(10);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = Config::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("RECOURSE_LOG").unwrap_or_else(|_| "info,temporalio=warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            match error.downcast_ref::<Unreachable>() {
+                Some(unreachable) => {
+                    eprintln!("hint: {}", unreachable.hint);
+                    ExitCode::from(3)
+                }
+                None => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+async fn run(config: Config) -> anyhow::Result<()> {
+    let database = config::database(&config.database).await?;
+    let client = config::connect().await?;
+    let mail = MailConfig { url: config.smtp_url, from: config.mail_from };
+    let book = NoticeBook::new(database.clone());
+    let postman = book.postman(&mail)?;
+    let mut worker = worker(&client, &database, book, config.max_cached_workflows)?;
+
+    let stop = worker.shutdown_handle();
+    let (stop_postman, postman_stopped) = tokio::sync::oneshot::channel::<()>();
+    let postman = tokio::spawn(postman.run(async {
+        let _ = postman_stopped.await;
+    }));
+    tokio::spawn(async move {
+        told_to_stop().await;
+        tracing::info!("stopping: no new work is taken, what runs has {} s", GRACE.as_secs());
+        stop();
+    });
+    println!("recourse-worker ready on task queue {TASK_QUEUE}");
+    let result = worker.run().await;
+    let _ = stop_postman.send(());
+    postman.await?;
+    database.close().await;
+    result?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn worker(client: &Client, database: &Database, book: NoticeBook, max_cached_workflows: usize) -> anyhow::Result<Worker> {
+    let ledger = Ledger::new(database.clone());
+    let bank = Arc::new(SandboxBank::new(database.clone()));
+    let options = WorkerOptions::new(TASK_QUEUE)
+        .register_workflow::<EscrowDeposit>()?
+        .register_workflow::<RefundRequest>()?
+        .register_workflow::<Dispute>()?
+        .register_activities(EscrowActivities::new(ledger, bank))
+        .register_activities(NoticeActivities::new(book))
+        .max_cached_workflows(max_cached_workflows)
+        .graceful_shutdown_period(GRACE)
+        .build();
+    let runtime = Runtime::from_current_tokio(Default::default())?;
+    Ok(Worker::new(&runtime, client.clone(), options)?)
+}
+
+async fn told_to_stop() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
