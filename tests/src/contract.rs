@@ -33,7 +33,7 @@ fn a_program_in_another_language_needs_nothing_but_the_contract() {
         assert_eq!(claimed["allowed"]["client"], serde_json::json!(["accept", "reject", "offer"]));
 
         assert!(got["not_allowed"].as_str().unwrap().starts_with("NotAllowed: "), "{}", got["not_allowed"]);
-        assert!(got["invalid"].as_str().unwrap().starts_with("Invalid: of"), "{}", got["invalid"]);
+        assert!(got["invalid"].as_str().unwrap().starts_with("Invalid: missing field `of`"), "{}", got["invalid"]);
         assert_eq!(got["updated"]["stage"], "in_mediation");
         let timeline = got["updated"]["timeline"].as_array().unwrap();
         assert!(timeline.iter().any(|entry| entry["what"] == "unreadable"), "the malformed signal is noted: {timeline:?}");

@@ -12,7 +12,7 @@ use recourse_starter::{
     client::{Client, Config},
     local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
 };
-use temporalio_client::tonic::IntoRequest as _;
+use temporalio_client::{UntypedWorkflow, WorkflowDescribeOptions, tonic::IntoRequest as _};
 use temporalio_common::protos::temporal::api::workflowservice::v1::RegisterNamespaceRequest;
 use tokio::{
     runtime::Runtime,
@@ -139,7 +139,19 @@ impl World {
         self.worker.lock().await.take().unwrap().kill().await.unwrap();
     }
 
-    /// The whole ledger is sound, and the bank has moved exactly what the ledger says.
+    /// Waits until nothing that the case ordered is under way: it only waits.
+    pub async fn quiet(&self, case: &str) {
+        let handle = self.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
+        loop {
+            let described = handle.describe(WorkflowDescribeOptions::default()).await.unwrap().into_raw();
+            if described.pending_activities.is_empty() && described.pending_workflow_task.is_none() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The whole ledger is sound.
     pub async fn check_money(&self) {
         let report = self.ledger.check().await.unwrap();
         assert!(report.is_sound(), "{report:?}");
