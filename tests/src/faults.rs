@@ -14,8 +14,12 @@ use crate::harness::{Story, World, run, shown};
 async fn at_the_bank(world: &World, card: &str) -> String {
     let movements = world.bank.movements().await.unwrap();
     let mine = movements.iter().filter_map(|movement| match &movement.request {
-        Request::Charge(charge) if charge.source.as_str() == card && movement.declined.is_none() => Some(format!("charge {}", charge.amount.minor())),
-        Request::Refund(refund) if refund.source.as_str() == card && movement.declined.is_none() => Some(format!("refund {}", refund.amount.minor())),
+        Request::Charge(charge) if charge.source.as_str() == card && movement.declined.is_none() => {
+            Some(format!("charge {}", charge.amount.minor()))
+        }
+        Request::Refund(refund) if refund.source.as_str() == card && movement.declined.is_none() => {
+            Some(format!("refund {}", refund.amount.minor()))
+        }
         _ => None,
     });
     mine.collect::<Vec<_>>().join(", ")
@@ -40,7 +44,13 @@ async fn disturbed(world: &World, fault: Fault, times: u32) {
 fn a_bank_that_fails_before_or_after_it_acted_moves_money_once() {
     run(async {
         let world = World::shared().await;
-        let faults = [(Fault::FailBefore, 1), (Fault::FailBefore, 2), (Fault::FailAfter, 1), (Fault::FailAfter, 2), (Fault::Late(Duration::from_millis(300)), 1)];
+        let faults = [
+            (Fault::FailBefore, 1),
+            (Fault::FailBefore, 2),
+            (Fault::FailAfter, 1),
+            (Fault::FailAfter, 2),
+            (Fault::Late(Duration::from_millis(300)), 1),
+        ];
         join_all(faults.map(|(fault, times)| disturbed(world, fault, times))).await;
         world.check_money().await;
     });
@@ -89,7 +99,10 @@ fn a_worker_killed_between_bank_and_ledger_loses_and_repeats_nothing() {
         world.kill_worker().await;
         assert_eq!(story.ledger().await, "deposit 30000, release 10000", "killed before the posting");
         world.start_worker().await;
-        let outcome = tokio::time::timeout(Duration::from_secs(60), world.client.result(&story.refund_request)).await.unwrap().unwrap();
+        let outcome = tokio::time::timeout(Duration::from_mins(1), world.client.result(&story.refund_request))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(shown(&outcome), "settled freelancer_approval R4 10000/20000/0");
         assert_eq!(story.ledger().await, "deposit 30000, release 10000, refund 20000");
         assert_eq!(at_the_bank(&world, &card).await, "charge 30000, refund 20000");
@@ -126,7 +139,10 @@ fn everything_twice_moves_money_once() {
             let (verb, mut body) = story.command(who, words);
             body.insert("key".into(), json!(format!("key of {words}")));
             let signal = serde_json::to_vec(&body).unwrap();
-            let (first, second) = tokio::join!(world.client.command(&case, verb, body.clone()), world.client.command(&case, verb, body.clone()));
+            let (first, second) = tokio::join!(
+                world.client.command(&case, verb, body.clone()),
+                world.client.command(&case, verb, body.clone())
+            );
             let (first, second) = (first.unwrap(), second.unwrap());
             assert_eq!(first.stage, second.stage, "{words}: the second gets the first one's answer");
             if words != "award 12000" {
@@ -138,7 +154,10 @@ fn everything_twice_moves_money_once() {
             }
         }
         assert_eq!(shown(&story.outcome().await), "settled arbitration_award A5 17000/3000/0");
-        assert_eq!(story.ledger().await, "deposit 20000, release 5000, fee 33750, fee 33750, release 12000, refund 3000");
+        assert_eq!(
+            story.ledger().await,
+            "deposit 20000, release 5000, fee 33750, fee 33750, release 12000, refund 3000"
+        );
         // Long after: the case is closed, and the same award again gets its first answer.
         let (verb, mut body) = story.command("arbitrator", "award 12000");
         body.insert("key".into(), json!("key of award 12000"));

@@ -15,7 +15,7 @@ use crate::{
 /// once the timer has fired the server does not advance it further until a worker has looked.
 async fn pass_deadline(world: &World, case: &str, deadline: Timestamp) {
     let now = world.client.virtual_now(case).await.unwrap();
-    let by = Duration::try_from(deadline.duration_since(now)).unwrap() - Duration::from_millis(300);
+    let by = Duration::try_from(deadline.duration_since(now)).unwrap().saturating_sub(Duration::from_millis(300));
     world.client.advance(case, by).await.unwrap();
     while world.client.virtual_now(case).await.unwrap() <= deadline {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -36,17 +36,24 @@ fn a_timely_reply_counts_though_every_worker_was_down_and_a_late_one_never_does(
         }
         world.stop_worker().await;
         let second = jiff::SignedDuration::from_secs(1);
-        for (story, deadline, at) in [(&timely, deadlines[0], deadlines[0] - second), (&late, deadlines[1], deadlines[1])] {
+        for (story, deadline, at) in
+            [(&timely, deadlines[0], deadlines[0] - second), (&late, deadlines[1], deadlines[1])]
+        {
             pass_deadline(&world, &story.refund_request, deadline).await;
             let mut approve = story.command("freelancer", "approve").1;
             approve.insert("at".into(), json!(at.to_string()));
-            world.client.signal(&story.refund_request, Verb::Approve.name(), serde_json::to_vec(&approve).unwrap()).await.unwrap();
+            world
+                .client
+                .signal(&story.refund_request, Verb::Approve.name(), serde_json::to_vec(&approve).unwrap())
+                .await
+                .unwrap();
         }
         world.start_worker().await;
         assert_eq!(shown(&timely.outcome().await), "settled freelancer_approval R4 10000/20000/0");
         assert_eq!(shown(&late.outcome().await), "settled freelancer_silence R4 10000/20000/0");
         let status = world.client.status(&late.refund_request).await.unwrap();
-        let refused = status.timeline.iter().filter_map(|entry| entry.note.as_deref()).find(|note| note.contains("TooLate"));
+        let refused =
+            status.timeline.iter().filter_map(|entry| entry.note.as_deref()).find(|note| note.contains("TooLate"));
         assert!(refused.is_some(), "the timeline keeps the late reply: {:?}", status.timeline);
         for case in [&timely.refund_request, &late.refund_request] {
             assert_eq!(failed_tasks(&world, case).await, 0);
@@ -68,7 +75,11 @@ fn a_stamp_that_cannot_be_true_is_the_time_of_arrival() {
             let mut approve = story.command("freelancer", "approve").1;
             approve.insert("at".into(), json!(stamp));
             let status = world.client.command(&story.refund_request, Verb::Approve, approve).await.unwrap();
-            let entry = status.timeline.iter().find(|entry| serde_json::to_value(entry.what).unwrap() == "refund_approved").unwrap();
+            let entry = status
+                .timeline
+                .iter()
+                .find(|entry| serde_json::to_value(entry.what).unwrap() == "refund_approved")
+                .unwrap();
             let day = jiff::SignedDuration::from_hours(24);
             assert!(entry.at >= opened - day * 5 && entry.at < opened - day * 4, "{} of {opened}", entry.at);
         }

@@ -22,7 +22,11 @@ fn each_party_is_told_once_of_what_concerns_them() {
             let address = format!("{name}.{}@example.com", story.id());
             let mails = mailbox.to(&address, 6).await;
             let ids: BTreeSet<_> = mails.iter().map(|mail| mail["message_id"].as_str().unwrap()).collect();
-            assert_eq!((mails.len(), ids.len()), (6, 6), "{party}: deposit, paid now, refund requested, dispute, resolution, decided");
+            assert_eq!(
+                (mails.len(), ids.len()),
+                (6, 6),
+                "{party}: deposit, paid now, refund requested, dispute, resolution, decided"
+            );
             for mail in &mails {
                 let (text, html) = (mail["text"].as_str().unwrap(), mail["html"].as_str().unwrap());
                 assert!(text.contains("Logo") && html.contains("Logo"), "names the contract: {text}");
@@ -36,11 +40,24 @@ fn each_party_is_told_once_of_what_concerns_them() {
             let filter = NoticeFilter { contract: Some(story.id()), recipient, party: None };
             let stored = world.notices.list(&filter).await.unwrap();
             let events: Vec<_> = stored.iter().map(|notice| notice.event.as_str()).collect();
-            let expected = ["deposited", "paid_now", "refund_requested", "dispute_filed", "claim_rejected", "resolution_proposed", "resolution_answered", "decided"];
+            let expected = [
+                "deposited",
+                "paid_now",
+                "refund_requested",
+                "dispute_filed",
+                "claim_rejected",
+                "resolution_proposed",
+                "resolution_answered",
+                "decided",
+            ];
             assert_eq!(events.iter().filter(|event| expected.contains(event)).count(), events.len(), "{events:?}");
             assert_eq!(events.iter().collect::<BTreeSet<_>>().len(), expected.len(), "{events:?}");
         }
-        let mediators = NoticeFilter { contract: Some(story.id()), recipient: Some(recourse_workflows::domain::party::Role::Mediator), party: None };
+        let mediators = NoticeFilter {
+            contract: Some(story.id()),
+            recipient: Some(recourse_workflows::domain::party::Role::Mediator),
+            party: None,
+        };
         assert_eq!(world.notices.list(&mediators).await.unwrap().len(), 1, "M1: the mediation queue is told");
     });
 }

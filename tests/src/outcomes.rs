@@ -58,11 +58,29 @@ fn a_refund_request_ends_as_the_rules_say() {
         row(30_000, 30_000, "", "paid_in_full contract_end R2 30000/0/0", "release 30000"),
         row(30_000, 0, "7", "refunded freelancer_silence R4 0/30000/0", "refund 30000"),
         row(30_000, 10_000, "7", "settled freelancer_silence R4 10000/20000/0", "release 10000, refund 20000"),
-        row(30_000, 10_000, "3 freelancer approve", "settled freelancer_approval R4 10000/20000/0", "release 10000, refund 20000"),
+        row(
+            30_000,
+            10_000,
+            "3 freelancer approve",
+            "settled freelancer_approval R4 10000/20000/0",
+            "release 10000, refund 20000",
+        ),
         row(30_000, 0, "6.9 freelancer approve", "refunded freelancer_approval R4 0/30000/0", "refund 30000"),
         row(1, 0, "1 freelancer approve", "refunded freelancer_approval R4 0/1/0", "refund 1"),
-        row(30_000, 10_000, "2 client release", "released client_release R10 30000/0/0", "release 10000, release 20000"),
-        row(30_000, 0, "1 operator extend 24; 7.5 freelancer approve", "refunded freelancer_approval R4 0/30000/0", "refund 30000"),
+        row(
+            30_000,
+            10_000,
+            "2 client release",
+            "released client_release R10 30000/0/0",
+            "release 10000, release 20000",
+        ),
+        row(
+            30_000,
+            0,
+            "1 operator extend 24; 7.5 freelancer approve",
+            "refunded freelancer_approval R4 0/30000/0",
+            "refund 30000",
+        ),
     ]));
 }
 
@@ -75,7 +93,11 @@ fn a_dispute_ends_as_the_rules_say() {
         ("2 client accept claim", "settled client_acceptance D3 25000/5000/0", "release 15000, refund 5000"),
         ("2 freelancer amend 20000; 3 client accept claim", "released client_acceptance D3 30000/0/0", "release 20000"),
         ("2 freelancer withdraw", "withdrawn freelancer_withdrawal D5 10000/20000/0", "refund 20000"),
-        ("2 client offer 12000; 3 freelancer accept offer 1", "settled agreement M7 22000/8000/0", "release 12000, refund 8000"),
+        (
+            "2 client offer 12000; 3 freelancer accept offer 1",
+            "settled agreement M7 22000/8000/0",
+            "release 12000, refund 8000",
+        ),
         (
             "2 client reject claim; 3 freelancer offer 20000; 4 client accept offer 1",
             "released agreement M7 30000/0/0",
@@ -104,8 +126,16 @@ fn arbitration_ends_as_the_rules_say() {
     let rows = [
         ("3 mediator close; 10", "refunded arbitration_default A2 0/20000/0", "refund 20000"),
         ("22; 29", "refunded arbitration_default A2 0/20000/0", "refund 20000"),
-        ("3 mediator propose 9000; 4 client reject resolution; 11", "refunded arbitration_default A2 0/20000/0", "refund 20000"),
-        ("3 mediator propose 9000; 4 client accept resolution; 5; 12", "refunded arbitration_default A2 0/20000/0", "refund 20000"),
+        (
+            "3 mediator propose 9000; 4 client reject resolution; 11",
+            "refunded arbitration_default A2 0/20000/0",
+            "refund 20000",
+        ),
+        (
+            "3 mediator propose 9000; 4 client accept resolution; 5; 12",
+            "refunded arbitration_default A2 0/20000/0",
+            "refund 20000",
+        ),
         (
             "3 mediator close; 4 client demand; 10",
             "refunded arbitration_sole_demand A3 0/20000/0",
@@ -147,11 +177,31 @@ fn a_policy_changes_what_silence_does() {
         ledger,
     };
     run(check_all(vec![
-        by(json!({"client_silence": "all_held"}), "1 freelancer claim 15000; 6", "released client_silence D3 20000/0/0", "release 20000"),
-        by(json!({"no_arbitration": "release_freelancer"}), proposed, "released arbitration_default A2 20000/0/0", "release 20000"),
-        by(json!({"no_arbitration": "follow_resolution"}), proposed, "settled arbitration_default A2 9000/11000/0", "release 9000, refund 11000"),
+        by(
+            json!({"client_silence": "all_held"}),
+            "1 freelancer claim 15000; 6",
+            "released client_silence D3 20000/0/0",
+            "release 20000",
+        ),
+        by(
+            json!({"no_arbitration": "release_freelancer"}),
+            proposed,
+            "released arbitration_default A2 20000/0/0",
+            "release 20000",
+        ),
+        by(
+            json!({"no_arbitration": "follow_resolution"}),
+            proposed,
+            "settled arbitration_default A2 9000/11000/0",
+            "release 9000, refund 11000",
+        ),
         by(json!({"no_arbitration": "hold"}), proposed, "on_hold arbitration_default A2 0/0/20000", ""),
-        by(json!({"refund_response": {"days": 1, "unit": "calendar"}}), "1", "refunded freelancer_silence R4 0/20000/0", "refund 20000"),
+        by(
+            json!({"refund_response": {"days": 1, "unit": "calendar"}}),
+            "1",
+            "refunded freelancer_silence R4 0/20000/0",
+            "refund 20000",
+        ),
     ]));
 }
 
@@ -163,12 +213,20 @@ fn a_refund_spans_deposits_newest_first() {
         let mut story = Story::new(world, "legs");
         story.deposit("d-1", 10_000, "card-old").await;
         let second = story.deposit("d-2", 20_000, "card-new").await;
-        assert_eq!(second.held.map(|held| held.minor()), Some(30_000), "the escrow after the deposit");
+        assert_eq!(
+            second.held.map(recourse_workflows::domain::money::Amount::minor),
+            Some(30_000),
+            "the escrow after the deposit"
+        );
         story.end(5_000, Value::Null).await;
         story.play("7").await;
         assert_eq!(shown(&story.outcome().await), "settled freelancer_silence R4 5000/25000/0");
         let history = world.ledger.history(&story.id(), jiff::Timestamp::now()).await.unwrap().unwrap();
-        let moved: Vec<_> = history.entries.iter().map(|entry| format!("{} {} {}>{}", entry.kind, entry.amount, entry.debit, entry.credit)).collect();
+        let moved: Vec<_> = history
+            .entries
+            .iter()
+            .map(|entry| format!("{} {} {}>{}", entry.kind, entry.amount, entry.debit, entry.credit))
+            .collect();
         let (id, escrow) = (story.id(), format!("escrow:{}", story.id()));
         assert_eq!(
             moved,
@@ -215,7 +273,8 @@ fn a_deposit_charges_once_or_not_at_all() {
         let card = story.card();
         let first = story.deposit("d-1", 30_000, &card).await;
         let amounts = |outcome: &recourse_workflows::domain::outcome::Outcome| {
-            [outcome.charged, outcome.from_held, outcome.held].map(|amount| amount.map(|amount| amount.minor()))
+            [outcome.charged, outcome.from_held, outcome.held]
+                .map(|amount| amount.map(recourse_workflows::domain::money::Amount::minor))
         };
         assert_eq!(amounts(&first), [Some(30_000), Some(0), Some(30_000)]);
         assert_eq!(shown(&story.deposit("d-1", 30_000, &card).await), "deposited rule E2 0/0/0");
@@ -223,7 +282,15 @@ fn a_deposit_charges_once_or_not_at_all() {
         let other = story.deposit("d-1", 40_000, &card).await;
         assert_eq!(shown(&other), "refused rule L2 0/0/0");
 
-        world.bank.set_fault(Some(&recourse_workflows::domain::ids::Id::new(&card).unwrap()), recourse_activities::payments::Fault::Decline, 1).await.unwrap();
+        world
+            .bank
+            .set_fault(
+                Some(&recourse_workflows::domain::ids::Id::new(&card).unwrap()),
+                recourse_activities::payments::Fault::Decline,
+                1,
+            )
+            .await
+            .unwrap();
         let declined = story.deposit("d-2", 5_000, &card).await;
         assert_eq!(shown(&declined), "declined rule E2 0/0/0");
         assert!(declined.message.is_some());

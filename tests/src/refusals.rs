@@ -15,7 +15,8 @@ use crate::harness::{Story, World, run, shown};
 /// How many workflow tasks of this case failed, ever.
 pub async fn failed_tasks(world: &World, case: &str) -> usize {
     let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
-    let history = handle.fetch_history(temporalio_client::WorkflowFetchHistoryOptions::default()).into_events().await.unwrap();
+    let history =
+        handle.fetch_history(temporalio_client::WorkflowFetchHistoryOptions::default()).into_events().await.unwrap();
     history.iter().filter(|event| event.event_type() == EventType::WorkflowTaskFailed).count()
 }
 
@@ -25,6 +26,9 @@ fn refusal(answer: Result<recourse_workflows::messages::Status, ClientError>) ->
         other => panic!("expected a refusal, got {other:?}"),
     }
 }
+
+/// Who, what they say, and the refusal's name.
+type Attempt = (&'static str, &'static str, &'static str);
 
 /// Sends what must be refused with `kind`, and finds the reason in the timeline.
 async fn refused(story: &mut Story<'_>, world: &World, who: &str, words: &str, kind: &str) {
@@ -61,9 +65,11 @@ fn a_refund_request_refuses_what_the_rules_do_not_allow() {
         let status = world.client.status(&story.refund_request).await.unwrap();
         assert_eq!((status.stage.as_str(), status.held), ("awaiting_freelancer", Amount::new(20_000).unwrap()));
         story.play("1 freelancer claim 15000").await;
-        let late = world.client.command(&story.refund_request, Verb::Approve, story.command("freelancer", "approve").1).await;
+        let late =
+            world.client.command(&story.refund_request, Verb::Approve, story.command("freelancer", "approve").1).await;
         assert_eq!(refusal(late).0, "AlreadyAnswered");
-        let release = world.client.command(&story.refund_request, Verb::Release, story.command("client", "release").1).await;
+        let release =
+            world.client.command(&story.refund_request, Verb::Release, story.command("client", "release").1).await;
         assert_eq!(refusal(release).0, "NotAllowed");
         assert_eq!(story.ledger().await, "deposit 30000, release 10000", "nothing moved");
         assert_eq!(failed_tasks(world, &story.refund_request).await, 0);
@@ -79,52 +85,67 @@ fn a_dispute_refuses_what_the_rules_do_not_allow() {
         story.deposit("d-1", 20_000, "card-1").await;
         story.end(0, Value::Null).await;
         story.play("1 freelancer claim 15000").await;
-        let stages: [(&str, &[(&str, &str, &str)]); 5] = [
-            ("2 client offer 100", &[
-                ("freelancer", "accept claim", "NotAllowed"),
-                ("mediator", "accept claim", "NotAllowed"),
-                ("freelancer", "reject claim", "NotAllowed"),
-                ("client", "amend 100", "NotAllowed"),
-                ("client", "withdraw", "NotAllowed"),
-                ("freelancer", "amend 0", "Invalid"),
-                ("freelancer", "amend 20001", "Invalid"),
-                ("freelancer", "offer 20001", "Invalid"),
-                ("mediator", "offer 100", "NotAllowed"),
-                ("client", "accept offer 1", "NotAllowed"),
-                ("freelancer", "accept offer 7", "Invalid"),
-                ("freelancer", "retract 1", "NotAllowed"),
-                ("client", "accept resolution", "NotAllowed"),
-                ("mediator", "propose 100", "NotAllowed"),
-                ("mediator", "close", "NotAllowed"),
-                ("client", "demand", "NotAllowed"),
-                ("arbitrator", "award 100", "NotAllowed"),
-            ]),
-            ("3 client reject claim", &[
-                ("client", "reject claim", "AlreadyAnswered"),
-                ("client", "accept claim", "AlreadyAnswered"),
-                ("freelancer", "amend 100", "NotAllowed"),
-                ("freelancer", "withdraw", "NotAllowed"),
-                ("client", "propose 100", "NotAllowed"),
-                ("mediator", "propose 20001", "Invalid"),
-                ("freelancer", "close", "NotAllowed"),
-            ]),
-            ("4 mediator propose 9000", &[
-                ("mediator", "propose 100", "AlreadyAnswered"),
-                ("mediator", "accept resolution", "NotAllowed"),
-                ("freelancer", "demand", "NotAllowed"),
-            ]),
-            ("4.5 client reject resolution", &[
-                ("client", "accept resolution", "AlreadyAnswered"),
-                ("freelancer", "accept resolution", "NotAllowed"),
-                ("mediator", "demand", "NotAllowed"),
-                ("arbitrator", "award 100", "NotAllowed"),
-            ]),
-            ("5 client demand; 5.5 freelancer demand", &[
-                ("client", "award 100", "NotAllowed"),
-                ("operator", "award 100", "NotAllowed"),
-                ("operator", "extend 5", "NotAllowed"),
-                ("arbitrator", "award 20001", "Invalid"),
-            ]),
+        let stages: [(&str, &[Attempt]); 5] = [
+            (
+                "2 client offer 100",
+                &[
+                    ("freelancer", "accept claim", "NotAllowed"),
+                    ("mediator", "accept claim", "NotAllowed"),
+                    ("freelancer", "reject claim", "NotAllowed"),
+                    ("client", "amend 100", "NotAllowed"),
+                    ("client", "withdraw", "NotAllowed"),
+                    ("freelancer", "amend 0", "Invalid"),
+                    ("freelancer", "amend 20001", "Invalid"),
+                    ("freelancer", "offer 20001", "Invalid"),
+                    ("mediator", "offer 100", "NotAllowed"),
+                    ("client", "accept offer 1", "NotAllowed"),
+                    ("freelancer", "accept offer 7", "Invalid"),
+                    ("freelancer", "retract 1", "NotAllowed"),
+                    ("client", "accept resolution", "NotAllowed"),
+                    ("mediator", "propose 100", "NotAllowed"),
+                    ("mediator", "close", "NotAllowed"),
+                    ("client", "demand", "NotAllowed"),
+                    ("arbitrator", "award 100", "NotAllowed"),
+                ],
+            ),
+            (
+                "3 client reject claim",
+                &[
+                    ("client", "reject claim", "AlreadyAnswered"),
+                    ("client", "accept claim", "AlreadyAnswered"),
+                    ("freelancer", "amend 100", "NotAllowed"),
+                    ("freelancer", "withdraw", "NotAllowed"),
+                    ("client", "propose 100", "NotAllowed"),
+                    ("mediator", "propose 20001", "Invalid"),
+                    ("freelancer", "close", "NotAllowed"),
+                ],
+            ),
+            (
+                "4 mediator propose 9000",
+                &[
+                    ("mediator", "propose 100", "AlreadyAnswered"),
+                    ("mediator", "accept resolution", "NotAllowed"),
+                    ("freelancer", "demand", "NotAllowed"),
+                ],
+            ),
+            (
+                "4.5 client reject resolution",
+                &[
+                    ("client", "accept resolution", "AlreadyAnswered"),
+                    ("freelancer", "accept resolution", "NotAllowed"),
+                    ("mediator", "demand", "NotAllowed"),
+                    ("arbitrator", "award 100", "NotAllowed"),
+                ],
+            ),
+            (
+                "5 client demand; 5.5 freelancer demand",
+                &[
+                    ("client", "award 100", "NotAllowed"),
+                    ("operator", "award 100", "NotAllowed"),
+                    ("operator", "extend 5", "NotAllowed"),
+                    ("arbitrator", "award 20001", "Invalid"),
+                ],
+            ),
         ];
         for (reach, commands) in stages {
             story.play(reach).await;
@@ -242,14 +263,49 @@ fn a_forbidden_start_is_refused_with_the_rule() {
             ("RefundRequest", json!({"contract": story.contract, "pay_now": 30_001}), "R2", "300.00 USD held"),
             ("RefundRequest", json!({"contract": story.contract, "pay_now": -1}), "R1", "pay_now"),
             ("RefundRequest", json!({"contract": story.contract}), "R1", "pay_now"),
-            ("RefundRequest", json!({"contract": contract("currency", json!("DOLLAR")), "pay_now": 0}), "R1", "contract.currency"),
-            ("RefundRequest", json!({"contract": story.contract, "pay_now": 0, "policy": {"refund_response": {"days": 0, "unit": "calendar"}}}), "T3", "refund_response"),
-            ("RefundRequest", json!({"contract": story.contract, "pay_now": 0, "policy": {"refund_response": {"days": 1, "unit": "weeks"}}}), "R1", "policy.refund_response"),
+            (
+                "RefundRequest",
+                json!({"contract": contract("currency", json!("DOLLAR")), "pay_now": 0}),
+                "R1",
+                "contract.currency",
+            ),
+            (
+                "RefundRequest",
+                json!({"contract": story.contract, "pay_now": 0, "policy": {"refund_response": {"days": 0, "unit": "calendar"}}}),
+                "T3",
+                "refund_response",
+            ),
+            (
+                "RefundRequest",
+                json!({"contract": story.contract, "pay_now": 0, "policy": {"refund_response": {"days": 1, "unit": "weeks"}}}),
+                "R1",
+                "policy.refund_response",
+            ),
             ("RefundRequest", json!("not an object"), "R1", "expected"),
-            ("Dispute", json!({"contract": story.contract, "grounds": "refund_request", "claim": {"amount": 30_001, "reason": "other", "details": "x"}}), "R5", "in dispute"),
-            ("Dispute", json!({"contract": story.contract, "grounds": "boredom", "claim": {"amount": 1, "reason": "other", "details": "x"}}), "D1", "grounds"),
-            ("EscrowDeposit", json!({"contract": story.contract, "deposit": "d-9", "amount": 0, "source": {"id": "card-1", "verified": true}}), "E2", "more than 0"),
-            ("EscrowDeposit", json!({"contract": story.contract, "deposit": "d-9", "amount": 1, "source": {"id": "card-1", "verified": false}}), "E2", "not verified"),
+            (
+                "Dispute",
+                json!({"contract": story.contract, "grounds": "refund_request", "claim": {"amount": 30_001, "reason": "other", "details": "x"}}),
+                "R5",
+                "in dispute",
+            ),
+            (
+                "Dispute",
+                json!({"contract": story.contract, "grounds": "boredom", "claim": {"amount": 1, "reason": "other", "details": "x"}}),
+                "D1",
+                "grounds",
+            ),
+            (
+                "EscrowDeposit",
+                json!({"contract": story.contract, "deposit": "d-9", "amount": 0, "source": {"id": "card-1", "verified": true}}),
+                "E2",
+                "more than 0",
+            ),
+            (
+                "EscrowDeposit",
+                json!({"contract": story.contract, "deposit": "d-9", "amount": 1, "source": {"id": "card-1", "verified": false}}),
+                "E2",
+                "not verified",
+            ),
         ];
         for (index, (kind, start, rule, word)) in starts.into_iter().enumerate() {
             let id = format!("start-{index}:{}", story.id());

@@ -11,7 +11,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Conducts cases: runs the workflows and their side effects, and sends the notices.
 ///
-/// The Temporal server is found by the standard variables (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, …) or temporal.toml.
+/// The Temporal server is found by the standard variables (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, …) or temporal.toml.
 /// Stop it with SIGTERM or Ctrl-C: nothing is lost, another worker goes on where it stopped.
 #[derive(Debug, Parser)]
 #[command(name = "recourse-worker", version)]
@@ -19,7 +19,7 @@ pub struct Config {
     /// The ledger's database; made and migrated if need be.
     #[arg(long, env = "RECOURSE_DATABASE_URL", default_value = "sqlite:recourse.db", value_name = "URL")]
     pub database: String,
-    /// The mail server, such as smtp://127.0.0.1:25. Without one, emails are written to the log and marked as not sent.
+    /// The mail server, such as `smtp://127.0.0.1:25`. Without one, emails are written to the log and marked as not sent.
     #[arg(long, env = "RECOURSE_SMTP_URL", value_name = "URL")]
     pub smtp_url: Option<String>,
     /// Who the emails are from.

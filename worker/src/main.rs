@@ -13,7 +13,7 @@ use recourse_activities::{
 };
 use recourse_workflows::{Dispute, EscrowDeposit, RefundRequest, TASK_QUEUE};
 use temporalio_client::Client;
-use temporalio_sdk::{Runtime, Worker, WorkerOptions};
+use temporalio_sdk::{Runtime, Worker, WorkerOptions, runtime::RuntimeOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How long activities may take to finish after the worker was told to stop. What is cut off is tried again elsewhere.
@@ -22,7 +22,8 @@ const GRACE: Duration = Duration::from_secs(10);
 #[tokio::main]
 async fn main() -> ExitCode {
     let config = Config::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("RECOURSE_LOG").unwrap_or_else(|_| "info,temporalio=warn".into());
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_env("RECOURSE_LOG").unwrap_or_else(|_| "info,temporalio=warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match run(config).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -67,7 +68,12 @@ async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn worker(client: &Client, database: &Database, book: NoticeBook, max_cached_workflows: usize) -> anyhow::Result<Worker> {
+fn worker(
+    client: &Client,
+    database: &Database,
+    book: NoticeBook,
+    max_cached_workflows: usize,
+) -> anyhow::Result<Worker> {
     let ledger = Ledger::new(database.clone());
     let bank = Arc::new(SandboxBank::new(database.clone()));
     let options = WorkerOptions::new(TASK_QUEUE)
@@ -79,12 +85,13 @@ fn worker(client: &Client, database: &Database, book: NoticeBook, max_cached_wor
         .max_cached_workflows(max_cached_workflows)
         .graceful_shutdown_period(GRACE)
         .build();
-    let runtime = Runtime::from_current_tokio(Default::default())?;
+    let runtime = Runtime::from_current_tokio(RuntimeOptions::default())?;
     Ok(Worker::new(&runtime, client.clone(), options)?)
 }
 
 async fn told_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {

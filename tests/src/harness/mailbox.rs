@@ -19,7 +19,8 @@ pub struct Mailbox {
 /// The Python of the tests' virtual environment, and one of the tests' scripts.
 pub fn python(script: &str) -> Command {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let python = std::env::var_os("RECOURSE_PYTHON").map_or_else(|| root.join("../.tools/venv/bin/python"), PathBuf::from);
+    let python =
+        std::env::var_os("RECOURSE_PYTHON").map_or_else(|| root.join("../.tools/venv/bin/python"), PathBuf::from);
     assert!(python.exists(), "{} is not there; `make test` installs it", python.display());
     let mut command = Command::new(python);
     command.arg(root.join("python").join(script)).kill_on_drop(true);

@@ -136,10 +136,8 @@ impl<'a> Story<'a> {
     /// The refund request's outcome.
     pub async fn outcome(&self) -> Outcome {
         let result = tokio::time::timeout(PATIENCE, self.world.client.result(&self.refund_request)).await;
-        match result {
-            Ok(outcome) => outcome.unwrap(),
-            Err(_) => panic!("not over: {:?}", self.world.client.status(self.case()).await),
-        }
+        let Ok(outcome) = result else { panic!("not over: {:?}", self.world.client.status(self.case()).await) };
+        outcome.unwrap()
     }
 
     /// The contract's ledger as `kind amount debit>credit, …`, sorted by what does not depend on timing.
@@ -152,11 +150,16 @@ impl<'a> Story<'a> {
         let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
         let number = || rest.rsplit(' ').next().unwrap_or_default().parse::<i64>().unwrap_or(0);
         let (verb, fields) = match verb {
-            "claim" => (Verb::Dispute, json!({"amount": number(), "reason": "work_delivered", "details": "It is done."})),
+            "claim" => {
+                (Verb::Dispute, json!({"amount": number(), "reason": "work_delivered", "details": "It is done."}))
+            }
             "accept" | "reject" => {
                 let verb = if verb == "accept" { Verb::Accept } else { Verb::Reject };
                 let of = rest.split(' ').next().unwrap();
-                (verb, json!({"of": of, "number": number(), "reason": "not_as_agreed", "details": "Not what we agreed."}))
+                (
+                    verb,
+                    json!({"of": of, "number": number(), "reason": "not_as_agreed", "details": "Not what we agreed."}),
+                )
             }
             "amend" => (Verb::Amend, json!({"amount": number(), "details": "More precisely."})),
             "offer" => (Verb::Offer, json!({"to_freelancer": number(), "message": "Shall we?"})),
@@ -188,7 +191,8 @@ pub async fn ledger_of(world: &World, contract: &Id) -> String {
 /// `result decided_by rule freelancer/client/kept`.
 pub fn shown(outcome: &Outcome) -> String {
     let decided_by = serde_json::to_value(outcome.decided_by).unwrap();
-    let parts = [outcome.to_freelancer, outcome.to_client, outcome.kept_in_escrow].map(|amount| amount.minor());
+    let parts = [outcome.to_freelancer, outcome.to_client, outcome.kept_in_escrow]
+        .map(recourse_workflows::domain::money::Amount::minor);
     let (result, decided_by) = (outcome.result.name(), decided_by.as_str().unwrap().to_owned());
     format!("{result} {decided_by} {} {}/{}/{}", outcome.rule, parts[0], parts[1], parts[2])
 }

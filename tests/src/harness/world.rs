@@ -98,7 +98,11 @@ impl World {
         }
         let database = Database::connect(&database_url).await.unwrap();
         database.migrate().await.unwrap();
-        for (name, value) in [("TEMPORAL_ADDRESS", &*address), ("TEMPORAL_NAMESPACE", namespace), ("RECOURSE_DATABASE_URL", &*database_url)] {
+        for (name, value) in [
+            ("TEMPORAL_ADDRESS", &*address),
+            ("TEMPORAL_NAMESPACE", namespace),
+            ("RECOURSE_DATABASE_URL", &*database_url),
+        ] {
             env.push((name.to_owned(), value.to_owned()));
         }
         let world = Self {
@@ -123,7 +127,8 @@ impl World {
     /// Starts the world's worker, as a process.
     pub async fn start_worker(&self) {
         // For finding out why a test fails: RECOURSE_TEST_LOGS=/some/folder keeps what the workers say.
-        let log = std::env::var_os("RECOURSE_TEST_LOGS").map(|folder| PathBuf::from(folder).join(format!("{}.log", self.client.namespace())));
+        let log = std::env::var_os("RECOURSE_TEST_LOGS")
+            .map(|folder| PathBuf::from(folder).join(format!("{}.log", self.client.namespace())));
         let options = WorkerOptions { env: self.env.clone(), binary: Some(program("recourse-worker")), log };
         let started = WorkerProcess::start(options).await.expect("the worker starts");
         *self.worker.lock().await = Some(started);

@@ -104,7 +104,7 @@ proptest! {
         }
         let mut now = day(0.0);
         for step in &steps {
-            now = now + SignedDuration::from_hours(step.hours.into());
+            now += SignedDuration::from_hours(step.hours.into());
             taken(&mut parent, step, now);
             let claim = parent.disputed().cloned();
             if let (Some(claim), None) = (claim, &child) {
@@ -123,7 +123,7 @@ proptest! {
             }
         }
         // Silence, and an arbitrator who does not forget: in the end every case closes.
-        now = now + SignedDuration::from_hours(24 * 100);
+        now += SignedDuration::from_hours(24 * 100);
         let silence = Step { hours: 0, role: Role::Arbitrator, words: "award 0".into(), declined: false };
         taken(&mut parent, &Step { words: String::new(), ..silence.clone() }, now);
         if let Some(mut child) = child {

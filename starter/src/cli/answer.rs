@@ -1,0 +1,153 @@
+//! What a command ends with, and how it is printed: text for people, one JSON document for programs.
+
+use anstream::{eprintln, println};
+use anstyle::{AnsiColor, Style};
+use recourse_activities::{DatabaseError, ledger::LedgerError, notices::NoticeError, payments::SandboxError};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{client::ClientError, local::LocalError};
+
+/// What a command found or did.
+#[derive(Debug)]
+pub struct Answer {
+    /// For programs.
+    pub document: Value,
+    /// For people.
+    pub text: String,
+}
+
+impl Answer {
+    /// The same answer for both.
+    pub fn new(document: &impl Serialize, text: impl Into<String>) -> Result<Self, Failure> {
+        let document = serde_json::to_value(document)
+            .map_err(|error| Failure::new("unexpected", 3, format!("this cannot be written as JSON: {error}")))?;
+        Ok(Self { document, text: text.into() })
+    }
+
+    /// An answer that was printed already.
+    pub const fn told() -> Self {
+        Self { document: Value::Null, text: String::new() }
+    }
+
+    pub(super) fn print(&self, json: bool) {
+        if json {
+            if !self.document.is_null() {
+                print_json(&self.document);
+            }
+        } else if !self.text.is_empty() {
+            println!("{}", self.text.trim_end());
+        }
+    }
+}
+
+/// Why a command did not do what it was for, what to do about it, and the exit code.
+#[derive(Debug)]
+pub struct Failure {
+    /// The failure's name for programs.
+    pub kind: &'static str,
+    /// Why.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// The exit code.
+    pub exit: u8,
+    /// What else programs may want to know.
+    pub details: Option<(&'static str, Value)>,
+}
+
+impl Failure {
+    /// A failure without a hint.
+    pub fn new(kind: &'static str, exit: u8, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, exit, details: None }
+    }
+
+    /// Arguments or files that cannot be used.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new("usage", 2, message)
+    }
+
+    /// With what to do about it.
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// With a field more in the JSON document.
+    pub fn details(self, name: &'static str, details: &impl Serialize) -> Self {
+        Self { details: serde_json::to_value(details).ok().map(|details| (name, details)), ..self }
+    }
+
+    /// The document alone, on stdout.
+    pub(super) fn print_json(&self) {
+        let mut error = json!({"kind": self.kind, "message": self.message, "hint": self.hint});
+        if let Some((name, details)) = &self.details {
+            error[*name] = details.clone();
+        }
+        print_json(&json!({"error": error}));
+    }
+
+    pub(super) fn print(&self, json: bool) {
+        const ERROR: Style = AnsiColor::Red.on_default().bold();
+        const HINT: Style = AnsiColor::Cyan.on_default().bold();
+        if json {
+            self.print_json();
+        }
+        eprintln!("{ERROR}error{ERROR:#}: {}", self.message);
+        if let Some(hint) = &self.hint {
+            eprintln!("{HINT}hint{HINT:#}: {hint}");
+        }
+    }
+}
+
+fn print_json(document: &Value) {
+    println!("{document:#}");
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let failure = Self::new(error.kind(), error.exit_code(), error.to_string());
+        Self { hint: error.hint(), ..failure }
+    }
+}
+
+impl From<LocalError> for Failure {
+    fn from(error: LocalError) -> Self {
+        let failure = Self::new("local", 3, chain(&error));
+        Self { hint: error.hint().map(str::to_owned), ..failure }
+    }
+}
+
+impl From<DatabaseError> for Failure {
+    fn from(error: DatabaseError) -> Self {
+        Self::new("database", 3, chain(&error)).hint(error.hint())
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        Self::new("database", 3, chain(&error))
+    }
+}
+
+impl From<NoticeError> for Failure {
+    fn from(error: NoticeError) -> Self {
+        Self::new("database", 3, chain(&error))
+    }
+}
+
+impl From<SandboxError> for Failure {
+    fn from(error: SandboxError) -> Self {
+        Self::new("database", 3, chain(&error))
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,168 @@
+//! Where a story is played: one contract, its parties, and what they do, told as it happens.
+
+use std::{fmt::Write as _, time::Duration};
+
+use jiff::Timestamp;
+use recourse_activities::{Ledger, ledger::History};
+use recourse_workflows::{
+    describe,
+    domain::{
+        command::Verb,
+        deposit::Source,
+        ids::{Id, dispute_id, refund_request_id},
+        money::{Amount, Currency},
+        outcome::{Outcome, ResultKind},
+        party::{Contract, Role},
+    },
+    messages::{EscrowDepositStart, RefundRequestStart, Status},
+};
+use serde_json::{Map, Value, json};
+
+use super::super::answer::Failure;
+use crate::client::Client;
+
+/// How long a case may take to get somewhere. It takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// One contract, and what was told of it so far.
+pub struct Stage<'a> {
+    client: &'a Client,
+    contract: Contract,
+    told: String,
+}
+
+impl<'a> Stage<'a> {
+    /// A stage for the contract with this number.
+    pub fn new(number: usize, title: &str, client: &'a Client) -> Result<Self, Failure> {
+        let contract = json!({
+            "id": format!("demo-{number}"), "title": title, "kind": "fixed_price", "currency": "USD",
+            "client": {"id": "ada", "name": "Ada"}, "freelancer": {"id": "ben", "name": "Ben"},
+        });
+        let contract = serde_json::from_value(contract).map_err(|error| Failure::new("demo", 1, error.to_string()))?;
+        Ok(Self { client, contract, told: String::new() })
+    }
+
+    /// The currency of all its money.
+    pub fn currency(&self) -> Currency {
+        self.contract.currency
+    }
+
+    /// The workflow id of the refund request.
+    pub fn refund_request(&self) -> String {
+        refund_request_id(&self.contract.id)
+    }
+
+    /// The workflow id of the dispute.
+    pub fn dispute(&self) -> String {
+        dispute_id(&self.contract.id, None)
+    }
+
+    /// What was told so far.
+    pub fn told(&self) -> &str {
+        &self.told
+    }
+
+    /// Ada deposits 300.00 and ends the contract, paying `pay` now.
+    pub async fn deposit_and_end(&mut self, pay: i64) -> Result<(), Failure> {
+        let deposit = EscrowDepositStart {
+            contract: self.contract.clone(),
+            deposit: Id::new("d-1").map_err(|error| Failure::new("demo", 1, error.to_string()))?,
+            amount: amount(30_000)?,
+            milestone: None,
+            source: serde_json::from_value::<Source>(
+                json!({"id": format!("card-{}", self.contract.id), "verified": true}),
+            )
+            .map_err(|error| Failure::new("demo", 1, error.to_string()))?,
+        };
+        let case = self.client.start(deposit).await?;
+        let outcome = self.client.result(&case).await?;
+        if outcome.result != ResultKind::Deposited {
+            return Err(Failure::new("demo", 1, format!("the deposit was {}", outcome.result.name())));
+        }
+        self.tell("E2", "Ada puts 300.00 USD in escrow");
+        let reason = Some("We go another way".to_owned());
+        let pay_now = amount(pay)?;
+        let end = RefundRequestStart { contract: self.contract.clone(), pay_now, reason, policy: None };
+        let case = self.client.start(end).await?;
+        self.wait(&case, |status| status.stage != "settling").await?;
+        let pays = if pay == 0 { "nothing".to_owned() } else { self.currency().show(pay_now) };
+        self.tell("R2", format!("Ada ends the contract, pays {pays} now and asks for the rest back"));
+        Ok(())
+    }
+
+    /// Somebody gives a command, and it is taken.
+    pub async fn act(
+        &mut self,
+        case: &str,
+        who: Role,
+        verb: Verb,
+        fields: Value,
+        told: (&str, &str),
+    ) -> Result<(), Failure> {
+        let id = match who {
+            Role::Client => "ada",
+            Role::Freelancer => "ben",
+            Role::Mediator => "max",
+            Role::Arbitrator | Role::Operator => "ora",
+        };
+        let mut body = Map::new();
+        body.insert("by".to_owned(), json!({"party": who, "id": id}));
+        if let Value::Object(fields) = fields {
+            body.extend(fields);
+        }
+        let now = self.client.virtual_now(case).await?;
+        self.client.command(case, verb, body).await?;
+        let (rule, words) = told;
+        self.tell(rule, format!("{words}  ({})", describe::instant(now)));
+        Ok(())
+    }
+
+    /// Waits until the case is in `stage`.
+    pub async fn until(&self, case: &str, stage: &str) -> Result<(), Failure> {
+        self.wait(case, |status| status.stage == stage).await.map(drop)
+    }
+
+    /// Days pass for the case.
+    pub async fn pass(&mut self, case: &str, days: u32, told: &str) -> Result<(), Failure> {
+        let passes = if days == 1 { "1 day passes".to_owned() } else { format!("{days} days pass") };
+        self.tell("", format!("{passes}: {told}"));
+        self.client.advance(case, DAY * days).await?;
+        Ok(())
+    }
+
+    /// The status of a case as it ended, and when that was in its own time.
+    pub async fn ended(&self, case: &str) -> Result<Status, Failure> {
+        self.wait(case, |status| status.stage == "closed").await
+    }
+
+    /// How the contract's case ended.
+    pub async fn outcome(&self) -> Result<Outcome, Failure> {
+        let case = self.refund_request();
+        let result = tokio::time::timeout(PATIENCE, self.client.result(&case)).await;
+        Ok(result.map_err(|_| Failure::new("demo", 1, format!("{case} has not ended")))??)
+    }
+
+    /// The contract's money, as it is at `now`.
+    pub async fn history(&self, ledger: &Ledger, now: Timestamp) -> Result<History, Failure> {
+        let history = ledger.history(&self.contract.id, now).await?;
+        history.ok_or_else(|| Failure::new("demo", 1, format!("no money of {} moved", self.contract.id)))
+    }
+
+    async fn wait(&self, case: &str, wanted: impl Fn(&Status) -> bool) -> Result<Status, Failure> {
+        let status = self.client.wait_for(case, PATIENCE, &wanted).await?;
+        if wanted(&status) {
+            return Ok(status);
+        }
+        Err(Failure::new("demo", 1, format!("{case} is still in stage {}", status.stage)))
+    }
+
+    fn tell(&mut self, rule: &str, words: impl std::fmt::Display) {
+        let _ = writeln!(self.told, "  {rule:<3} {words}");
+    }
+}
+
+fn amount(minor: i64) -> Result<Amount, Failure> {
+    Amount::new(minor).map_err(|error| Failure::new("demo", 1, error.to_string()))
+}

@@ -1,0 +1,102 @@
+//! `recourse dev`: everything on this machine, to play by hand.
+
+use std::path::{Path, PathBuf};
+
+use anstream::println;
+use clap::Args;
+use serde_json::json;
+
+use super::{
+    answer::{Answer, Failure},
+    parts::{Parts, told_to_stop},
+    progress::waiting,
+    view,
+};
+use crate::local::ServerOptions;
+
+/// Start a Temporal server with its Web UI, the database and the worker on this machine, until Ctrl-C.
+///
+/// The server lets `recourse advance` fast-forward a case's clock. Everything is gone afterwards unless --data says where
+/// to keep it.
+///
+/// Example: `recourse dev --data ./sandbox`
+///
+/// Next: it prints what to export and what to try in another terminal.
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// Where to keep the data and logs; in a temporary directory without it.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The server's port; any free one without it.
+    #[arg(long)]
+    port: Option<u16>,
+    /// The Web UI's port; any free one without it.
+    #[arg(long, value_name = "PORT")]
+    ui_port: Option<u16>,
+}
+
+impl Dev {
+    pub(super) async fn run(self, json: bool) -> Result<Answer, Failure> {
+        let temporary = tempfile::tempdir().map_err(|error| Failure::new("local", 3, error.to_string()))?;
+        let directory = match &self.data {
+            Some(data) => keep_in(data)?,
+            None => temporary.path().to_owned(),
+        };
+        let server = ServerOptions {
+            port: self.port,
+            ui: true,
+            ui_port: self.ui_port,
+            database: self.data.as_ref().map(|_| directory.join("temporal.db")),
+            ..ServerOptions::default()
+        };
+        let start = waiting("starting a Temporal server and the worker", Parts::start(&directory, server));
+        let mut parts = tokio::select! {
+            started = start => started?,
+            () = told_to_stop() => return Ok(Answer::told()),
+        };
+        tell(&parts, &directory, json);
+        tokio::select! {
+            () = told_to_stop() => {}
+            ended = parts.server.ended() => return Err(ended.into()),
+            ended = parts.worker.ended() => return Err(ended.into()),
+        }
+        parts.stop().await?;
+        Ok(Answer::told())
+    }
+}
+
+fn keep_in(data: &Path) -> Result<PathBuf, Failure> {
+    let made = std::fs::create_dir_all(data).and_then(|()| data.canonicalize());
+    made.map_err(|error| Failure::usage(format!("--data: {}: {error}", data.display())))
+}
+
+fn tell(parts: &Parts, directory: &Path, json: bool) {
+    let (address, ui) = (parts.server.address(), parts.server.ui_url().unwrap_or_default());
+    let (url, data) = (&parts.database_url, directory.display().to_string());
+    if json {
+        println!("{}", json!({"address": address, "ui": ui, "database": url, "data": data}));
+        return;
+    }
+    println!("{}", view::heading("running until Ctrl-C").trim_end());
+    print_fields(&[("server", &address), ("Web UI", &ui), ("data", &data)]);
+    println!("\nin another terminal:\n");
+    println!("  export TEMPORAL_ADDRESS={address} RECOURSE_DATABASE_URL={url}");
+    println!("{}", PLAY.trim_end());
+}
+
+fn print_fields(fields: &[(&str, &str)]) {
+    let text = view::fields(fields.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    println!("{}", text.trim_end());
+}
+
+const PLAY: &str = r#"  cat > c.json <<'END'
+  {"id": "c-1", "title": "Logo", "kind": "fixed_price", "currency": "USD",
+   "client": {"id": "cl-1", "name": "Ada"}, "freelancer": {"id": "fl-1", "name": "Ben"}}
+  END
+  recourse deposit --contract-file c.json --deposit d-1 --amount 300.00 --source card-1
+  recourse end --contract-file c.json --pay 100.00
+  recourse act refund-request:c-1 dispute --as freelancer:fl-1 --amount 150.00 --reason work_delivered --details "Done"
+  recourse show dispute:c-1
+  recourse advance dispute:c-1 5d        # the client says nothing
+  recourse ledger --contract c-1
+"#;

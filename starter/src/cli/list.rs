@@ -1,0 +1,137 @@
+//! `recourse list`.
+
+use clap::Args;
+use jiff::Timestamp;
+use recourse_workflows::domain::{
+    ids::{CaseKind, Id},
+    party::Role,
+};
+
+use super::{
+    answer::{Answer, Failure},
+    connect,
+    progress::waiting,
+    values,
+    view::{self, Column, Table},
+};
+use crate::client::{CasePage, CaseRow, Filters};
+
+/// List cases, newest first.
+///
+/// The list comes from Temporal's own visibility and may be a moment behind `recourse show`. Deposits are left out unless
+/// asked for.
+///
+/// Example: `recourse list --waiting-on mediator --overdue`
+///
+/// Next: `recourse show <case>`.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only cases of this contract.
+    #[arg(long, value_name = "ID", value_parser = values::id)]
+    contract: Option<Id>,
+    /// Only cases in this stage, such as `awaiting_freelancer` or `in_mediation`.
+    #[arg(long, value_parser = values::id)]
+    stage: Option<Id>,
+    /// Only cases that wait for this role.
+    #[arg(long, value_name = "ROLE", value_parser = values::role)]
+    waiting_on: Option<Role>,
+    /// Only cases whose resolution is overdue (M1).
+    #[arg(long)]
+    overdue: bool,
+    /// Only open cases.
+    #[arg(long, conflicts_with = "closed")]
+    open: bool,
+    /// Only closed cases.
+    #[arg(long)]
+    closed: bool,
+    /// Only cases of this kind: `refund_request`, `dispute` or `escrow_deposit`. May be repeated.
+    #[arg(long, value_name = "KIND")]
+    kind: Vec<String>,
+    /// At most so many.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    /// The next page: `next` of the JSON document before.
+    #[arg(long, value_name = "NEXT")]
+    page: Option<String>,
+}
+
+impl List {
+    pub(super) async fn run(self) -> Result<Answer, Failure> {
+        let kinds = match self.kind.as_slice() {
+            [] => vec![CaseKind::RefundRequest, CaseKind::Dispute],
+            kinds => kinds.iter().map(|kind| values::named("kind", kind)).collect::<Result<_, _>>()?,
+        };
+        let filters = Filters {
+            kinds,
+            contract: self.contract,
+            stage: self.stage,
+            waiting_on: self.waiting_on,
+            overdue: self.overdue,
+            open: (self.open || self.closed).then_some(self.open),
+            limit: Some(self.limit),
+        };
+        let client = connect().await?;
+        let page = waiting("listing cases", client.list(&filters, self.page.as_deref())).await?;
+        let text = show(&page, Timestamp::now());
+        Answer::new(&page, text)
+    }
+}
+
+fn show(page: &CasePage, now: Timestamp) -> String {
+    if page.cases.is_empty() {
+        return "no cases\n".to_owned();
+    }
+    let mut table = Table::new([
+        Column::Left("case"),
+        Column::Left("stage"),
+        Column::Left("waits for"),
+        Column::Left("deadline"),
+        Column::Right("held"),
+    ]);
+    for case in &page.cases {
+        let held = case.held.zip(case.currency).map(|(held, currency)| currency.show(held));
+        let deadline = case.deadline.map(|deadline| view::moment(deadline, now));
+        table.row([
+            case.case.clone(),
+            stage_of(case),
+            view::roles(&case.waiting_on),
+            deadline.unwrap_or_default(),
+            held.unwrap_or_default(),
+        ]);
+    }
+    let more = page.next.as_ref().map(|next| format!("more: --page {next}\n")).unwrap_or_default();
+    format!("{}{more}", table.show())
+}
+
+/// The stage in words; of a closed case also how it ended, and of an overdue one that it is.
+fn stage_of(case: &CaseRow) -> String {
+    let stage = view::words(case.stage.as_deref().unwrap_or("unknown"));
+    match (&case.outcome, case.overdue, case.open) {
+        (Some(outcome), ..) => format!("{stage}: {}", view::words(outcome)),
+        (None, true, _) => format!("{stage}, overdue"),
+        (None, false, false) if stage != "closed" => format!("stopped in {stage}"),
+        _ => stage,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_has_a_line_a_case() {
+        let case: CaseRow = serde_json::from_value(serde_json::json!({
+            "case": "dispute:c-1", "kind": "dispute", "contract": "c-1", "client": "cl-1", "freelancer": "fl-1",
+            "stage": "in_mediation", "waiting_on": ["mediator"], "deadline": "2026-12-03T10:00:00Z", "held": 20000,
+            "currency": "USD", "overdue": true, "outcome": null, "open": true, "started_at": null
+        }))
+        .unwrap();
+        let page = CasePage { cases: vec![case], next: None };
+        let text = show(&page, "2026-11-30T06:00:00Z".parse().unwrap());
+        assert_eq!(
+            anstream::adapter::strip_str(&text).to_string(),
+            "case         stage                  waits for  deadline                                     held\n\
+             dispute:c-1  in mediation, overdue  mediator   Thu 3 Dec 2026 10:00 UTC (in 3 d 4 h)  200.00 USD\n"
+        );
+    }
+}

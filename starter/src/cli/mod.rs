@@ -1,0 +1,149 @@
+//! The command line `recourse`: what people type, and what they are shown.
+//!
+//! A command returns an [`Answer`] or a [`Failure`]; only [`main`] prints, as text or as one JSON document. The doc
+//! comments of the arguments are the help.
+
+mod act;
+mod advance;
+mod answer;
+mod demo;
+mod dev;
+mod evidence;
+mod files;
+mod ledger;
+mod list;
+mod notices;
+mod parts;
+mod progress;
+mod sandbox;
+mod setup;
+mod show;
+mod start;
+mod values;
+mod view;
+
+use std::{future::Future, pin::Pin, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use self::answer::{Answer, Failure};
+use crate::client::{Client, Config};
+
+/// Escrow refunds and disputes of fixed-price contracts, from the command line.
+///
+/// A client deposits money into escrow, the contract ends, and what is held goes where the rules say: to the freelancer,
+/// back to the client, or to both. Each case is a Temporal workflow; this program starts cases, gives commands as one of
+/// the parties, and shows what happened by which rule.
+///
+/// New here? `recourse demo` plays six stories in seconds. `recourse dev` starts everything to play by hand.
+///
+/// The Temporal server is found by the standard variables (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, …) or `temporal.toml`.
+///
+/// Exit codes: 0 done, 1 refused or not found, 2 usage, 3 the server or the database cannot be reached.
+#[derive(Debug, Parser)]
+#[command(name = "recourse", version, propagate_version = true, max_term_width = 110)]
+struct Cli {
+    /// Print one JSON document instead of text; messages go to stderr.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Setup(setup::Setup),
+    Deposit(start::Deposit),
+    End(start::End),
+    Dispute(start::Dispute),
+    Act(act::Act),
+    Show(show::Show),
+    List(list::List),
+    Ledger(ledger::Ledger),
+    Notices(notices::Notices),
+    Advance(advance::Advance),
+    Sandbox(sandbox::Sandbox),
+    Dev(dev::Dev),
+    Demo(demo::Demo),
+}
+
+/// Where the ledger is.
+#[derive(Debug, Clone, Args)]
+struct DatabaseArg {
+    /// The ledger's database.
+    #[arg(long = "database", env = "RECOURSE_DATABASE_URL", default_value = "sqlite:recourse.db", value_name = "URL")]
+    url: String,
+}
+
+/// Runs the program.
+pub async fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            if error.use_stderr() && std::env::args().any(|argument| argument == "--json") {
+                Failure::usage(error.kind().to_string()).print_json();
+            }
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let json = cli.json;
+    match run(cli).await {
+        Ok(answer) => {
+            answer.print(json);
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            failure.print(json);
+            ExitCode::from(failure.exit)
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<Answer, Failure> {
+    let json = cli.json;
+    let running: Pin<Box<dyn Future<Output = Result<Answer, Failure>>>> = match cli.command {
+        Command::Setup(setup) => Box::pin(setup.run()),
+        Command::Deposit(deposit) => Box::pin(deposit.run()),
+        Command::End(end) => Box::pin(end.run()),
+        Command::Dispute(dispute) => Box::pin(dispute.run()),
+        Command::Act(act) => Box::pin(act.run()),
+        Command::Show(show) => Box::pin(show.run()),
+        Command::List(list) => Box::pin(list.run()),
+        Command::Ledger(ledger) => Box::pin(ledger.run()),
+        Command::Notices(notices) => Box::pin(notices.run()),
+        Command::Advance(advance) => Box::pin(advance.run()),
+        Command::Sandbox(sandbox) => Box::pin(sandbox.run()),
+        Command::Dev(dev) => Box::pin(dev.run(json)),
+        Command::Demo(demo) => Box::pin(demo.run(json)),
+    };
+    running.await
+}
+
+/// The client of the environment.
+async fn connect() -> Result<Client, Failure> {
+    Ok(Client::connect(Config::default()).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent_and_every_command_says_what_it_does() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        for subcommand in command.get_subcommands() {
+            let about = subcommand.get_long_about().or(subcommand.get_about());
+            let about = about.map(ToString::to_string).unwrap_or_default();
+            let name = subcommand.get_name();
+            assert!(!about.is_empty(), "{name}");
+            assert!(about.contains("recourse ") || subcommand.has_subcommands(), "{name} has no example: {about}");
+            for argument in subcommand.get_arguments().filter(|argument| argument.get_id() != "help") {
+                assert!(argument.get_help().is_some(), "{name} {}", argument.get_id());
+            }
+        }
+    }
+}

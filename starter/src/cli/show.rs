@@ -1,0 +1,36 @@
+//! `recourse show`.
+
+use clap::Args;
+
+use super::{
+    answer::{Answer, Failure},
+    connect,
+    progress::waiting,
+    start, view,
+};
+
+/// Show where a case stands.
+///
+/// Whose turn it is and by when, what silence does then, who can do what, what each side has put forward, and everything
+/// that happened, by which rule. A worker has to run.
+///
+/// Example: `recourse show refund-request:c-1`
+///
+/// Next: `recourse act <case> <command> --as <role:id>` with one of the commands shown.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The case: its workflow id, such as refund-request:c-1, dispute:c-1 or escrow-deposit:c-1:d-1.
+    case: String,
+}
+
+impl Show {
+    pub(super) async fn run(self) -> Result<Answer, Failure> {
+        let client = connect().await?;
+        if self.case.starts_with("escrow-deposit:") {
+            return start::show_deposit(&client, &self.case).await;
+        }
+        let status = waiting(format!("asking for {}", self.case), client.status(&self.case)).await?;
+        let now = client.virtual_now(&self.case).await?;
+        Answer::new(&status, view::case(&status, now))
+    }
+}

@@ -1,0 +1,221 @@
+//! `recourse deposit`, `recourse end` and `recourse dispute`: what starts a case.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use recourse_workflows::{
+    domain::{
+        claim::Claim,
+        deposit::Source,
+        dispute::Grounds,
+        ids::Id,
+        outcome::{Outcome, ResultKind},
+        party::Contract,
+        policy::Policy,
+    },
+    messages::{DisputeStart, EscrowDepositStart, RefundRequestStart},
+};
+
+use super::{
+    answer::{Answer, Failure},
+    connect, evidence, files,
+    progress::waiting,
+    values, view,
+};
+use crate::client::{Client, ClientError, Start};
+
+/// How long a case may take to open or a deposit to be charged. It goes on behind a slower worker or bank.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Put money in escrow for a contract.
+///
+/// Charges the billing method and waits for the result. A charge that is declined deposits nothing (exit code 1).
+/// Repeating the same deposit charges nothing again.
+///
+/// Example: `recourse deposit --contract-file c.json --deposit d-1 --amount 300.00 --source card-1`
+///
+/// A contract file is JSON or TOML:
+/// `{"id":"c-1","title":"Logo","kind":"fixed_price","currency":"USD","client":{"id":"cl-1"},"freelancer":{"id":"fl-1"}}`
+///
+/// Next: `recourse end` when the contract ends, `recourse ledger --contract c-1` to see the money.
+#[derive(Debug, Args)]
+pub struct Deposit {
+    /// The contract: a JSON or TOML file.
+    #[arg(long, value_name = "FILE")]
+    contract_file: PathBuf,
+    /// The deposit's id; the same id is the same deposit.
+    #[arg(long = "deposit", value_name = "ID", value_parser = values::id)]
+    id: Id,
+    /// How much, such as 300.00, in the contract's currency.
+    #[arg(long)]
+    amount: String,
+    /// The billing method to charge.
+    #[arg(long, value_name = "ID", value_parser = values::id)]
+    source: Id,
+    /// The milestone that it is for; without one, the whole contract.
+    #[arg(long, value_name = "ID", value_parser = values::id)]
+    milestone: Option<Id>,
+    /// The billing method is not verified; such a deposit is refused (E2).
+    #[arg(long)]
+    unverified: bool,
+}
+
+/// End a contract: pay what you choose, and ask for the rest of the escrow back.
+///
+/// Starts the refund request. What is paid is released to the freelancer at once; for the rest the freelancer has 7 days
+/// to approve or to dispute, and silence refunds the client (R1-R4).
+///
+/// Example: `recourse end --contract-file c.json --pay 100.00 --reason "We go another way"`
+///
+/// Next: `recourse act refund-request:c-1 approve --as freelancer:fl-1`, or `dispute`; `recourse show refund-request:c-1`.
+#[derive(Debug, Args)]
+pub struct End {
+    /// The contract: a JSON or TOML file.
+    #[arg(long, value_name = "FILE")]
+    contract_file: PathBuf,
+    /// What to pay the freelancer of the escrow now, such as 100.00; 0 to pay nothing.
+    #[arg(long, value_name = "AMOUNT")]
+    pay: String,
+    /// Why, for the freelancer to read.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// The policy of this case: a JSON or TOML file; the rule book's numbers without one.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
+/// Start a dispute by itself: the freelancer claims money in escrow.
+///
+/// A refund request that is disputed starts its dispute by itself; this is for one that has no refund request before it.
+/// The client has 5 days to accept or reject the claim, and silence releases what is claimed (D2, D3).
+///
+/// Example:
+/// `recourse dispute --contract-file c.json --amount 150.00 --reason work_delivered --details "Delivered on 3 May"`
+///
+/// Next: `recourse act dispute:c-1 reject --of claim --as client:cl-1 …`; `recourse show dispute:c-1`.
+#[derive(Debug, Args)]
+pub struct Dispute {
+    /// The contract: a JSON or TOML file.
+    #[arg(long, value_name = "FILE")]
+    contract_file: PathBuf,
+    /// How much is claimed, such as 150.00, in the contract's currency.
+    #[arg(long)]
+    amount: String,
+    /// Why: `work_delivered`, `partial_work_delivered`, `scope_changed`, `client_unresponsive` or `other`.
+    #[arg(long, value_name = "REASON")]
+    reason: String,
+    /// In the freelancer's words.
+    #[arg(long, value_name = "TEXT")]
+    details: String,
+    /// A file that supports the claim; only its hash, name, size and type are sent. May be repeated.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    evidence: Vec<PathBuf>,
+    /// What it is about: `refund_request`, or with a milestone `non_release` (the default then) or `partial_release`.
+    #[arg(long, value_name = "GROUNDS")]
+    grounds: Option<String>,
+    /// The milestone, on an active contract.
+    #[arg(long, value_name = "ID", value_parser = values::id)]
+    milestone: Option<Id>,
+    /// The freelancer has contacted the client and it did not help (D1).
+    #[arg(long)]
+    contacted_client: bool,
+    /// The policy of this case: a JSON or TOML file; the rule book's numbers without one.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
+impl Deposit {
+    pub(super) async fn run(self) -> Result<Answer, Failure> {
+        let contract: Contract = files::read(&self.contract_file)?;
+        let currency = contract.currency;
+        let start = EscrowDepositStart {
+            amount: values::amount("amount", &self.amount, currency)?,
+            contract,
+            deposit: self.id,
+            milestone: self.milestone,
+            source: Source { id: self.source, verified: !self.unverified },
+        };
+        let client = connect().await?;
+        let case = client.start(start).await?;
+        let result = tokio::time::timeout(PATIENCE, client.result(&case));
+        let outcome = waiting(format!("waiting for {case}"), result).await.map_err(|_| ClientError::NoWorker {
+            case: case.clone(),
+            reason: "the deposit is started and goes on as soon as a worker and the bank do".to_owned(),
+        })??;
+        if outcome.result != ResultKind::Deposited {
+            return Err(not_done(&case, &outcome));
+        }
+        Answer::new(&outcome, view::outcome(&outcome, currency))
+    }
+}
+
+impl End {
+    pub(super) async fn run(self) -> Result<Answer, Failure> {
+        let contract: Contract = files::read(&self.contract_file)?;
+        let policy = self.policy.as_deref().map(files::read::<Policy>).transpose()?;
+        let pay_now = values::amount("pay", &self.pay, contract.currency)?;
+        open(RefundRequestStart { contract, pay_now, reason: self.reason, policy }).await
+    }
+}
+
+impl Dispute {
+    pub(super) async fn run(self) -> Result<Answer, Failure> {
+        let contract: Contract = files::read(&self.contract_file)?;
+        let policy = self.policy.as_deref().map(files::read::<Policy>).transpose()?;
+        let claim = Claim {
+            amount: values::amount("amount", &self.amount, contract.currency)?,
+            reason: values::named("reason", &self.reason)?,
+            details: self.details,
+            evidence: evidence::of_files(&self.evidence)?,
+        };
+        let grounds = match (self.grounds.as_deref(), &self.milestone) {
+            (Some(grounds), _) => values::named("grounds", grounds)?,
+            (None, Some(_)) => Grounds::NonRelease,
+            (None, None) => Grounds::RefundRequest,
+        };
+        let contacted_client = self.contacted_client.then_some(true);
+        open(DisputeStart { contract, grounds, milestone: self.milestone, claim, contacted_client, policy }).await
+    }
+}
+
+/// Starts a case and waits until it is open, or over.
+async fn open(start: impl Into<Start>) -> Result<Answer, Failure> {
+    let start = start.into();
+    let client = connect().await?;
+    let case = client.start(start).await?;
+    let opened = client.wait_for(&case, PATIENCE, |status| status.stage != "settling");
+    let status = waiting(format!("opening {case}"), opened).await?;
+    if status.stage == "closed" {
+        // Its workflow goes on until everybody is told. Until then a second start would be the same case.
+        let ended = tokio::time::timeout(PATIENCE, client.result(&case));
+        let _ = waiting(format!("closing {case}"), ended).await;
+    }
+    if let Some(outcome) = status.outcome.as_ref().filter(|outcome| outcome.result == ResultKind::Refused) {
+        return Err(not_done(&case, outcome));
+    }
+    let text = view::case(&status, client.virtual_now(&case).await?);
+    Answer::new(&status, text)
+}
+
+/// The answer about a deposit, which has a result and no status.
+pub(super) async fn show_deposit(client: &Client, case: &str) -> Result<Answer, Failure> {
+    let currency = client.currency(case).await?;
+    let result = tokio::time::timeout(Duration::from_secs(2), client.result(case)).await;
+    match (result, currency) {
+        (Ok(outcome), Some(currency)) => {
+            let outcome = outcome?;
+            Answer::new(&outcome, format!("{}{}", view::heading(case), view::outcome(&outcome, currency)))
+        }
+        _ => Err(Failure::from(ClientError::NoWorker {
+            case: case.to_owned(),
+            reason: "the deposit is not charged yet".to_owned(),
+        })),
+    }
+}
+
+/// What a rule or the bank did not let happen. Nothing has moved.
+fn not_done(case: &str, outcome: &Outcome) -> Failure {
+    let name = if outcome.result == ResultKind::Declined { "declined" } else { "refused" };
+    let why = outcome.message.as_deref().unwrap_or("no reason was given");
+    Failure::new(name, 1, format!("{case} was {name} by rule {}: {why}", outcome.rule)).details("outcome", outcome)
+}

@@ -1,0 +1,11 @@
+//! How things look: plain aligned text, with a little colour that a pipe does not get.
+
+mod history;
+mod status;
+mod table;
+mod words;
+
+pub use history::{check_report, history};
+pub use status::{case, outcome, timeline};
+pub use table::{Column, Table, fields, heading};
+pub use words::{moment, named, roles, words};

@@ -1,0 +1,191 @@
+//! Lists of cases, from Temporal's own visibility.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use recourse_workflows::domain::{
+    ids::{CaseKind, Id},
+    money::{Amount, Currency},
+    party::Role,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use temporalio_client::tonic::{Code, IntoRequest as _};
+use temporalio_common::protos::temporal::api::{
+    enums::v1::WorkflowExecutionStatus, workflow::v1::WorkflowExecutionInfo,
+    workflowservice::v1::ListWorkflowExecutionsRequest,
+};
+
+use super::{Client, ClientError};
+use crate::hex;
+
+/// How many cases a page has at most.
+const PAGE_MAX: u32 = 1_000;
+
+/// Which cases to list. The default is all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filters {
+    /// Only of these kinds; of all if empty.
+    pub kinds: Vec<CaseKind>,
+    /// Only of this contract.
+    pub contract: Option<Id>,
+    /// Only in this stage, by its name.
+    pub stage: Option<Id>,
+    /// Only those that wait for this role.
+    pub waiting_on: Option<Role>,
+    /// Only those that missed a target.
+    pub overdue: bool,
+    /// Only open ones, or only closed ones.
+    pub open: Option<bool>,
+    /// How many at most on a page.
+    pub limit: Option<u32>,
+}
+
+/// A page of a list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CasePage {
+    /// The cases.
+    pub cases: Vec<CaseRow>,
+    /// What to ask for the next page with; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// What a list shows of a case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseRow {
+    /// The workflow id.
+    pub case: String,
+    /// What it is about.
+    pub kind: Option<CaseKind>,
+    /// The contract's id.
+    pub contract: Option<String>,
+    /// The client's id.
+    pub client: Option<String>,
+    /// The freelancer's id.
+    pub freelancer: Option<String>,
+    /// The stage.
+    pub stage: Option<String>,
+    /// Who is awaited.
+    pub waiting_on: Vec<Role>,
+    /// When the stage's window closes.
+    pub deadline: Option<Timestamp>,
+    /// What the case holds, in minor units.
+    pub held: Option<Amount>,
+    /// The currency.
+    pub currency: Option<Currency>,
+    /// Whether a target was missed.
+    pub overdue: bool,
+    /// The outcome's result.
+    pub outcome: Option<String>,
+    /// Whether the case is open.
+    pub open: bool,
+    /// When it was started.
+    pub started_at: Option<Timestamp>,
+}
+
+impl Filters {
+    /// The query in Temporal's list filter language. Nothing in it needs quoting: ids and names have no quotes.
+    fn query(&self) -> String {
+        let mut query = "CaseKind IS NOT NULL".to_owned();
+        if !self.kinds.is_empty() {
+            let kinds: Vec<String> = self.kinds.iter().map(|kind| format!("'{}'", kind.name())).collect();
+            query = format!("CaseKind IN ({})", kinds.join(", "));
+        }
+        if let Some(contract) = &self.contract {
+            let _ = write!(query, " AND CaseContract = '{contract}'");
+        }
+        if let Some(stage) = &self.stage {
+            let _ = write!(query, " AND CaseStage = '{stage}'");
+        }
+        if let Some(role) = self.waiting_on {
+            let _ = write!(query, " AND CaseWaitingOn = '{role}'");
+        }
+        if self.overdue {
+            query.push_str(" AND CaseOverdue = true");
+        }
+        match self.open {
+            Some(true) => query.push_str(" AND ExecutionStatus = 'Running'"),
+            Some(false) => query.push_str(" AND ExecutionStatus != 'Running'"),
+            None => {}
+        }
+        query
+    }
+}
+
+impl Client {
+    /// Lists cases; `page` is the `next` of the page before.
+    pub async fn list(&self, filters: &Filters, page: Option<&str>) -> Result<CasePage, ClientError> {
+        let read = |page: &str| hex::decode(page).ok_or_else(|| ClientError::InvalidPage { page: page.to_owned() });
+        let request = ListWorkflowExecutionsRequest {
+            namespace: self.namespace().to_owned(),
+            page_size: filters.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX).cast_signed(),
+            next_page_token: page.map(read).transpose()?.unwrap_or_default(),
+            query: filters.query(),
+        };
+        match self.service().list_workflow_executions(request.into_request()).await {
+            Ok(response) => {
+                let response = response.into_inner();
+                let next = Some(hex::encode(&response.next_page_token)).filter(|token| !token.is_empty());
+                Ok(CasePage { cases: response.executions.iter().map(row).collect(), next })
+            }
+            Err(status) if status.code() == Code::InvalidArgument => {
+                Err(self.or_missing_attributes("the list", &status).await)
+            }
+            Err(status) => Err(self.server_error(&status)),
+        }
+    }
+}
+
+/// A search attribute of a case.
+fn read<T: DeserializeOwned>(info: &WorkflowExecutionInfo, name: &str) -> Option<T> {
+    let payload = info.search_attributes.as_ref()?.indexed_fields.get(name)?;
+    serde_json::from_slice(&payload.data).ok()
+}
+
+pub(super) fn currency_of(info: &WorkflowExecutionInfo) -> Option<Currency> {
+    read(info, "CaseCurrency")
+}
+
+fn row(info: &WorkflowExecutionInfo) -> CaseRow {
+    let waiting_on = read(info, "CaseWaitingOn").or_else(|| read(info, "CaseWaitingOn").map(|one: Role| vec![one]));
+    CaseRow {
+        case: info.execution.as_ref().map(|execution| execution.workflow_id.clone()).unwrap_or_default(),
+        kind: read(info, "CaseKind"),
+        contract: read(info, "CaseContract"),
+        client: read(info, "CaseClient"),
+        freelancer: read(info, "CaseFreelancer"),
+        stage: read(info, "CaseStage"),
+        waiting_on: waiting_on.unwrap_or_default(),
+        deadline: read(info, "CaseDeadline"),
+        held: read(info, "CaseHeld"),
+        currency: currency_of(info),
+        overdue: read(info, "CaseOverdue").unwrap_or(false),
+        outcome: read(info, "CaseOutcome"),
+        open: info.status() == WorkflowExecutionStatus::Running,
+        started_at: info.start_time.as_ref().and_then(|time| Timestamp::new(time.seconds, time.nanos).ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_become_a_query() {
+        assert_eq!(Filters::default().query(), "CaseKind IS NOT NULL");
+        let filters = Filters {
+            kinds: vec![CaseKind::RefundRequest, CaseKind::Dispute],
+            contract: Some(Id::new("c-1").unwrap()),
+            stage: Some(Id::new("in_mediation").unwrap()),
+            waiting_on: Some(Role::Mediator),
+            overdue: true,
+            open: Some(true),
+            limit: None,
+        };
+        assert_eq!(
+            filters.query(),
+            "CaseKind IN ('refund_request', 'dispute') AND CaseContract = 'c-1' AND CaseStage = 'in_mediation' AND \
+             CaseWaitingOn = 'mediator' AND CaseOverdue = true AND ExecutionStatus = 'Running'"
+        );
+    }
+}

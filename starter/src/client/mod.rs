@@ -1,0 +1,192 @@
+//! The one typed client underneath the command line: starts cases, gives commands, reads statuses, results and lists.
+//!
+//! It decides nothing. What it adds to Temporal's own client is the wire contract: ids, types, the receipt time of a
+//! command (T2), update ids that make a repeated command one command (L7), and errors that say what to do.
+
+mod commands;
+mod error;
+mod list;
+mod setup;
+mod start;
+mod time;
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use recourse_workflows::{
+    domain::{money::Currency, outcome::Outcome},
+    messages::Status,
+};
+use serde::de::DeserializeOwned;
+use temporalio_client::{
+    Client as Temporal, ClientOptions, RetryOptions, RpcOptions, UntypedQuery, UntypedWorkflow, UntypedWorkflowHandle,
+    WorkflowDescribeOptions, WorkflowGetResultOptions, WorkflowQueryOptions, envconfig::LoadClientConfigProfileOptions,
+    errors::WorkflowQueryError, grpc::WorkflowService, tonic::Code,
+};
+use temporalio_common::{
+    data_converters::RawValue, protos::temporal::api::workflowservice::v1::DescribeWorkflowExecutionResponse,
+};
+
+pub use error::{ClientError, RefusalName};
+pub use list::{CasePage, CaseRow, Filters};
+pub use start::Start;
+pub use time::Advanced;
+
+/// How long a connection may take. Nobody waits minutes to be told that there is no server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a worker may take to answer a query or an update. It answers in milliseconds if there is one.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long calls that meet a server in trouble are repeated.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where to connect. What is absent comes from the standard Temporal environment variables or `temporal.toml`.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// The server, as `host:port`.
+    pub address: Option<String>,
+    /// The namespace.
+    pub namespace: Option<String>,
+}
+
+/// A connected client. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    temporal: Temporal,
+    address: String,
+}
+
+impl Client {
+    /// Connects to the Temporal server.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`] within seconds if nothing answers there.
+    pub async fn connect(config: Config) -> Result<Self, ClientError> {
+        let (mut connection, mut options) = ClientOptions::load_from_config(LoadClientConfigProfileOptions::default())
+            .map_err(|error| ClientError::Configuration { message: error.to_string() })?;
+        if let Some(address) = config.address {
+            let url = if address.contains("://") { address.clone() } else { format!("http://{address}") };
+            connection.target =
+                url.parse().map_err(|error| ClientError::Configuration { message: format!("{address}: {error}") })?;
+        }
+        if let Some(namespace) = config.namespace {
+            options.namespace = namespace;
+        }
+        let (host, port) = (connection.target.host_str().unwrap_or("?"), connection.target.port_or_known_default());
+        let address = port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        "recourse".clone_into(&mut connection.identity);
+        connection.connect_timeout = Some(CONNECT_TIMEOUT);
+        connection.dns_load_balancing = None;
+        connection.retry_options = RetryOptions::builder().max_elapsed_time(Some(RETRY_TIMEOUT)).build();
+        let unreachable = |reason: String| ClientError::Unreachable { address: address.clone(), reason };
+        let temporal = tokio::time::timeout(CONNECT_TIMEOUT, Temporal::connect(connection, options))
+            .await
+            .map_err(|_| unreachable(format!("no answer in {} s", CONNECT_TIMEOUT.as_secs())))?
+            .map_err(|error| unreachable(error::why_not_connected(&error)))?;
+        Ok(Self { temporal, address })
+    }
+
+    /// Where this client is connected, as `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &str {
+        &self.temporal.options().namespace
+    }
+
+    /// Temporal's own client, for what this one does not do.
+    pub fn temporal(&self) -> &Temporal {
+        &self.temporal
+    }
+
+    /// Waits until the case has ended, and reads how.
+    ///
+    /// # Errors
+    /// [`ClientError::Stopped`] if somebody stopped its workflow.
+    pub async fn result(&self, case: &str) -> Result<Outcome, ClientError> {
+        let result = self.handle(case).get_result(WorkflowGetResultOptions::default()).await;
+        read_payload(case, &result.map_err(|error| self.result_error(case, error))?)
+    }
+
+    /// Reads the case's status, of an open or a closed case. A worker has to run.
+    pub async fn status(&self, case: &str) -> Result<Status, ClientError> {
+        let started = Instant::now();
+        loop {
+            let query = UntypedQuery::new("status");
+            let options = WorkflowQueryOptions::builder().rpc_options(answering()).build();
+            let handle = self.handle(case);
+            let asked = handle.query(query, RawValue::new(Vec::new()), options);
+            let answer = tokio::time::timeout(ANSWER_TIMEOUT, asked).await.map_err(|_| ClientError::no_worker(case))?;
+            match answer {
+                Ok(status) => return read_payload(case, &status),
+                // A case that has just been started cannot be asked before a worker has seen it for the first time.
+                Err(WorkflowQueryError::Rpc(status))
+                    if status.code() == Code::FailedPrecondition && started.elapsed() < ANSWER_TIMEOUT =>
+                {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Err(error) => return Err(self.query_error(case, error)),
+            }
+        }
+    }
+
+    /// Waits until the case's status is as wanted, for at most `patience`; the last status otherwise.
+    pub async fn wait_for(
+        &self,
+        case: &str,
+        patience: Duration,
+        wanted: impl Fn(&Status) -> bool,
+    ) -> Result<Status, ClientError> {
+        let started = Instant::now();
+        let mut pause = Duration::from_millis(10);
+        loop {
+            let status = self.status(case).await?;
+            if wanted(&status) || started.elapsed() > patience {
+                return Ok(status);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(200));
+        }
+    }
+
+    /// The case's own present time: the wall clock's, or a later one if its clock was fast-forwarded.
+    pub async fn virtual_now(&self, case: &str) -> Result<Timestamp, ClientError> {
+        Ok(time::now_of(&self.describe(case).await?))
+    }
+
+    /// The currency of the case's amounts, as lists show it. A deposit has no status that would tell.
+    pub async fn currency(&self, case: &str) -> Result<Option<Currency>, ClientError> {
+        let described = self.describe(case).await?;
+        Ok(described.workflow_execution_info.and_then(|info| list::currency_of(&info)))
+    }
+
+    async fn describe(&self, case: &str) -> Result<DescribeWorkflowExecutionResponse, ClientError> {
+        let described = self.handle(case).describe(WorkflowDescribeOptions::default()).await;
+        described
+            .map(temporalio_client::WorkflowExecutionDescription::into_raw)
+            .map_err(|error| self.error(case, error))
+    }
+
+    fn handle(&self, case: &str) -> UntypedWorkflowHandle<Temporal> {
+        self.temporal.get_workflow_handle::<UntypedWorkflow>(case)
+    }
+
+    fn service(&self) -> Box<dyn WorkflowService> {
+        self.temporal.connection().workflow_service()
+    }
+}
+
+/// A call that a worker answers.
+fn answering() -> RpcOptions {
+    RpcOptions::builder().timeout(ANSWER_TIMEOUT).build()
+}
+
+fn read_payload<T: DeserializeOwned>(case: &str, raw: &RawValue) -> Result<T, ClientError> {
+    let json = raw.payloads.first().map(|payload| payload.data.as_slice()).unwrap_or_default();
+    serde_json::from_slice(json).map_err(|error| ClientError::Unexpected {
+        message: format!("{case} answered something else than this version of recourse understands: {error}"),
+    })
+}

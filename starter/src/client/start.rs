@@ -1,0 +1,132 @@
+//! Starting a case. The same id twice while it runs is the same case.
+
+use recourse_workflows::{
+    TASK_QUEUE, attributes,
+    domain::{
+        ids::{CaseKind, dispute_id, escrow_deposit_id, refund_request_id},
+        party::Contract,
+    },
+    messages::{DisputeStart, EscrowDepositStart, RefundRequestStart},
+};
+use serde::Serialize;
+use temporalio_client::{
+    UntypedWorkflow, WorkflowIdConflictPolicy, WorkflowStartOptions, errors::WorkflowStartError, tonic::Code,
+};
+use temporalio_common::{data_converters::RawValue, protos::temporal::api::common::v1::Payload};
+
+use super::{Client, ClientError};
+
+/// What starts a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// A client puts money in escrow.
+    Deposit(EscrowDepositStart),
+    /// A contract has ended.
+    RefundRequest(RefundRequestStart),
+    /// A freelancer claims money in escrow.
+    Dispute(DisputeStart),
+}
+
+impl Start {
+    /// What the case is about.
+    pub const fn kind(&self) -> CaseKind {
+        match self {
+            Self::Deposit(_) => CaseKind::EscrowDeposit,
+            Self::RefundRequest(_) => CaseKind::RefundRequest,
+            Self::Dispute(_) => CaseKind::Dispute,
+        }
+    }
+
+    /// The contract.
+    pub const fn contract(&self) -> &Contract {
+        match self {
+            Self::Deposit(start) => &start.contract,
+            Self::RefundRequest(start) => &start.contract,
+            Self::Dispute(start) => &start.contract,
+        }
+    }
+
+    /// The workflow id.
+    pub fn case(&self) -> String {
+        match self {
+            Self::Deposit(start) => escrow_deposit_id(&start.contract.id, &start.deposit),
+            Self::RefundRequest(start) => refund_request_id(&start.contract.id),
+            Self::Dispute(start) => dispute_id(&start.contract.id, start.milestone.as_ref()),
+        }
+    }
+
+    fn payload(&self) -> Result<Payload, ClientError> {
+        match self {
+            Self::Deposit(start) => json_payload(start),
+            Self::RefundRequest(start) => json_payload(start),
+            Self::Dispute(start) => json_payload(start),
+        }
+    }
+
+    fn summary(&self) -> String {
+        let contract = &self.contract().id;
+        match self {
+            Self::Deposit(start) => format!("Deposit {} of contract {contract}", start.deposit),
+            Self::RefundRequest(_) => format!("Refund request of contract {contract}"),
+            Self::Dispute(_) => format!("Dispute of contract {contract}"),
+        }
+    }
+}
+
+impl From<EscrowDepositStart> for Start {
+    fn from(start: EscrowDepositStart) -> Self {
+        Self::Deposit(start)
+    }
+}
+
+impl From<RefundRequestStart> for Start {
+    fn from(start: RefundRequestStart) -> Self {
+        Self::RefundRequest(start)
+    }
+}
+
+impl From<DisputeStart> for Start {
+    fn from(start: DisputeStart) -> Self {
+        Self::Dispute(start)
+    }
+}
+
+impl Client {
+    /// Starts the case and returns its id. If it runs already it is left as it is.
+    ///
+    /// # Errors
+    /// [`ClientError::SearchAttributesMissing`] on a server that was not set up.
+    pub async fn start(&self, start: impl Into<Start>) -> Result<String, ClientError> {
+        let start = start.into();
+        let case = start.case();
+        let options = WorkflowStartOptions::new(TASK_QUEUE, case.clone())
+            .id_conflict_policy(WorkflowIdConflictPolicy::UseExisting)
+            .search_attributes(attributes::at_start(start.kind(), start.contract()))
+            .static_summary(start.summary())
+            .build();
+        let workflow = UntypedWorkflow::new(start.kind().workflow_type());
+        let input = RawValue::new(vec![start.payload()?]);
+        match self.temporal.start_workflow(workflow, input, options).await {
+            Ok(_) | Err(WorkflowStartError::AlreadyStarted { .. }) => Ok(case),
+            Err(WorkflowStartError::Rpc(status)) => Err(match status.code() {
+                Code::InvalidArgument => self.or_missing_attributes(&case, &status).await,
+                // An unknown namespace, not an unknown case.
+                Code::NotFound => ClientError::Configuration { message: status.message().to_owned() },
+                _ => self.rpc_error(&case, &status),
+            }),
+            Err(other) => Err(ClientError::Unexpected { message: format!("{case}: {other}") }),
+        }
+    }
+}
+
+/// A `json/plain` payload.
+pub(super) fn json_payload(value: &impl Serialize) -> Result<Payload, ClientError> {
+    let json = serde_json::to_vec(value)
+        .map_err(|error| ClientError::Unexpected { message: format!("this cannot be written as JSON: {error}") })?;
+    Ok(payload_of(json))
+}
+
+pub(super) fn payload_of(json: Vec<u8>) -> Payload {
+    let metadata = [("encoding".to_owned(), b"json/plain".to_vec())].into();
+    Payload { metadata, data: json, ..Payload::default() }
+}

@@ -1,0 +1,150 @@
+//! A case's own clock, and fast-forwarding it on a server that allows that. For sandboxes only.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use recourse_workflows::domain::command::RefusalKind;
+use temporalio_client::tonic::{Code, IntoRequest as _, Status as RpcStatus};
+use temporalio_common::protos::temporal::api::{
+    common::v1::{FastForwardConfig, TimeSkippingConfig, WorkflowExecution},
+    enums::v1::{FastForwardPollingResult, WorkflowExecutionStatus},
+    workflow::v1::WorkflowExecutionOptions,
+    workflowservice::v1::{
+        DescribeWorkflowExecutionResponse, PollWorkflowExecutionTimeSkippingRequest,
+        UpdateWorkflowExecutionOptionsRequest,
+    },
+};
+use uuid::Uuid;
+
+use super::{Client, ClientError};
+
+/// How long a fast-forward may take. The clock stands still while an effect is under way.
+const ADVANCE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where a fast-forward ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Advanced {
+    /// The case's own time now.
+    pub now: Timestamp,
+    /// Whether the case closed on the way.
+    pub closed: bool,
+}
+
+impl Client {
+    /// Fast-forwards the case's own clock, and nobody else's.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] if the case is closed, or if it waits for a dispute, which has a clock of its own;
+    /// [`ClientError::NoTimeSkipping`] if the server does not do this.
+    pub async fn advance(&self, case: &str, by: Duration) -> Result<Advanced, ClientError> {
+        let described = self.describe(case).await?;
+        if !is_running(&described) {
+            return Err(ClientError::refused(
+                RefusalKind::TooLate,
+                format!("{case} is closed; its clock has stopped"),
+                Some(format!("see `recourse show {case}`")),
+            ));
+        }
+        if let Some(child) = described.pending_children.first() {
+            return Err(ClientError::refused(
+                RefusalKind::NotAllowed,
+                format!("{case} waits for {}, which has a clock of its own", child.workflow_id),
+                Some(format!("advance {} instead", child.workflow_id)),
+            ));
+        }
+        let id = Uuid::now_v7().to_string();
+        let execution = WorkflowExecution { workflow_id: case.to_owned(), run_id: run_of(&described) };
+        match self.fast_forward(execution.clone(), &id, by).await {
+            Ok(()) => {}
+            // It ended just before.
+            Err(status) if status.code() == Code::NotFound => return self.advanced(case).await,
+            Err(status) if status.code() == Code::Unimplemented => {
+                return Err(ClientError::NoTimeSkipping { address: self.address.clone() });
+            }
+            Err(status) => return Err(self.rpc_error(case, &status)),
+        }
+        self.wait_for_fast_forward(case, execution, &id).await?;
+        self.advanced(case).await
+    }
+
+    async fn fast_forward(&self, execution: WorkflowExecution, id: &str, by: Duration) -> Result<(), RpcStatus> {
+        let duration = by.try_into().ok();
+        let config = TimeSkippingConfig {
+            enabled: true,
+            disable_propagation: true,
+            fast_forward_config: Some(FastForwardConfig { id: id.to_owned(), duration }),
+            ..TimeSkippingConfig::default()
+        };
+        let mut request = UpdateWorkflowExecutionOptionsRequest {
+            namespace: self.namespace().to_owned(),
+            workflow_execution: Some(execution),
+            workflow_execution_options: Some(WorkflowExecutionOptions {
+                time_skipping_config: Some(config),
+                ..WorkflowExecutionOptions::default()
+            }),
+            ..UpdateWorkflowExecutionOptionsRequest::default()
+        };
+        request.update_mask.get_or_insert_default().paths.push("time_skipping_config".to_owned());
+        self.service().update_workflow_execution_options(request.into_request()).await.map(|_| ())
+    }
+
+    async fn wait_for_fast_forward(
+        &self,
+        case: &str,
+        execution: WorkflowExecution,
+        id: &str,
+    ) -> Result<(), ClientError> {
+        let request = PollWorkflowExecutionTimeSkippingRequest {
+            namespace: self.namespace().to_owned(),
+            workflow_execution: Some(execution),
+            fast_forward_id: id.to_owned(),
+        };
+        let started = Instant::now();
+        while started.elapsed() < ADVANCE_TIMEOUT {
+            let mut service = self.service();
+            let poll = service.poll_workflow_execution_time_skipping(request.clone().into_request());
+            let polled = match tokio::time::timeout(ADVANCE_TIMEOUT.saturating_sub(started.elapsed()), poll).await {
+                Ok(Ok(polled)) => polled.into_inner(),
+                Ok(Err(status)) if status.code() == Code::NotFound => return Ok(()),
+                Ok(Err(status)) => return Err(self.rpc_error(case, &status)),
+                Err(_) => break,
+            };
+            match polled.fast_forward_polling_result() {
+                FastForwardPollingResult::FastForwardCompleted => return Ok(()),
+                FastForwardPollingResult::FastForwardFailed if self.is_closed(case).await? => return Ok(()),
+                FastForwardPollingResult::FastForwardFailed => {
+                    let message = format!("the clock of {case} did not get there: {}", polled.failed_reason);
+                    return Err(ClientError::Unexpected { message });
+                }
+                FastForwardPollingResult::PollTimeout | FastForwardPollingResult::Unspecified => {}
+            }
+        }
+        let reason = "its clock stands still while something it ordered is not done".to_owned();
+        Err(ClientError::NoWorker { case: case.to_owned(), reason })
+    }
+
+    async fn advanced(&self, case: &str) -> Result<Advanced, ClientError> {
+        let described = self.describe(case).await?;
+        Ok(Advanced { now: now_of(&described), closed: !is_running(&described) })
+    }
+}
+
+fn run_of(described: &DescribeWorkflowExecutionResponse) -> String {
+    let execution = described.workflow_execution_info.as_ref().and_then(|info| info.execution.as_ref());
+    execution.map(|execution| execution.run_id.clone()).unwrap_or_default()
+}
+
+fn is_running(described: &DescribeWorkflowExecutionResponse) -> bool {
+    let info = described.workflow_execution_info.as_ref();
+    info.is_some_and(|info| info.status() == WorkflowExecutionStatus::Running)
+}
+
+/// The case's time: the wall clock's, unless the case's own clock is ahead of it.
+pub(super) fn now_of(described: &DescribeWorkflowExecutionResponse) -> Timestamp {
+    let wall = Timestamp::now();
+    let skipping = described.workflow_extended_info.as_ref().and_then(|info| info.time_skipping_info.as_ref());
+    let own = skipping
+        .and_then(|skipping| skipping.current_time.as_ref())
+        .and_then(|time| Timestamp::new(time.seconds, time.nanos).ok());
+    own.filter(|own| *own > wall).unwrap_or(wall)
+}

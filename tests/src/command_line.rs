@@ -1,0 +1,187 @@
+//! The command line as people and scripts use it: the README's tour, exit codes, and what it says when something is wrong.
+
+use std::{path::Path, process::Stdio};
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::harness::{World, program, run};
+
+const README: &str = include_str!("../../README.md");
+
+/// What a run of `recourse` printed and how it ended.
+struct Run {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Run {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {} {}", self.out, self.err))
+    }
+}
+
+async fn finish(command: &mut Command) -> Run {
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Run { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+}
+
+async fn recourse(world: &World, directory: &Path, arguments: &[&str]) -> Run {
+    let mut command = Command::new(program("recourse"));
+    command.args(arguments).envs(world.env().iter().cloned()).current_dir(directory);
+    finish(&mut command).await
+}
+
+/// The README's tour runs from the top as it stands, and the money ends where it says.
+#[test]
+fn the_tour_of_the_readme_works() {
+    run(async {
+        let world = World::apart("tour", &[]).await;
+        let directory = tempfile::tempdir().unwrap();
+        let blocks: Vec<_> = README.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        assert!(blocks.len() > 5, "the tour's commands are the README's sh blocks");
+        let path = format!("{}:{}", program("recourse").parent().unwrap().display(), std::env::var("PATH").unwrap());
+        let mut script = Command::new("bash");
+        script.args(["-euo", "pipefail", "-c", &blocks.concat()]).env("PATH", path).envs(world.env().iter().cloned());
+        let tour = finish(script.current_dir(directory.path())).await;
+        assert_eq!(tour.code, 0, "{}\n{}", tour.out, tour.err);
+        assert!(tour.out.contains("refused, as it should be"));
+        assert!(tour.err.contains("NotAllowed"), "{}", tour.err);
+        assert!(!tour.out.contains('\u{1b}') && !tour.err.contains('\u{1b}'), "no colours in a pipe");
+
+        for (contract, moved) in
+            [("c-1", "deposit 30000, release 10000, release 9000, refund 11000"), ("c-2", "deposit 8000, refund 8000")]
+        {
+            let ledger = recourse(&world, directory.path(), &["ledger", "--contract", contract, "--json"]).await.json();
+            let entries = ledger["entries"].as_array().unwrap();
+            let shown: Vec<_> = entries
+                .iter()
+                .map(|entry| format!("{} {}", entry["kind"].as_str().unwrap(), entry["amount"]))
+                .collect();
+            assert_eq!(shown.join(", "), moved);
+            assert_eq!(ledger["balances"]["escrow"], 0);
+        }
+        let list = recourse(&world, directory.path(), &["list", "--contract", "c-1", "--json"]).await;
+        assert_eq!(list.code, 0, "{}", list.err);
+    });
+}
+
+/// What each exit code means, and that every error says what to do.
+#[test]
+fn errors_say_what_happened_why_and_what_to_do() {
+    run(async {
+        let world = World::shared().await;
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+        write(
+            "good.json",
+            r#"{"id":"cli-1","kind":"fixed_price","currency":"USD","client":{"id":"cl-1"},"freelancer":{"id":"fl-1"}}"#,
+        );
+        write(
+            "hourly.json",
+            r#"{"id":"cli-2","kind":"hourly","currency":"USD","client":{"id":"cl-1"},"freelancer":{"id":"fl-1"}}"#,
+        );
+        write("bad.json", "{\"id\": \"cli-3\", \"kind\": \"fixed_price\",\n \"currency\": \"DOLLAR\"}");
+        write("cut.json", "{\"id\": \"cli-3\",\n");
+        let deposit = |file: &'static str, amount: &'static str| {
+            vec!["deposit", "--contract-file", file, "--deposit", "d-1", "--amount", amount, "--source", "card-1"]
+        };
+        for (arguments, code, words) in [
+            (vec!["show", "refund-request:nobody"], 1, &["no case", "refund-request:nobody"][..]),
+            (vec!["act", "refund-request:nobody", "approve", "--as", "freelancer:fl-1"], 1, &["no case"]),
+            (vec!["act", "refund-request:nobody", "approve"], 2, &["--as"]),
+            (vec!["act", "dispute:x", "propose", "--as", "mediator:m"], 2, &["to-freelancer"]),
+            (vec!["act", "dispute:x", "sell", "--as", "mediator:m"], 2, &["sell"]),
+            (vec!["nonsense"], 2, &["nonsense"]),
+            (vec!["advance", "refund-request:nobody", "3 fortnights"], 2, &["fortnights"]),
+            (vec!["ledger", "--contract", "nobody"], 1, &["nobody"]),
+            (deposit("good.json", "1.234"), 2, &["1.234", "300.00"]),
+            (deposit("good.json", "-5"), 2, &["-5"]),
+            (deposit("good.json", "0"), 1, &["E2"]),
+            (deposit("hourly.json", "5"), 1, &["E1", "hourly"]),
+            (deposit("missing.json", "5"), 2, &["missing.json"]),
+            (deposit("bad.json", "5"), 2, &["bad.json", "line 2", "currency", "DOLLAR"]),
+            (deposit("cut.json", "5"), 2, &["cut.json", "line"]),
+            (vec!["end", "--contract-file", "good.json", "--pay", "1.00"], 1, &["R2", "0.00 USD"]),
+        ] {
+            let ended = recourse(world, directory.path(), &arguments).await;
+            assert_eq!(ended.code, code, "{arguments:?}: {}{}", ended.out, ended.err);
+            for word in words {
+                assert!(ended.err.contains(word), "{arguments:?} says {word}: {}{}", ended.out, ended.err);
+            }
+            let told = recourse(world, directory.path(), &[&arguments[..], &["--json"]].concat()).await;
+            assert_eq!(told.code, code, "{arguments:?} --json");
+            assert!(told.json().is_object(), "{arguments:?} --json: one document: {}", told.out);
+        }
+    });
+}
+
+/// Exit 3 and what to do when the server or the database is not there.
+#[test]
+fn what_is_away_is_named_with_how_to_get_it() {
+    run(async {
+        let world = World::shared().await;
+        let directory = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let address = format!("127.0.0.1:{port}");
+        for arguments in [&["show", "refund-request:c-1"][..], &["list"], &["setup"]] {
+            let mut command = Command::new(program("recourse"));
+            command.args(arguments).current_dir(directory.path()).env("TEMPORAL_ADDRESS", &address);
+            let ended = finish(command.env("RECOURSE_DATABASE_URL", "sqlite:own.db")).await;
+            assert_eq!(ended.code, 3, "{arguments:?}: {}", ended.err);
+            assert!(ended.err.contains(&address) && ended.err.contains("make dev"), "{arguments:?}: {}", ended.err);
+        }
+        let mut worker = Command::new(program("recourse-worker"));
+        worker
+            .current_dir(directory.path())
+            .env("TEMPORAL_ADDRESS", &address)
+            .env("RECOURSE_DATABASE_URL", "sqlite:own.db");
+        let ended = finish(&mut worker).await;
+        assert_eq!(ended.code, 3, "{}", ended.err);
+        assert!(ended.err.contains(&address), "{}", ended.err);
+
+        for (url, word) in
+            [("sqlite:missing.db", "recourse setup"), ("sqlite:/no/such/folder/r.db", "r.db"), ("oracle:x", "oracle")]
+        {
+            let mut command = Command::new(program("recourse"));
+            command.args(["ledger", "--check"]).envs(world.env().iter().cloned()).current_dir(directory.path());
+            let ended = finish(command.env("RECOURSE_DATABASE_URL", url)).await;
+            assert_eq!(ended.code, 3, "{url}: {}", ended.err);
+            assert!(ended.err.contains(word), "{url}: {}", ended.err);
+        }
+        assert!(!directory.path().join("missing.db").exists(), "reading makes no database");
+        std::fs::write(directory.path().join("empty.db"), "").unwrap();
+        let mut command = Command::new(program("recourse"));
+        command.args(["ledger", "--check"]).current_dir(directory.path());
+        let ended = finish(command.env("RECOURSE_DATABASE_URL", "sqlite:empty.db")).await;
+        assert_eq!(ended.code, 3, "an old schema: {}", ended.err);
+        assert!(ended.err.contains("recourse setup"), "{}", ended.err);
+    });
+}
+
+/// `ledger --check` exits with 1 and names what is wrong.
+#[test]
+fn an_unsound_ledger_is_named() {
+    run(async {
+        let world = World::apart("unsound", &[]).await;
+        let directory = tempfile::tempdir().unwrap();
+        let contract =
+            r#"{"id":"c-9","kind":"fixed_price","currency":"USD","client":{"id":"cl-1"},"freelancer":{"id":"fl-1"}}"#;
+        std::fs::write(directory.path().join("c.json"), contract).unwrap();
+        let deposit =
+            ["deposit", "--contract-file", "c.json", "--deposit", "d-1", "--amount", "5", "--source", "card-1"];
+        assert_eq!(recourse(&world, directory.path(), &deposit).await.code, 0);
+        assert_eq!(recourse(&world, directory.path(), &["ledger", "--check"]).await.code, 0);
+        sqlx::any::install_default_drivers();
+        let pool = sqlx::AnyPool::connect(&world.database_url).await.unwrap();
+        sqlx::query("UPDATE balances SET balance = balance + 1 WHERE account = 'escrow:c-9'")
+            .execute(&pool)
+            .await
+            .unwrap();
+        let checked = recourse(&world, directory.path(), &["ledger", "--check"]).await;
+        assert_eq!(checked.code, 1, "{}", checked.out);
+        assert!(format!("{}{}", checked.out, checked.err).contains("escrow:c-9"), "{}{}", checked.out, checked.err);
+    });
+}
