@@ -19,7 +19,7 @@ demo: $(TEMPORAL) build ## Plays the main stories on a real server in seconds, a
 dev: $(TEMPORAL) build ## Server, Web UI and worker for playing by hand, until Ctrl-C
 	@target/debug/recourse dev
 
-test: $(TEMPORAL) .tools/venv/ready ## Every test, on real parts
+test: $(TEMPORAL) .tools/venv/ready build ## Every test, on real parts
 	cargo test --workspace --locked --no-fail-fast
 
 lint: ## Formatting and lints, as CI checks them
