@@ -29,8 +29,10 @@ lint: ## Formatting and lints, as CI checks them
 fmt: ## Formats the code
 	cargo fmt --all
 
-build: ## The two programs
-	@cargo build --locked --quiet -p recourse-starter -p recourse-worker
+# Programs and tests in one go: building them apart would build most dependencies twice, with other features.
+build: ## The two programs, and the tests
+	@echo "building (a few minutes the first time)"
+	@cargo build --workspace --all-targets --locked --quiet
 
 clean: ## Removes what was built and what was installed
 	cargo clean

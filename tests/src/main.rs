@@ -11,5 +11,7 @@ mod faults;
 mod harness;
 mod lateness;
 mod notices;
+mod operators;
 mod outcomes;
 mod refusals;
+mod survival;

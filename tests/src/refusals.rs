@@ -165,6 +165,45 @@ fn a_dispute_refuses_what_the_rules_do_not_allow() {
     });
 }
 
+/// After the end every command is refused: too late, or answered before. Nothing moves any more.
+#[test]
+fn a_closed_case_takes_nothing() {
+    run(async {
+        let world = World::shared().await;
+        let mut story = Story::new(world, "closed");
+        story.deposit("d-1", 20_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        story.play("1 freelancer claim 15000; 6").await;
+        assert_eq!(shown(&story.outcome().await), "settled client_silence D3 15000/5000/0");
+        let ledger = story.ledger().await;
+        let refund_request = ["freelancer approve", "freelancer claim 100", "client release", "operator extend 1"];
+        let dispute = [
+            "client accept claim",
+            "client reject claim",
+            "client accept resolution",
+            "freelancer reject resolution",
+            "freelancer accept offer 1",
+            "freelancer amend 100",
+            "freelancer withdraw",
+            "client offer 100",
+            "client retract 1",
+            "mediator propose 100",
+            "mediator close",
+            "client demand",
+            "arbitrator award 100",
+            "operator extend 1",
+        ];
+        let refund_request = refund_request.map(|words| (story.refund_request.clone(), words));
+        for (case, words) in refund_request.into_iter().chain(dispute.map(|words| (story.dispute.clone(), words))) {
+            let (who, words) = words.split_once(' ').unwrap();
+            let (verb, body) = story.command(who, words);
+            let (name, message) = refusal(world.client.command(&case, verb, body).await);
+            assert!(name == "TooLate" || name == "AlreadyAnswered", "{case} {words}: {name}: {message}");
+        }
+        assert_eq!(story.ledger().await, ledger);
+    });
+}
+
 /// Fields that cannot be what they should, by update: `Invalid`, with the field.
 #[test]
 fn an_update_that_does_not_parse_is_refused_with_the_field() {

@@ -89,7 +89,8 @@ pub(crate) fn of_case<C: Case>(case: &C, status: &Status, shown: &SearchAttribut
     set(&mut updates, shown, &CASE_STAGE, Some(status.stage.clone()));
     set(&mut updates, shown, &CASE_WAITING_ON, Some(waiting_on).filter(|roles| !roles.is_empty()));
     set(&mut updates, shown, &CASE_DEADLINE, deadline);
-    set(&mut updates, shown, &CASE_HELD, Some(status.held.minor()));
+    let held = Some(status.held.minor()).filter(|held| *held > 0 || shown.contains_key(&CASE_HELD));
+    set(&mut updates, shown, &CASE_HELD, held);
     set(
         &mut updates,
         shown,

@@ -219,7 +219,10 @@ impl<'a, W: Conducts> Conduct<'a, W> {
     /// Takes the escrow that this case is about, and opens the case to commands with what `opened` makes of it.
     pub async fn open(&mut self, take_over: Option<String>, opened: impl FnOnce(&mut W::Case, OpenedCase, Timestamp)) {
         let (case, first_run) = (self.case_id(), self.ctx.info().first_execution_run_id().to_owned());
-        let summary = format!("take the free escrow of contract {}", self.contract.id);
+        let summary = match &take_over {
+            Some(other) => format!("take over what {other} holds"),
+            None => format!("take the free escrow of contract {}", self.contract.id),
+        };
         let order_open = OpenCase { case, first_run, contract: self.contract.clone(), take_over, at: now(self.ctx) };
         self.show();
         let answer = order(self.ctx, || Escrow::open, order_open, summary).await;

@@ -129,6 +129,11 @@ fn is_zero(number: &u32) -> bool {
 }
 
 impl Status {
+    /// Whether the case has just begun and does not know yet what is held.
+    pub fn is_opening(&self) -> bool {
+        self.stage == "settling" && self.outcome.is_none()
+    }
+
     /// The status of a case.
     pub fn of<C: Case>(case: &C) -> Self {
         let file = case.file();

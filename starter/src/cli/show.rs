@@ -1,5 +1,7 @@
 //! `recourse show`.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::{
@@ -8,6 +10,9 @@ use super::{
     progress::waiting,
     start, view,
 };
+
+/// How long a case that has just begun is waited for.
+const OPENING: Duration = Duration::from_secs(3);
 
 /// Show where a case stands.
 ///
@@ -29,7 +34,9 @@ impl Show {
         if self.case.starts_with("escrow-deposit:") {
             return start::show_deposit(&client, &self.case).await;
         }
-        let status = waiting(format!("asking for {}", self.case), client.status(&self.case)).await?;
+        // A case that has just begun learns what is held within moments; until then there is nothing to show.
+        let opened = client.wait_for(&self.case, OPENING, |status| !status.is_opening());
+        let status = waiting(format!("asking for {}", self.case), opened).await?;
         let now = client.virtual_now(&self.case).await?;
         Answer::new(&status, view::case(&status, now))
     }

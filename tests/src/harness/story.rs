@@ -76,7 +76,7 @@ impl<'a> Story<'a> {
 
     /// The status once the case has learnt what is held.
     pub async fn opened(&self, case: &str) -> Status {
-        self.wait(case, |status| status.stage != "settling" || status.outcome.is_some()).await
+        self.wait(case, |status| !status.is_opening()).await
     }
 
     /// The status once it is as wanted.
