@@ -31,7 +31,7 @@ fn a_timely_reply_counts_though_every_worker_was_down_and_a_late_one_never_does(
         let mut deadlines = Vec::new();
         for story in [&mut timely, &mut late] {
             story.deposit("d-1", 30_000, "card-1").await;
-            deadlines.push(story.end(10_000, Value::Null).await.deadline.unwrap());
+            deadlines.push(story.end(10_000, json!({"reminder_hours": []})).await.deadline.unwrap());
             world.quiet(&story.refund_request).await;
         }
         world.stop_worker().await;

@@ -16,7 +16,7 @@ fn each_party_is_told_once_of_what_concerns_them() {
         let mut story = Story::new(world, "told");
         story.deposit("d-1", 30_000, "card-1").await;
         story.end(10_000, Value::Null).await;
-        story.play("1 freelancer claim 15000; 2 client reject claim; 3 mediator propose 9000; 4 client accept resolution; 4.5 freelancer accept resolution").await;
+        story.play("1 freelancer claim 15000; 2 client reject claim; 3 mediator propose 9000; 3.4 client accept resolution; 3.8 freelancer accept resolution").await;
         assert_eq!(shown(&story.outcome().await), "settled resolution_accepted M5 19000/11000/0");
         for (party, name) in [("client", "cleo"), ("freelancer", "finn")] {
             let address = format!("{name}.{}@example.com", story.id());
@@ -77,5 +77,35 @@ fn a_mail_server_that_is_down_holds_up_nothing() {
         let mailbox = Mailbox::start(port).await;
         let mails = mailbox.to(&format!("cleo.{}@example.com", story.id()), 3).await;
         assert_eq!(mails.len(), 3, "deposit, refund requested, refunded");
+    });
+}
+
+/// T5: whoever must act is reminded a day before the deadline, in the app and by email, and nobody else.
+#[test]
+fn whoever_must_act_is_reminded_a_day_before_the_deadline() {
+    run(async {
+        let world = World::shared().await;
+        let mailbox = Mailbox::shared().await;
+        let mut story = Story::new(world, "reminded");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        story.play("6.1").await;
+        let mails = mailbox.to(&format!("finn.{}@example.com", story.id()), 3).await;
+        let last = mails.last().unwrap();
+        assert!(last["subject"].as_str().unwrap().contains("still awaited"), "{last}");
+        assert!(last["text"].as_str().unwrap().contains("approve the refund"), "{last}");
+        story.play("7").await;
+        story.outcome().await;
+        let reminders = world
+            .notices
+            .list(&NoticeFilter { contract: Some(story.id()), recipient: None, party: None })
+            .await
+            .unwrap();
+        let told: Vec<_> = reminders
+            .iter()
+            .filter(|notice| notice.event == "reminder")
+            .map(|notice| notice.recipient.name())
+            .collect();
+        assert_eq!(told, ["freelancer"]);
     });
 }

@@ -80,10 +80,11 @@ fn names(roles: &[Role]) -> String {
 pub(crate) fn timer(status: &Status, at: Timestamp) -> String {
     let who = names(&status.waiting_on);
     match (status.deadline, status.if_silent) {
-        (Some(deadline), Some(silence)) if deadline == at => {
-            format!("{who} can answer until {}; silence {}", instant(at), silence.in_words())
+        (Some(deadline), Some(silence)) => {
+            let look = if at == deadline { String::new() } else { format!("look in at {}; ", instant(at)) };
+            format!("{look}{who} can answer until {}; silence {}", instant(deadline), silence.in_words())
         }
-        _ => format!("look again at {}: {who} awaited", instant(at)),
+        _ => format!("look in at {}; {who} awaited", instant(at)),
     }
 }
 

@@ -38,7 +38,7 @@ const fn template(event: NoticeEvent) -> &'static str {
         NoticeEvent::DepositDeclined => include_str!("templates/deposit_declined.txt"),
         NoticeEvent::PaidNow => include_str!("templates/paid_now.txt"),
         NoticeEvent::RefundRequested => include_str!("templates/refund_requested.txt"),
-        NoticeEvent::RefundRequestReleased => include_str!("templates/refund_request_released.txt"),
+        NoticeEvent::Reminder => include_str!("templates/reminder.txt"),
         NoticeEvent::DisputeFiled => include_str!("templates/dispute_filed.txt"),
         NoticeEvent::ClaimAmended => include_str!("templates/claim_amended.txt"),
         NoticeEvent::ClaimRejected => include_str!("templates/claim_rejected.txt"),

@@ -14,6 +14,7 @@ mod ledger;
 mod list;
 mod notices;
 mod parts;
+mod policy;
 mod progress;
 mod sandbox;
 mod setup;
@@ -61,6 +62,7 @@ enum Command {
     List(list::List),
     Ledger(ledger::Ledger),
     Notices(notices::Notices),
+    Policy(policy::PolicyArgs),
     Advance(advance::Advance),
     Sandbox(sandbox::Sandbox),
     Dev(dev::Dev),
@@ -112,6 +114,7 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::List(list) => Box::pin(list.run()),
         Command::Ledger(ledger) => Box::pin(ledger.run()),
         Command::Notices(notices) => Box::pin(notices.run()),
+        Command::Policy(policy) => Box::pin(async { policy.run() }),
         Command::Advance(advance) => Box::pin(advance.run()),
         Command::Sandbox(sandbox) => Box::pin(sandbox.run()),
         Command::Dev(dev) => Box::pin(dev.run(json)),

@@ -62,6 +62,8 @@ pub struct CaseFile {
 /// Something to do at an instant before or without a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Alarm {
+    /// Whoever must act is reminded of the deadline (T5).
+    Reminder,
     /// A resolution should have been there (M1).
     ResolutionTarget,
     /// Arbitration still waits for its award (A4).
@@ -145,6 +147,7 @@ pub enum What {
     ArbitrationStarted,
     AwardGiven,
     Extended,
+    Reminded,
     Silence,
     DisputeOpened,
     DisputeStopped,
@@ -206,10 +209,26 @@ impl CaseFile {
     /// Opens a stage: its window, if it has one, runs from `now`, and what the last stage waited for is forgotten.
     pub(super) fn enter(&mut self, window: Option<Window>, now: Timestamp) {
         self.stage_opened_at = now;
-        self.deadline = window.map(|window| self.policy.deadline(window, now));
+        self.deadline = None;
         self.extended = false;
         self.alarms.clear();
         self.version += 1;
+        if let Some(window) = window {
+            self.set_deadline(self.policy.deadline(window, now));
+        }
+    }
+
+    /// Sets when the stage's window closes, and the reminders before it: none where the window is shorter than the lead
+    /// (T5).
+    pub(super) fn set_deadline(&mut self, deadline: Timestamp) {
+        self.deadline = Some(deadline);
+        self.alarms.retain(|(_, alarm)| *alarm != Alarm::Reminder);
+        for hours in &self.policy.reminder_hours {
+            let at = later(deadline, -SignedDuration::from_hours((*hours).into()));
+            if at > self.stage_opened_at {
+                self.alarms.push((at, Alarm::Reminder));
+            }
+        }
     }
 
     pub(super) fn set_alarm(&mut self, at: Timestamp, alarm: Alarm) {
@@ -284,7 +303,7 @@ impl CaseFile {
             return Err(Refusal::invalid(Rule::T6, reason));
         }
         let deadline = later(deadline, more);
-        self.deadline = Some(deadline);
+        self.set_deadline(deadline);
         self.extended = true;
         self.record(at, by, What::Extended, Rule::T6, format!("by {hours} hours: {reason}"));
         Ok(deadline)
@@ -328,7 +347,7 @@ pub trait Case {
     fn awaits_effect(&self) -> bool {
         false
     }
-    /// An alarm went off.
+    /// An alarm of this kind of case went off.
     fn ring(&mut self, _: Alarm, _: Timestamp) {}
 
     /// What this role can do now.
@@ -361,7 +380,21 @@ pub trait Case {
         let due: Vec<_> = self.file().alarms.iter().copied().filter(|(at, _)| *at <= now).collect();
         self.file_mut().alarms.retain(|(at, _)| *at > now);
         for (_, alarm) in due {
-            self.ring(alarm, now);
+            match alarm {
+                Alarm::Reminder => self.remind(now),
+                alarm => self.ring(alarm, now),
+            }
+        }
+    }
+
+    /// Reminds whoever has not acted yet (T5).
+    fn remind(&mut self, now: Timestamp) {
+        let awaited = self.waiting_on();
+        let names = awaited.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
+        self.file_mut().record(now, Who::Case, What::Reminded, Rule::T5, names);
+        for role in awaited {
+            let facts = Facts { held: Some(self.held()), ..Facts::default() };
+            self.tell(role, NoticeEvent::Reminder, Rule::T5, None, facts);
         }
     }
 

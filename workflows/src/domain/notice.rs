@@ -15,7 +15,7 @@ pub enum NoticeEvent {
     DepositDeclined,
     PaidNow,
     RefundRequested,
-    RefundRequestReleased,
+    Reminder,
     DisputeFiled,
     ClaimAmended,
     ClaimRejected,
@@ -44,7 +44,7 @@ impl NoticeEvent {
             Self::DepositDeclined => "deposit_declined",
             Self::PaidNow => "paid_now",
             Self::RefundRequested => "refund_requested",
-            Self::RefundRequestReleased => "refund_request_released",
+            Self::Reminder => "reminder",
             Self::DisputeFiled => "dispute_filed",
             Self::ClaimAmended => "claim_amended",
             Self::ClaimRejected => "claim_rejected",
@@ -66,7 +66,8 @@ impl NoticeEvent {
         }
     }
 
-    /// Whether a party is also told by email (N1): the four that the policy names, and every movement of money.
+    /// Whether a party is also told by email (N1): the four that the policy names, every movement of money, and
+    /// reminders, which would be of little use to somebody who does not look (T5).
     pub const fn by_email(self) -> bool {
         matches!(
             self,
@@ -74,7 +75,7 @@ impl NoticeEvent {
                 | Self::DepositDeclined
                 | Self::PaidNow
                 | Self::RefundRequested
-                | Self::RefundRequestReleased
+                | Self::Reminder
                 | Self::DisputeFiled
                 | Self::ResolutionProposed
                 | Self::NonResolution

@@ -8,7 +8,7 @@ const EVENTS: [NoticeEvent; 23] = [
     NoticeEvent::DepositDeclined,
     NoticeEvent::PaidNow,
     NoticeEvent::RefundRequested,
-    NoticeEvent::RefundRequestReleased,
+    NoticeEvent::Reminder,
     NoticeEvent::DisputeFiled,
     NoticeEvent::ClaimAmended,
     NoticeEvent::ClaimRejected,

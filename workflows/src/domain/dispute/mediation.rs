@@ -86,7 +86,7 @@ impl DisputeCase {
     fn begin_mediation(&mut self, rejection: Option<String>, now: Timestamp) {
         self.stage = Stage::InMediation;
         self.file.enter(None, now);
-        self.file.deadline = Some(self.file.policy.deadline(self.file.policy.mediation_limit, self.file.opened_at));
+        self.file.set_deadline(self.file.policy.deadline(self.file.policy.mediation_limit, self.file.opened_at));
         let target = self.file.policy.deadline(self.file.policy.resolution_target, now);
         self.file.set_alarm(target, Alarm::ResolutionTarget);
         let facts =

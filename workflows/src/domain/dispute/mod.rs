@@ -494,6 +494,7 @@ impl Case for DisputeCase {
         match alarm {
             Alarm::ResolutionTarget => self.resolution_is_overdue(now),
             Alarm::ArbitrationReminder => self.remind_of_arbitration(now),
+            Alarm::Reminder => {}
         }
     }
 }

@@ -258,7 +258,7 @@ fn an_overdue_resolution_is_flagged() {
     let told: Vec<_> =
         case.file_mut().take_notices().into_iter().map(|notice| (notice.to.name(), notice.event.name())).collect();
     assert_eq!(told, [("mediator", "mediation_overdue")]);
-    assert_eq!((case.stage(), case.wake_at()), ("in_mediation", Some(day(21.0))));
+    assert_eq!((case.stage(), case.wake_at()), ("in_mediation", Some(day(20.0))));
     send(&mut case, 5.0, Role::Mediator, command("propose 90")).unwrap();
     assert!(!case.file().overdue);
 }
@@ -283,7 +283,8 @@ fn each_party_is_told_of_each_stage() {
         let notices = case.file_mut().take_notices();
         let numbers: std::collections::BTreeSet<_> = notices.iter().map(|notice| notice.number).collect();
         assert_eq!(numbers.len(), notices.len(), "a number names one notice");
-        let parties = notices.iter().filter(|notice| notice.to == Role::Client || notice.to == Role::Freelancer);
+        let reminder = super::super::notice::NoticeEvent::Reminder;
+        let parties = notices.iter().filter(|notice| Role::PARTIES.contains(&notice.to) && notice.event != reminder);
         let mut shown: Vec<_> = parties
             .map(|notice| format!("{}{}", notice.event.name(), if notice.email { "+email" } else { "" }))
             .collect();
@@ -315,4 +316,33 @@ fn the_clients_window_can_count_business_days() {
     let policy = Policy { claim_response: super::super::window::Window::business(5), ..Policy::default() };
     let case = filed(200, 150, &policy);
     assert_eq!(case.file().deadline.unwrap().to_string(), "2026-11-09T00:00:00Z");
+}
+
+/// T4: each stage says what silence does in it.
+#[test]
+fn each_stage_says_what_silence_does() {
+    let held = |no_arbitration| Policy { no_arbitration, ..Policy::default() };
+    let rejected = "2 client reject claim";
+    let notice = "2 client reject claim; 3 mediator close";
+    for (policy, story, expected) in [
+        (Policy::default(), String::new(), Some("release_claimed_amount")),
+        (
+            Policy { client_silence: ClientSilence::AllHeld, ..Policy::default() },
+            String::new(),
+            Some("release_all_held"),
+        ),
+        (Policy::default(), rejected.into(), Some("notice_of_non_resolution")),
+        (Policy::default(), format!("{rejected}; 3 mediator propose 90"), Some("notice_of_non_resolution")),
+        (Policy::default(), notice.into(), Some("refund_client")),
+        (held(NoArbitration::ReleaseFreelancer), notice.into(), Some("release_freelancer")),
+        (held(NoArbitration::FollowResolution), notice.into(), Some("follow_resolution")),
+        (held(NoArbitration::Hold), notice.into(), Some("hold")),
+        (held(NoArbitration::Hold), format!("{notice}; 4 freelancer demand"), Some("release_freelancer")),
+        (held(NoArbitration::Hold), format!("{notice}; 4 client demand"), Some("refund_client")),
+        (Policy::default(), format!("{notice}; 4 client demand; 4 freelancer demand"), None),
+        (Policy::default(), "5".into(), None),
+    ] {
+        let (case, _) = plays(150, &policy, &story);
+        assert_eq!(case.if_silent().map(super::super::notice::IfSilent::name), expected, "{story}");
+    }
 }

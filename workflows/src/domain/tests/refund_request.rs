@@ -265,3 +265,39 @@ fn unreadable_commands_are_noted_up_to_a_limit() {
     pass(&mut case, 7.0);
     assert_eq!(shown(&case), "refunded freelancer_silence R4 0/300/0");
 }
+
+/// The reminders on the way, as `6 freelancer`: the day, and who was told.
+fn reminders<C: Case>(case: &mut C, story: &str) -> String {
+    let mut told = Vec::new();
+    play(case, story, |case, now| {
+        let hours = now.duration_since(day(0.0)).as_hours();
+        let notices = case.file_mut().take_notices().into_iter().filter(|notice| notice.event.name() == "reminder");
+        told.extend(notices.map(|notice| format!("{} {}", hours / 24, notice.to)));
+    });
+    told.join(", ")
+}
+
+/// T5: whoever must act is reminded before the deadline; not once they acted, not if the window is shorter than the lead.
+#[test]
+fn whoever_must_act_is_reminded_before_the_deadline() {
+    let hours = |hours: &[u32], days| Policy {
+        reminder_hours: hours.to_vec(),
+        refund_response: super::super::window::Window::calendar(days),
+        ..Policy::default()
+    };
+    for (policy, story, expected) in [
+        (hours(&[24], 7), "5.9; 6; 6.9; 7", "6 freelancer"),
+        (hours(&[24, 72], 7), "4; 6; 7", "4 freelancer, 6 freelancer"),
+        (hours(&[24], 1), "0.5; 1", ""),
+        (hours(&[], 7), "6; 7", ""),
+        (hours(&[24], 7), "2 freelancer approve; 6; 7", ""),
+        (hours(&[24], 7), "1 operator extend 48; 6; 7.9; 8; 9", "8 freelancer"),
+    ] {
+        assert_eq!(reminders(&mut refund_request(300, 0, &policy), story), expected, "{story}");
+    }
+    let story = "4; 4.5 client reject claim; 5 mediator propose 90; 5.5 client accept resolution; 6; 7; 8; 13; 14";
+    assert_eq!(
+        reminders(&mut filed(200, 150, &Policy::default()), story),
+        "4 client, 6 freelancer, 13 client, 13 freelancer"
+    );
+}
