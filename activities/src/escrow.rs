@@ -35,6 +35,14 @@ pub enum EscrowError {
     /// The payment provider gave no answer that settles the question.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// E1: money was charged while another deposit made the contract somebody else's. An operator must look.
+    #[error("{charge} was charged and cannot be put in escrow: {reason}")]
+    ChargeWithoutPlace {
+        /// The payment provider's key of the charge.
+        charge: String,
+        /// What differs.
+        reason: String,
+    },
     /// The effect asks to charge nothing.
     #[error("{id} would charge nothing")]
     NothingToCharge {
@@ -48,6 +56,7 @@ impl EscrowError {
         match self {
             Self::Ledger(error) => error.type_name(),
             Self::Gateway(error) => error.type_name(),
+            Self::ChargeWithoutPlace { .. } => "ChargeWithoutPlace",
             Self::NothingToCharge { .. } => "NothingToCharge",
         }
     }
@@ -71,12 +80,11 @@ impl EscrowActivities {
     /// If it is not known whether the charge went through, or the ledger cannot be written. Ask again.
     pub async fn make_deposit(&self, order: &DepositOrder) -> Result<DepositReceipt, EscrowError> {
         let deposit = Deposit {
-            contract: order.contract.id.clone(),
+            contract: order.contract.clone(),
             id: order.deposit.clone(),
             milestone: order.milestone.clone(),
             source: order.source.clone(),
             charge: format!("{}/deposit", order.case),
-            currency: order.contract.currency,
             amount: order.amount,
             case: order.case.clone(),
             at: order.at,
@@ -85,35 +93,49 @@ impl EscrowActivities {
             return Err(EscrowError::NothingToCharge { id: deposit.charge });
         }
         let known = match self.ledger.find_deposit(&deposit).await? {
-            Known::New => match self.charge(&deposit.charge, &order.source, deposit.currency, order.amount).await {
-                Ok(()) => self.put_in_escrow(&deposit).await?,
-                Err(GatewayError::Declined { reason, .. }) => return Ok(DepositReceipt::Declined { reason }),
-                Err(GatewayError::KeyReused { .. }) => Known::Other {
-                    reason: format!(
-                        "deposit {} was tried before with another amount or source; use another deposit id",
-                        order.deposit
-                    ),
-                },
-                Err(error) => return Err(error.into()),
-            },
+            Known::New => {
+                match self.charge(&deposit.charge, &order.source, order.contract.currency, order.amount).await {
+                    Ok(()) => self.put_in_escrow(&deposit).await?,
+                    Err(GatewayError::Declined { reason, .. }) => return Ok(DepositReceipt::Declined { reason }),
+                    Err(GatewayError::KeyReused { .. }) => Known::Other {
+                        reason: format!(
+                            "deposit {} was tried before with another amount or source; use another deposit id",
+                            order.deposit
+                        ),
+                    },
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Known::OtherContract { reason } => self.not_charged(&deposit, reason).await?,
             known => known,
         };
         Ok(match known {
             Known::Made { held } => DepositReceipt::Deposited { charged: order.amount, from_held: Amount::ZERO, held },
-            Known::Other { reason } => DepositReceipt::Conflict { reason },
+            Known::Other { reason } | Known::OtherContract { reason } => DepositReceipt::Conflict { reason },
             Known::New => return Err(LedgerError::Damaged { what: deposit.charge, field: "deposit" }.into()),
         })
     }
 
     /// Writes a charge down. One that another deposit's content stands in the way of is money without a place: it
     /// stays visible as a failing effect until an operator has looked.
-    async fn put_in_escrow(&self, deposit: &Deposit) -> Result<Known, LedgerError> {
+    async fn put_in_escrow(&self, deposit: &Deposit) -> Result<Known, EscrowError> {
         match self.ledger.make_deposit(deposit).await? {
             Known::Other { reason } => {
                 tracing::error!(posting = %deposit.charge, %reason, rule = "L2", "a charge cannot be written down");
-                Err(LedgerError::PostingConflict { id: deposit.charge.clone(), differs: reason })
+                Err(LedgerError::PostingConflict { id: deposit.charge.clone(), differs: reason }.into())
             }
+            Known::OtherContract { reason } => Err(without_place(deposit, reason)),
             known => Ok(known),
+        }
+    }
+
+    /// That a deposit for another contract than the pinned one was not charged, so that it can be answered with a
+    /// conflict. It was, if the first deposit came between its check and its posting: then it is a charge without a
+    /// place, and stays one however often it is asked.
+    async fn not_charged(&self, deposit: &Deposit, reason: String) -> Result<Known, EscrowError> {
+        match self.gateway.look_up(&deposit.charge).await? {
+            Some(found) if found.declined.is_none() => Err(without_place(deposit, reason)),
+            _ => Ok(Known::OtherContract { reason }),
         }
     }
 
@@ -125,7 +147,7 @@ impl EscrowActivities {
     pub async fn carry_out(&self, order: &Settlement) -> Result<Settled, EscrowError> {
         let legs: Vec<Leg> = order.movements.iter().filter_map(|movement| leg(order, movement)).collect();
         let postings: Vec<&Posting> = legs.iter().map(|leg| &leg.posting).collect();
-        let made = self.ledger.made(&order.case_ref, &order.contract.id, &postings).await?;
+        let made = self.ledger.made(&order.case_ref, &order.contract, &postings).await?;
         let mut batch: Vec<&Posting> = Vec::new();
         for (leg, made) in legs.iter().zip(made) {
             let Some(refund) = leg.refund.as_ref().filter(|_| !made) else {
@@ -168,7 +190,7 @@ impl EscrowActivities {
         if order.amount.is_zero() {
             return Err(EscrowError::NothingToCharge { id: posting.id });
         }
-        let made = self.ledger.made(&order.case_ref, &order.contract.id, &[&posting]).await?;
+        let made = self.ledger.made(&order.case_ref, &order.contract, &[&posting]).await?;
         if !made.contains(&true) {
             match self.charge(&posting.id, &order.source, order.contract.currency, order.amount).await {
                 Ok(()) => self.ledger.post(&order.case_ref, &[&posting], false).await?,
@@ -191,6 +213,11 @@ impl EscrowActivities {
         }
         given
     }
+}
+
+fn without_place(deposit: &Deposit, reason: String) -> EscrowError {
+    tracing::error!(posting = %deposit.charge, %reason, rule = "E1", "a charge cannot be written down");
+    EscrowError::ChargeWithoutPlace { charge: deposit.charge.clone(), reason }
 }
 
 /// What a decided movement asks of the provider and of the ledger. A movement of nothing is left out.
@@ -251,7 +278,7 @@ mod declared {
     use std::sync::Arc;
 
     use recourse_workflows::effects::{
-        ChargeFeeDef, DepositDef, DepositOrder, DepositReceipt, FeeOrder, FeeReceipt, OpenCase, OpenDef, OpenedCase,
+        ChargeFeeDef, DepositDef, DepositOrder, DepositReceipt, FeeOrder, FeeReceipt, OpenCase, OpenDef, OpenReceipt,
         SettleDef, Settled, Settlement,
     };
     use temporalio_macros::activities;
@@ -263,7 +290,7 @@ mod declared {
     impl EscrowActivities {
         /// Takes the contract's free escrow for one case (L3).
         #[activity(definition = OpenDef)]
-        pub async fn open(self: Arc<Self>, _: ActivityContext, order: OpenCase) -> Result<OpenedCase, ActivityError> {
+        pub async fn open(self: Arc<Self>, _: ActivityContext, order: OpenCase) -> Result<OpenReceipt, ActivityError> {
             self.ledger.open(&order).await.map_err(|error| retryable(error.into()))
         }
 

@@ -78,39 +78,125 @@ fn a_declined_share_counts_as_not_paid() {
     });
 }
 
-/// L5: the worker is killed between the bank's act and the posting; the next one finds the bank's movement and posts it.
+/// Waits until the bank has moved this for the card.
+async fn until_at_the_bank(world: &World, card: &str, expected: &str) {
+    for _ in 0..1_000 {
+        if at_the_bank(world, card).await == expected {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the bank never got to {expected}: {}", at_the_bank(world, card).await);
+}
+
+/// L5: the worker is killed between the bank's act and the posting, of a deposit, of a refund and of a fee. The next one
+/// finds the bank's movement and posts it, once.
 #[test]
 fn a_worker_killed_between_bank_and_ledger_loses_and_repeats_nothing() {
     run(async {
         let world = World::apart("killed", &[]).await;
-        let mut story = Story::new(&world, "killed");
-        let card = story.card();
-        story.deposit("d-1", 30_000, &card).await;
-        story.end(10_000, Value::Null).await;
-        let answer = Fault::Late(Duration::from_secs(8));
-        world.bank.set_fault(Some(&Id::new(&card).unwrap()), answer, 1).await.unwrap();
-        story.play("1 freelancer approve").await;
-        let mut patience = 400;
-        while at_the_bank(&world, &card).await != "charge 30000, refund 20000" {
-            patience -= 1;
-            assert!(patience > 0, "the bank never acted");
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        let (deposited, mut refunded, mut charged) =
+            (Story::new(&world, "kill-a"), Story::new(&world, "kill-b"), Story::new(&world, "kill-c"));
+        let cards = [deposited.card(), refunded.card(), charged.card()];
+        refunded.deposit("d-1", 30_000, &cards[1]).await;
+        refunded.end(10_000, Value::Null).await;
+        charged.deposit("d-1", 20_000, &cards[2]).await;
+        charged.end(0, Value::Null).await;
+        charged.play("1 freelancer claim 15000; 2 client reject claim; 3 mediator close").await;
+        for card in &cards {
+            let late = Fault::Late(Duration::from_secs(8));
+            world.bank.set_fault(Some(&Id::new(card).unwrap()), late, 1).await.unwrap();
         }
-        world.kill_worker().await;
-        assert_eq!(story.ledger().await, "deposit 30000, release 10000", "killed before the posting");
-        world.start_worker().await;
-        let outcome = tokio::time::timeout(Duration::from_mins(1), world.client.result(&story.refund_request))
-            .await
-            .unwrap()
-            .unwrap();
-        assert_eq!(shown(&outcome), "settled freelancer_approval R4 10000/20000/0");
-        assert_eq!(story.ledger().await, "deposit 30000, release 10000, refund 20000");
-        assert_eq!(at_the_bank(&world, &card).await, "charge 30000, refund 20000");
+        let depositing = deposited.deposit("d-1", 5_000, &cards[0]);
+        let killing = async {
+            refunded.play("1 freelancer approve").await;
+            charged.play("3.1 client demand").await;
+            for (card, expected) in [
+                (&cards[0], "charge 5000"),
+                (&cards[1], "charge 30000, refund 20000"),
+                (&cards[2], "charge 20000, charge 33750"),
+            ] {
+                until_at_the_bank(&world, card, expected).await;
+            }
+            world.kill_worker().await;
+            assert_eq!(deposited.ledger().await, "", "killed before the posting");
+            assert_eq!(refunded.ledger().await, "deposit 30000, release 10000", "killed before the posting");
+            assert_eq!(charged.ledger().await, "deposit 20000", "killed before the posting");
+            world.start_worker().await;
+        };
+        let (deposit, ()) = tokio::join!(depositing, killing);
+        assert_eq!(shown(&deposit), "deposited rule E2 0/0/0");
+        assert_eq!(shown(&refunded.outcome().await), "settled freelancer_approval R4 10000/20000/0");
+        charged.play("10.2").await;
+        assert_eq!(shown(&charged.outcome().await), "refunded arbitration_sole_demand A3 0/20000/0");
+        assert_eq!(deposited.ledger().await, "deposit 5000");
+        assert_eq!(refunded.ledger().await, "deposit 30000, release 10000, refund 20000");
+        assert_eq!(charged.ledger().await, "deposit 20000, fee 33750, refund 20000, fee_return 33750");
+        for (card, expected) in [
+            (&cards[0], "charge 5000"),
+            (&cards[1], "charge 30000, refund 20000"),
+            (&cards[2], "charge 20000, charge 33750, refund 20000, refund 33750"),
+        ] {
+            assert_eq!(at_the_bank(&world, card).await, expected);
+        }
         world.check_money().await;
     });
 }
 
-/// L7: every start and every command twice, with and without a key, at once: one movement each, the same answer.
+/// L7: each command of a refund request and of a dispute, twice at once under its key, acts once: the contract's ledger and
+/// the case's timeline show one of each.
+#[test]
+fn each_command_twice_acts_once() {
+    const CLAIMED: &str = "1 freelancer claim 15000";
+    const MEDIATED: &str = "1 freelancer claim 15000; 2 client reject claim";
+    let rows = [
+        ("", "freelancer approve", "refund_approved"),
+        ("", "client release", "refund_request_released"),
+        ("", "operator extend 5", "extended"),
+        (CLAIMED, "client accept claim", "claim_accepted"),
+        (CLAIMED, "freelancer amend 9000", "claim_amended"),
+        (CLAIMED, "freelancer withdraw", "claim_withdrawn"),
+        (CLAIMED, "client offer 9000", "offer_made"),
+        ("1 freelancer claim 15000; 2 client offer 9000", "client retract 1", "offer_retracted"),
+        ("1 freelancer claim 15000; 2 client offer 9000", "freelancer reject offer 1", "offer_rejected"),
+        ("1 freelancer claim 15000; 2 client offer 9000", "freelancer accept offer 1", "offer_accepted"),
+        (MEDIATED, "mediator propose 9000", "resolution_proposed"),
+        (
+            "1 freelancer claim 15000; 2 client reject claim; 3 mediator propose 9000",
+            "client accept resolution",
+            "resolution_accepted",
+        ),
+        (
+            "1 freelancer claim 15000; 2 client reject claim; 3 mediator propose 9000",
+            "client reject resolution",
+            "resolution_rejected",
+        ),
+    ];
+    run(async {
+        let world = World::shared().await;
+        let play = async |(before, command, what): (&str, &str, &str)| {
+            let mut story = Story::new(world, "each-twice");
+            story.deposit("d-1", 20_000, "card-1").await;
+            story.end(0, Value::Null).await;
+            story.play(before).await;
+            let (who, words) = command.split_once(' ').unwrap();
+            let (verb, mut body) = story.command(who, words);
+            body.insert("key".into(), json!("one"));
+            let case = story.case().to_owned();
+            let (first, second) =
+                tokio::join!(world.client.command(&case, verb, body.clone()), world.client.command(&case, verb, body));
+            assert_eq!(first.unwrap().stage, second.unwrap().stage, "{command}");
+            let status = world.client.status(&case).await.unwrap();
+            let happened =
+                status.timeline.iter().filter(|entry| serde_json::to_value(entry.what).unwrap() == what).count();
+            assert_eq!(happened, 1, "{command}: {:?}", status.timeline);
+        };
+        join_all(rows.map(|row| Box::pin(play(row)))).await;
+        world.check_money().await;
+    });
+}
+
+/// L7: a whole story with every start and every command twice, as updates at once and as a signal: one movement each.
 #[test]
 fn everything_twice_moves_money_once() {
     run(async {

@@ -1,6 +1,7 @@
 //! Every way in which a refund request and a dispute can end, on the real server, with the ledger to the cent.
 
 use futures_util::future::join_all;
+use recourse_workflows::domain::outcome::Outcome;
 use serde_json::{Value, json};
 
 use crate::harness::{Story, World, run, shown};
@@ -46,7 +47,7 @@ async fn check(row: Row, world: &World) {
 
 async fn check_all(rows: Vec<Row>) {
     let world = World::shared().await;
-    join_all(rows.into_iter().map(|row| check(row, world))).await;
+    join_all(rows.into_iter().map(|row| Box::pin(check(row, world)))).await;
 }
 
 /// R1–R4, R7, R10: the refund request's own ends.
@@ -242,7 +243,14 @@ fn a_refund_spans_deposits_newest_first() {
     });
 }
 
-/// A2: what is on hold can be ended again; the second case's movements are its own.
+/// The outcome of ending the contract once more.
+async fn ended_again(story: &Story<'_>) -> Outcome {
+    let again = story.again();
+    again.end(0, Value::Null).await;
+    again.outcome().await
+}
+
+/// A2: what is on hold can be ended again once an operator has freed it; the second case's movements are its own.
 #[test]
 fn a_contract_on_hold_can_be_ended_again() {
     run(async {
@@ -254,6 +262,9 @@ fn a_contract_on_hold_can_be_ended_again() {
         assert_eq!(shown(&story.outcome().await), "on_hold arbitration_default A2 0/0/20000");
         let status = world.client.status(&story.dispute).await.unwrap();
         assert_eq!((status.stage.as_str(), status.held.minor()), ("on_hold", 20_000));
+        // Nobody but an operator gets at it.
+        assert_eq!(shown(&ended_again(&story).await), "refused rule R1 0/0/0");
+        assert_eq!(world.ledger.free(&story.dispute).await.unwrap().len(), 1);
 
         let mut second = story.again();
         second.end(12_000, Value::Null).await;

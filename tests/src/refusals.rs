@@ -225,7 +225,7 @@ fn an_update_that_does_not_parse_is_refused_with_the_field() {
             (claim("amount", Value::Null), "amount"),
             (claim("reason", json!("because")), "reason"),
             (claim("details", json!("")), "details"),
-            (claim("details", json!("x".repeat(10_001))), "details"),
+            (claim("details", json!("x".repeat(20_001))), "details"),
             (claim("details", json!("x".repeat(200_000))), "too big"),
             (claim("evidence", json!([{"name": "a.pdf"}])), "evidence"),
             (claim("evidence", file(26_214_401, "application/pdf")), "26214400"),
@@ -240,9 +240,25 @@ fn an_update_that_does_not_parse_is_refused_with_the_field() {
             let (name, message) = refusal(world.client.command(&story.refund_request, Verb::Dispute, body).await);
             assert!((name == "Invalid" || word == "fl-other") && message.contains(word), "{word}: {name}: {message}");
         }
-        assert_eq!(failed_tasks(world, &story.refund_request).await, 0);
-        story.play("7").await;
-        assert_eq!(shown(&story.outcome().await), "refunded freelancer_silence R4 0/30000/0");
+        story.play("1 freelancer claim 15000").await;
+        let reject = |field: &str, value: Value| {
+            let mut body = story.command("client", "reject claim").1;
+            body.insert(field.into(), value);
+            body
+        };
+        for (body, word) in [
+            (reject("reason", json!("because")), "reason"),
+            (reject("details", json!(" ")), "details"),
+            (reject("evidence", file(0, "application/pdf")), "bytes"),
+            (reject("evidence", json!([file(1, "application/pdf")[0], file(1, "application/pdf")[0]])), "twice"),
+            (reject("of", json!("money")), "of"),
+        ] {
+            let (name, message) = refusal(world.client.command(&story.dispute, Verb::Reject, body).await);
+            assert!(name == "Invalid" && message.contains(word), "{word}: {name}: {message}");
+        }
+        assert_eq!(failed_tasks(world, &story.refund_request).await + failed_tasks(world, &story.dispute).await, 0);
+        story.play("6").await;
+        assert_eq!(shown(&story.outcome().await), "settled client_silence D3 15000/15000/0");
     });
 }
 
@@ -282,6 +298,74 @@ fn a_signal_that_does_not_parse_is_noted_and_harmless() {
         story.play("1 freelancer approve").await;
         assert_eq!(shown(&story.outcome().await), "refunded freelancer_approval R4 0/30000/0");
         assert_eq!(failed_tasks(world, &case).await, 0);
+    });
+}
+
+/// Nonsense of any size and number neither fills a case nor keeps the parties out of it.
+#[test]
+fn a_flood_of_nonsense_does_not_keep_the_parties_out() {
+    run(async {
+        let world = World::shared().await;
+        let mut story = Story::new(world, "flood");
+        story.deposit("d-1", 20_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        let mut huge = story.command("freelancer", "claim 100").1;
+        huge.insert("reason".into(), json!("x".repeat(120_000)));
+        let huge = serde_json::to_vec(&huge).unwrap();
+        for _ in 0..30 {
+            world.client.signal(&story.refund_request, "dispute", huge.clone()).await.unwrap();
+        }
+        story.play("1 freelancer claim 15000").await;
+        // Refused updates are kept, up to a number; after that they leave no event.
+        let (verb, body) = story.command("freelancer", "accept offer 99");
+        for _ in 0..recourse_workflows::domain::case::REFUSALS_KEPT_MAX {
+            refusal(world.client.command(&story.dispute, verb, body.clone()).await);
+        }
+        let events = history_length(world, &story.dispute).await;
+        for _ in 0..50 {
+            assert_eq!(refusal(world.client.command(&story.dispute, verb, body.clone()).await).0, "Invalid");
+        }
+        assert_eq!(history_length(world, &story.dispute).await, events, "no event is left behind");
+        story.play("2 client accept claim").await;
+        assert_eq!(shown(&story.outcome().await), "settled client_acceptance D3 15000/5000/0");
+        assert_eq!(failed_tasks(world, &story.refund_request).await + failed_tasks(world, &story.dispute).await, 0);
+    });
+}
+
+async fn history_length(world: &World, case: &str) -> usize {
+    world.quiet(case).await;
+    let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
+    handle.fetch_history(temporalio_client::WorkflowFetchHistoryOptions::default()).into_events().await.unwrap().len()
+}
+
+/// Everything that the parties may say, as long as it may be, in one batch after an outage: the case takes it in one task.
+#[test]
+fn all_that_may_be_said_fits_into_one_task() {
+    run(async {
+        let world = World::apart("batch", &[]).await;
+        let mut story = Story::new(&world, "batch");
+        story.deposit("d-1", 20_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        story.play("1 freelancer claim 15000").await;
+        world.quiet(&story.dispute).await;
+        world.stop_worker().await;
+        let signal = async |who: &str, words: &str, field: &str, text: String| {
+            let (verb, mut body) = story.command(who, words);
+            body.insert(field.into(), json!(text));
+            world.client.signal(&story.dispute, verb.name(), serde_json::to_vec(&body).unwrap()).await.unwrap();
+        };
+        for _ in 0..20 {
+            signal("client", "offer 5000", "message", "é".repeat(500)).await;
+            signal("freelancer", "offer 15000", "message", "é".repeat(500)).await;
+            signal("freelancer", "amend 12000", "details", "é".repeat(10_000)).await;
+        }
+        signal("client", "reject claim", "details", "é".repeat(10_000)).await;
+        world.start_worker().await;
+        let status = story.wait(&story.dispute, |status| status.stage == "in_mediation").await;
+        assert_eq!(status.offers.len(), 40);
+        assert_eq!(failed_tasks(&world, &story.dispute).await, 0);
+        story.play("3 mediator close; 10").await;
+        assert_eq!(shown(&story.outcome().await), "refunded arbitration_default A2 0/20000/0");
     });
 }
 

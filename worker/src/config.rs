@@ -37,6 +37,8 @@ pub struct Unreachable {
     message: String,
     /// What to do about it.
     pub hint: &'static str,
+    #[source]
+    source: Option<DatabaseError>,
 }
 
 /// Opens and migrates the database.
@@ -47,8 +49,9 @@ pub async fn database(url: &str) -> Result<Database, Unreachable> {
         Ok::<_, DatabaseError>(database)
     };
     open.await.map_err(|error| Unreachable {
-        message: error.to_string(),
-        hint: "set RECOURSE_DATABASE_URL to a database that can be written, such as sqlite:recourse.db",
+        message: format!("the database {url} cannot be used"),
+        hint: error.hint(),
+        source: Some(error),
     })
 }
 
@@ -60,6 +63,7 @@ pub async fn connect() -> anyhow::Result<Client> {
     let unreachable = |why: String| Unreachable {
         message: format!("no Temporal server answers at {address}: {why}"),
         hint: "start one with `make dev` or `temporal server start-dev`, or set TEMPORAL_ADDRESS",
+        source: None,
     };
     let connected = tokio::time::timeout(CONNECT_TIMEOUT, Connection::connect(connection)).await;
     let connection = connected

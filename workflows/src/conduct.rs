@@ -13,10 +13,7 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use futures_util::future::FusedFuture;
 use jiff::Timestamp;
-use temporalio_common::{
-    ActivityDefinition,
-    data_converters::{RawValue, TemporalDeserializable},
-};
+use temporalio_common::{ActivityDefinition, data_converters::TemporalDeserializable};
 use temporalio_workflow::{
     ActivityOptions, RetryPolicy, TimerOptions, TimerResult, WaitConditionOptions, WorkflowCancellationToken,
     WorkflowContext, WorkflowContextView,
@@ -26,13 +23,14 @@ use crate::{
     attributes, describe,
     domain::{
         case::Case,
-        command::{Message, Refusal, RefusalKind, Verb},
+        command::{Refusal, RefusalKind},
         outcome::Outcome,
         party::Contract,
         posting::Movement,
+        rule::Rule,
     },
-    effects::{Escrow, Notices, OpenCase, OpenedCase, Settlement, Tell},
-    messages::{Status, json_of},
+    effects::{Escrow, Notices, OpenCase, OpenReceipt, OpenedCase, Settlement, Tell},
+    messages::Status,
 };
 
 /// How long an effect may take before it is tried again. Its ids make the second try harmless, so this can be short: it is
@@ -44,10 +42,10 @@ const RETRY_INTERVAL_MAX: Duration = Duration::from_mins(1);
 
 /// Where a workflow keeps its case.
 pub struct Desk<C> {
-    case: Result<C, Outcome>,
+    pub(crate) case: Result<C, Outcome>,
     id: String,
     case_ref: String,
-    open: bool,
+    pub(crate) open: bool,
 }
 
 /// A workflow that conducts a case.
@@ -80,7 +78,7 @@ impl<C: Case> Desk<C> {
     }
 
     /// Whether commands can be put before the case: it is open, or was refused at its start.
-    fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.open || self.case.as_ref().map_or(true, Case::is_decided)
     }
 
@@ -91,27 +89,7 @@ impl<C: Case> Desk<C> {
     }
 }
 
-/// Puts a command before the case as soon as it is open, and answers with its status or why it was not taken.
-pub async fn receive<W: Conducts>(ctx: WorkflowContext<W>, verb: Verb, raw: RawValue) -> Result<Status, Refusal> {
-    let message = json_of(&raw).and_then(|json| Message::read(verb, json));
-    let _ = ctx.wait_condition_with_options(|state: &W| state.desk().is_ready(), detached_wait()).await;
-    let now = now(&ctx);
-    ctx.state_mut(|state| {
-        let desk = state.desk_mut();
-        match &mut desk.case {
-            Ok(case) => case.receive(verb, message, now).map(|()| Status::of(case)),
-            Err(_) => desk.status(),
-        }
-    })
-}
-
-/// Whether an update's payload can be read at all. One that cannot leaves no event behind.
-pub fn check_readable(verb: Verb, raw: &RawValue) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    json_of(raw).and_then(|json| Message::read(verb, json)).map_err(Refusal::from)?;
-    Ok(())
-}
-
-fn detached_wait() -> WaitConditionOptions {
+pub(crate) fn detached_wait() -> WaitConditionOptions {
     WaitConditionOptions::builder().cancellation_token(WorkflowCancellationToken::new()).build()
 }
 
@@ -160,6 +138,9 @@ where
         }
     }
 }
+
+/// How many notices one effect stores. After an outage many may be due at once, and what an effect is given has a limit.
+const NOTICES_MAX: usize = 10;
 
 type Pending<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
@@ -217,7 +198,11 @@ impl<'a, W: Conducts> Conduct<'a, W> {
     }
 
     /// Takes the escrow that this case is about, and opens the case to commands with what `opened` makes of it.
-    pub async fn open(&mut self, take_over: Option<String>, opened: impl FnOnce(&mut W::Case, OpenedCase, Timestamp)) {
+    pub async fn open(
+        &mut self,
+        take_over: Option<String>,
+        opened: impl FnOnce(&mut W::Case, OpenedCase, Option<String>, Timestamp),
+    ) {
         let (case, first_run) = (self.case_id(), self.ctx.info().first_execution_run_id().to_owned());
         let summary = match &take_over {
             Some(other) => format!("take over what {other} holds"),
@@ -225,9 +210,14 @@ impl<'a, W: Conducts> Conduct<'a, W> {
         };
         let order_open = OpenCase { case, first_run, contract: self.contract.clone(), take_over, at: now(self.ctx) };
         self.show();
-        let answer = order(self.ctx, || Escrow::open, order_open, summary).await;
-        self.ctx.state_mut(|state| state.desk_mut().case_ref.clone_from(&answer.case_ref));
-        self.change(|case, now| opened(case, answer, now));
+        match order(self.ctx, || Escrow::open, order_open, summary).await {
+            OpenReceipt::Opened(answer) => {
+                self.ctx.state_mut(|state| state.desk_mut().case_ref.clone_from(&answer.case_ref));
+                let elsewhere = describe::held_elsewhere(&answer.others, self.contract.currency);
+                self.change(|case, now| opened(case, answer, elsewhere, now));
+            }
+            OpenReceipt::Conflict { reason } => self.change(|case, now| case.refuse(Rule::E1, reason, now)),
+        }
         self.ctx.state_mut(|state| state.desk_mut().open = true);
     }
 
@@ -316,21 +306,19 @@ impl<'a, W: Conducts> Conduct<'a, W> {
             self.show();
         }
         let notices = self.change(|case, _| case.file_mut().take_notices());
-        if notices.is_empty() {
-            return;
+        for notices in notices.chunks(NOTICES_MAX) {
+            let tell = Tell {
+                case: self.case_id(),
+                case_ref: self.case_ref(),
+                contract: self.contract.clone(),
+                notices: notices.to_vec(),
+                at: now(self.ctx),
+            };
+            let told = order(self.ctx, || Notices::tell, tell, describe::notices(notices));
+            self.telling.push(Box::pin(async move {
+                told.await;
+            }));
         }
-        let summary = describe::notices(&notices);
-        let tell = Tell {
-            case: self.case_id(),
-            case_ref: self.case_ref(),
-            contract: self.contract.clone(),
-            notices,
-            at: now(self.ctx),
-        };
-        let told = order(self.ctx, || Notices::tell, tell, summary);
-        self.telling.push(Box::pin(async move {
-            told.await;
-        }));
     }
 
     fn show(&self) {
@@ -365,78 +353,3 @@ impl<C: Case> Desk<C> {
         self.case.as_ref().ok().map(|case| case.file().version())
     }
 }
-
-/// Makes a workflow of a case: its state, its `status` query, and each command as a signal and a validated update of the
-/// same name. Given are the workflow, its case, the function that begins the case from the start's payload, the one that
-/// conducts it, and for each command its name and three names for the handlers.
-macro_rules! case_workflow {
-    (
-        $(#[$doc:meta])*
-        $workflow:ident($case:ty), begun by $begin:path, conducted by $conduct:path,
-        taking { $($name:literal: $verb:ident as $signal:ident, $update:ident, $validator:ident;)+ }
-    ) => {
-        $(#[$doc])*
-        #[temporalio_macros::workflow]
-        pub struct $workflow {
-            desk: $crate::conduct::Desk<$case>,
-        }
-
-        impl $crate::conduct::Conducts for $workflow {
-            type Case = $case;
-
-            fn desk(&self) -> &$crate::conduct::Desk<$case> {
-                &self.desk
-            }
-
-            fn desk_mut(&mut self) -> &mut $crate::conduct::Desk<$case> {
-                &mut self.desk
-            }
-        }
-
-        #[allow(missing_docs, clippy::needless_pass_by_value, clippy::unused_self, reason = "the SDK's macro wants these forms")]
-        #[temporalio_macros::workflow_methods]
-        impl $workflow {
-            #[init]
-            pub fn new(ctx: &temporalio_workflow::WorkflowContextView, start: temporalio_common::data_converters::RawValue) -> Self {
-                Self { desk: $crate::conduct::Desk::new(ctx, |id, now| $begin(id, &start, now)) }
-            }
-
-            #[run]
-            pub async fn run(ctx: &mut temporalio_workflow::WorkflowContext<Self>) -> temporalio_workflow::WorkflowResult<$crate::domain::outcome::Outcome> {
-                Ok($conduct(ctx).await)
-            }
-
-            #[query]
-            pub fn status(&self, _ctx: &temporalio_workflow::WorkflowContextView) -> Result<$crate::messages::Status, Box<dyn std::error::Error + Send + Sync>> {
-                self.desk.status().map_err(Into::into)
-            }
-
-            $(
-                #[signal(name = $name)]
-                pub async fn $signal(ctx: &mut temporalio_workflow::WorkflowContext<Self>, raw: temporalio_common::data_converters::RawValue) {
-                    // A signal has no answer: the timeline says what became of it.
-                    let _ = $crate::conduct::receive(ctx.clone(), $crate::domain::command::Verb::$verb, raw).await;
-                }
-
-                #[update(name = $name)]
-                pub async fn $update(
-                    ctx: &mut temporalio_workflow::WorkflowContext<Self>,
-                    raw: temporalio_common::data_converters::RawValue,
-                ) -> Result<$crate::messages::Status, Box<dyn std::error::Error + Send + Sync>> {
-                    $crate::conduct::receive(ctx.clone(), $crate::domain::command::Verb::$verb, raw).await.map_err(Into::into)
-                }
-
-                #[update_validator($update)]
-                fn $validator(
-                    &self,
-                    _ctx: &temporalio_workflow::WorkflowContextView,
-                    raw: &temporalio_common::data_converters::RawValue,
-                ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-                    $crate::conduct::check_readable($crate::domain::command::Verb::$verb, raw)
-                }
-            )+
-        }
-    };
-}
-
-pub(crate) use case_workflow;

@@ -12,6 +12,7 @@ use crate::{
         party::Role,
         posting::Movement,
     },
+    effects::HeldByOther,
     messages::Status,
 };
 
@@ -105,6 +106,12 @@ pub(crate) fn movements(movements: &[Movement], currency: Currency) -> String {
         }
     });
     said.collect::<Vec<_>>().join(", ")
+}
+
+/// Which other cases hold something of the same escrow, as a clause.
+pub(crate) fn held_elsewhere(others: &[HeldByOther], currency: Currency) -> Option<String> {
+    let said = others.iter().map(|other| format!("{} holds {}", other.case_ref, currency.show(other.amount)));
+    Some(said.collect::<Vec<_>>().join(", ")).filter(|said| !said.is_empty())
 }
 
 /// The summary of an order to tell people.

@@ -5,7 +5,7 @@ use temporalio_common::data_converters::RawValue;
 use temporalio_workflow::WorkflowContext;
 
 use crate::{
-    conduct::{Conduct, case_workflow, now, order},
+    conduct::{Conduct, now, order},
     domain::{
         case::Case,
         dispute::{DisputeCase, FeeDue, Filing},
@@ -14,6 +14,7 @@ use crate::{
         rule::Rule,
     },
     effects::{Escrow, FeeOrder, FeeReceipt},
+    handlers::case_workflow,
     messages::{DisputeStart, read},
 };
 
@@ -51,7 +52,11 @@ async fn conduct(ctx: &WorkflowContext<Dispute>) -> Outcome {
     let refund_request = refund_request_id(&case.contract().id);
     let parent =
         ctx.info().parent().map(|parent| parent.workflow_id().to_owned()).filter(|parent| *parent == refund_request);
-    case.open(parent, |case, opened, now| case.opened(opened.held, opened.deposits, now)).await;
+    let alone = parent.is_none();
+    case.open(parent, |case, opened, elsewhere, now| {
+        case.opened(opened.held, opened.deposits, elsewhere.as_deref().filter(|_| alone), now);
+    })
+    .await;
     while !case.read(Case::is_decided) {
         let due = case.change(|case, _| case.take_fees_due());
         if due.is_empty() {
@@ -64,8 +69,9 @@ async fn conduct(ctx: &WorkflowContext<Dispute>) -> Outcome {
     }
     case.publish();
     let movements = case.change(|case, now| case.settlement(now)).expect("L3: the deposits hold what is in escrow");
-    if !movements.is_empty() || case.read(DisputeCase::holds_money) {
-        case.settle(movements, true).await; // D3, D5, M5, M7, A2, A3, A5
+    let lets_go = case.read(DisputeCase::lets_go);
+    if !movements.is_empty() || lets_go {
+        case.settle(movements, lets_go).await; // D3, D5, M5, M7, A2, A3, A5
     }
     case.change(DisputeCase::close);
     case.finish().await

@@ -40,6 +40,32 @@ pub struct OpenedCase {
     pub held: Amount,
     /// The contract's deposits in the order in which they were made, with what is left of each.
     pub deposits: Vec<FundedDeposit>,
+    /// What other cases hold of the same contract's escrow, where it is more than nothing.
+    #[serde(default)]
+    pub others: Vec<HeldByOther>,
+}
+
+/// What another case holds of the same contract's escrow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldByOther {
+    /// What the other case's postings are named by.
+    pub case_ref: String,
+    /// How much it holds.
+    pub amount: Amount,
+}
+
+/// What came of an [`OpenCase`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "open", rename_all = "snake_case")]
+pub enum OpenReceipt {
+    /// The case holds its part of the escrow.
+    Opened(OpenedCase),
+    /// The contract is not the one that the money was deposited for: another client, freelancer, agency or currency (E1).
+    /// Nothing is held.
+    Conflict {
+        /// What differs.
+        reason: String,
+    },
 }
 
 /// Charges a billing method and puts the money in escrow (E2).
@@ -184,7 +210,7 @@ mod declared {
     use temporalio_macros::activity_definitions;
 
     use super::{
-        DepositOrder, DepositReceipt, FeeOrder, FeeReceipt, OpenCase, OpenedCase, Settled, Settlement, Tell, Told,
+        DepositOrder, DepositReceipt, FeeOrder, FeeReceipt, OpenCase, OpenReceipt, Settled, Settlement, Tell, Told,
     };
 
     /// The money's side.
@@ -193,7 +219,7 @@ mod declared {
     #[activity_definitions]
     impl Escrow {
         #[activity(name = "Escrow.open")]
-        pub fn open(_: OpenCase) -> Result<OpenedCase, ActivityError> {
+        pub fn open(_: OpenCase) -> Result<OpenReceipt, ActivityError> {
             unimplemented!()
         }
 

@@ -1,7 +1,7 @@
 //! Escrow refunds and disputes of fixed-price contracts: the rules, and the workflows that conduct a case by them.
 //!
 //! Read [`domain`] first: everything that decides is there, without a Temporal type. Then a workflow a file:
-//! [`escrow_deposit`], [`refund_request`], [`dispute`]; how they are conducted is in [`conduct`]. [`effects`] is the only
+//! [`escrow_deposit`], [`refund_request`], [`dispute`]; how they are conducted is in [`conduct`], how commands come in is in [`handlers`]. [`effects`] is the only
 //! door to the world, [`messages`] and [`attributes`] are what programs outside see.
 //!
 //! Nothing in this crate reads a clock, draws a random number, or performs I/O: see `clippy.toml` beside it.
@@ -15,6 +15,7 @@ pub mod domain;
 pub mod effects;
 #[allow(missing_docs, reason = "as above")]
 pub mod escrow_deposit;
+pub mod handlers;
 pub mod messages;
 #[allow(missing_docs, reason = "as above")]
 pub mod refund_request;

@@ -10,7 +10,7 @@ use temporalio_workflow::{
 
 use crate::{
     attributes,
-    conduct::{Conduct, case_workflow},
+    conduct::Conduct,
     dispute::Dispute,
     domain::{
         case::Case,
@@ -21,6 +21,7 @@ use crate::{
         refund_request::{ContractEnd, RefundRequestCase},
         rule::Rule,
     },
+    handlers::case_workflow,
     messages::{DisputeStart, RefundRequestStart, read},
 };
 
@@ -47,7 +48,11 @@ async fn conduct(ctx: &WorkflowContext<RefundRequest>) -> Outcome {
         Ok(case) => case,
         Err(refused) => return refused,
     };
-    case.open(None, |case, opened, now| case.opened(opened.held, opened.deposits, now)).await; // R1–R3
+    // R1–R3
+    case.open(None, |case, opened, elsewhere, now| {
+        case.opened(opened.held, opened.deposits, elsewhere.as_deref(), now);
+    })
+    .await;
     let paying = case.change(|case, now| case.payment_now(now).filter(|_| case.is_waiting()));
     case.publish();
     let paying = paying.map(|payment| case.settle(vec![payment], false)); // R2, beside the window
@@ -87,6 +92,7 @@ async fn dispute(ctx: &WorkflowContext<RefundRequest>, case: &Conduct<'_, Refund
         policy: Some(policy),
     };
     let start = RawValue::from_value(&start, ctx.payload_converter());
+    let mut pause = Duration::from_mins(1);
     let started = loop {
         let options = ChildWorkflowOptions::builder()
             .workflow_id(id.clone())
@@ -98,12 +104,14 @@ async fn dispute(ctx: &WorkflowContext<RefundRequest>, case: &Conduct<'_, Refund
         if let Ok(started) = ctx.start_child_workflow(Dispute::run, start.clone(), options).await {
             break started;
         }
-        // Somebody started a dispute of this contract by itself; without money it ends at once.
-        let pause = TimerOptions::builder(Duration::from_mins(1))
+        // Somebody started a dispute of this contract by itself. It is refused at once while this case holds the money,
+        // so this is soon over; the growing pause keeps the history small if it is not.
+        let again = TimerOptions::builder(pause)
             .summary(format!("{id} is taken; try again"))
             .cancellation_token(WorkflowCancellationToken::new())
             .build();
-        ctx.timer(pause).await;
+        ctx.timer(again).await;
+        pause = (pause * 2).min(Duration::from_hours(6));
     };
     match started.result().await {
         Ok(outcome) => case.change(|case, now| case.dispute_ended(outcome, now)),

@@ -1,6 +1,16 @@
 -- The ledger (L1–L5). The constraints here are the last line of defence: whatever a program tries, no money appears,
 -- vanishes, or pays for another contract. Queries are the same on every database; only this schema is SQLite's.
 
+-- E1: whose a contract is, as its first deposit said. No posting is without it.
+CREATE TABLE contracts (
+    contract   TEXT NOT NULL PRIMARY KEY CHECK (contract <> ''),
+    currency   TEXT NOT NULL CHECK (length(currency) = 3),
+    client     TEXT NOT NULL,
+    freelancer TEXT NOT NULL,
+    agency     TEXT,
+    CHECK (client <> freelancer)
+);
+
 CREATE TABLE journal (
     sequence     INTEGER PRIMARY KEY AUTOINCREMENT,
     id           TEXT    NOT NULL UNIQUE,
@@ -12,7 +22,7 @@ CREATE TABLE journal (
     credit       TEXT    NOT NULL,
     currency     TEXT    NOT NULL CHECK (length(currency) = 3),
     amount       BIGINT  NOT NULL CHECK (typeof(amount) = 'integer' AND amount > 0),
-    contract     TEXT    NOT NULL CHECK (contract <> ''),
+    contract     TEXT    NOT NULL REFERENCES contracts (contract),
     case_id      TEXT    NOT NULL CHECK (case_id <> ''),
     rule         TEXT    NOT NULL CHECK (rule <> ''),
     deposit      TEXT,
@@ -76,6 +86,13 @@ CREATE TABLE holds (
 
 CREATE INDEX holds_by_contract ON holds (contract);
 
+-- E1: a contract stays what its first deposit said.
+CREATE TRIGGER contracts_are_never_updated BEFORE UPDATE ON contracts
+BEGIN SELECT RAISE(ABORT, 'E1: a contract with a deposit is never changed'); END;
+
+CREATE TRIGGER contracts_are_never_deleted BEFORE DELETE ON contracts
+BEGIN SELECT RAISE(ABORT, 'E1: a contract with a deposit is never deleted'); END;
+
 -- L4: the journal is append-only.
 CREATE TRIGGER journal_is_never_updated BEFORE UPDATE ON journal
 BEGIN SELECT RAISE(ABORT, 'L4: the journal is append-only; post a correction'); END;
@@ -94,7 +111,11 @@ BEGIN SELECT RAISE(ABORT, 'L4: a deposit is never deleted'); END;
 CREATE TRIGGER journal_moves_balances AFTER INSERT ON journal
 BEGIN
     SELECT RAISE(ABORT, 'L1: a contract has one currency')
-    WHERE EXISTS (SELECT 1 FROM journal WHERE contract = NEW.contract AND currency <> NEW.currency);
+    WHERE EXISTS (SELECT 1 FROM contracts WHERE contract = NEW.contract AND currency <> NEW.currency);
+    SELECT RAISE(ABORT, 'E1: a release goes to whom the contract names')
+    WHERE NEW.kind = 'release' AND NEW.credit <> (
+        SELECT CASE WHEN agency IS NULL THEN 'freelancer:' || freelancer ELSE 'agency:' || agency END
+        FROM contracts WHERE contract = NEW.contract);
     SELECT RAISE(ABORT, 'R7: a deposit never gets back more than it was')
     WHERE NEW.kind = 'refund' AND (
         SELECT COALESCE(SUM(amount), 0) FROM journal

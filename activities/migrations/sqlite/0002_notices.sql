@@ -17,7 +17,7 @@ CREATE TABLE notices (
     subject     TEXT   NOT NULL,
     body_text   TEXT   NOT NULL,
     body_html   TEXT   NOT NULL,
-    UNIQUE (case_ref, number, recipient)
+    UNIQUE (case_ref, number, event, recipient)
 );
 
 CREATE INDEX notices_by_contract ON notices (contract, sequence);
@@ -27,6 +27,7 @@ CREATE TABLE emails (
     sequence   INTEGER PRIMARY KEY AUTOINCREMENT,
     case_ref   TEXT   NOT NULL,
     number     BIGINT NOT NULL,
+    event      TEXT   NOT NULL,
     recipient  TEXT   NOT NULL,
     name       TEXT   NOT NULL,
     address    TEXT   NOT NULL,
@@ -40,7 +41,7 @@ CREATE TABLE emails (
     -- Milliseconds since 1970: not before, and claimed since.
     due_at     BIGINT NOT NULL,
     claimed_at BIGINT,
-    UNIQUE (case_ref, number, recipient)
+    UNIQUE (case_ref, number, event, recipient)
 );
 
 CREATE INDEX emails_by_state ON emails (state, due_at);

@@ -3,24 +3,29 @@
 use jiff::Timestamp;
 use recourse_workflows::domain::{
     ids::Id,
-    money::{Amount, Currency},
+    money::Amount,
+    party::Contract,
     posting::{Account, FundedDeposit, PostingKind},
     rule::Rule,
 };
 use sqlx::{Any, Row as _, Transaction, any::AnyRow};
 
-use super::{Ledger, LedgerError, amount_of, id_of, posting::Posting};
+use super::{
+    Ledger, LedgerError, amount_of,
+    contracts::{self, Pin},
+    id_of,
+    posting::Posting,
+};
 
 /// A deposit that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Deposit {
     pub id: Id,
-    pub contract: Id,
+    pub contract: Contract,
     pub milestone: Option<Id>,
     pub source: Id,
     /// The payment provider's key of the charge, and the id of the posting.
     pub charge: String,
-    pub currency: Currency,
     pub amount: Amount,
     pub case: String,
     pub at: Timestamp,
@@ -33,8 +38,10 @@ pub(crate) enum Known {
     New,
     /// It was made; the escrow held this much right after it.
     Made { held: Amount },
-    /// Its id belongs to another deposit, or its contract has another currency.
+    /// Its id belongs to another deposit.
     Other { reason: String },
+    /// It was not made, and its contract's first deposit named another client, freelancer, agency or currency (E1).
+    OtherContract { reason: String },
 }
 
 impl Ledger {
@@ -57,33 +64,34 @@ impl Ledger {
         if known != Known::New {
             return Ok(known);
         }
-        let escrow = Account::Escrow(deposit.contract.clone());
+        let escrow = Account::Escrow(deposit.contract.id.clone());
         let posting = Posting {
             id: deposit.charge.clone(),
             at: deposit.at,
             kind: PostingKind::Deposit,
             debit: Account::Source(deposit.source.clone()),
             credit: escrow.clone(),
-            currency: deposit.currency,
+            currency: deposit.contract.currency,
             amount: deposit.amount,
-            contract: deposit.contract.clone(),
+            contract: deposit.contract.id.clone(),
             case: deposit.case.clone(),
             rule: Rule::E2,
             deposit: None,
             available_at: None,
         };
+        contracts::pin(&mut write, &deposit.contract).await?;
         posting.make(&mut write).await?;
-        let held = super::balance(&mut write, &escrow, deposit.currency).await?;
+        let held = super::balance(&mut write, &escrow, deposit.contract.currency).await?;
         sqlx::query(
             "INSERT INTO deposits (contract, deposit, milestone, source, charge, currency, amount, held, at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
-        .bind(deposit.contract.as_str())
+        .bind(deposit.contract.id.as_str())
         .bind(deposit.id.as_str())
         .bind(deposit.milestone.as_ref().map(|milestone| milestone.as_str().to_owned()))
         .bind(deposit.source.as_str())
         .bind(&deposit.charge)
-        .bind(deposit.currency.code())
+        .bind(deposit.contract.currency.code())
         .bind(deposit.amount.minor())
         .bind(held.minor())
         .bind(deposit.at.to_string())
@@ -100,26 +108,21 @@ impl Deposit {
             "SELECT milestone, source, charge, currency, amount, held FROM deposits
              WHERE contract = $1 AND deposit = $2",
         )
-        .bind(self.contract.as_str())
+        .bind(self.contract.id.as_str())
         .bind(self.id.as_str())
         .fetch_optional(&mut **transaction)
         .await?;
-        if let Some(found) = found {
-            return self.compare(&found);
-        }
-        let currency: Option<String> =
-            sqlx::query_scalar("SELECT currency FROM journal WHERE contract = $1 ORDER BY sequence LIMIT 1")
-                .bind(self.contract.as_str())
-                .fetch_optional(&mut **transaction)
-                .await?;
-        Ok(match currency {
-            Some(currency) if currency != self.currency.code() => Known::Other {
-                reason: format!(
-                    "contract {} has its money in {currency}, and deposit {} is in {}",
-                    self.contract, self.id, self.currency
-                ),
-            },
-            _ => Known::New,
+        let pin = contracts::compare(transaction, &self.contract).await?;
+        let Some(found) = found else {
+            return Ok(match pin {
+                Pin::Missing | Pin::Same => Known::New,
+                Pin::Other { reason } => Known::OtherContract { reason },
+            });
+        };
+        Ok(match (self.compare(&found)?, pin) {
+            // It was made as it is asked for now, except that another contract's parties ask.
+            (Known::Made { .. }, Pin::Other { reason }) => Known::Other { reason },
+            (known, _) => known,
         })
     }
 
@@ -128,10 +131,10 @@ impl Deposit {
         let amount = amount_of(found.try_get("amount")?, &format!("deposit {}", self.id))?;
         let mut differs = Vec::new();
         for (name, there, here) in [
-            ("amount", Some(self.currency.number(amount)), Some(self.currency.number(self.amount))),
+            ("amount", Some(self.contract.currency.number(amount)), Some(self.contract.currency.number(self.amount))),
             ("source", text("source")?, Some(self.source.to_string())),
             ("milestone", text("milestone")?, self.milestone.as_ref().map(ToString::to_string)),
-            ("currency", text("currency")?, Some(self.currency.to_string())),
+            ("currency", text("currency")?, Some(self.contract.currency.to_string())),
             ("charge", text("charge")?, Some(self.charge.clone())),
         ] {
             if there != here {

@@ -6,7 +6,7 @@
 //!
 //! | effect | phases, in this order | recognised by |
 //! |---|---|---|
-//! | deposit | look for the deposit → charge → post it and its row | posting id = charge key = `{case}/deposit` |
+//! | deposit | look for the deposit → charge → post it, its row and the contract's pin | posting id = charge key = `{case}/deposit` |
 //! | open | take free escrow, or another case's whole hold, and remember the answer | case and first run |
 //! | settle, releases | draw the hold, post all neighbouring releases | posting id = `{case_ref}/{step}` |
 //! | settle, each refund | check the hold → refund at the provider → draw the hold and post | the same, also the provider's key |
@@ -21,6 +21,7 @@
 //! 4. Everything that can be refused is checked before the provider is asked.
 
 mod check;
+mod contracts;
 mod deposits;
 mod history;
 mod holds;
@@ -37,6 +38,7 @@ use sqlx::{Any, Transaction};
 pub use check::{CheckReport, Finding, MoneyHeld};
 pub(crate) use deposits::{Deposit, Known};
 pub use history::{Balances, Entry, History};
+pub use holds::OpenHold;
 pub(crate) use posting::Posting;
 
 use crate::database::Database;
@@ -79,6 +81,13 @@ pub enum LedgerError {
         /// What does not fit.
         reason: String,
     },
+    /// E1: money of a contract is asked for with another client, freelancer, agency or currency than it was deposited
+    /// with. An operator must look.
+    #[error("{reason}")]
+    OtherContract {
+        /// What differs, in words.
+        reason: String,
+    },
     /// No case with this id holds anything of this contract.
     #[error("there is no case {case_ref} to take over from")]
     UnknownCase {
@@ -103,6 +112,7 @@ impl LedgerError {
             Self::PostingConflict { .. } => "PostingConflict",
             Self::ExceedsHold { .. } => "ExceedsHold",
             Self::RefundMismatch { .. } => "RefundMismatch",
+            Self::OtherContract { .. } => "OtherContract",
             Self::UnknownCase { .. } => "UnknownCase",
             Self::Damaged { .. } => "LedgerDamaged",
         }

@@ -1,30 +1,38 @@
 //! Moving what a case holds: checked first, then posted (L2, L3, R7).
 
 use recourse_workflows::domain::{
-    ids::Id,
     money::Amount,
+    party::Contract,
     posting::{Account, PostingKind},
 };
 
-use super::{Ledger, LedgerError, amount_of, deposits, holds, posting::Posting};
+use super::{Ledger, LedgerError, amount_of, contracts, deposits, holds, posting::Posting};
 use crate::database::Write;
 
 impl Ledger {
     /// Which of `postings` are made already, in their order, and that the others can be made: the case holds enough,
-    /// and every refund fits its deposit. To be asked before a payment provider moves anything.
+    /// every refund fits its deposit, and the contract is the one of the money. To be asked before a payment provider
+    /// moves anything.
     ///
     /// # Errors
-    /// [`LedgerError::PostingConflict`], [`LedgerError::ExceedsHold`] or [`LedgerError::RefundMismatch`].
+    /// [`LedgerError::OtherContract`], [`LedgerError::PostingConflict`], [`LedgerError::ExceedsHold`] or
+    /// [`LedgerError::RefundMismatch`].
     pub(crate) async fn made(
         &self,
         case_ref: &str,
-        contract: &Id,
+        contract: &Contract,
         postings: &[&Posting],
     ) -> Result<Vec<bool>, LedgerError> {
         let mut transaction = self.database.read().await?;
+        let held = holds::held(&mut transaction, case_ref, &contract.id).await?;
+        // A case of nothing may have opened before the first deposit, for a contract that then was not pinned. It must
+        // be able to close. Whatever has or moves money must match, and a pin that matches never changes.
+        if !postings.is_empty() || !held.is_zero() {
+            contracts::require(&mut transaction, contract).await?;
+        }
         let mut made = Vec::with_capacity(postings.len());
         let mut asked = 0_i64;
-        let mut funded = deposits::funded(&mut transaction, contract).await?;
+        let mut funded = deposits::funded(&mut transaction, &contract.id).await?;
         for posting in postings {
             let is_made = posting.is_made(&mut transaction).await?;
             made.push(is_made);
@@ -46,7 +54,6 @@ impl Ledger {
                     deposit.left.minus(posting.amount).ok_or_else(|| mismatch("less than that is left of it"))?;
             }
         }
-        let held = holds::held(&mut transaction, case_ref).await?;
         if asked > held.minor() {
             let asked = amount_of(asked, "the sum of a settlement")?;
             return Err(LedgerError::ExceedsHold { case_ref: case_ref.to_owned(), held, asked });

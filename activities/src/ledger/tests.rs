@@ -1,6 +1,6 @@
 //! Each constraint of the schema is tried directly, as a program with a mistake in it would.
 
-use recourse_workflows::effects::OpenCase;
+use recourse_workflows::effects::{OpenCase, OpenReceipt};
 
 use super::*;
 use crate::testing::{TestDatabase, at, contract, id};
@@ -15,8 +15,15 @@ fn insert(id: &str, kind: &str, debit: &str, credit: &str, minor: &str, of: &str
 }
 
 async fn funded() -> TestDatabase {
+    funded_for("NULL").await
+}
+
+async fn funded_for(agency: &str) -> TestDatabase {
     let test = TestDatabase::new().await;
     for contract in ["c-1", "c-2"] {
+        test.run(&format!("INSERT INTO contracts VALUES ('{contract}', 'USD', 'cl-1', 'fl-1', {agency})"))
+            .await
+            .unwrap();
         let escrow = format!("escrow:{contract}");
         test.run(&insert(&format!("{contract}-d"), "deposit", "source:card-1", &escrow, "500", contract))
             .await
@@ -51,6 +58,11 @@ async fn the_journal_is_append_only() {
         let refused = test.run(sql).await.unwrap_err();
         assert!(refused.contains("L4"), "{sql}: {refused}");
     }
+    for sql in ["UPDATE contracts SET client = 'cl-2'", "UPDATE contracts SET agency = 'ag-1'", "DELETE FROM contracts"]
+    {
+        let refused = test.run(sql).await.unwrap_err();
+        assert!(refused.contains("E1"), "{sql}: {refused}");
+    }
     assert!(test.run(&insert("c-1-d", "deposit", "source:x", "escrow:c-1", "1", "c-1")).await.is_err(), "L2");
 }
 
@@ -79,6 +91,14 @@ async fn the_schema_refuses_what_breaks_a_law() {
             "a refund of no deposit",
             insert("x", "refund", "escrow:c-1", "source:card-1", "1", "c-1").replace("'d-1'", "'d-9'"),
         ),
+        ("a release to another freelancer", insert("x", "release", "escrow:c-1", "freelancer:fl-2", "1", "c-1")),
+        ("a release to an agency that is not there", insert("x", "release", "escrow:c-1", "agency:fl-1", "1", "c-1")),
+        ("money of a contract that nobody knows", insert("x", "deposit", "source:s", "escrow:c-3", "1", "c-3")),
+        (
+            "a contract of one party with itself",
+            "INSERT INTO contracts VALUES ('c-4', 'USD', 'cl-1', 'cl-1', NULL)".into(),
+        ),
+        ("a contract that comes again", "INSERT INTO contracts VALUES ('c-1', 'USD', 'cl-2', 'fl-1', NULL)".into()),
         ("a hold of more than the escrow", hold("case", "c-1", 501)),
         ("a negative hold", hold("case", "c-1", -1)),
         ("a hold on no escrow", hold("case", "c-3", 1)),
@@ -167,7 +187,7 @@ async fn the_check_names_what_was_tampered_with() {
 
 #[tokio::test]
 async fn history_has_the_contracts_own_money_in_the_wire_contracts_form() {
-    let test = funded().await;
+    let test = funded_for("'ag-1'").await;
     let ledger = Ledger::new(test.database.clone());
     assert_eq!(ledger.history(&id("c-9"), at()).await.unwrap(), None);
     for sql in [
@@ -220,7 +240,7 @@ async fn the_same_case_opened_at_once_opens_once() {
         })
         .collect();
     for task in tasks {
-        let opened = task.await.unwrap();
+        let OpenReceipt::Opened(opened) = task.await.unwrap() else { unreachable!("it is the same contract") };
         assert_eq!((opened.case_ref.as_str(), opened.held.minor()), ("refund-request:c-1", 500));
     }
 }

@@ -67,6 +67,8 @@ pub struct OutboxEmail {
     pub case_ref: String,
     /// Its notice's place in its case.
     pub number: i64,
+    /// What happened, by its name on the wire.
+    pub event: String,
     /// In which role its recipient is told.
     pub recipient: Role,
     /// The recipient's name.
@@ -98,12 +100,12 @@ impl OutboxEmail {
                 other => format!("={other:02X}"),
             })
             .collect();
-        format!("{key}.{}.{}", self.number, self.recipient)
+        format!("{key}.{}.{}.{}", self.number, self.event, self.recipient)
     }
 }
 
-const COLUMNS: &str = "sequence, case_ref, number, recipient, name, address, subject, body_text, body_html, state, \
-                       reason, attempts";
+const COLUMNS: &str = "sequence, case_ref, number, event, recipient, name, address, subject, body_text, body_html, \
+                       state, reason, attempts";
 
 /// Queues a notice's email, if its recipient has an address.
 pub(super) async fn queue(
@@ -114,12 +116,13 @@ pub(super) async fn queue(
 ) -> Result<(), NoticeError> {
     let Some(address) = told.contract.party(notice.to).and_then(|party| party.email.as_ref()) else { return Ok(()) };
     sqlx::query(
-        "INSERT INTO emails (case_ref, number, recipient, name, address, subject, body_text, body_html, due_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-         ON CONFLICT (case_ref, number, recipient) DO NOTHING",
+        "INSERT INTO emails (case_ref, number, event, recipient, name, address, subject, body_text, body_html, due_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         ON CONFLICT (case_ref, number, event, recipient) DO NOTHING",
     )
     .bind(&told.case_ref)
     .bind(i64::from(notice.number))
+    .bind(notice.event.name())
     .bind(notice.to.name())
     .bind(name_of(notice.to, &told.contract))
     .bind(address)
@@ -212,6 +215,7 @@ fn read(row: &AnyRow) -> Result<OutboxEmail, NoticeError> {
         sequence: row.try_get("sequence")?,
         case_ref: row.try_get("case_ref")?,
         number: row.try_get("number")?,
+        event: row.try_get("event")?,
         recipient: read_role(row.try_get("recipient")?)?,
         name: row.try_get("name")?,
         address: row.try_get("address")?,

@@ -184,7 +184,7 @@ async fn store(write: &mut Write, told: &Tell, notice: &Notice, rendered: &Rende
         "INSERT INTO notices (case_ref, number, recipient, party, contract, case_id, event, rule, at, recorded_at,
                               deadline, subject, body_text, body_html)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-         ON CONFLICT (case_ref, number, recipient) DO NOTHING",
+         ON CONFLICT (case_ref, number, event, recipient) DO NOTHING",
     )
     .bind(&told.case_ref)
     .bind(i64::from(notice.number))

@@ -52,6 +52,28 @@ async fn a_notice_is_stored_once_however_often_it_is_told() {
     assert_eq!(book.list(&NoticeFilter::default()).await.unwrap().len(), 4, "a second case tells anew");
 }
 
+/// N2: a case that was reset may number another event like one that was told before; that one is not told yet.
+#[tokio::test]
+async fn the_same_number_of_another_event_is_another_notice() {
+    let test = TestDatabase::new().await;
+    let book = NoticeBook::new(test.database.clone());
+    let first = notice(1, Role::Client, true);
+    let other = Notice { event: NoticeEvent::Decided, ..first.clone() };
+    for notices in [vec![first.clone()], vec![other.clone()], vec![first, other]] {
+        book.tell(&tell("refund-request:c-1", notices)).await.unwrap();
+    }
+    let stored = book.list(&NoticeFilter::default()).await.unwrap();
+    let events: Vec<_> = stored.iter().map(|notice| (notice.number, notice.event.as_str())).collect();
+    assert_eq!(events, [(1, "refund_requested"), (1, "decided")]);
+    let emails = book.emails().await.unwrap();
+    let keys: Vec<_> = emails.iter().map(OutboxEmail::key).collect();
+    assert_eq!(
+        keys,
+        ["refund-request=3Ac-1.1.refund_requested.client", "refund-request=3Ac-1.1.decided.client"],
+        "two emails, and no mail server takes them for one"
+    );
+}
+
 #[tokio::test]
 async fn notices_are_read_by_contract_role_and_party() {
     let test = TestDatabase::new().await;

@@ -19,6 +19,7 @@ use super::{
     values::{self, VerbArg},
     view,
 };
+use crate::client::check_command;
 
 /// Give a case a command as one of those who may act in it.
 ///
@@ -94,6 +95,7 @@ struct Fields {
 impl Act {
     pub(super) async fn run(self) -> Result<Answer, Failure> {
         let verb = self.command.0;
+        check_command(&self.case, verb)?;
         let (needed, optional) = fields_of(verb, self.fields.of.as_deref())?;
         self.fields.check(verb, needed, optional)?;
         let client = connect().await?;

@@ -99,6 +99,12 @@ impl Failure {
     }
 }
 
+/// Says on stderr what somebody should know beside the answer.
+pub fn note(text: &str) {
+    const NOTE: Style = AnsiColor::Yellow.on_default().bold();
+    eprintln!("{NOTE}note{NOTE:#}: {text}");
+}
+
 fn print_json(document: &Value) {
     println!("{document:#}");
 }

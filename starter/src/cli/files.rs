@@ -8,15 +8,35 @@ use super::answer::Failure;
 
 /// Reads `path` as what its extension says: `.toml` is TOML, anything else JSON.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-    let is_toml = path.extension().is_some_and(|extension| extension == "toml");
-    let read = if is_toml { from_toml(&text) } else { from_json(&text) };
-    read.map_err(|mistake| {
-        let line = mistake.line.map(|line| format!(", line {line}")).unwrap_or_default();
-        let field =
-            if matches!(mistake.field.as_str(), "." | "?") { String::new() } else { format!(", {}", mistake.field) };
-        Failure::usage(format!("{}{line}{field}: {}", path.display(), mistake.message))
-    })
+    Text::of(path)?.parse()
+}
+
+/// What a file says. Its text is read once, for it may be a pipe.
+#[derive(Debug)]
+pub struct Text<'a> {
+    path: &'a Path,
+    text: String,
+}
+
+impl<'a> Text<'a> {
+    /// Reads all of `path`.
+    pub fn of(path: &'a Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+        Ok(Self { path, text })
+    }
+
+    /// The value that it is, by the file's extension: `.toml` is TOML, anything else JSON.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        let is_toml = self.path.extension().is_some_and(|extension| extension == "toml");
+        let read = if is_toml { from_toml(&self.text) } else { from_json(&self.text) };
+        read.map_err(|mistake| {
+            let line = mistake.line.map(|line| format!(", line {line}")).unwrap_or_default();
+            let is_whole = matches!(mistake.field.as_str(), "." | "?");
+            let field = if is_whole { String::new() } else { format!(", {}", mistake.field) };
+            Failure::usage(format!("{}{line}{field}: {}", self.path.display(), mistake.message))
+        })
+    }
 }
 
 struct Mistake {

@@ -2,8 +2,12 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use recourse_activities::Ledger as Books;
+use recourse_activities::{
+    Ledger as Books,
+    ledger::{History, OpenHold},
+};
 use recourse_workflows::domain::ids::Id;
+use serde::Serialize;
 
 use super::{
     DatabaseArg,
@@ -12,7 +16,7 @@ use super::{
     values, view,
 };
 
-/// Show where a contract's money is and every movement, or check the whole ledger.
+/// Show where a contract's money is, which cases hold it, and every movement; or check the whole ledger.
 ///
 /// The ledger is double entry: every movement leaves one account and reaches another. A check proves that nothing was
 /// lost or made (L1-L3); it exits with 1 and names the offending account if it was.
@@ -36,6 +40,15 @@ pub struct Ledger {
     database: DatabaseArg,
 }
 
+/// What is shown of a contract.
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    history: &'a History,
+    /// What cases hold of its escrow.
+    holds: &'a [OpenHold],
+}
+
 impl Ledger {
     pub(super) async fn run(self) -> Result<Answer, Failure> {
         let database = existing_database(&self.database).await?;
@@ -54,7 +67,8 @@ async fn history(books: &Books, contract: &Id, now: Timestamp) -> Result<Answer,
         let failure = Failure::new("not_found", 1, format!("no money of contract {contract} was ever here"));
         return Err(failure.hint("put some in escrow with `recourse deposit`"));
     };
-    Answer::new(&history, view::history(&history))
+    let holds = books.holds(contract).await?;
+    Answer::new(&Shown { history: &history, holds: &holds }, view::history(&history, &holds))
 }
 
 async fn check(books: &Books) -> Result<Answer, Failure> {

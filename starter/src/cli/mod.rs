@@ -10,6 +10,7 @@ mod demo;
 mod dev;
 mod evidence;
 mod files;
+mod free;
 mod ledger;
 mod list;
 mod notices;
@@ -40,7 +41,7 @@ use crate::client::{Client, Config};
 ///
 /// The Temporal server is found by the standard variables (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, …) or `temporal.toml`.
 ///
-/// Exit codes: 0 done, 1 refused or not found, 2 usage, 3 the server or the database cannot be reached.
+/// Exit codes: 0 done, 1 refused or not found, 2 usage, 3 the server or the database cannot be reached, 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "recourse", version, propagate_version = true, max_term_width = 110)]
 struct Cli {
@@ -61,6 +62,7 @@ enum Command {
     Show(show::Show),
     List(list::List),
     Ledger(ledger::Ledger),
+    Free(free::Free),
     Notices(notices::Notices),
     Policy(policy::PolicyArgs),
     Advance(advance::Advance),
@@ -113,6 +115,7 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Show(show) => Box::pin(show.run()),
         Command::List(list) => Box::pin(list.run()),
         Command::Ledger(ledger) => Box::pin(ledger.run()),
+        Command::Free(free) => Box::pin(free.run()),
         Command::Notices(notices) => Box::pin(notices.run()),
         Command::Policy(policy) => Box::pin(async { policy.run() }),
         Command::Advance(advance) => Box::pin(advance.run()),

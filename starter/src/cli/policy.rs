@@ -44,9 +44,10 @@ struct Check {
 impl PolicyArgs {
     pub(super) fn run(self) -> Result<Answer, Failure> {
         let PolicyCommand::Check(Check { file }) = self.command;
-        let policy: Policy = files::read(&file)?;
+        let text = files::Text::of(&file)?;
+        let policy: Policy = text.parse()?;
         let refuse = |reason: String| Failure::new("refused", 1, format!("{}: {reason}", file.display()));
-        let unknown = unknown_fields(&files::read(&file)?)?;
+        let unknown = unknown_fields(&text.parse()?)?;
         if let Some(field) = unknown.first() {
             let known = known_fields()?.into_iter().collect::<Vec<_>>().join(", ");
             return Err(refuse(format!("{field}: no policy has this field")).hint(format!("the fields are {known}")));
@@ -162,6 +163,18 @@ mod tests {
             assert_eq!(failure.exit, exit, "{text}");
             assert!(failure.message.contains(words), "{text}: {}", failure.message);
         }
+    }
+
+    /// What a shell's `<(…)` gives can be read only once.
+    #[test]
+    fn a_policy_may_come_from_a_pipe() {
+        use std::{io::Write as _, os::fd::AsRawFd as _};
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(br#"{"refund_response":{"days":9,"unit":"calendar"}}"#).unwrap();
+        drop(writer);
+        let file = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
+        let answer = PolicyArgs { command: PolicyCommand::Check(Check { file }) }.run().unwrap();
+        assert!(answer.text.contains("9 days"), "{}", answer.text);
     }
 
     /// The presets in the policy's page are policies, and the first is the default.

@@ -17,12 +17,12 @@ use recourse_workflows::{
 };
 
 use super::{
-    answer::{Answer, Failure},
+    answer::{Answer, Failure, note},
     connect, evidence, files,
     progress::waiting,
     values, view,
 };
-use crate::client::{Client, ClientError, Start};
+use crate::client::{Client, ClientError, Start, Started};
 
 /// How long a case may take to open or a deposit to be charged. It goes on behind a slower worker or bank.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -136,12 +136,13 @@ impl Deposit {
             source: Source { id: self.source, verified: !self.unverified },
         };
         let client = connect().await?;
-        let case = client.start(start).await?;
+        let case = start_or_say(&client, start).await?;
         let result = tokio::time::timeout(PATIENCE, client.result(&case));
-        let outcome = waiting(format!("waiting for {case}"), result).await.map_err(|_| ClientError::NoWorker {
-            case: case.clone(),
-            reason: "the deposit is started and goes on as soon as a worker and the bank do".to_owned(),
-        })??;
+        let Ok(outcome) = waiting(format!("waiting for {case}"), result).await else {
+            let reason = "the deposit is started and goes on as soon as a worker and the bank do".to_owned();
+            return Err(client.explained(ClientError::NoWorker { case, reason }).await.into());
+        };
+        let outcome = outcome?;
         if outcome.result != ResultKind::Deposited {
             return Err(not_done(&case, &outcome));
         }
@@ -178,11 +179,20 @@ impl Dispute {
     }
 }
 
+/// Starts a case. One that runs already is left as it is, which is said on stderr: what was asked for now is not done.
+async fn start_or_say(client: &Client, start: impl Into<Start>) -> Result<String, Failure> {
+    let Started { case, already_running } = client.start_or_find(start).await?;
+    if already_running {
+        note(&format!("{case} is running already and was left as it is"));
+    }
+    Ok(case)
+}
+
 /// Starts a case and waits until it is open, or over.
 async fn open(start: impl Into<Start>) -> Result<Answer, Failure> {
     let start = start.into();
     let client = connect().await?;
-    let case = client.start(start).await?;
+    let case = start_or_say(&client, start).await?;
     let opened = client.wait_for(&case, PATIENCE, |status| status.stage != "settling");
     let status = waiting(format!("opening {case}"), opened).await?;
     if status.stage == "closed" {
@@ -201,16 +211,12 @@ async fn open(start: impl Into<Start>) -> Result<Answer, Failure> {
 pub(super) async fn show_deposit(client: &Client, case: &str) -> Result<Answer, Failure> {
     let currency = client.currency(case).await?;
     let result = tokio::time::timeout(Duration::from_secs(2), client.result(case)).await;
-    match (result, currency) {
-        (Ok(outcome), Some(currency)) => {
-            let outcome = outcome?;
-            Answer::new(&outcome, format!("{}{}", view::heading(case), view::outcome(&outcome, currency)))
-        }
-        _ => Err(Failure::from(ClientError::NoWorker {
-            case: case.to_owned(),
-            reason: "the deposit is not charged yet".to_owned(),
-        })),
+    if let (Ok(outcome), Some(currency)) = (result, currency) {
+        let outcome = outcome?;
+        return Answer::new(&outcome, format!("{}{}", view::heading(case), view::outcome(&outcome, currency)));
     }
+    let reason = "the deposit is not charged yet".to_owned();
+    Err(client.explained(ClientError::NoWorker { case: case.to_owned(), reason }).await.into())
 }
 
 /// What a rule or the bank did not let happen. Nothing has moved.

@@ -13,7 +13,7 @@ use temporalio_client::{
 use temporalio_common::data_converters::RawValue;
 
 use super::{
-    ANSWER_TIMEOUT, Client, ClientError, answering, read_payload,
+    ANSWER_TIMEOUT, Client, ClientError, answering, check_command, read_payload,
     start::{json_payload, payload_of},
     time::now_of,
 };
@@ -28,6 +28,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Refused`] with the reason and what the sender can do now. Nothing has moved.
     pub async fn command(&self, case: &str, verb: Verb, mut body: Map<String, Value>) -> Result<Status, ClientError> {
+        check_command(case, verb)?;
         let described = self.describe(case).await?;
         if !body.contains_key("at") {
             body.insert("at".to_owned(), Value::String(now_of(&described).to_string()));
@@ -39,12 +40,14 @@ impl Client {
         let input = RawValue::new(vec![json_payload(&body)?]);
         let handle = self.handle(case);
         let update = handle.execute_update(UntypedUpdate::new(verb.name()), input, options);
-        let answered = tokio::time::timeout(ANSWER_TIMEOUT, update).await.map_err(|_| ClientError::no_worker(case))?;
+        let Ok(answered) = tokio::time::timeout(ANSWER_TIMEOUT, update).await else {
+            return Err(self.explained(ClientError::no_worker(case)).await);
+        };
         match answered {
             Ok(status) => read_payload(case, &status),
             // The case is there, so what is not found is a running workflow.
             Err(WorkflowUpdateError::NotFound(_)) => Err(self.closed(case).await),
-            Err(error) => Err(self.update_error(case, error)),
+            Err(error) => Err(self.explained(self.update_error(case, error)).await),
         }
     }
 
@@ -58,12 +61,14 @@ impl Client {
 
     /// The answer to a command for a case that is over.
     async fn closed(&self, case: &str) -> ClientError {
-        let how = match self.result(case).await {
+        let ended = self.result(case).await;
+        let stopped_hint = ended.as_ref().err().and_then(ClientError::hint);
+        let how = match ended {
             Ok(outcome) => format!("{} by rule {}", outcome.result.name().replace('_', " "), outcome.rule),
             Err(ClientError::Stopped { how, .. }) => format!("its workflow was {how}"),
             Err(other) => return other,
         };
-        let hint = format!("see `recourse show {case}`");
+        let hint = stopped_hint.unwrap_or_else(|| format!("see `recourse show {case}`"));
         ClientError::refused(RefusalKind::TooLate, format!("the case is closed: {how}"), Some(hint))
     }
 

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use recourse_workflows::domain::command::RefusalKind;
+use recourse_workflows::domain::{command::RefusalKind, ids::CaseKind};
 use temporalio_client::{
     errors::{
         ClientConnectError, WorkflowGetResultError, WorkflowInteractionError, WorkflowQueryError, WorkflowUpdateError,
@@ -11,7 +11,7 @@ use temporalio_client::{
 };
 use temporalio_common::protos::temporal::api::failure::v1::Failure;
 
-use super::{ANSWER_TIMEOUT, Client};
+use super::{ANSWER_TIMEOUT, CaseId, Client};
 
 /// Why something could not be asked of a case. [`hint`](Self::hint) says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +37,12 @@ pub enum ClientError {
         /// The workflow id that was asked for.
         case: String,
     },
+    /// No case can have this id.
+    #[error("\"{case}\" is not the id of a case")]
+    NoCaseId {
+        /// What was given.
+        case: String,
+    },
     /// The command was refused. Nothing has moved.
     #[error("{name}: {message}")]
     Refused {
@@ -54,6 +60,14 @@ pub enum ClientError {
         case: String,
         /// What was waited for.
         reason: String,
+    },
+    /// A worker runs, and cannot go on with this case.
+    #[error("{case} does not go on: its workflow task fails, now in attempt {attempt}")]
+    TaskFails {
+        /// The case.
+        case: String,
+        /// How often it was tried.
+        attempt: i32,
     },
     /// The server does not know the search attributes of cases.
     #[error("the Temporal server does not know the search attributes {}", names.join(", "))]
@@ -105,9 +119,10 @@ impl ClientError {
         match self {
             Self::Unreachable { .. } => "unreachable",
             Self::Configuration { .. } => "configuration",
-            Self::NotFound { .. } => "not_found",
+            Self::NotFound { .. } | Self::NoCaseId { .. } => "not_found",
             Self::Refused { .. } => "refused",
             Self::NoWorker { .. } => "no_worker",
+            Self::TaskFails { .. } => "task_fails",
             Self::SearchAttributesMissing { .. } => "search_attributes_missing",
             Self::Stopped { .. } => "stopped",
             Self::NoTimeSkipping { .. } => "no_time_skipping",
@@ -124,10 +139,18 @@ impl ClientError {
             }
             Self::Configuration { .. } => "see TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and temporal.toml",
             Self::NotFound { .. } => "`recourse list` shows the cases there are",
+            Self::NoCaseId { .. } => {
+                "cases are refund-request:CONTRACT, dispute:CONTRACT, dispute:CONTRACT:MILESTONE and \
+                 escrow-deposit:CONTRACT:DEPOSIT; `recourse list` shows those there are"
+            }
             Self::Refused { hint, .. } => return hint.clone(),
             Self::NoWorker { .. } => "start a worker with `recourse-worker`, then try again",
+            Self::TaskFails { .. } => {
+                "see why at the case in the Web UI and in the worker's log; nothing is lost, and the case goes on by \
+                 itself when the cause is gone"
+            }
             Self::SearchAttributesMissing { .. } => "register them with `recourse setup`",
-            Self::Stopped { .. } => "what it held is still in escrow; `recourse ledger --contract …` shows it",
+            Self::Stopped { case, .. } => return Some(after_a_stop(case)),
             Self::NoTimeSkipping { .. } => {
                 "`recourse dev` starts a server that does (dynamic config frontend.WorkflowTimeSkippingEnabled)"
             }
@@ -140,10 +163,15 @@ impl ClientError {
     /// The exit code of the command line: 1 refused or not found, 2 usage, 3 something is not there that must be.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::NotFound { .. } | Self::Refused { .. } | Self::Stopped { .. } | Self::NoTimeSkipping { .. } => 1,
+            Self::NotFound { .. }
+            | Self::NoCaseId { .. }
+            | Self::Refused { .. }
+            | Self::Stopped { .. }
+            | Self::NoTimeSkipping { .. } => 1,
             Self::Configuration { .. } | Self::InvalidPage { .. } => 2,
             Self::Unreachable { .. }
             | Self::NoWorker { .. }
+            | Self::TaskFails { .. }
             | Self::SearchAttributesMissing { .. }
             | Self::Unexpected { .. } => 3,
         }
@@ -228,6 +256,19 @@ impl Client {
     }
 }
 
+/// What can be done about a case whose workflow somebody stopped.
+fn after_a_stop(case: &str) -> String {
+    match CaseId::read(case) {
+        Ok(CaseId { kind: CaseKind::EscrowDeposit, .. }) => {
+            "repeat the same `recourse deposit`; what was charged is not charged again".to_owned()
+        }
+        _ => format!(
+            "what it held stays in escrow; `temporal workflow reset` continues the case, or `recourse free {case}` \
+             gives its money free for another case"
+        ),
+    }
+}
+
 /// The refusal that a failed update tells, in its own message or in a cause's.
 fn refusal_of(failure: &Failure) -> Option<ClientError> {
     let mut failure = Some(failure);
@@ -266,5 +307,18 @@ mod tests {
         let inner = Failure { message: "Invalid: amount".into(), ..Failure::default() };
         let outer = Failure { message: "update failed".into(), cause: Some(Box::new(inner)), ..Failure::default() };
         assert!(matches!(refusal_of(&outer), Some(ClientError::Refused { .. })));
+    }
+
+    #[test]
+    fn a_stopped_case_says_what_can_be_done_about_it() {
+        for (case, words) in [
+            ("dispute:c-1", ["stays in escrow", "temporal workflow reset", "recourse free dispute:c-1"]),
+            ("escrow-deposit:c-1:d-1", ["recourse deposit", "not charged again", "repeat"]),
+        ] {
+            let error = ClientError::stopped(case, "terminated");
+            let hint = error.hint().unwrap();
+            assert!(words.iter().all(|word| hint.contains(word)), "{hint}");
+            assert_eq!(error.exit_code(), 1);
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod commands;
 mod error;
+mod kind;
 mod list;
 mod setup;
 mod start;
@@ -28,8 +29,9 @@ use temporalio_common::{
 };
 
 pub use error::{ClientError, RefusalName};
+pub use kind::{CaseId, check_command};
 pub use list::{CasePage, CaseRow, Filters};
-pub use start::Start;
+pub use start::{Start, Started};
 pub use time::Advanced;
 
 /// How long a connection may take. Nobody waits minutes to be told that there is no server.
@@ -119,7 +121,9 @@ impl Client {
             let options = WorkflowQueryOptions::builder().rpc_options(answering()).build();
             let handle = self.handle(case);
             let asked = handle.query(query, RawValue::new(Vec::new()), options);
-            let answer = tokio::time::timeout(ANSWER_TIMEOUT, asked).await.map_err(|_| ClientError::no_worker(case))?;
+            let Ok(answer) = tokio::time::timeout(ANSWER_TIMEOUT, asked).await else {
+                return Err(self.explained(ClientError::no_worker(case)).await);
+            };
             match answer {
                 Ok(status) => return read_payload(case, &status),
                 // A case that has just been started cannot be asked before a worker has seen it for the first time.
@@ -128,7 +132,7 @@ impl Client {
                 {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
-                Err(error) => return Err(self.query_error(case, error)),
+                Err(error) => return Err(self.explained(self.query_error(case, error)).await),
             }
         }
     }
@@ -163,6 +167,16 @@ impl Client {
         Ok(described.workflow_execution_info.and_then(|info| list::currency_of(&info)))
     }
 
+    /// That the case does not go on, if that is why there was no answer; otherwise the error as it is.
+    ///
+    /// The server says the same of a case without a worker and of one whose worker fails. What it knows of the case
+    /// tells them apart.
+    pub async fn explained(&self, error: ClientError) -> ClientError {
+        let ClientError::NoWorker { case, .. } = &error else { return error };
+        let described = self.describe(case).await.ok();
+        described.and_then(|described| task_fails(case, &described)).unwrap_or(error)
+    }
+
     async fn describe(&self, case: &str) -> Result<DescribeWorkflowExecutionResponse, ClientError> {
         let described = self.handle(case).describe(WorkflowDescribeOptions::default()).await;
         described
@@ -179,6 +193,12 @@ impl Client {
     }
 }
 
+/// Whether the case's workflow task has failed, and is tried again.
+fn task_fails(case: &str, described: &DescribeWorkflowExecutionResponse) -> Option<ClientError> {
+    let attempt = described.pending_workflow_task.as_ref()?.attempt;
+    (attempt >= 2).then(|| ClientError::TaskFails { case: case.to_owned(), attempt })
+}
+
 /// A call that a worker answers.
 fn answering() -> RpcOptions {
     RpcOptions::builder().timeout(ANSWER_TIMEOUT).build()
@@ -189,4 +209,28 @@ fn read_payload<T: DeserializeOwned>(case: &str, raw: &RawValue) -> Result<T, Cl
     serde_json::from_slice(json).map_err(|error| ClientError::Unexpected {
         message: format!("{case} answered something else than this version of recourse understands: {error}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use temporalio_common::protos::temporal::api::workflow::v1::PendingWorkflowTaskInfo;
+
+    use super::*;
+
+    /// A task in its first attempt waits for a worker; one that is tried again has failed on one.
+    #[test]
+    fn a_failing_task_is_told_from_a_missing_worker() {
+        let described = |attempt: Option<i32>| DescribeWorkflowExecutionResponse {
+            pending_workflow_task: attempt
+                .map(|attempt| PendingWorkflowTaskInfo { attempt, ..PendingWorkflowTaskInfo::default() }),
+            ..DescribeWorkflowExecutionResponse::default()
+        };
+        for attempt in [None, Some(0), Some(1)] {
+            assert_eq!(task_fails("dispute:c-1", &described(attempt)), None, "{attempt:?}");
+        }
+        let error = task_fails("dispute:c-1", &described(Some(2))).unwrap();
+        assert_eq!(error, ClientError::TaskFails { case: "dispute:c-1".to_owned(), attempt: 2 });
+        assert_eq!(error.exit_code(), 3);
+        assert!(error.hint().is_some_and(|hint| hint.contains("Web UI") && hint.contains("nothing is lost")));
+    }
 }

@@ -16,6 +16,15 @@ use temporalio_common::{data_converters::RawValue, protos::temporal::api::common
 
 use super::{Client, ClientError};
 
+/// What became of a start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// The case's id.
+    pub case: String,
+    /// Whether it ran before. Then it was left as it is, and what it should have been started with has no effect.
+    pub already_running: bool,
+}
+
 /// What starts a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
@@ -97,17 +106,26 @@ impl Client {
     /// # Errors
     /// [`ClientError::SearchAttributesMissing`] on a server that was not set up.
     pub async fn start(&self, start: impl Into<Start>) -> Result<String, ClientError> {
+        self.start_or_find(start).await.map(|started| started.case)
+    }
+
+    /// Starts the case unless it runs already, and says which.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_or_find(&self, start: impl Into<Start>) -> Result<Started, ClientError> {
         let start = start.into();
         let case = start.case();
         let options = WorkflowStartOptions::new(TASK_QUEUE, case.clone())
-            .id_conflict_policy(WorkflowIdConflictPolicy::UseExisting)
+            .id_conflict_policy(WorkflowIdConflictPolicy::Fail)
             .search_attributes(attributes::at_start(start.kind(), start.contract()))
             .static_summary(start.summary())
             .build();
         let workflow = UntypedWorkflow::new(start.kind().workflow_type());
         let input = RawValue::new(vec![start.payload()?]);
         match self.temporal.start_workflow(workflow, input, options).await {
-            Ok(_) | Err(WorkflowStartError::AlreadyStarted { .. }) => Ok(case),
+            Ok(_) => Ok(Started { case, already_running: false }),
+            Err(WorkflowStartError::AlreadyStarted { .. }) => Ok(Started { case, already_running: true }),
             Err(WorkflowStartError::Rpc(status)) => Err(match status.code() {
                 Code::InvalidArgument => self.or_missing_attributes(&case, &status).await,
                 // An unknown namespace, not an unknown case.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use recourse_workflows::domain::command::RefusalKind;
 use temporalio_client::tonic::{Code, IntoRequest as _, Status as RpcStatus};
 use temporalio_common::protos::temporal::api::{
@@ -120,7 +120,12 @@ impl Client {
             }
         }
         let reason = "its clock stands still while something it ordered is not done".to_owned();
-        Err(ClientError::NoWorker { case: case.to_owned(), reason })
+        Err(self.explained(ClientError::NoWorker { case: case.to_owned(), reason }).await)
+    }
+
+    /// How long ago by the wall clock the case's workflow ended, however it did; nothing while it runs.
+    pub async fn closed_for(&self, case: &str) -> Result<Option<SignedDuration>, ClientError> {
+        Ok(closed_for(&self.describe(case).await?))
     }
 
     async fn advanced(&self, case: &str) -> Result<Advanced, ClientError> {
@@ -139,6 +144,18 @@ fn is_running(described: &DescribeWorkflowExecutionResponse) -> bool {
     info.is_some_and(|info| info.status() == WorkflowExecutionStatus::Running)
 }
 
+/// A case whose clock was fast-forwarded ended by that clock, which ticks on as fast as the wall's.
+fn closed_for(described: &DescribeWorkflowExecutionResponse) -> Option<SignedDuration> {
+    if is_running(described) {
+        return None;
+    }
+    let now = now_of(described);
+    let closed_at = described.workflow_execution_info.as_ref().and_then(|info| info.close_time.as_ref());
+    // Without a time it may have been just now.
+    let closed_at = closed_at.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok()).unwrap_or(now);
+    Some(now.duration_since(closed_at))
+}
+
 /// The case's time: the wall clock's, unless the case's own clock is ahead of it.
 pub(super) fn now_of(described: &DescribeWorkflowExecutionResponse) -> Timestamp {
     let wall = Timestamp::now();
@@ -147,4 +164,49 @@ pub(super) fn now_of(described: &DescribeWorkflowExecutionResponse) -> Timestamp
         .and_then(|skipping| skipping.current_time.as_ref())
         .and_then(|time| Timestamp::new(time.seconds, time.nanos).ok());
     own.filter(|own| *own > wall).unwrap_or(wall)
+}
+
+#[cfg(test)]
+mod tests {
+    use temporalio_common::protos::temporal::api::{
+        common::v1::TimeSkippingInfo,
+        workflow::v1::{WorkflowExecutionExtendedInfo, WorkflowExecutionInfo},
+    };
+
+    use super::*;
+
+    fn described(
+        status: WorkflowExecutionStatus,
+        closed: Option<Timestamp>,
+        own: Option<Timestamp>,
+    ) -> DescribeWorkflowExecutionResponse {
+        let time = |at: Timestamp| std::time::SystemTime::from(at).into();
+        let info = WorkflowExecutionInfo {
+            status: status.into(),
+            close_time: closed.map(time),
+            ..WorkflowExecutionInfo::default()
+        };
+        let skipping = own.map(|own| TimeSkippingInfo { current_time: Some(time(own)), ..TimeSkippingInfo::default() });
+        let extended =
+            WorkflowExecutionExtendedInfo { time_skipping_info: skipping, ..WorkflowExecutionExtendedInfo::default() };
+        DescribeWorkflowExecutionResponse {
+            workflow_execution_info: Some(info),
+            workflow_extended_info: Some(extended),
+            ..DescribeWorkflowExecutionResponse::default()
+        }
+    }
+
+    /// By the wall's clock and by a fast-forwarded one, it is as long ago.
+    #[test]
+    fn how_long_a_case_is_over_does_not_depend_on_its_clock() {
+        let seconds = |closed, own| {
+            closed_for(&described(WorkflowExecutionStatus::Terminated, closed, own)).map(|length| length.as_secs())
+        };
+        let wall = Timestamp::now();
+        let (ago, ahead) = (SignedDuration::from_secs(90), SignedDuration::from_hours(48));
+        assert_eq!(seconds(Some(wall - ago), None), Some(90));
+        assert_eq!(seconds(Some(wall + ahead - ago), Some(wall + ahead)), Some(90));
+        assert_eq!(seconds(None, None), Some(0));
+        assert_eq!(closed_for(&described(WorkflowExecutionStatus::Running, None, None)), None);
+    }
 }

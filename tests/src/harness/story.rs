@@ -48,6 +48,11 @@ impl<'a> Story<'a> {
         Self { world, contract, refund_request, dispute, disputed: false, days: 0.0 }
     }
 
+    /// From now on commands go to the dispute, which was started by itself.
+    pub const fn dispute_runs(&mut self) {
+        self.disputed = true;
+    }
+
     /// The contract's id.
     pub fn id(&self) -> Id {
         Id::new(self.contract["id"].as_str().unwrap()).unwrap()

@@ -24,7 +24,7 @@ use super::Mailbox;
 /// Runs a test on the runtime that all tests share, so that connections outlive each of them.
 pub fn run(test: impl Future<Output = ()>) {
     static RUNTIME: std::sync::OnceLock<Runtime> = std::sync::OnceLock::new();
-    RUNTIME.get_or_init(|| Runtime::new().unwrap()).block_on(test);
+    RUNTIME.get_or_init(|| Runtime::new().unwrap()).block_on(Box::pin(test));
 }
 
 /// A name that no other test of this run has.

@@ -9,8 +9,12 @@ use super::{
     policy::Policy,
 };
 
-/// The longest text that a party may write into a command, in characters.
-pub const TEXT_LENGTH_MAX: usize = 10_000;
+/// The longest text that a party may write into a command, in bytes of UTF-8. A server stores every command and every
+/// answer, and ends a case whose history outgrows its limits: so a case's texts are bounded, by what they weigh.
+pub const TEXT_BYTES_MAX: usize = 20_000;
+
+/// The longest text of a command that may come many times: an offer's message, a reason.
+pub const SHORT_TEXT_BYTES_MAX: usize = 1_000;
 
 /// What the freelancer still seeks of the money in dispute, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -100,17 +104,29 @@ impl Rejection {
 
 /// Whether a required text is there and not too long.
 pub fn check_text(field: &str, text: &str) -> Result<(), String> {
+    check_required(field, text, TEXT_BYTES_MAX)
+}
+
+/// Whether a required text is there and short.
+pub fn check_short_text(field: &str, text: &str) -> Result<(), String> {
+    check_required(field, text, SHORT_TEXT_BYTES_MAX)
+}
+
+/// Whether a text, if there is one, is short.
+pub fn check_optional_text(field: &str, text: &str) -> Result<(), String> {
+    check_length(field, text, SHORT_TEXT_BYTES_MAX)
+}
+
+fn check_required(field: &str, text: &str, bytes_max: usize) -> Result<(), String> {
     if text.trim().is_empty() {
         return Err(format!("{field}: is empty; say it in words"));
     }
-    check_optional_text(field, text)
+    check_length(field, text, bytes_max)
 }
 
-/// Whether a text is not too long.
-pub fn check_optional_text(field: &str, text: &str) -> Result<(), String> {
-    let length = text.chars().count();
-    if length > TEXT_LENGTH_MAX {
-        return Err(format!("{field}: {length} characters; at most {TEXT_LENGTH_MAX}"));
+fn check_length(field: &str, text: &str, bytes_max: usize) -> Result<(), String> {
+    if text.len() > bytes_max {
+        return Err(format!("{field}: {} bytes; at most {bytes_max}", text.len()));
     }
     Ok(())
 }

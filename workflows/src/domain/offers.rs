@@ -10,8 +10,9 @@ use super::{
     split::Split,
 };
 
-/// How many offers a dispute keeps. More than anyone bargains, fewer than would fill a case.
-pub const OFFERS_MAX: usize = 200;
+/// How many offers a party may make in a dispute. More than anyone bargains, fewer than would fill a case; and neither
+/// party can use up the other's.
+pub const OFFERS_MAX: usize = 20;
 
 /// A split that one party offers the other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -65,8 +66,8 @@ impl Offers {
 
     /// Adds an offer, which replaces an open one of the same party. Gives its number and the replaced one's.
     pub fn make(&mut self, by: Role, split: Split, message: Option<String>) -> Result<(u32, Option<u32>), Refusal> {
-        if self.0.len() >= OFFERS_MAX {
-            let reason = format!("{OFFERS_MAX} offers were made in this dispute; answer one of them");
+        if self.0.iter().filter(|offer| offer.by == by).count() >= OFFERS_MAX {
+            let reason = format!("the {by} has made {OFFERS_MAX} offers in this dispute, which is all there may be");
             return Err(Refusal::new(RefusalKind::NotAllowed, Rule::M7, reason));
         }
         let earlier = self.0.iter_mut().find(|offer| offer.by == by && offer.state == OfferState::Open);

@@ -124,6 +124,17 @@ impl Policy {
                 return Err(format!("{name}: {} days; a window has 1 to {WINDOW_DAYS_MAX} days", window.days));
             }
         }
+        // A week that begins on a Monday stands for all: which window is longer is what matters, not by how much.
+        let monday = Timestamp::from_second(1_767_571_200).unwrap_or_default();
+        let answered = self.claim_response.deadline(monday, &[]);
+        let mediated = self.resolution_target.deadline(answered, &[]);
+        if self.mediation_limit.deadline(monday, &[]) < mediated {
+            return Err(format!(
+                "mediation_limit: {} from the filing leaves a mediator no time: the client may take {} to answer, and a \
+                 resolution {}",
+                self.mediation_limit, self.claim_response, self.resolution_target
+            ));
+        }
         for (index, date) in self.holidays.iter().enumerate() {
             if self.holidays[..index].contains(date) {
                 return Err(format!("holidays: {date} is given twice"));
@@ -191,6 +202,7 @@ mod tests {
             (r#"{"claim_response":{"days":367,"unit":"calendar"}}"#, "claim_response"),
             (r#"{"claim_response":{"days":-1,"unit":"calendar"}}"#, "invalid value"),
             (r#"{"claim_response":{"days":5,"unit":"fortnight"}}"#, "fortnight"),
+            (r#"{"mediation_limit":{"days":6,"unit":"calendar"}}"#, "mediation_limit"),
             (r#"{"holidays":["2026-12-25","2026-12-25"]}"#, "2026-12-25"),
             (r#"{"holidays":["2026-02-30"]}"#, "2026-02"),
             (r#"{"reminder_hours":[0]}"#, "reminder_hours"),

@@ -82,22 +82,26 @@ impl RefundRequestCase {
     }
 
     /// Learns what is held, and so what the contract's end leads to (R1–R3).
-    pub fn opened(&mut self, held: Amount, deposits: Vec<FundedDeposit>, now: Timestamp) {
+    ///
+    /// `elsewhere` says which other cases hold something of the same escrow, in words.
+    pub fn opened(&mut self, held: Amount, deposits: Vec<FundedDeposit>, elsewhere: Option<&str>, now: Timestamp) {
         let currency = self.file.contract.currency;
         self.deposits = deposits;
         let note = format!("{} held, {} paid now", currency.show(held), currency.show(self.pay_now));
         self.file.record(now, Role::Client, What::ContractEnded, Rule::R1, note);
+        if let (true, Some(elsewhere)) = (held.is_zero(), elsewhere) {
+            let reason = format!("nothing of the escrow is free: {elsewhere}, and what is held there is decided there");
+            return self.refuse(Rule::R1, reason, now);
+        }
         let Some(rest) = held.minus(self.pay_now) else {
-            let message = format!(
+            let reason = format!(
                 "pay_now: {} is more than the {} held for contract {}",
                 currency.show(self.pay_now),
                 currency.show(held),
                 self.file.contract.id
             );
-            self.pay_now = Amount::ZERO;
             self.rest = held;
-            let kept = Outcome { kept_in_escrow: held, ..Outcome::refused(Rule::R2, message) };
-            return self.decide(kept, now);
+            return self.refuse(Rule::R2, reason, now);
         };
         self.rest = rest;
         if held.is_zero() {
@@ -308,6 +312,11 @@ impl Case for RefundRequestCase {
             _ => return None,
         };
         matches!(command, Command::Approve | Command::Dispute(_) | Command::Release).then(|| answer.to_owned())
+    }
+
+    fn refuse(&mut self, rule: Rule, reason: String, now: Timestamp) {
+        self.pay_now = Amount::ZERO;
+        self.decide(Outcome { kept_in_escrow: self.rest, ..Outcome::refused(rule, reason) }, now);
     }
 
     fn act(&mut self, role: Role, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {

@@ -191,7 +191,7 @@ async fn an_email_is_sent_in_both_forms_with_a_key_of_its_own() {
     assert_eq!(taken.len(), 1);
     for part in [
         "From: Recourse <recourse@example.com>",
-        "Message-ID: <refund-request=3Ac-1=232.1.client@example.com>",
+        "Message-ID: <refund-request=3Ac-1=232.1.refund_requested.client@example.com>",
         "Content-Type: text/plain",
         "Content-Type: text/html",
         "Subject: You asked for 5.00 USD back (Logo & brand)",

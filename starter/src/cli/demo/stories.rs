@@ -134,7 +134,7 @@ pub async fn play(number: usize, story: &Story, client: &Client, ledger: &Ledger
     text.push('\n');
     text.push_str(&view::outcome(&outcome, stage.currency()));
     text.push('\n');
-    text.push_str(&view::history(&history));
+    text.push_str(&view::history(&history, &[]));
     let timelines: Vec<Value> =
         statuses.iter().map(|status: &Status| json!({"case": status.case, "timeline": status.timeline})).collect();
     let document = json!({"title": story.title, "cases": timelines, "outcome": outcome, "ledger": history});

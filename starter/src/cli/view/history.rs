@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use recourse_activities::ledger::{CheckReport, Entry, History};
+use recourse_activities::ledger::{CheckReport, Entry, History, OpenHold};
 use recourse_workflows::{
     describe,
     domain::money::{Amount, Currency},
@@ -11,8 +11,8 @@ use recourse_workflows::{
 
 use super::{Column, Table, fields, heading, words};
 
-/// A contract's history: its balances and every posting.
-pub fn history(history: &History) -> String {
+/// A contract's history: its balances, which cases hold of its escrow, and every posting.
+pub fn history(history: &History, holds: &[OpenHold]) -> String {
     let money = |minor: i64| money(minor, &history.currency);
     let balances = &history.balances;
     let some = |minor: i64| if minor == 0 { String::new() } else { money(minor) };
@@ -26,6 +26,14 @@ pub fn history(history: &History) -> String {
         ("suspense", some(balances.suspense)),
     ]));
     text.push('\n');
+    if !holds.is_empty() {
+        let mut table = Table::new([Column::Left("held by"), Column::Right("amount")]);
+        for hold in holds {
+            table.row([hold.case.clone(), money(hold.amount.minor())]);
+        }
+        text.push_str(&table.show());
+        text.push('\n');
+    }
     text.push_str(&entries(&history.entries, &history.currency));
     text
 }
@@ -54,6 +62,23 @@ fn entries(entries: &[Entry], currency: &str) -> String {
     table.show()
 }
 
+/// What a case held, and holds no more.
+pub fn freed(case: &str, freed: &[OpenHold], currency: &str) -> String {
+    let held: Vec<_> = freed.iter().filter(|hold| !hold.amount.is_zero()).collect();
+    if held.is_empty() {
+        return format!("{case} holds nothing\n");
+    }
+    held.iter().fold(String::new(), |mut text, hold| {
+        let _ = writeln!(
+            text,
+            "{} that {case} held since {} is free in escrow now; no money has moved",
+            money(hold.amount.minor(), currency),
+            describe::instant(hold.opened_at),
+        );
+        text
+    })
+}
+
 /// What a check of the whole ledger found.
 pub fn check_report(report: &CheckReport) -> String {
     let held: Vec<String> = report.held.iter().map(|held| money(held.amount, &held.currency)).collect();
@@ -74,5 +99,47 @@ fn money(minor: i64, currency: &str) -> String {
     match (Amount::new(minor), Currency::from_code(currency)) {
         (Ok(amount), Ok(currency)) => currency.show(amount),
         _ => format!("{minor} {currency} (minor units)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use recourse_activities::ledger::Balances;
+
+    use super::*;
+
+    fn hold() -> OpenHold {
+        OpenHold {
+            case_ref: "refund-request:c-1#2".into(),
+            case: "refund-request:c-1".into(),
+            amount: Amount::new(20_000).unwrap(),
+            opened_at: "2026-12-01T10:00:00Z".parse().unwrap(),
+        }
+    }
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn a_contracts_history_says_which_cases_hold_its_escrow() {
+        let balances = Balances { escrow: 20_000, ..Balances::default() };
+        let history = History { contract: "c-1".into(), currency: "USD".into(), balances, entries: Vec::new() };
+        let with = plain(&super::history(&history, &[hold()]));
+        assert!(with.contains("\n\nheld by                 amount\nrefund-request:c-1  200.00 USD\n\nwhen"), "{with}");
+        assert!(!plain(&super::history(&history, &[])).contains("held by"));
+    }
+
+    #[test]
+    fn what_was_given_free_is_told_as_money() {
+        assert_eq!(
+            freed("refund-request:c-1", &[hold()], "USD"),
+            "200.00 USD that refund-request:c-1 held since Tue 1 Dec 2026 10:00 UTC is free in escrow now; no money has \
+             moved\n"
+        );
+        let empty = OpenHold { amount: Amount::new(0).unwrap(), ..hold() };
+        for nothing in [&[][..], &[empty]] {
+            assert_eq!(freed("dispute:c-1", nothing, ""), "dispute:c-1 holds nothing\n");
+        }
     }
 }

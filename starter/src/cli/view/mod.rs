@@ -5,7 +5,7 @@ mod status;
 mod table;
 mod words;
 
-pub use history::{check_report, history};
+pub use history::{check_report, freed, history};
 pub use status::{case, outcome, timeline};
 pub use table::{Column, Table, fields, heading};
 pub use words::{moment, named, roles, words};

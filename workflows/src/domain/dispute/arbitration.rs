@@ -6,7 +6,7 @@ use super::{
     Alarm, Amount, Case, Command, DecidedBy, Deserialize, DisputeCase, Facts, Id, IfSilent, Movement, NoArbitration,
     NoticeEvent, Outcome, Refusal, ResultKind, Role, Rule, Serialize, Split, Stage, Timestamp, What, Who,
 };
-use crate::domain::{claim::check_text, window::later};
+use crate::domain::{claim::check_short_text, window::later};
 
 /// How often operators are reminded of a case that waits for its award (A4).
 const REMINDER_EVERY: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -197,7 +197,7 @@ impl DisputeCase {
             return Err(self.not_now(command.verb()));
         };
         let split = self.split(to_freelancer, Rule::A5)?;
-        check_text("reference", &reference).map_err(|reason| Refusal::invalid(Rule::A5, reason))?;
+        check_short_text("reference", &reference).map_err(|reason| Refusal::invalid(Rule::A5, reason))?;
         self.file.record(at, Role::Arbitrator, What::AwardGiven, Rule::A5, reference);
         self.decide(split, DecidedBy::ArbitrationAward, Rule::A5, now);
         Ok(())

@@ -4,7 +4,13 @@ use super::{
     Alarm, Amount, Answer, Case, Claim, ClientSilence, Command, DecidedBy, DisputeCase, Facts, NoticeEvent, Refusal,
     Resolution, Role, Rule, Split, Stage, Subject, Timestamp, What, Who,
 };
-use crate::domain::claim::check_text;
+use crate::domain::{
+    claim::{check_short_text, check_text},
+    command::RefusalKind,
+};
+
+/// How often a claim may be amended: bounded like everything that a party can repeat.
+const AMENDMENTS_MAX: usize = 20;
 
 impl DisputeCase {
     pub(super) fn claim_answered_before(&self, role: Role) -> Option<String> {
@@ -54,6 +60,11 @@ impl DisputeCase {
 
     /// Changes what is claimed; the window is not restarted (D5).
     fn amend(&mut self, amount: Amount, details: String, at: Timestamp) -> Result<(), Refusal> {
+        let amended = self.file.timeline.iter().filter(|entry| entry.what == What::ClaimAmended).count();
+        if amended >= AMENDMENTS_MAX {
+            let reason = format!("the claim was amended {AMENDMENTS_MAX} times, which is all there may be");
+            return Err(Refusal::new(RefusalKind::NotAllowed, Rule::D5, reason));
+        }
         let currency = self.file.contract.currency;
         let claim = Claim { amount, details, ..self.claim.clone() };
         claim.check(self.held, currency, &self.file.policy).map_err(|reason| Refusal::invalid(Rule::D5, reason))?;
@@ -132,7 +143,7 @@ impl DisputeCase {
                 self.announce(NoticeEvent::ResolutionProposed, Rule::M4, Some(Role::Mediator), &facts);
             }
             Command::Close { reason } => {
-                check_text("reason", &reason).map_err(|reason| Refusal::invalid(Rule::M2, reason))?;
+                check_short_text("reason", &reason).map_err(|reason| Refusal::invalid(Rule::M2, reason))?;
                 self.file.record(at, Role::Mediator, What::MediationClosed, Rule::M2, reason.clone());
                 self.give_notice_of_non_resolution(Rule::M2, Some(reason), now);
             }

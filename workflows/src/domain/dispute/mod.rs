@@ -8,10 +8,13 @@
 //!                 └──────────────────┴──── an agreement, at any time ───┴──────┴──▶ settling ─▶ closed
 //! ```
 //!
-//! [`mediation`] has the stages until the resolution, [`arbitration`] those after the Notice of Non-Resolution.
+//! [`stages`] is the machine's table; [`mediation`] has what happens until the resolution, [`arbitration`] what happens after
+//! the Notice of Non-Resolution, [`agreement`] what the parties settle among themselves.
 
+mod agreement;
 mod arbitration;
 mod mediation;
+mod stages;
 
 use std::collections::BTreeMap;
 
@@ -23,7 +26,7 @@ pub use arbitration::{Demand, FeeDue};
 
 use super::{
     case::{Alarm, Case, CaseFile, Particulars, What, Who},
-    claim::{Claim, Rejection, check_optional_text},
+    claim::{Claim, Rejection},
     command::{Command, Refusal, Subject, Verb},
     ids::{CaseKind, Id},
     money::Amount,
@@ -152,13 +155,18 @@ impl DisputeCase {
     }
 
     /// Learns what is held. The claim must fit it (R5); then the client is asked (D2).
-    pub fn opened(&mut self, held: Amount, deposits: Vec<FundedDeposit>, now: Timestamp) {
+    ///
+    /// `elsewhere` says which other cases hold something of the same escrow, in words, if this one runs alone: an ended
+    /// contract's money is disputed in its refund request.
+    pub fn opened(&mut self, held: Amount, deposits: Vec<FundedDeposit>, elsewhere: Option<&str>, now: Timestamp) {
         let currency = self.file.contract.currency;
         self.held = held;
         self.deposits = deposits;
+        if let (Some(elsewhere), Grounds::RefundRequest) = (elsewhere, self.grounds) {
+            return self.refuse(Rule::R6, format!("{elsewhere}; dispute what is held there in that case"), now);
+        }
         if let Err(reason) = self.claim.check(held, currency, &self.file.policy) {
-            let outcome = Outcome::refused(Rule::R5, format!("claim.{reason}"));
-            return self.settle(Outcome { kept_in_escrow: held, ..outcome }, now);
+            return self.refuse(Rule::R5, format!("claim.{reason}"), now);
         }
         let note = format!("{} of the {} held", currency.show(self.claim.amount), currency.show(held));
         self.file.record(now, Role::Freelancer, What::ClaimFiled, Rule::R6, note);
@@ -190,15 +198,18 @@ impl DisputeCase {
         Some(movements)
     }
 
-    /// Whether there is something in escrow that this case still holds.
-    pub const fn holds_money(&self) -> bool {
-        !self.held.is_zero()
+    /// Whether the case has something to let go of: what it holds, unless that waits for an operator (A2).
+    pub fn lets_go(&self) -> bool {
+        !self.held.is_zero() && !self.is_on_hold()
+    }
+
+    fn is_on_hold(&self) -> bool {
+        self.outcome.as_ref().is_some_and(|outcome| outcome.result == ResultKind::OnHold)
     }
 
     /// The money has moved.
     pub fn close(&mut self, now: Timestamp) {
-        let on_hold = self.outcome.as_ref().is_some_and(|outcome| outcome.result == ResultKind::OnHold);
-        self.stage = if on_hold { Stage::OnHold } else { Stage::Closed };
+        self.stage = if self.is_on_hold() { Stage::OnHold } else { Stage::Closed };
         self.file.enter(None, now);
         let rule = self.outcome.as_ref().map_or(Rule::D1, |outcome| outcome.rule);
         self.file.record(now, Who::Case, What::Closed, rule, "");
@@ -245,71 +256,6 @@ impl DisputeCase {
             _ => self.announce(NoticeEvent::Decided, rule, None, &facts),
         }
     }
-
-    fn split(&self, to_freelancer: Amount, rule: Rule) -> Result<Split, Refusal> {
-        let currency = self.file.contract.currency;
-        Split::of(self.held, to_freelancer, currency).map_err(|error| Refusal::invalid(rule, error.to_string()))
-    }
-
-    /// Whether the parties can still bargain: from the claim until an award (M7).
-    fn is_open(&self) -> bool {
-        use Stage::{AwaitingArbitrationDemand, AwaitingClient, AwaitingParties, InArbitration, InMediation};
-        matches!(self.stage, AwaitingClient | InMediation | AwaitingParties | AwaitingArbitrationDemand | InArbitration)
-    }
-
-    fn offer(
-        &mut self,
-        by: Role,
-        to_freelancer: Amount,
-        message: Option<String>,
-        at: Timestamp,
-    ) -> Result<(), Refusal> {
-        let split = self.split(to_freelancer, Rule::M7)?;
-        if let Some(message) = &message {
-            check_optional_text("message", message).map_err(|reason| Refusal::invalid(Rule::M7, reason))?;
-        }
-        let (number, replaced) = self.offers.make(by, split, message.clone())?;
-        if let Some(replaced) = replaced {
-            self.file.record(at, by, What::OfferReplaced, Rule::M7, format!("offer {replaced}"));
-        }
-        let amount = self.file.contract.currency.show(to_freelancer);
-        self.file.record(at, by, What::OfferMade, Rule::M7, format!("offer {number}: {amount} to the freelancer"));
-        let facts = Facts {
-            number: Some(number),
-            held: Some(self.held),
-            to_freelancer: Some(split.to_freelancer),
-            to_client: Some(split.to_client),
-            text: message,
-            ..Facts::default()
-        };
-        self.announce(NoticeEvent::OfferMade, Rule::M7, Some(by), &facts);
-        Ok(())
-    }
-
-    fn end_offer(
-        &mut self,
-        number: u32,
-        role: Role,
-        state: OfferState,
-        at: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
-        let offer = self.offers.end(number, role, state)?;
-        let split = Split { to_freelancer: offer.to_freelancer, to_client: offer.to_client };
-        let (what, event) = match state {
-            OfferState::Accepted => {
-                self.file.record(at, role, What::OfferAccepted, Rule::M7, format!("offer {number}"));
-                self.decide(split, DecidedBy::Agreement, Rule::M7, now);
-                return Ok(());
-            }
-            OfferState::Retracted => (What::OfferRetracted, NoticeEvent::OfferRetracted),
-            _ => (What::OfferRejected, NoticeEvent::OfferRejected),
-        };
-        self.file.record(at, role, what, Rule::M7, format!("offer {number}"));
-        let facts = Facts { number: Some(number), to_freelancer: Some(split.to_freelancer), ..Facts::default() };
-        self.announce(event, Rule::M7, Some(role), &facts);
-        Ok(())
-    }
 }
 
 fn refusal_of(filing: &Filing) -> Result<(), Outcome> {
@@ -321,180 +267,4 @@ fn refusal_of(filing: &Filing) -> Result<(), Outcome> {
         return Err(Outcome::refused(Rule::D1, reason));
     }
     Ok(())
-}
-
-impl Case for DisputeCase {
-    const KIND: CaseKind = CaseKind::Dispute;
-
-    fn file(&self) -> &CaseFile {
-        &self.file
-    }
-
-    fn file_mut(&mut self) -> &mut CaseFile {
-        &mut self.file
-    }
-
-    fn stage(&self) -> &'static str {
-        match self.stage {
-            Stage::Opening | Stage::Settling => "settling",
-            Stage::AwaitingClient => "awaiting_client",
-            Stage::InMediation => "in_mediation",
-            Stage::AwaitingParties => "awaiting_parties",
-            Stage::AwaitingArbitrationDemand => "awaiting_arbitration_demand",
-            Stage::InArbitration => "in_arbitration",
-            Stage::OnHold => "on_hold",
-            Stage::Closed => "closed",
-        }
-    }
-
-    fn is_decided(&self) -> bool {
-        matches!(self.stage, Stage::Settling | Stage::OnHold | Stage::Closed)
-    }
-
-    fn outcome(&self) -> Option<&Outcome> {
-        self.outcome.as_ref()
-    }
-
-    fn waiting_on(&self) -> Vec<Role> {
-        match self.stage {
-            Stage::AwaitingClient => vec![Role::Client],
-            Stage::InMediation => vec![Role::Mediator],
-            Stage::AwaitingParties => {
-                Role::PARTIES.into_iter().filter(|role| !self.answers.contains_key(role)).collect()
-            }
-            Stage::AwaitingArbitrationDemand => {
-                Role::PARTIES.into_iter().filter(|role| self.may_demand(*role)).collect()
-            }
-            Stage::InArbitration => vec![Role::Arbitrator],
-            Stage::Opening | Stage::Settling | Stage::OnHold | Stage::Closed => Vec::new(),
-        }
-    }
-
-    fn if_silent(&self) -> Option<IfSilent> {
-        match self.stage {
-            Stage::AwaitingClient => Some(match self.file.policy.client_silence {
-                ClientSilence::ClaimedAmount => IfSilent::ReleaseClaimedAmount,
-                ClientSilence::AllHeld => IfSilent::ReleaseAllHeld,
-            }),
-            Stage::InMediation | Stage::AwaitingParties => Some(IfSilent::NoticeOfNonResolution),
-            Stage::AwaitingArbitrationDemand => Some(self.if_no_more_demands()),
-            _ => None,
-        }
-    }
-
-    fn held(&self) -> Amount {
-        if matches!(self.stage, Stage::Opening | Stage::Closed) { Amount::ZERO } else { self.held }
-    }
-
-    fn particulars(&self) -> Particulars {
-        Particulars {
-            claim: Some(self.claim.clone()),
-            rejection: self.rejection.clone(),
-            offers: self.offers.all().to_vec(),
-            resolution: self.resolution.clone(),
-            answers: self.answers.clone(),
-            dispute: None,
-        }
-    }
-
-    fn givers(verb: Verb) -> &'static [Role] {
-        match verb {
-            Verb::Accept | Verb::Reject | Verb::Offer | Verb::Retract | Verb::DemandArbitration => &Role::PARTIES,
-            Verb::Amend | Verb::Withdraw => &[Role::Freelancer],
-            Verb::Propose | Verb::Close => &[Role::Mediator],
-            Verb::Award => &[Role::Arbitrator],
-            Verb::Extend => &[Role::Mediator, Role::Operator],
-            Verb::Approve | Verb::Dispute | Verb::Release => &[],
-        }
-    }
-
-    fn offers(&self, role: Role, verb: Verb) -> bool {
-        let other_offered = role.other_party().is_some_and(|other| self.offers.open_by(other).is_some());
-        match verb {
-            Verb::Accept | Verb::Reject => {
-                let claim = self.stage == Stage::AwaitingClient && role == Role::Client;
-                let resolution = self.stage == Stage::AwaitingParties && !self.answers.contains_key(&role);
-                claim || resolution || (self.is_open() && other_offered)
-            }
-            Verb::Offer => self.is_open(),
-            Verb::Retract => self.is_open() && self.offers.open_by(role).is_some(),
-            Verb::Amend | Verb::Withdraw => self.stage == Stage::AwaitingClient,
-            Verb::Propose | Verb::Close => self.stage == Stage::InMediation,
-            Verb::DemandArbitration => self.stage == Stage::AwaitingArbitrationDemand && self.may_demand(role),
-            Verb::Award => self.stage == Stage::InArbitration,
-            _ => false,
-        }
-    }
-
-    fn answered_before(&self, role: Role, command: &Command) -> Option<String> {
-        match command {
-            Command::Accept(Subject::Claim) | Command::RejectClaim(_) | Command::Reject(Subject::Claim) => {
-                self.claim_answered_before(role)
-            }
-            Command::Accept(Subject::Resolution) | Command::Reject(Subject::Resolution) => {
-                let answer = self.answers.get(&role)?;
-                let word = if *answer == Answer::Accepted { "accepted" } else { "rejected" };
-                Some(format!("the {role} has {word} the resolution, and that is final"))
-            }
-            Command::Propose { .. } if self.resolution.is_some() => {
-                Some("a resolution was proposed; there is one per dispute".to_owned())
-            }
-            Command::DemandArbitration => self.demanded_before(role),
-            Command::Award { .. } if self.decided_by(DecidedBy::ArbitrationAward) => {
-                Some("the award was given, and it is final".to_owned())
-            }
-            Command::Withdraw if self.decided_by(DecidedBy::FreelancerWithdrawal) => {
-                Some("the claim was withdrawn".to_owned())
-            }
-            _ => None,
-        }
-    }
-
-    fn act(&mut self, role: Role, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
-        if !self.is_open() {
-            return Err(self.not_now(command.verb()));
-        }
-        match command {
-            Command::Offer { to_freelancer, message } => self.offer(role, to_freelancer, message, at),
-            Command::Retract { number } => self.end_offer(number, role, OfferState::Retracted, at, now),
-            Command::Accept(Subject::Offer(number)) => self.end_offer(number, role, OfferState::Accepted, at, now),
-            Command::Reject(Subject::Offer(number)) => self.end_offer(number, role, OfferState::Rejected, at, now),
-            command => match self.stage {
-                Stage::AwaitingClient => self.answer_claim(role, command, at, now),
-                Stage::InMediation => self.mediate(command, at, now),
-                Stage::AwaitingParties => self.answer_resolution(role, &command, at, now),
-                Stage::AwaitingArbitrationDemand => self.demand(role, &command, at, now),
-                _ => self.arbitrate(command, at, now),
-            },
-        }
-    }
-
-    fn lapse(&mut self, now: Timestamp) {
-        let at = self.file.deadline.unwrap_or(now);
-        match self.stage {
-            Stage::AwaitingClient => self.client_was_silent(at, now),
-            Stage::InMediation => {
-                self.file.record(at, Who::Case, What::Silence, Rule::M2, "mediation ended without a resolution");
-                self.give_notice_of_non_resolution(Rule::M2, None, now);
-            }
-            Stage::AwaitingParties => {
-                self.file.record(at, Who::Case, What::Silence, Rule::M6, "not both parties answered the resolution");
-                self.give_notice_of_non_resolution(Rule::M6, None, now);
-            }
-            Stage::AwaitingArbitrationDemand => self.demands_closed(at, now),
-            _ => {}
-        }
-    }
-
-    fn awaits_effect(&self) -> bool {
-        self.is_charging()
-    }
-
-    fn ring(&mut self, alarm: Alarm, now: Timestamp) {
-        match alarm {
-            Alarm::ResolutionTarget => self.resolution_is_overdue(now),
-            Alarm::ArbitrationReminder => self.remind_of_arbitration(now),
-            Alarm::Reminder => {}
-        }
-    }
 }

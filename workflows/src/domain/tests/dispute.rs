@@ -346,3 +346,48 @@ fn each_stage_says_what_silence_does() {
         assert_eq!(case.if_silent().map(super::super::notice::IfSilent::name), expected, "{story}");
     }
 }
+
+/// A2: on hold, the case keeps what it holds until an operator frees it; otherwise it lets go of it.
+#[test]
+fn what_is_on_hold_stays_held() {
+    let hold = Policy { no_arbitration: NoArbitration::Hold, ..Policy::default() };
+    let story = "2 client reject claim; 3 mediator close; 10";
+    let (mut case, _) = plays(150, &hold, story);
+    case.close(day(10.0));
+    assert_eq!((case.stage(), case.lets_go(), case.settlement(day(10.0)).unwrap().len()), ("on_hold", false, 0));
+    assert!(plays(150, &Policy::default(), story).0.lets_go());
+}
+
+/// Whatever the parties send, a case stays so small that the server can keep it: what can be repeated is counted, what can
+/// be long is bounded, and what is refused is cut.
+#[test]
+fn a_case_stays_small_whatever_is_sent() {
+    let mut case = filed(200, 150, &Policy::default());
+    let long = "é".repeat(10_000);
+    let refused = |answer: Result<(), Refusal>| answer.unwrap_err().kind.name();
+    for number in 0..30 {
+        let amend = Command::Amend { amount: amount(1 + number), details: long.clone() };
+        assert_eq!(send(&mut case, 1.0, Role::Freelancer, amend).is_ok(), number < 20);
+        for role in Role::PARTIES {
+            let offer = Command::Offer { to_freelancer: amount(number), message: Some("é".repeat(500)) };
+            assert_eq!(send(&mut case, 1.0, role, offer).is_ok(), number < 20);
+        }
+        let too_long = Command::Offer { to_freelancer: amount(1), message: Some("é".repeat(501)) };
+        assert_eq!(refused(send(&mut case, 1.0, Role::Client, too_long)), "Invalid");
+    }
+    for verb in [Verb::Reject, Verb::Offer] {
+        for _ in 0..300 {
+            let json = format!(
+                r#"{{"by":{{"party":"client","id":"cl-1"}},"of":"claim","to_freelancer":1,"reason":"{long}","details":"{long}"}}"#
+            );
+            assert!(case.receive(verb, Message::read(verb, json.as_bytes()), day(1.0)).is_err());
+        }
+    }
+    let rejection = Rejection { reason: RejectionReason::Other, details: long.clone(), evidence: vec![] };
+    send(&mut case, 2.0, Role::Client, Command::RejectClaim(rejection)).unwrap();
+    send(&mut case, 3.0, Role::Mediator, Command::Propose { to_freelancer: amount(1), rationale: long }).unwrap();
+    let status = serde_json::to_vec(&crate::messages::Status::of(&case)).unwrap();
+    assert!(status.len() < 250_000, "{} bytes", status.len());
+    let noted = case.file().timeline.iter().filter_map(|entry| entry.note.as_ref()).map(String::len).max();
+    assert!(noted <= Some(super::super::command::NOTE_BYTES_MAX), "{noted:?}");
+}

@@ -59,7 +59,7 @@ fn refund_request(held: i64, pay_now: i64, policy: &Policy) -> RefundRequestCase
     let end = ContractEnd { contract: contract(), pay_now: amount(pay_now), reason: None, policy: policy.clone() };
     let mut case = RefundRequestCase::begin("refund-request:c-1".into(), end, day(0.0));
     if !case.is_decided() {
-        case.opened(amount(held), deposits(&[held]), day(0.0));
+        case.opened(amount(held), deposits(&[held]), None, day(0.0));
     }
     case
 }
@@ -78,7 +78,7 @@ fn filed(held: i64, claimed: i64, policy: &Policy) -> DisputeCase {
     };
     let mut case = DisputeCase::begin("dispute:c-1".into(), filing, day(0.0));
     if !case.is_decided() {
-        case.opened(amount(held), deposits(&[held]), day(0.0));
+        case.opened(amount(held), deposits(&[held]), None, day(0.0));
     }
     case
 }

@@ -79,7 +79,7 @@ fn an_incomplete_dispute_is_refused_and_the_window_runs_on() {
         (claim(0), "more than 0"),
         (claim(201), "more than the 2.00 USD in dispute"),
         (Claim { details: " \n".into(), ..claim(1) }, "details"),
-        (Claim { details: "x".repeat(10_001), ..claim(1) }, "10000"),
+        (Claim { details: "x".repeat(20_001), ..claim(1) }, "20000"),
         (Claim { evidence: vec![file; 1], ..claim(1) }, "application/x-dosexec"),
     ] {
         let mut case = refund_request(300, 100, &Policy::default());
@@ -132,6 +132,9 @@ fn a_command_that_arrives_twice_acts_once() {
     assert_eq!(case.receive(Verb::Dispute, Ok(keyed(command("claim 300"), "k-2")), day(3.0)), Ok(()));
     assert_eq!(case.receive(Verb::Dispute, Ok(keyed(command("claim 300"), "k-2")), day(30.0)), Ok(()));
     assert_eq!(case.file().version(), version, "nothing changed");
+    // The same key for other content is a mistake that must be heard of.
+    let reused = case.receive(Verb::Dispute, Ok(keyed(command("claim 200"), "k-2")), day(3.0)).unwrap_err();
+    assert!(reused.to_string().starts_with("Invalid: key"), "{reused}");
     // The same key of another sender, or without a key, is another command.
     let other = Message { key: Some("k-2".into()), ..message(Role::Client, Command::Release) };
     assert!(case.receive(Verb::Release, Ok(other), day(3.0)).is_err());
@@ -175,7 +178,7 @@ fn an_agency_is_paid_and_its_owner_acts() {
         let end =
             ContractEnd { contract: contract.clone(), pay_now: amount(0), reason: None, policy: Policy::default() };
         let mut case = RefundRequestCase::begin("refund-request:c-1".into(), end, day(0.0));
-        case.opened(amount(300), deposits(&[300]), day(0.0));
+        case.opened(amount(300), deposits(&[300]), None, day(0.0));
         let message = Message {
             by: Actor { party: Role::Freelancer, id: id(who) },
             at: None,
@@ -300,4 +303,26 @@ fn whoever_must_act_is_reminded_before_the_deadline() {
         reminders(&mut filed(200, 150, &Policy::default()), story),
         "4 client, 6 freelancer, 13 client, 13 freelancer"
     );
+}
+
+/// R1: what another case holds is not said to be nothing; that case is named.
+#[test]
+fn what_another_case_holds_is_named() {
+    let end = ContractEnd { contract: contract(), pay_now: amount(0), reason: None, policy: Policy::default() };
+    let mut case = RefundRequestCase::begin("refund-request:c-1".into(), end, day(0.0));
+    case.opened(amount(0), vec![], Some("dispute:c-1 holds 3.00 USD"), day(0.0));
+    assert_eq!(shown(&case), "refused rule R1 0/0/0");
+    assert!(case.outcome().unwrap().message.as_ref().unwrap().contains("dispute:c-1 holds 3.00 USD"));
+    assert!(case.file_mut().take_notices().is_empty());
+
+    let filing = Filing {
+        contract: contract(),
+        grounds: Grounds::RefundRequest,
+        milestone: None,
+        claim: claim(100),
+        policy: Policy::default(),
+    };
+    let mut dispute = DisputeCase::begin("dispute:c-1".into(), filing, day(0.0));
+    dispute.opened(amount(100), deposits(&[100]), Some("refund-request:c-1 holds 3.00 USD"), day(0.0));
+    assert_eq!(shown(&dispute), "refused rule R6 0/0/100");
 }

@@ -1,0 +1,213 @@
+//! What every case has in common: its file, its clock, and how a command is judged before the case's own rules see it.
+//!
+//! A case is a value. It changes in three ways only: a command is [`received`](Case::receive), its clock
+//! [`ticks`](Case::tick), or an effect's result is handed to it by its own methods. It never performs anything: what
+//! should happen outside piles up in the file (notices) or is asked of the case (settlements), and the workflow does it.
+
+mod file;
+
+use jiff::Timestamp;
+
+use file::Key;
+pub use file::{Alarm, CaseFile, Particulars, REFUSALS_KEPT_MAX, TimelineEntry, What, Who};
+
+use super::{
+    command::{Command, Message, Refusal, RefusalKind, Unreadable, Verb},
+    ids::CaseKind,
+    money::Amount,
+    notice::{Facts, IfSilent, Notice, NoticeEvent},
+    outcome::Outcome,
+    party::Role,
+    rule::Rule,
+    window::receipt_time,
+};
+
+/// A case of one kind.
+pub trait Case: Clone {
+    /// What it is about.
+    const KIND: CaseKind;
+
+    /// Its file.
+    fn file(&self) -> &CaseFile;
+    /// Its file, to change.
+    fn file_mut(&mut self) -> &mut CaseFile;
+    /// The stage's name on the wire.
+    fn stage(&self) -> &'static str;
+    /// Whether it is decided: only money and notices are still on their way, if anything.
+    fn is_decided(&self) -> bool;
+    /// How it ended, once it is closed.
+    fn outcome(&self) -> Option<&Outcome>;
+    /// Who is awaited.
+    fn waiting_on(&self) -> Vec<Role>;
+    /// What silence does at the deadline.
+    fn if_silent(&self) -> Option<IfSilent>;
+    /// What it holds.
+    fn held(&self) -> Amount;
+    /// What else its status shows.
+    fn particulars(&self) -> Particulars;
+    /// Who may give this command to such a case, in whatever stage.
+    fn givers(verb: Verb) -> &'static [Role];
+    /// Whether this stage offers the command to this role.
+    fn offers(&self, role: Role, verb: Verb) -> bool;
+    /// If `role` has given this command's answer before: that it has, in words.
+    fn answered_before(&self, role: Role, command: &Command) -> Option<String>;
+    /// Refuses the start after all: nothing has moved, and the case is over.
+    fn refuse(&mut self, rule: Rule, reason: String, now: Timestamp);
+    /// Applies a command that came from who may give it, in time. `at` is its receipt time, `now` the workflow's.
+    fn act(&mut self, role: Role, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal>;
+    /// The window closed in silence.
+    fn lapse(&mut self, now: Timestamp);
+    /// Whether the case waits for an effect's result before its deadline may decide.
+    fn awaits_effect(&self) -> bool {
+        false
+    }
+    /// An alarm of this kind of case went off.
+    fn ring(&mut self, _: Alarm, _: Timestamp) {}
+
+    /// What this role can do now.
+    fn allowed(&self, role: Role) -> Vec<Verb> {
+        if self.is_decided() {
+            return Vec::new();
+        }
+        let extendable = self.file().deadline.is_some() && !self.file().extended;
+        let offered = |verb: &Verb| match verb {
+            Verb::Extend => extendable,
+            verb => self.offers(role, *verb),
+        };
+        Verb::ALL.into_iter().filter(|verb| Self::givers(*verb).contains(&role)).filter(offered).collect()
+    }
+
+    /// When its clock must tick next.
+    fn wake_at(&self) -> Option<Timestamp> {
+        let deadline = self.file().deadline.filter(|_| !self.awaits_effect());
+        self.file().alarms.iter().map(|(at, _)| *at).chain(deadline).min()
+    }
+
+    /// Lets silence and alarms act that are due at `now`. A deadline goes first: it makes the stage's alarms pointless.
+    fn tick(&mut self, now: Timestamp) {
+        if self.is_decided() {
+            return;
+        }
+        if !self.awaits_effect() && self.file().deadline.is_some_and(|deadline| deadline <= now) {
+            return self.lapse(now);
+        }
+        let due: Vec<_> = self.file().alarms.iter().copied().filter(|(at, _)| *at <= now).collect();
+        self.file_mut().alarms.retain(|(at, _)| *at > now);
+        for (_, alarm) in due {
+            match alarm {
+                Alarm::Reminder => self.remind(now),
+                alarm => self.ring(alarm, now),
+            }
+        }
+    }
+
+    /// Reminds whoever has not acted yet (T5).
+    fn remind(&mut self, now: Timestamp) {
+        let awaited = self.waiting_on();
+        let names = awaited.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
+        self.file_mut().record(now, Who::Case, What::Reminded, Rule::T5, names);
+        for role in awaited {
+            let facts = Facts { held: Some(self.held()), ..Facts::default() };
+            self.tell(role, NoticeEvent::Reminder, Rule::T5, None, facts);
+        }
+    }
+
+    /// Takes a command or refuses it. Whatever comes in, the case stays sound and says what became of it (L7, T2).
+    ///
+    /// # Errors
+    /// The [`Refusal`], which the timeline keeps too. Nothing has changed otherwise.
+    fn receive(&mut self, verb: Verb, message: Result<Message, Unreadable>, now: Timestamp) -> Result<(), Refusal> {
+        let message = match message {
+            Ok(message) => message,
+            Err(unreadable) => {
+                let refusal = Refusal::from(unreadable);
+                let note = format!("{verb}: {refusal}");
+                self.file_mut().record_refusal(now, Who::Unknown, What::Unreadable, None, &note);
+                return Err(refusal);
+            }
+        };
+        let Message { by, at, key, command } = message;
+        let verb = command.verb();
+        let key = key.map(|key| Key::of(&by, &key, &command));
+        if let Some(answer) = key.as_ref().and_then(|key| self.file().answer_to(key)) {
+            return answer;
+        }
+        let at = receipt_time(at, self.file().stage_opened_at, now);
+        let admitted = self.file().admit(&by);
+        let answer = admitted.clone().and_then(|()| self.judge(by.party, &command, at)).and_then(|()| match command {
+            Command::Extend { hours, reason } => {
+                self.file_mut().extend(by.party, at, hours, &reason)?;
+                let facts = Facts { text: Some(reason), ..Facts::default() };
+                self.announce(NoticeEvent::WindowExtended, Rule::T6, Some(by.party), &facts);
+                Ok(())
+            }
+            command => self.act(by.party, command, at, now),
+        });
+        let answer = answer.map_err(|refusal| {
+            let can = refusal.can.clone().or_else(|| Some((by.party, self.allowed(by.party))));
+            Refusal { can, ..refusal }
+        });
+        if let Err(refusal) = &answer {
+            let note = format!("{verb} by {by}: {refusal}");
+            self.file_mut().record_refusal(at, by.party.into(), What::Refused, refusal.rule, &note);
+        }
+        // What strangers send is not remembered: they would only use up the parties' room.
+        if let (Some(key), Ok(())) = (key, admitted) {
+            self.file_mut().remember(key, &answer);
+        }
+        answer
+    }
+
+    /// Whether this sender may give this command now, before the case's own rules see it.
+    fn judge(&self, role: Role, command: &Command, at: Timestamp) -> Result<(), Refusal> {
+        let verb = command.verb();
+        let givers = Self::givers(verb);
+        if !givers.contains(&role) {
+            let who = givers.iter().map(|role| role.name()).collect::<Vec<_>>().join(" or the ");
+            let reason = format!("{verb} is for the {who}, not for the {role}");
+            return Err(Refusal { kind: RefusalKind::NotAllowed, rule: None, reason, can: None });
+        }
+        if let Some(reason) = self.answered_before(role, command) {
+            return Err(Refusal { kind: RefusalKind::AlreadyAnswered, rule: None, reason, can: None });
+        }
+        if self.is_decided() {
+            let reason = match self.outcome() {
+                Some(outcome) => format!("the case is decided: {} by rule {}", outcome.result.name(), outcome.rule),
+                None => "the case is decided".to_owned(),
+            };
+            return Err(Refusal { kind: RefusalKind::TooLate, rule: Some(Rule::T2), reason, can: None });
+        }
+        match self.file().deadline {
+            Some(deadline) if at >= deadline => {
+                let reason = format!("received at {at}, and the window closed at {deadline}");
+                Err(Refusal { kind: RefusalKind::TooLate, rule: Some(Rule::T2), reason, can: None })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A command that this stage does not offer.
+    fn not_now(&self, verb: Verb) -> Refusal {
+        let reason = format!("{verb} is not offered while the case is in stage {}", self.stage());
+        Refusal { kind: RefusalKind::NotAllowed, rule: None, reason, can: None }
+    }
+
+    /// Tells both parties: what happened, what each can do, by when, and what silence does (N1).
+    fn announce(&mut self, event: NoticeEvent, rule: Rule, by: Option<Role>, facts: &Facts) {
+        for role in Role::PARTIES {
+            self.tell(role, event, rule, by, facts.clone());
+        }
+    }
+
+    /// Tells one party, or the queue of a role.
+    fn tell(&mut self, to: Role, event: NoticeEvent, rule: Rule, by: Option<Role>, facts: Facts) {
+        let can = self.allowed(to);
+        let (deadline, if_silent) = (self.file().deadline, self.if_silent());
+        let file = self.file_mut();
+        file.notices_given += 1;
+        let moved = [facts.to_freelancer, facts.to_client].into_iter().flatten().any(|amount| !amount.is_zero());
+        let email = event.by_email() && Role::PARTIES.contains(&to) && (event != NoticeEvent::Decided || moved);
+        let number = file.notices_given;
+        file.notices.push(Notice { number, event, to, by, rule, email, can, deadline, if_silent, facts });
+    }
+}

@@ -1,0 +1,245 @@
+//! Reading a command's JSON. What cannot be read names its field.
+
+use jiff::Timestamp;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{Command, Message, Subject, Unreadable, Verb};
+use crate::domain::{
+    claim::{Claim, ClaimReason, Rejection, RejectionReason},
+    evidence::Evidence,
+    money::Amount,
+    party::Actor,
+};
+
+/// The largest command in bytes of JSON. Ten files of evidence and a full text fit several times over.
+pub const COMMAND_BYTES_MAX: usize = 128 * 1024;
+
+/// The longest `key` in characters.
+pub const KEY_LENGTH_MAX: usize = 200;
+
+/// The fields that every command has. Unknown ones are ignored, as everywhere in the wire contract.
+#[derive(Deserialize)]
+struct Head {
+    by: Actor,
+    at: Option<Timestamp>,
+    key: Option<String>,
+}
+
+impl Message {
+    /// Reads the JSON that came in under the name `verb`.
+    ///
+    /// # Errors
+    /// [`Unreadable`] with the field and what was expected there; nothing can have moved.
+    pub fn read(verb: Verb, json: &[u8]) -> Result<Self, Unreadable> {
+        if json.len() > COMMAND_BYTES_MAX {
+            return Err(Unreadable::because(format!(
+                "{} bytes are too big; a command has at most {COMMAND_BYTES_MAX}",
+                json.len()
+            )));
+        }
+        let head: Head = fields(json)?;
+        if head.key.as_ref().is_some_and(|key| key.is_empty() || key.chars().count() > KEY_LENGTH_MAX) {
+            return Err(Unreadable::because(format!("key: must have 1 to {KEY_LENGTH_MAX} characters")));
+        }
+        Ok(Self { by: head.by, at: head.at, key: head.key, command: read_command(verb, json)? })
+    }
+}
+
+fn read_command(verb: Verb, json: &[u8]) -> Result<Command, Unreadable> {
+    Ok(match verb {
+        Verb::Approve => Command::Approve,
+        Verb::Dispute => {
+            let fields: DisputeFields = fields(json)?;
+            Command::Dispute(Claim {
+                amount: fields.amount,
+                reason: fields.reason,
+                details: fields.details,
+                evidence: fields.evidence,
+            })
+        }
+        Verb::Release => Command::Release,
+        Verb::Accept => Command::Accept(fields::<AnswerFields>(json)?.subject()?),
+        Verb::Reject => match fields::<AnswerFields>(json)?.subject()? {
+            Subject::Claim => {
+                let fields: RejectClaimFields = fields(json)?;
+                Command::RejectClaim(Rejection {
+                    reason: fields.reason,
+                    details: fields.details,
+                    evidence: fields.evidence,
+                })
+            }
+            subject => Command::Reject(subject),
+        },
+        Verb::Amend => {
+            let AmendFields { amount, details } = fields(json)?;
+            Command::Amend { amount, details }
+        }
+        Verb::Withdraw => Command::Withdraw,
+        Verb::Offer => {
+            let OfferFields { to_freelancer, message } = fields(json)?;
+            Command::Offer { to_freelancer, message }
+        }
+        Verb::Retract => Command::Retract { number: fields::<RetractFields>(json)?.number },
+        Verb::Propose => {
+            let ProposeFields { to_freelancer, rationale } = fields(json)?;
+            Command::Propose { to_freelancer, rationale }
+        }
+        Verb::Close => Command::Close { reason: fields::<CloseFields>(json)?.reason },
+        Verb::DemandArbitration => Command::DemandArbitration,
+        Verb::Award => {
+            let AwardFields { to_freelancer, reference } = fields(json)?;
+            Command::Award { to_freelancer, reference }
+        }
+        Verb::Extend => {
+            let ExtendFields { hours, reason } = fields(json)?;
+            Command::Extend { hours, reason }
+        }
+    })
+}
+
+/// Reads JSON into `T`, and names the field where it could not.
+pub fn fields<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let reason = error.inner().to_string();
+        Unreadable::because(if path == "." { reason } else { format!("{path}: {reason}") })
+    })?;
+    reader.end().map_err(|error| Unreadable::because(error.to_string()))?;
+    Ok(value)
+}
+
+/// Fields of `dispute`.
+#[derive(Deserialize)]
+struct DisputeFields {
+    amount: Amount,
+    reason: ClaimReason,
+    details: String,
+    #[serde(default)]
+    evidence: Vec<Evidence>,
+}
+
+/// Fields of `accept`, and of `reject` but for a claim.
+#[derive(Deserialize)]
+struct AnswerFields {
+    of: SubjectName,
+    number: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SubjectName {
+    Claim,
+    Resolution,
+    Offer,
+}
+
+impl AnswerFields {
+    fn subject(&self) -> Result<Subject, Unreadable> {
+        match (&self.of, self.number) {
+            (SubjectName::Claim, _) => Ok(Subject::Claim),
+            (SubjectName::Resolution, _) => Ok(Subject::Resolution),
+            (SubjectName::Offer, Some(number)) => Ok(Subject::Offer(number)),
+            (SubjectName::Offer, None) => Err(Unreadable::because("number: say which offer, by its number")),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct RejectClaimFields {
+    reason: RejectionReason,
+    details: String,
+    #[serde(default)]
+    evidence: Vec<Evidence>,
+}
+
+#[derive(Deserialize)]
+struct AmendFields {
+    amount: Amount,
+    details: String,
+}
+
+#[derive(Deserialize)]
+struct OfferFields {
+    to_freelancer: Amount,
+    message: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RetractFields {
+    number: u32,
+}
+
+#[derive(Deserialize)]
+struct ProposeFields {
+    to_freelancer: Amount,
+    rationale: String,
+}
+
+#[derive(Deserialize)]
+struct CloseFields {
+    reason: String,
+}
+
+#[derive(Deserialize)]
+struct AwardFields {
+    to_freelancer: Amount,
+    reference: String,
+}
+
+#[derive(Deserialize)]
+struct ExtendFields {
+    hours: u32,
+    reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(verb: Verb, json: &str) -> Result<Command, String> {
+        Message::read(verb, json.as_bytes()).map(|message| message.command).map_err(|error| error.reason)
+    }
+
+    #[test]
+    fn commands_are_read_with_their_fields_and_unknown_fields_are_ignored() {
+        let by = r#""by":{"party":"freelancer","id":"fl-1","more":1},"later":true"#;
+        assert_eq!(read(Verb::Approve, &format!("{{{by}}}")), Ok(Command::Approve));
+        assert_eq!(
+            read(Verb::Accept, &format!(r#"{{{by},"of":"offer","number":2}}"#)),
+            Ok(Command::Accept(Subject::Offer(2)))
+        );
+        assert_eq!(
+            read(Verb::Reject, &format!(r#"{{{by},"of":"resolution"}}"#)),
+            Ok(Command::Reject(Subject::Resolution))
+        );
+        let message =
+            Message::read(Verb::Withdraw, format!(r#"{{{by},"at":"2026-12-03T10:00:00Z","key":"k"}}"#).as_bytes())
+                .unwrap();
+        assert_eq!(message.at, Some("2026-12-03T10:00:00Z".parse().unwrap()));
+        assert_eq!(message.key.as_deref(), Some("k"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_names_the_field() {
+        let by = r#""by":{"party":"client","id":"cl-1"}"#;
+        for (verb, json, word) in [
+            (Verb::Approve, String::new(), "EOF"),
+            (Verb::Approve, "null".into(), "struct"),
+            (Verb::Approve, "{}".into(), "by"),
+            (Verb::Approve, r#"{"by":{"party":"owner","id":"x"}}"#.into(), "by.party"),
+            (Verb::Approve, format!(r#"{{{by},"at":"yesterday"}}"#), "at"),
+            (Verb::Approve, format!(r#"{{{by},"key":""}}"#), "key"),
+            (Verb::Approve, format!("{{{by}}} trailing"), "trailing"),
+            (Verb::Dispute, format!(r#"{{{by},"amount":-1,"reason":"other","details":"x"}}"#), "amount"),
+            (Verb::Dispute, format!(r#"{{{by},"amount":"much","reason":"other","details":"x"}}"#), "amount"),
+            (Verb::Dispute, format!(r#"{{{by},"amount":1,"reason":"because","details":"x"}}"#), "reason"),
+            (Verb::Accept, format!(r#"{{{by},"of":"money"}}"#), "of"),
+            (Verb::Accept, format!(r#"{{{by},"of":"offer"}}"#), "number"),
+            (Verb::Approve, format!(r#"{{{by},"x":"{}"}}"#, "y".repeat(COMMAND_BYTES_MAX)), "too big"),
+        ] {
+            let error = read(verb, &json).unwrap_err();
+            assert!(error.contains(word), "{verb} {json:.80}: {error}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! How commands come in: every command of a case as a signal and as a validated update of the same name.
+
+use temporalio_common::data_converters::RawValue;
+use temporalio_workflow::WorkflowContext;
+
+use crate::{
+    conduct::{Conducts, Desk, detached_wait, now},
+    domain::{
+        case::{Case, REFUSALS_KEPT_MAX},
+        command::{Message, Refusal, Verb},
+    },
+    messages::{Status, json_of},
+};
+
+/// Puts a command before the case as soon as it is open, and answers with its status or why it was not taken.
+pub async fn receive<W: Conducts>(ctx: WorkflowContext<W>, verb: Verb, raw: RawValue) -> Result<Status, Refusal> {
+    let message = json_of(&raw).and_then(|json| Message::read(verb, json));
+    let _ = ctx.wait_condition_with_options(|state: &W| state.desk().is_ready(), detached_wait()).await;
+    let now = now(&ctx);
+    ctx.state_mut(|state| {
+        let desk = state.desk_mut();
+        match &mut desk.case {
+            Ok(case) => case.receive(verb, message, now).map(|()| Status::of(case)),
+            Err(_) => desk.status(),
+        }
+    })
+}
+
+/// Whether an update is let in at all. One that is not leaves no event behind.
+///
+/// What cannot be read is never let in. What a rule refuses is, so that the timeline can keep it, but only as often as the
+/// timeline keeps refusals: a server takes a limited number of updates per case, and a sender of nonsense must not use up
+/// the parties' share. Whether it is late cannot be judged here, where there is no time; that is left to the case.
+pub fn admit<C: Case>(
+    desk: &Desk<C>,
+    verb: Verb,
+    raw: &RawValue,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let message = json_of(raw).and_then(|json| Message::read(verb, json)).map_err(Refusal::from)?;
+    if let Ok(case) = &desk.case
+        && desk.open
+        && case.file().refusals() >= REFUSALS_KEPT_MAX
+    {
+        let opened = case.file().stage_opened_at;
+        case.clone().receive(verb, Ok(Message { at: None, ..message }), opened)?;
+    }
+    Ok(())
+}
+
+/// Makes a workflow of a case: its state, its `status` query, and each command as a signal and a validated update of the
+/// same name. Given are the workflow, its case, the function that begins the case from the start's payload, the one that
+/// conducts it, and for each command its name and three names for the handlers.
+macro_rules! case_workflow {
+    (
+        $(#[$doc:meta])*
+        $workflow:ident($case:ty), begun by $begin:path, conducted by $conduct:path,
+        taking { $($name:literal: $verb:ident as $signal:ident, $update:ident, $validator:ident;)+ }
+    ) => {
+        $(#[$doc])*
+        #[temporalio_macros::workflow]
+        pub struct $workflow {
+            desk: $crate::conduct::Desk<$case>,
+        }
+
+        impl $crate::conduct::Conducts for $workflow {
+            type Case = $case;
+
+            fn desk(&self) -> &$crate::conduct::Desk<$case> {
+                &self.desk
+            }
+
+            fn desk_mut(&mut self) -> &mut $crate::conduct::Desk<$case> {
+                &mut self.desk
+            }
+        }
+
+        #[allow(missing_docs, clippy::needless_pass_by_value, clippy::unused_self, reason = "the SDK's macro wants these forms")]
+        #[temporalio_macros::workflow_methods]
+        impl $workflow {
+            #[init]
+            pub fn new(ctx: &temporalio_workflow::WorkflowContextView, start: temporalio_common::data_converters::RawValue) -> Self {
+                Self { desk: $crate::conduct::Desk::new(ctx, |id, now| $begin(id, &start, now)) }
+            }
+
+            #[run]
+            pub async fn run(ctx: &mut temporalio_workflow::WorkflowContext<Self>) -> temporalio_workflow::WorkflowResult<$crate::domain::outcome::Outcome> {
+                Ok($conduct(ctx).await)
+            }
+
+            #[query]
+            pub fn status(&self, _ctx: &temporalio_workflow::WorkflowContextView) -> Result<$crate::messages::Status, Box<dyn std::error::Error + Send + Sync>> {
+                self.desk.status().map_err(Into::into)
+            }
+
+            $(
+                #[signal(name = $name)]
+                pub async fn $signal(ctx: &mut temporalio_workflow::WorkflowContext<Self>, raw: temporalio_common::data_converters::RawValue) {
+                    // A signal has no answer: the timeline says what became of it.
+                    let _ = $crate::handlers::receive(ctx.clone(), $crate::domain::command::Verb::$verb, raw).await;
+                }
+
+                #[update(name = $name)]
+                pub async fn $update(
+                    ctx: &mut temporalio_workflow::WorkflowContext<Self>,
+                    raw: temporalio_common::data_converters::RawValue,
+                ) -> Result<$crate::messages::Status, Box<dyn std::error::Error + Send + Sync>> {
+                    $crate::handlers::receive(ctx.clone(), $crate::domain::command::Verb::$verb, raw).await.map_err(Into::into)
+                }
+
+                #[update_validator($update)]
+                fn $validator(
+                    &self,
+                    _ctx: &temporalio_workflow::WorkflowContextView,
+                    raw: &temporalio_common::data_converters::RawValue,
+                ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+                    $crate::handlers::admit(&self.desk, $crate::domain::command::Verb::$verb, raw)
+                }
+            )+
+        }
+    };
+}
+
+pub(crate) use case_workflow;
