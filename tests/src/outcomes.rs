@@ -243,6 +243,43 @@ fn a_refund_spans_deposits_newest_first() {
     });
 }
 
+/// E1: a freelancer's agency is paid; the freelancer or the agency's owner acts, another member is refused.
+#[test]
+fn an_agency_is_paid_and_its_owner_acts() {
+    run(async {
+        let world = World::shared().await;
+        for who in ["freelancer", "agency"] {
+            let mut story = Story::new(world, "agency");
+            story.contract["freelancer"]["agency"] = json!({"id": format!("ag-{}", story.id()), "name": "Studio"});
+            story.deposit("d-1", 30_000, "card-1").await;
+            story.end(10_000, Value::Null).await;
+            let (verb, mut body) = story.command("freelancer", "claim 15000");
+            body["by"] = json!({"party": "freelancer", "id": "another-member"});
+            let refused = world.client.command(story.case(), verb, body.clone()).await;
+            assert!(refused.unwrap_err().to_string().starts_with("NotAllowed"));
+            let id = if who == "agency" {
+                &story.contract["freelancer"]["agency"]["id"]
+            } else {
+                &story.contract["freelancer"]["id"]
+            };
+            body["by"]["id"] = id.clone();
+            world.client.command(story.case(), verb, body).await.unwrap();
+            story.dispute_runs();
+            story.opened_child().await;
+            story.play("6").await;
+            assert_eq!(shown(&story.outcome().await), "settled client_silence D3 25000/5000/0");
+            let history = world.ledger.history(&story.id(), jiff::Timestamp::now()).await.unwrap().unwrap();
+            let paid: Vec<_> = history
+                .entries
+                .iter()
+                .filter(|entry| entry.kind == "release")
+                .map(|entry| entry.credit.clone())
+                .collect();
+            assert_eq!(paid, [format!("agency:ag-{}", story.id()), format!("agency:ag-{}", story.id())]);
+        }
+    });
+}
+
 /// The outcome of ending the contract once more.
 async fn ended_again(story: &Story<'_>) -> Outcome {
     let again = story.again();

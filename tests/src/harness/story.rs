@@ -102,6 +102,8 @@ impl<'a> Story<'a> {
             let by = Duration::from_secs_f64((days - self.days) * 86_400.0);
             self.world.client.advance(self.case(), by).await.unwrap_or_else(|error| panic!("{}: {error}", self.case()));
             self.days = days;
+            // What the clock set off is done before it is advanced again: a stage that opens late would close late.
+            self.world.quiet(self.case()).await;
         }
     }
 
@@ -116,7 +118,8 @@ impl<'a> Story<'a> {
         Ok(status)
     }
 
-    async fn opened_child(&self) {
+    /// Waits until the dispute that was just filed is there and open.
+    pub async fn opened_child(&self) {
         let mut patience = 400;
         while let Err(ClientError::NotFound { .. }) = self.world.client.status(&self.dispute).await {
             patience -= 1;
