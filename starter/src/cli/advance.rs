@@ -35,7 +35,11 @@ impl Advance {
         let client = connect().await?;
         let advanced = waiting(format!("advancing {}", self.case), client.advance(&self.case, self.by)).await?;
         let now = describe::instant(advanced.now);
-        let text = if advanced.closed {
+        let seen =
+            advanced.closed || waiting(format!("{} looks", self.case), client.catch_up(&self.case)).await.is_ok();
+        let text = if !seen {
+            format!("for {} it is now {now}, but no worker has looked yet", self.case)
+        } else if advanced.closed {
             format!("{} closed on the way, at {now}; see `recourse show {}`", self.case, self.case)
         } else {
             format!("for {} it is now {now}", self.case)

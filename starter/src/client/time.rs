@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use recourse_workflows::domain::command::RefusalKind;
+use recourse_workflows::{domain::command::RefusalKind, messages::Status};
 use temporalio_client::tonic::{Code, IntoRequest as _, Status as RpcStatus};
 use temporalio_common::protos::temporal::api::{
     common::v1::{FastForwardConfig, TimeSkippingConfig, WorkflowExecution},
@@ -20,6 +20,9 @@ use super::{Client, ClientError};
 
 /// How long a fast-forward may take. The clock stands still while an effect is under way.
 const ADVANCE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a case may take to see what its clock has passed. It takes milliseconds on an idle machine.
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Where a fast-forward ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +129,22 @@ impl Client {
     /// How long ago by the wall clock the case's workflow ended, however it did; nothing while it runs.
     pub async fn closed_for(&self, case: &str) -> Result<Option<SignedDuration>, ClientError> {
         Ok(closed_for(&self.describe(case).await?))
+    }
+
+    /// Waits until the case has seen what its clock has passed: silence has decided at any deadline behind it. The server
+    /// tells the case of a timer a moment after the clock was advanced.
+    ///
+    /// # Errors
+    /// [`ClientError::NoWorker`] if nobody looks at the case.
+    pub async fn catch_up(&self, case: &str) -> Result<(), ClientError> {
+        let now = self.virtual_now(case).await?;
+        let is_behind = |status: &Status| status.deadline.is_some_and(|deadline| deadline <= now);
+        let status = self.wait_for(case, CATCH_UP_TIMEOUT, |status| !is_behind(status)).await?;
+        if is_behind(&status) {
+            let reason = "its deadline has passed and it has not looked".to_owned();
+            return Err(ClientError::NoWorker { case: case.to_owned(), reason });
+        }
+        Ok(())
     }
 
     async fn advanced(&self, case: &str) -> Result<Advanced, ClientError> {

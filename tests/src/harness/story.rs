@@ -103,6 +103,7 @@ impl<'a> Story<'a> {
             self.world.client.advance(self.case(), by).await.unwrap_or_else(|error| panic!("{}: {error}", self.case()));
             self.days = days;
             // What the clock set off is done before it is advanced again: a stage that opens late would close late.
+            self.world.client.catch_up(self.case()).await.unwrap();
             self.world.quiet(self.case()).await;
         }
     }

@@ -129,6 +129,7 @@ impl<'a> Stage<'a> {
         let passes = if days == 1 { "1 day passes".to_owned() } else { format!("{days} days pass") };
         self.tell("", format!("{passes}: {told}"));
         self.client.advance(case, DAY * days).await?;
+        self.client.catch_up(case).await?;
         Ok(())
     }
 
