@@ -217,10 +217,7 @@ fn everything_twice_moves_money_once() {
         ] {
             if words == "reject claim" {
                 story.wait(&story.refund_request, |status| status.stage == "disputed").await;
-                while world.client.status(&story.dispute).await.is_err() {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-                story.opened(&story.dispute).await;
+                story.opened_child().await;
             }
             let (verb, mut body) = story.command(who, words);
             body.insert("key".into(), json!(format!("key of {words}")));

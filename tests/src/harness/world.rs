@@ -4,7 +4,7 @@ use std::{
     future::Future,
     path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use recourse_activities::{Database, Ledger, SandboxBank, notices::NoticeBook};
@@ -147,11 +147,14 @@ impl World {
     /// Waits until nothing that the case ordered is under way: it only waits.
     pub async fn quiet(&self, case: &str) {
         let handle = self.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
+        // An effect that was cut off by a killed worker is tried again after its time-out; nothing takes longer.
+        let started = Instant::now();
         loop {
             let described = handle.describe(WorkflowDescribeOptions::default()).await.unwrap().into_raw();
             if described.pending_activities.is_empty() && described.pending_workflow_task.is_none() {
                 return;
             }
+            assert!(started.elapsed() < Duration::from_mins(1), "{case} never gets quiet: {described:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
