@@ -10,14 +10,14 @@ use crate::harness::{World, program, run};
 const README: &str = include_str!("../../README.md");
 
 /// What a run of `recourse` printed and how it ended.
-struct Run {
-    code: i32,
-    out: String,
-    err: String,
+pub struct Run {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
 }
 
 impl Run {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {} {}", self.out, self.err))
     }
 }
@@ -28,7 +28,7 @@ async fn finish(command: &mut Command) -> Run {
     Run { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
 }
 
-async fn recourse(world: &World, directory: &Path, arguments: &[&str]) -> Run {
+pub async fn recourse(world: &World, directory: &Path, arguments: &[&str]) -> Run {
     let mut command = Command::new(program("recourse"));
     command.args(arguments).envs(world.env().iter().cloned()).current_dir(directory);
     finish(&mut command).await
@@ -51,9 +51,11 @@ fn the_tour_of_the_readme_works() {
         assert!(tour.err.contains("NotAllowed"), "{}", tour.err);
         assert!(!tour.out.contains('\u{1b}') && !tour.err.contains('\u{1b}'), "no colours in a pipe");
 
-        for (contract, moved) in
-            [("c-1", "deposit 30000, release 10000, release 9000, refund 11000"), ("c-2", "deposit 8000, refund 8000")]
-        {
+        for (contract, moved, escrow) in [
+            ("c-1", "deposit 30000, release 10000, release 9000, refund 11000", 0),
+            ("c-2", "deposit 8000, refund 8000", 0),
+            ("c-3", "deposit 20000, release 15000, deposit 5000, return 2000", 10_000),
+        ] {
             let ledger = recourse(&world, directory.path(), &["ledger", "--contract", contract, "--json"]).await.json();
             let entries = ledger["entries"].as_array().unwrap();
             let shown: Vec<_> = entries
@@ -61,7 +63,7 @@ fn the_tour_of_the_readme_works() {
                 .map(|entry| format!("{} {}", entry["kind"].as_str().unwrap(), entry["amount"]))
                 .collect();
             assert_eq!(shown.join(", "), moved);
-            assert_eq!(ledger["balances"]["escrow"], 0);
+            assert_eq!(ledger["balances"]["escrow"], escrow);
         }
         let list = recourse(&world, directory.path(), &["list", "--contract", "c-1", "--json"]).await;
         assert_eq!(list.code, 0, "{}", list.err);

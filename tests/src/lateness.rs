@@ -13,7 +13,7 @@ use crate::{
 
 /// Lets the deadline pass with no worker to see it. The clock is advanced to just before it and then runs by itself:
 /// once the timer has fired the server does not advance it further until a worker has looked.
-async fn pass_deadline(world: &World, case: &str, deadline: Timestamp) {
+pub async fn pass_deadline(world: &World, case: &str, deadline: Timestamp) {
     let now = world.client.virtual_now(case).await.unwrap();
     let by = Duration::try_from(deadline.duration_since(now)).unwrap().saturating_sub(Duration::from_millis(300));
     world.client.advance(case, by).await.unwrap();
@@ -22,7 +22,7 @@ async fn pass_deadline(world: &World, case: &str, deadline: Timestamp) {
     }
 }
 
-/// Workers are down across the deadline; one reply was received before it and one at it.
+/// T2: workers are down across the deadline; one reply was received before it and one at it.
 #[test]
 fn a_timely_reply_counts_though_every_worker_was_down_and_a_late_one_never_does() {
     run(async {
@@ -62,7 +62,7 @@ fn a_timely_reply_counts_though_every_worker_was_down_and_a_late_one_never_does(
     });
 }
 
-/// A stamp that cannot be true (before the stage opened, or in the future) is not believed.
+/// T2: a stamp that cannot be true (before the stage opened, or in the future) is not believed.
 #[test]
 fn a_stamp_that_cannot_be_true_is_the_time_of_arrival() {
     run(async {

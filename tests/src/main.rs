@@ -7,11 +7,16 @@
 
 mod command_line;
 mod contract;
+mod edges;
 mod faults;
 mod harness;
 mod lateness;
+mod milestones;
 mod notices;
 mod operators;
 mod outcomes;
+mod payments;
+mod refunds;
 mod refusals;
+mod rulebook;
 mod survival;

@@ -1,5 +1,5 @@
 //! `recourse-worker`: wiring and nothing else. It connects the database and the server, registers workflows and
-//! activities, runs them with the postman beside them, and stops in good order when told to.
+//! activities, runs them with the postman and the refund desk beside them, and stops in good order when told to.
 
 mod config;
 
@@ -8,13 +8,16 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use clap::Parser;
 use config::{Config, Unreachable};
 use recourse_activities::{
-    Database, EscrowActivities, Ledger, SandboxBank,
+    EscrowActivities, Ledger, PaymentGateway, RefundDesk, SandboxBank,
     notices::{MailConfig, NoticeActivities, NoticeBook},
 };
-use recourse_workflows::{Dispute, EscrowDeposit, RefundRequest, TASK_QUEUE};
+use recourse_workflows::{Dispute, EscrowDeposit, MilestoneReview, PaymentRefund, RefundRequest, TASK_QUEUE};
 use temporalio_client::Client;
 use temporalio_sdk::{Runtime, Worker, WorkerOptions, runtime::RuntimeOptions};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 /// How long activities may take to finish after the worker was told to stop. What is cut off is tried again elsewhere.
 const GRACE: Duration = Duration::from_secs(10);
@@ -46,13 +49,17 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let mail = MailConfig { url: config.smtp_url, from: config.mail_from };
     let book = NoticeBook::new(database.clone());
     let postman = book.postman(&mail)?;
-    let mut worker = worker(&client, &database, book, config.max_cached_workflows)?;
+    let ledger = Ledger::new(database.clone());
+    let bank: Arc<dyn PaymentGateway> = Arc::new(SandboxBank::new(database.clone()));
+    let desk = RefundDesk::new(ledger.clone(), bank.clone(), book.clone());
+    let effects = EscrowActivities::new(ledger, bank);
+    let mut worker = worker(&client, effects, book, config.max_cached_workflows)?;
 
     let stop = worker.shutdown_handle();
-    let (stop_postman, postman_stopped) = tokio::sync::oneshot::channel::<()>();
-    let postman = tokio::spawn(postman.run(async {
-        let _ = postman_stopped.await;
-    }));
+    // Dropped when the worker has stopped, which is what those beside it wait for.
+    let (stop_beside, stopped) = watch::channel(());
+    let postman = tokio::spawn(postman.run(dropped(stopped.clone())));
+    let desk = tokio::spawn(desk.run(dropped(stopped)));
     tokio::spawn(async move {
         told_to_stop().await;
         tracing::info!("stopping: no new work is taken, what runs has {} s", GRACE.as_secs());
@@ -60,8 +67,9 @@ async fn run(config: Config) -> anyhow::Result<()> {
     });
     println!("recourse-worker ready on task queue {TASK_QUEUE}");
     let result = worker.run().await;
-    let _ = stop_postman.send(());
+    drop(stop_beside);
     postman.await?;
+    desk.await?;
     database.close().await;
     result?;
     tracing::info!("stopped");
@@ -70,23 +78,28 @@ async fn run(config: Config) -> anyhow::Result<()> {
 
 fn worker(
     client: &Client,
-    database: &Database,
+    effects: EscrowActivities,
     book: NoticeBook,
     max_cached_workflows: usize,
 ) -> anyhow::Result<Worker> {
-    let ledger = Ledger::new(database.clone());
-    let bank = Arc::new(SandboxBank::new(database.clone()));
     let options = WorkerOptions::new(TASK_QUEUE)
         .register_workflow::<EscrowDeposit>()?
+        .register_workflow::<MilestoneReview>()?
         .register_workflow::<RefundRequest>()?
         .register_workflow::<Dispute>()?
-        .register_activities(EscrowActivities::new(ledger, bank))
+        .register_workflow::<PaymentRefund>()?
+        .register_activities(effects)
         .register_activities(NoticeActivities::new(book))
         .max_cached_workflows(max_cached_workflows)
         .graceful_shutdown_period(GRACE)
         .build();
     let runtime = Runtime::from_current_tokio(RuntimeOptions::default())?;
     Ok(Worker::new(&runtime, client.clone(), options)?)
+}
+
+/// Done when the other end of the channel is gone. Nothing is ever sent.
+async fn dropped(mut stopped: watch::Receiver<()>) {
+    while stopped.changed().await.is_ok() {}
 }
 
 async fn told_to_stop() {

@@ -24,12 +24,13 @@ use crate::{
     domain::{
         case::Case,
         command::{Refusal, RefusalKind},
+        milestone::NotReviewable,
         outcome::Outcome,
         party::Contract,
-        posting::Movement,
+        posting::{Close, Movement},
         rule::Rule,
     },
-    effects::{Escrow, Notices, OpenCase, OpenReceipt, OpenedCase, Settlement, Tell},
+    effects::{Escrow, Notices, OpenCase, OpenReceipt, OpenedCase, Settlement, Take, Tell},
     messages::Status,
 };
 
@@ -144,6 +145,17 @@ const NOTICES_MAX: usize = 10;
 
 type Pending<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
+/// Why a case took no escrow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotOpened {
+    /// Reviews of the contract's milestones are running (E11).
+    ReviewsRunning(Vec<String>),
+    /// The milestone cannot be reviewed (E3, E13).
+    NotReviewable(NotReviewable),
+    /// The contract has no such payment (P1).
+    NoSuchPayment,
+}
+
 /// A running timer, kept while the instant it is for stays the next one.
 struct Alarm<'a> {
     at: Timestamp,
@@ -198,17 +210,17 @@ impl<'a, W: Conducts> Conduct<'a, W> {
     }
 
     /// Takes the escrow that this case is about, and opens the case to commands with what `opened` makes of it.
+    ///
+    /// # Errors
+    /// Why the escrow was not taken, where the case itself has to say what that means. It is then still closed to commands.
     pub async fn open(
         &mut self,
-        take_over: Option<String>,
+        take: Take,
         opened: impl FnOnce(&mut W::Case, OpenedCase, Option<String>, Timestamp),
-    ) {
+    ) -> Result<(), NotOpened> {
         let (case, first_run) = (self.case_id(), self.ctx.info().first_execution_run_id().to_owned());
-        let summary = match &take_over {
-            Some(other) => format!("take over what {other} holds"),
-            None => format!("take the free escrow of contract {}", self.contract.id),
-        };
-        let order_open = OpenCase { case, first_run, contract: self.contract.clone(), take_over, at: now(self.ctx) };
+        let summary = describe::take(&take, &self.contract);
+        let order_open = OpenCase { case, first_run, contract: self.contract.clone(), take, at: now(self.ctx) };
         self.show();
         match order(self.ctx, || Escrow::open, order_open, summary).await {
             OpenReceipt::Opened(answer) => {
@@ -217,7 +229,16 @@ impl<'a, W: Conducts> Conduct<'a, W> {
                 self.change(|case, now| opened(case, answer, elsewhere, now));
             }
             OpenReceipt::Conflict { reason } => self.change(|case, now| case.refuse(Rule::E1, reason, now)),
+            OpenReceipt::ReviewsRunning { cases } => return Err(NotOpened::ReviewsRunning(cases)),
+            OpenReceipt::NotReviewable(why) => return Err(NotOpened::NotReviewable(why)),
+            OpenReceipt::NoSuchPayment => return Err(NotOpened::NoSuchPayment),
         }
+        self.open_to_commands();
+        Ok(())
+    }
+
+    /// Lets the commands in that came before the case knew what it is about.
+    pub fn open_to_commands(&self) {
         self.ctx.state_mut(|state| state.desk_mut().open = true);
     }
 
@@ -268,7 +289,7 @@ impl<'a, W: Conducts> Conduct<'a, W> {
     }
 
     /// Moves money as decided. The order is given at once; the future is done when the money is where it should be.
-    pub fn settle(&self, movements: Vec<Movement>, close: bool) -> impl Future<Output = ()> + use<'a, W> {
+    pub fn settle(&self, movements: Vec<Movement>, close: Option<Close>) -> impl Future<Output = ()> + use<'a, W> {
         let summary = describe::movements(&movements, self.contract.currency);
         let settlement = Settlement {
             case: self.case_id(),

@@ -9,10 +9,10 @@ use crate::{
     domain::{
         money::{Amount, Currency},
         notice::Notice,
-        party::Role,
+        party::{Contract, Role},
         posting::Movement,
     },
-    effects::HeldByOther,
+    effects::{HeldByOther, Take},
     messages::Status,
 };
 
@@ -86,6 +86,21 @@ pub(crate) fn timer(status: &Status, at: Timestamp) -> String {
             format!("{look}{who} can answer until {}; silence {}", instant(deadline), silence.in_words())
         }
         _ => format!("look in at {}; {who} awaited", instant(at)),
+    }
+}
+
+/// The summary of an order to take escrow.
+pub(crate) fn take(take: &Take, contract: &Contract) -> String {
+    let id = &contract.id;
+    match take {
+        Take::Free | Take::AtContractEnd { .. } => format!("take the free escrow of contract {id}"),
+        Take::Over { case } => format!("take over what {case} holds"),
+        Take::Milestone { milestone, amount, .. } => {
+            format!("take the {} of milestone {milestone}", contract.currency.show(*amount))
+        }
+        Take::HeldOver { milestone } => format!("take what is held over from milestone {milestone}"),
+        Take::Unreviewed { milestone, .. } => format!("take the escrow of milestone {milestone}"),
+        Take::Payment { payment } => format!("look at payment {payment}"),
     }
 }
 

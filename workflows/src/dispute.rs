@@ -1,19 +1,24 @@
 //! A claim on money in escrow: the client's answer, mediation, the parties' answers, arbitration (D2–D6, M1–M8, A1–A5).
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use temporalio_common::data_converters::RawValue;
-use temporalio_workflow::WorkflowContext;
+use temporalio_workflow::{
+    ChildWorkflowOptions, ParentClosePolicy, TimerOptions, WorkflowCancellationToken, WorkflowContext,
+};
 
 use crate::{
+    attributes,
     conduct::{Conduct, now, order},
     domain::{
         case::Case,
-        dispute::{DisputeCase, FeeDue, Filing},
-        ids::refund_request_id,
+        dispute::{DisputeCase, FeeDue, Filing, Grounds, Opened},
+        ids::{CaseKind, dispute_id, milestone_review_id, refund_request_id},
         outcome::Outcome,
         rule::Rule,
     },
-    effects::{Escrow, FeeOrder, FeeReceipt},
+    effects::{Escrow, FeeOrder, FeeReceipt, Take},
     handlers::case_workflow,
     messages::{DisputeStart, read},
 };
@@ -38,8 +43,9 @@ case_workflow! {
 
 fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<DisputeCase, Outcome> {
     let start: DisputeStart = read(start).map_err(|unreadable| Outcome::refused(Rule::D1, unreadable.reason))?;
-    let DisputeStart { contract, grounds, milestone, claim, policy, .. } = start;
-    let filing = Filing { contract, grounds, milestone, claim, policy: policy.unwrap_or_default() };
+    let DisputeStart { contract, grounds, milestone, claim, contacted_client, policy } = start;
+    let contacted_client = contacted_client.unwrap_or_default();
+    let filing = Filing { contract, grounds, milestone, claim, contacted_client, policy: policy.unwrap_or_default() };
     Ok(DisputeCase::begin(id, filing, now))
 }
 
@@ -48,15 +54,15 @@ async fn conduct(ctx: &WorkflowContext<Dispute>) -> Outcome {
         Ok(case) => case,
         Err(refused) => return refused,
     };
-    // The refund request that this dispute grew out of holds the money until now (R6).
-    let refund_request = refund_request_id(&case.contract().id);
-    let parent =
-        ctx.info().parent().map(|parent| parent.workflow_id().to_owned()).filter(|parent| *parent == refund_request);
-    let alone = parent.is_none();
-    case.open(parent, |case, opened, elsewhere, now| {
-        case.opened(opened.held, opened.deposits, elsewhere.as_deref().filter(|_| alone), now);
+    let (take, parent) = takes(ctx, &case);
+    let review = parent.filter(|_| case.read(DisputeCase::is_about_a_milestone));
+    let alone = !matches!(take, Take::Over { .. });
+    case.open(take, |case, opened, elsewhere, now| {
+        let opened = Opened { held: opened.held, deposits: opened.deposits };
+        case.opened(opened, review, elsewhere.as_deref().filter(|_| alone), now);
     })
-    .await;
+    .await
+    .expect("only a review, a payment and a contract's end are told why not");
     while !case.read(Case::is_decided) {
         let due = case.change(|case, _| case.take_fees_due());
         if due.is_empty() {
@@ -69,12 +75,31 @@ async fn conduct(ctx: &WorkflowContext<Dispute>) -> Outcome {
     }
     case.publish();
     let movements = case.change(|case, now| case.settlement(now)).expect("L3: the deposits hold what is in escrow");
-    let lets_go = case.read(DisputeCase::lets_go);
-    if !movements.is_empty() || lets_go {
-        case.settle(movements, lets_go).await; // D3, D5, M5, M7, A2, A3, A5
+    let close = case.read(DisputeCase::close_hold);
+    if !movements.is_empty() || close.is_some() {
+        case.settle(movements, close).await; // D3, D5, M5, M7, A2, A3, A5
     }
     case.change(DisputeCase::close);
     case.finish().await
+}
+
+/// What the dispute takes of the escrow, and the case that held it until now, if it grew out of one (R6, D1).
+fn takes(ctx: &WorkflowContext<Dispute>, case: &Conduct<'_, Dispute>) -> (Take, Option<String>) {
+    let contract = &case.contract().id;
+    let milestone = case.read(|case| case.milestone().cloned());
+    let (held_by, alone) = match &milestone {
+        None => (refund_request_id(contract), Take::Free),
+        Some(milestone) => {
+            let (partial, claim) = case.read(|case| (case.grounds() == Grounds::PartialRelease, case.claimed()));
+            let milestone = milestone.clone();
+            let held_by = milestone_review_id(contract, &milestone);
+            (held_by, if partial { Take::HeldOver { milestone } } else { Take::Unreviewed { milestone, claim } })
+        }
+    };
+    match ctx.info().parent().map(|parent| parent.workflow_id().to_owned()).filter(|parent| *parent == held_by) {
+        Some(case) => (Take::Over { case: case.clone() }, Some(case)),
+        None => (alone, None),
+    }
 }
 
 async fn charge_fee(ctx: &WorkflowContext<Dispute>, case: &Conduct<'_, Dispute>, fee: FeeDue) {
@@ -95,4 +120,39 @@ async fn charge_fee(ctx: &WorkflowContext<Dispute>, case: &Conduct<'_, Dispute>,
         FeeReceipt::Declined { reason } => Err(reason),
     };
     case.change(|case, now| case.fee_charged(party, charged, now));
+}
+
+/// Conducts a dispute as a child of the case that it grew out of. It settles its own money, and goes on if that case is
+/// stopped.
+///
+/// # Errors
+/// Why it has no outcome: somebody stopped its workflow.
+pub(crate) async fn conduct_as_child<W: 'static>(
+    ctx: &WorkflowContext<W>,
+    start: DisputeStart,
+) -> Result<Outcome, String> {
+    let id = dispute_id(&start.contract.id, start.milestone.as_ref());
+    let input = RawValue::from_value(&start, ctx.payload_converter());
+    let mut pause = Duration::from_mins(1);
+    let started = loop {
+        let options = ChildWorkflowOptions::builder()
+            .workflow_id(id.clone())
+            .parent_close_policy(ParentClosePolicy::Abandon)
+            .cancellation_token(WorkflowCancellationToken::new())
+            .search_attributes(attributes::at_start(CaseKind::Dispute, &start.contract))
+            .static_summary(format!("Dispute of contract {}", start.contract.id))
+            .build();
+        if let Ok(started) = ctx.start_child_workflow(Dispute::run, input.clone(), options).await {
+            break started;
+        }
+        // Somebody started a dispute with this id by itself. It is refused at once while the parent holds the money, so
+        // this is soon over; the growing pause keeps the history small if it is not.
+        let again = TimerOptions::builder(pause)
+            .summary(format!("{id} is taken; try again"))
+            .cancellation_token(WorkflowCancellationToken::new())
+            .build();
+        ctx.timer(again).await;
+        pause = (pause * 2).min(Duration::from_hours(6));
+    };
+    started.result().await.map_err(|stopped| stopped.to_string())
 }

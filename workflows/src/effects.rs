@@ -8,14 +8,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    ids::Id,
+    ids::{Id, PaymentId},
+    milestone::NotReviewable,
     money::Amount,
     notice::Notice,
     party::{Contract, Role},
-    posting::{FundedDeposit, Movement},
+    posting::{Close, FundedDeposit, Movement},
 };
 
-/// Takes the contract's free escrow for one case (L3): what no other open case holds.
+/// Takes escrow for one case (L3): never what another open case holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenCase {
     /// The workflow id.
@@ -24,10 +25,58 @@ pub struct OpenCase {
     pub first_run: String,
     /// The contract whose escrow it is.
     pub contract: Contract,
-    /// The case whose hold passes on to this one: a dispute takes over from its refund request.
-    pub take_over: Option<String>,
+    /// What the case is about.
+    pub take: Take,
     /// When, in the case's time.
     pub at: Timestamp,
+}
+
+/// What a case takes of a contract's escrow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "take", rename_all = "snake_case")]
+pub enum Take {
+    /// Everything that no case holds, whatever it is for.
+    Free,
+    /// The same at the contract's end, which running reviews have to let go for (E11).
+    AtContractEnd {
+        /// The reviews that were told that they are superseded: what they hold is waited for.
+        told: Vec<String>,
+        /// The reviews that could not be told, because their workflow is gone: what they hold is left to them.
+        gone: Vec<String>,
+    },
+    /// The whole hold of another case, which this one takes over from. A refund request is over with that; a review stays
+    /// under review and holds nothing.
+    Over {
+        /// The other case's workflow id.
+        case: String,
+    },
+    /// A milestone's amount, to be reviewed: of what is there for it, then for the whole contract, then held over (E13).
+    Milestone {
+        /// The milestone.
+        milestone: Id,
+        /// Its place in the contract, from 1.
+        ordinal: u32,
+        /// Its amount.
+        amount: Amount,
+    },
+    /// What is left of a milestone that was released in part, as far as nobody drew on it (E6, D1).
+    HeldOver {
+        /// The milestone.
+        milestone: Id,
+    },
+    /// The escrow of a milestone that is not reviewed here: what is there for it, or the claimed amount of what is there
+    /// for the whole contract (D1).
+    Unreviewed {
+        /// The milestone.
+        milestone: Id,
+        /// What is claimed.
+        claim: Amount,
+    },
+    /// No escrow: the case is about a payment that was released (P1).
+    Payment {
+        /// The id of its posting.
+        payment: PaymentId,
+    },
 }
 
 /// What a case holds.
@@ -43,6 +92,20 @@ pub struct OpenedCase {
     /// What other cases hold of the same contract's escrow, where it is more than nothing.
     #[serde(default)]
     pub others: Vec<HeldByOther>,
+    /// The payment that the case is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<PaidOut>,
+}
+
+/// A payment as the ledger knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaidOut {
+    /// How much was paid.
+    pub amount: Amount,
+    /// What of it was returned, or is on its way back.
+    pub returned: Amount,
+    /// When it was paid, in the time of the case that paid it.
+    pub released_at: Timestamp,
 }
 
 /// What another case holds of the same contract's escrow.
@@ -60,6 +123,15 @@ pub struct HeldByOther {
 pub enum OpenReceipt {
     /// The case holds its part of the escrow.
     Opened(OpenedCase),
+    /// Reviews of the ended contract's milestones are running. Nothing is held; tell them, and ask again (E11).
+    ReviewsRunning {
+        /// Their workflow ids.
+        cases: Vec<String>,
+    },
+    /// The milestone cannot be reviewed. Nothing is held (E3, E13).
+    NotReviewable(NotReviewable),
+    /// The contract has no such payment (P1).
+    NoSuchPayment,
     /// The contract is not the one that the money was deposited for: another client, freelancer, agency or currency (E1).
     /// Nothing is held.
     Conflict {
@@ -123,8 +195,8 @@ pub struct Settlement {
     pub contract: Contract,
     /// What to move, in this order.
     pub movements: Vec<Movement>,
-    /// Whether the case needs its hold no longer. What is left of it becomes free escrow.
-    pub close: bool,
+    /// How the case lets go of what it holds, if it needs its hold no longer.
+    pub close: Option<Close>,
     /// When it was decided, in the case's time.
     pub at: Timestamp,
 }
@@ -173,6 +245,72 @@ pub enum FeeReceipt {
     },
 }
 
+/// Charges a bonus and pays it on (E7).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BonusOrder {
+    /// The workflow id.
+    pub case: String,
+    /// What the case's postings are named by; see [`OpenedCase::case_ref`].
+    pub case_ref: String,
+    /// The contract.
+    pub contract: Contract,
+    /// The billing method.
+    pub source: Id,
+    /// How much.
+    pub amount: Amount,
+    /// When the security period is over (E9).
+    pub available_at: Timestamp,
+    /// When it was approved, in the case's time.
+    pub at: Timestamp,
+}
+
+/// What came of a [`BonusOrder`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "bonus", rename_all = "snake_case")]
+pub enum BonusReceipt {
+    /// It is paid, as the posting `{case_ref}/bonus`.
+    Paid,
+    /// It could not be charged.
+    Declined {
+        /// The payment provider's reason.
+        reason: String,
+    },
+}
+
+/// Takes a payment back from the freelancer, and gives it to where it was charged (P2, P4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnOrder {
+    /// The workflow id.
+    pub case: String,
+    /// What the case's postings are named by; see [`OpenedCase::case_ref`].
+    pub case_ref: String,
+    /// The contract.
+    pub contract: Contract,
+    /// The id of the payment's posting.
+    pub payment: PaymentId,
+    /// What makes the postings unique within the case.
+    pub step: String,
+    /// How much.
+    pub amount: Amount,
+    /// When it should have settled (R8).
+    pub expected_by: Timestamp,
+    /// When it was agreed, in the case's time.
+    pub at: Timestamp,
+}
+
+/// What came of a [`ReturnOrder`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "return", rename_all = "snake_case")]
+pub enum ReturnReceipt {
+    /// The money is on its way back.
+    Returned,
+    /// It is more than is left of the payment, or than the freelancer has (P4). Nothing has moved.
+    NotCovered {
+        /// How much could be returned.
+        available: Amount,
+    },
+}
+
 /// Tells people (N1–N3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tell {
@@ -195,7 +333,9 @@ pub struct Told {
     pub stored: u32,
 }
 
-pub use declared::{ChargeFeeDef, DepositDef, Escrow, Notices, OpenDef, SettleDef, TellDef};
+pub use declared::{
+    ChargeFeeDef, DepositDef, Escrow, Notices, OpenDef, PayBonusDef, ReturnPaymentDef, SettleDef, TellDef,
+};
 
 /// The declarations that the SDK's macro makes activity types of. What runs is in the `activities` crate.
 mod declared {
@@ -210,7 +350,8 @@ mod declared {
     use temporalio_macros::activity_definitions;
 
     use super::{
-        DepositOrder, DepositReceipt, FeeOrder, FeeReceipt, OpenCase, OpenReceipt, Settled, Settlement, Tell, Told,
+        BonusOrder, BonusReceipt, DepositOrder, DepositReceipt, FeeOrder, FeeReceipt, OpenCase, OpenReceipt,
+        ReturnOrder, ReturnReceipt, Settled, Settlement, Tell, Told,
     };
 
     /// The money's side.
@@ -237,6 +378,16 @@ mod declared {
         pub fn charge_fee(_: FeeOrder) -> Result<FeeReceipt, ActivityError> {
             unimplemented!()
         }
+
+        #[activity(name = "Escrow.pay_bonus")]
+        pub fn pay_bonus(_: BonusOrder) -> Result<BonusReceipt, ActivityError> {
+            unimplemented!()
+        }
+
+        #[activity(name = "Escrow.return_payment")]
+        pub fn return_payment(_: ReturnOrder) -> Result<ReturnReceipt, ActivityError> {
+            unimplemented!()
+        }
     }
 
     /// The people's side.
@@ -250,6 +401,9 @@ mod declared {
         }
     }
 
-    pub use escrow::{ChargeFee as ChargeFeeDef, Deposit as DepositDef, Open as OpenDef, Settle as SettleDef};
+    pub use escrow::{
+        ChargeFee as ChargeFeeDef, Deposit as DepositDef, Open as OpenDef, PayBonus as PayBonusDef,
+        ReturnPayment as ReturnPaymentDef, Settle as SettleDef,
+    };
     pub use notices::Tell as TellDef;
 }

@@ -9,14 +9,7 @@ use crate::{
     attributes,
     conduct::{now, order},
     describe,
-    domain::{
-        deposit,
-        money::Amount,
-        notice::{Facts, Notice, NoticeEvent},
-        outcome::{DecidedBy, Outcome, ResultKind},
-        party::{Contract, Role},
-        rule::Rule,
-    },
+    domain::{deposit, notice::Notice, outcome::Outcome, party::Contract, rule::Rule},
     effects::{DepositOrder, DepositReceipt, Escrow, Notices, Tell},
     messages::{EscrowDepositStart, read},
 };
@@ -40,7 +33,7 @@ async fn conduct(ctx: &WorkflowContext<EscrowDeposit>, start: &RawValue) -> Outc
         Ok(start) => start,
         Err(unreadable) => return Outcome::refused(Rule::E2, unreadable.reason),
     };
-    let EscrowDepositStart { contract, deposit, amount, milestone, source } = start;
+    let EscrowDepositStart { contract, deposit: id, amount, milestone, source } = start;
     if let Err(refused) = deposit::check(&contract, amount, &source) {
         return refused;
     }
@@ -51,47 +44,22 @@ async fn conduct(ctx: &WorkflowContext<EscrowDeposit>, start: &RawValue) -> Outc
     let charge = DepositOrder {
         case: ctx.workflow_id().to_owned(),
         contract: contract.clone(),
-        deposit,
+        deposit: id,
         milestone,
         amount,
         source: source.id,
         at: now(ctx),
     };
-    let receipt = order(ctx, || Escrow::deposit, charge, summary).await;
-    let (outcome, notices) = outcome_of(receipt, amount);
+    let (outcome, notices) = match order(ctx, || Escrow::deposit, charge, summary).await {
+        DepositReceipt::Deposited { charged, from_held, held } => deposit::made(charged, from_held, held),
+        DepositReceipt::Declined { reason } => deposit::declined(amount, reason),
+        DepositReceipt::Conflict { reason } => deposit::conflicts(reason),
+    };
     show(ctx, &contract, "closed", Some(&outcome));
     let result = outcome.result.name().replace('_', " ");
     ctx.set_current_details(format!("{asked} for contract `{}`: {result} by rule {}", contract.id, outcome.rule));
     tell(ctx, contract, notices).await;
     outcome
-}
-
-/// What came of the charge, and who is told (E2, N1).
-fn outcome_of(receipt: DepositReceipt, amount: Amount) -> (Outcome, Vec<Notice>) {
-    match receipt {
-        DepositReceipt::Deposited { charged, from_held, held } => {
-            let outcome = Outcome::without_money(ResultKind::Deposited, DecidedBy::Rule, Rule::E2);
-            let facts = Facts { amount: Some(amount), held: Some(held), ..Facts::default() };
-            let notices = Role::PARTIES.map(|to| notice(to, NoticeEvent::Deposited, facts.clone())).to_vec();
-            (Outcome { charged: Some(charged), from_held: Some(from_held), held: Some(held), ..outcome }, notices)
-        }
-        DepositReceipt::Declined { reason } => {
-            let outcome = Outcome::without_money(ResultKind::Declined, DecidedBy::Rule, Rule::E2);
-            let facts = Facts { amount: Some(amount), text: Some(reason.clone()), ..Facts::default() };
-            (
-                Outcome { message: Some(reason), ..outcome },
-                vec![notice(Role::Client, NoticeEvent::DepositDeclined, facts)],
-            )
-        }
-        DepositReceipt::Conflict { reason } => (Outcome::refused(Rule::L2, reason), Vec::new()),
-    }
-}
-
-fn notice(to: Role, event: NoticeEvent, facts: Facts) -> Notice {
-    let number = if to == Role::Client { 1 } else { 2 };
-    let by = Some(Role::Client);
-    let (can, email) = (Vec::new(), event.by_email());
-    Notice { number, event, to, by, rule: Rule::E2, email, can, deadline: None, if_silent: None, facts }
 }
 
 async fn tell(ctx: &WorkflowContext<EscrowDeposit>, contract: Contract, notices: Vec<Notice>) {

@@ -7,14 +7,14 @@ use crate::{
     conduct::{Conducts, Desk, detached_wait, now},
     domain::{
         case::{Case, REFUSALS_KEPT_MAX},
-        command::{Message, Refusal, Verb},
+        command::{Message, Refusal, Unreadable, Verb},
     },
     messages::{Status, json_of},
 };
 
 /// Puts a command before the case as soon as it is open, and answers with its status or why it was not taken.
 pub async fn receive<W: Conducts>(ctx: WorkflowContext<W>, verb: Verb, raw: RawValue) -> Result<Status, Refusal> {
-    let message = json_of(&raw).and_then(|json| Message::read(verb, json));
+    let message = read::<W::Case>(verb, &raw);
     let _ = ctx.wait_condition_with_options(|state: &W| state.desk().is_ready(), detached_wait()).await;
     let now = now(&ctx);
     ctx.state_mut(|state| {
@@ -24,6 +24,12 @@ pub async fn receive<W: Conducts>(ctx: WorkflowContext<W>, verb: Verb, raw: RawV
             Err(_) => desk.status(),
         }
     })
+}
+
+fn read<C: Case>(verb: Verb, raw: &RawValue) -> Result<Message, Unreadable> {
+    let message = Message::read(verb, json_of(raw)?)?;
+    C::readable(&message.command)?;
+    Ok(message)
 }
 
 /// Whether an update is let in at all. One that is not leaves no event behind.
@@ -36,7 +42,7 @@ pub fn admit<C: Case>(
     verb: Verb,
     raw: &RawValue,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let message = json_of(raw).and_then(|json| Message::read(verb, json)).map_err(Refusal::from)?;
+    let message = read::<C>(verb, raw).map_err(Refusal::from)?;
     if let Ok(case) = &desk.case
         && desk.open
         && case.file().refusals() >= REFUSALS_KEPT_MAX

@@ -1,8 +1,9 @@
 //! Escrow refunds and disputes of fixed-price contracts: the rules, and the workflows that conduct a case by them.
 //!
 //! Read [`domain`] first: everything that decides is there, without a Temporal type. Then a workflow a file:
-//! [`escrow_deposit`], [`refund_request`], [`dispute`]; how they are conducted is in [`conduct`], how commands come in is in [`handlers`]. [`effects`] is the only
-//! door to the world, [`messages`] and [`attributes`] are what programs outside see.
+//! [`escrow_deposit`], [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`]; how they are conducted is
+//! in [`conduct`], how commands come in is in [`handlers`]. [`effects`] is the only door to the world, [`messages`] and
+//! [`attributes`] are what programs outside see.
 //!
 //! Nothing in this crate reads a clock, draws a random number, or performs I/O: see `clippy.toml` beside it.
 
@@ -18,10 +19,16 @@ pub mod escrow_deposit;
 pub mod handlers;
 pub mod messages;
 #[allow(missing_docs, reason = "as above")]
+pub mod milestone_review;
+#[allow(missing_docs, reason = "as above")]
+pub mod payment_refund;
+#[allow(missing_docs, reason = "as above")]
 pub mod refund_request;
 
 pub use dispute::Dispute;
 pub use escrow_deposit::EscrowDeposit;
+pub use milestone_review::MilestoneReview;
+pub use payment_refund::PaymentRefund;
 pub use refund_request::RefundRequest;
 
 /// The task queue of all workflows and activities.

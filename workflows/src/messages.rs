@@ -16,12 +16,15 @@ use crate::domain::{
     command::{COMMAND_BYTES_MAX, Unreadable, Verb, fields},
     deposit::Source,
     dispute::{Answer, Grounds, Resolution},
-    ids::{CaseKind, Id},
+    ids::{CaseKind, Id, PaymentId},
+    milestone::{Milestone, Submission},
+    milestone_review::Review,
     money::{Amount, Currency},
     notice::IfSilent,
     offers::Offer,
     outcome::Outcome,
     party::{Contract, Role},
+    payment_refund::PaymentRequest,
     policy::Policy,
 };
 
@@ -76,6 +79,40 @@ pub struct DisputeStart {
     pub policy: Option<Policy>,
 }
 
+/// Starts `MilestoneReview`: the freelancer submits a milestone for the first time (E3, E4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MilestoneReviewStart {
+    /// The contract.
+    pub contract: Contract,
+    /// The milestone.
+    pub milestone: Milestone,
+    /// What is submitted: its `note` and `files`.
+    #[serde(flatten)]
+    pub submission: Submission,
+    /// The policy of the case; the default policy if there is none (T3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+}
+
+/// Starts `PaymentRefund`: the client asks for released money back (P1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PaymentRefundStart {
+    /// The contract.
+    pub contract: Contract,
+    /// The payment: the id of a release in the ledger.
+    pub payment: PaymentId,
+    /// When it was released, as far as the client knows. The ledger's own time counts if it is earlier.
+    pub released_at: Timestamp,
+    /// How much is asked for, in minor units.
+    pub amount: Amount,
+    /// Why, in the client's words.
+    #[serde(default)]
+    pub message: String,
+    /// The policy of the case; the default policy if there is none (T3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+}
+
 /// What the `status` query and every update answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
@@ -114,6 +151,12 @@ pub struct Status {
     /// The workflow id of the dispute that took over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispute: Option<String>,
+    /// The milestone under review, and what was submitted and asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
+    /// The payment that is asked back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<PaymentRequest>,
     /// What happened, oldest first.
     pub timeline: Vec<TimelineEntry>,
     /// How many refused commands the timeline no longer shows.
@@ -137,7 +180,8 @@ impl Status {
     /// The status of a case.
     pub fn of<C: Case>(case: &C) -> Self {
         let file = case.file();
-        let Particulars { claim, rejection, offers, resolution, answers, dispute } = case.particulars();
+        let Particulars { claim, rejection, offers, resolution, answers, dispute, review, payment } =
+            case.particulars();
         Self {
             case: file.id.clone(),
             kind: C::KIND,
@@ -156,6 +200,8 @@ impl Status {
             resolution,
             answers,
             dispute,
+            review,
+            payment,
             timeline: file.timeline.clone(),
             refusals_omitted: file.refusals_omitted,
             outcome: case.outcome().cloned(),
@@ -208,6 +254,8 @@ mod tests {
             schemars::schema_for!(EscrowDepositStart),
             schemars::schema_for!(RefundRequestStart),
             schemars::schema_for!(DisputeStart),
+            schemars::schema_for!(MilestoneReviewStart),
+            schemars::schema_for!(PaymentRefundStart),
             schemars::schema_for!(Status),
             schemars::schema_for!(Outcome),
         ] {

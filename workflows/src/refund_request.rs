@@ -1,28 +1,28 @@
-//! The end of a contract with money in escrow, and the freelancer's answer (R1–R7, R10). Silence refunds.
-
-use std::time::Duration;
+//! The end of a contract with money in escrow, and the freelancer's answer (R1–R7, R10, E11). Silence refunds.
 
 use jiff::Timestamp;
+use serde_json::json;
 use temporalio_common::data_converters::RawValue;
-use temporalio_workflow::{
-    ChildWorkflowOptions, ParentClosePolicy, TimerOptions, WorkflowCancellationToken, WorkflowContext,
-};
+use temporalio_workflow::{SignalWorkflowOptions, WorkflowCancellationToken, WorkflowContext};
 
 use crate::{
-    attributes,
-    conduct::Conduct,
-    dispute::Dispute,
+    conduct::{Conduct, NotOpened, now},
+    dispute,
     domain::{
         case::Case,
         claim::Claim,
         dispute::Grounds,
-        ids::{CaseKind, dispute_id},
+        ids::Id,
         outcome::Outcome,
+        party::{Actor, Role},
+        posting::{Close, Remainder},
         refund_request::{ContractEnd, RefundRequestCase},
         rule::Rule,
     },
+    effects::Take,
     handlers::case_workflow,
     messages::{DisputeStart, RefundRequestStart, read},
+    milestone_review::MilestoneReview,
 };
 
 case_workflow! {
@@ -49,13 +49,10 @@ async fn conduct(ctx: &WorkflowContext<RefundRequest>) -> Outcome {
         Err(refused) => return refused,
     };
     // R1–R3
-    case.open(None, |case, opened, elsewhere, now| {
-        case.opened(opened.held, opened.deposits, elsewhere.as_deref(), now);
-    })
-    .await;
+    open(ctx, &mut case).await;
     let paying = case.change(|case, now| case.payment_now(now).filter(|_| case.is_waiting()));
     case.publish();
-    let paying = paying.map(|payment| case.settle(vec![payment], false)); // R2, beside the window
+    let paying = paying.map(|payment| case.settle(vec![payment], None)); // R2, beside the window
     while case.read(RefundRequestCase::is_waiting) {
         case.next_change().await;
     }
@@ -70,51 +67,56 @@ async fn conduct(ctx: &WorkflowContext<RefundRequest>) -> Outcome {
     case.finish().await
 }
 
+/// Takes the contract's free escrow. Running reviews are told that the contract has ended, and what they hold is waited
+/// for; one that has decided keeps what it releases, and a dispute keeps what it is about (E11).
+async fn open(ctx: &WorkflowContext<RefundRequest>, case: &mut Conduct<'_, RefundRequest>) {
+    let (mut told, mut gone) = (Vec::new(), Vec::new());
+    loop {
+        let take = Take::AtContractEnd { told: told.clone(), gone: gone.clone() };
+        let opened = case
+            .open(take, |case, opened, elsewhere, now| {
+                case.opened(opened.held, opened.deposits, elsewhere.as_deref(), now);
+            })
+            .await;
+        let Err(NotOpened::ReviewsRunning(reviews)) = opened else { return };
+        for review in reviews {
+            let heard = supersede(ctx, review.clone()).await;
+            if heard { told.push(review) } else { gone.push(review) }
+        }
+    }
+}
+
+/// Tells a review that the contract has ended, at the instant at which it did. Whether its workflow is there to hear it.
+async fn supersede(ctx: &WorkflowContext<RefundRequest>, review: String) -> bool {
+    let by = Actor { party: Role::Operator, id: Id::new("contract-end").expect("it is an id") };
+    let command = RawValue::from_value(&json!({"by": by, "at": now(ctx)}), ctx.payload_converter());
+    let options = SignalWorkflowOptions::builder()
+        .summary("the contract has ended".to_owned())
+        .cancellation_token(WorkflowCancellationToken::new())
+        .build();
+    ctx.external_workflow(review, None).signal(MilestoneReview::supersede_signal, command, options).await.is_ok()
+}
+
 async fn settle(case: &Conduct<'_, RefundRequest>) {
     let movements = case.change(|case, now| case.settlement(now)).expect("L3: the deposits hold what is in escrow");
     if !movements.is_empty() || case.read(|case| !case.rest().is_zero()) {
-        case.settle(movements, true).await;
+        case.settle(movements, Some(Close { remainder: Remainder::AsItWas, milestone_done: false })).await;
     }
     case.change(RefundRequestCase::close);
 }
 
 /// Conducts the dispute as a case of its own, which goes on if this one is stopped and settles its own money.
 async fn dispute(ctx: &WorkflowContext<RefundRequest>, case: &Conduct<'_, RefundRequest>, claim: Claim) {
-    let contract = case.contract().clone();
-    let policy = case.read(|case| case.file().policy.clone());
-    let id = dispute_id(&contract.id, None);
     let start = DisputeStart {
-        contract: contract.clone(),
+        contract: case.contract().clone(),
         grounds: Grounds::RefundRequest,
         milestone: None,
         claim,
         contacted_client: None,
-        policy: Some(policy),
+        policy: Some(case.read(|case| case.file().policy.clone())),
     };
-    let start = RawValue::from_value(&start, ctx.payload_converter());
-    let mut pause = Duration::from_mins(1);
-    let started = loop {
-        let options = ChildWorkflowOptions::builder()
-            .workflow_id(id.clone())
-            .parent_close_policy(ParentClosePolicy::Abandon)
-            .cancellation_token(WorkflowCancellationToken::new())
-            .search_attributes(attributes::at_start(CaseKind::Dispute, &contract))
-            .static_summary(format!("Dispute of contract {}", contract.id))
-            .build();
-        if let Ok(started) = ctx.start_child_workflow(Dispute::run, start.clone(), options).await {
-            break started;
-        }
-        // Somebody started a dispute of this contract by itself. It is refused at once while this case holds the money,
-        // so this is soon over; the growing pause keeps the history small if it is not.
-        let again = TimerOptions::builder(pause)
-            .summary(format!("{id} is taken; try again"))
-            .cancellation_token(WorkflowCancellationToken::new())
-            .build();
-        ctx.timer(again).await;
-        pause = (pause * 2).min(Duration::from_hours(6));
-    };
-    match started.result().await {
+    match dispute::conduct_as_child(ctx, start).await {
         Ok(outcome) => case.change(|case, now| case.dispute_ended(outcome, now)),
-        Err(stopped) => case.change(|case, now| case.dispute_stopped(&stopped.to_string(), now)),
+        Err(stopped) => case.change(|case, now| case.dispute_stopped(&stopped, now)),
     }
 }

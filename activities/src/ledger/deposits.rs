@@ -1,21 +1,23 @@
-//! Deposits: what was charged into a contract's escrow, and what of it has not gone back (E2, R7).
+//! Deposits: what is charged into a contract's escrow (E2). A deposit for a milestone draws on held-over money first, and
+//! only the difference is charged (E6).
 
 use jiff::Timestamp;
 use recourse_workflows::domain::{
     ids::Id,
     money::Amount,
     party::Contract,
-    posting::{Account, FundedDeposit, PostingKind},
+    posting::{Account, PostingKind},
     rule::Rule,
 };
 use sqlx::{Any, Row as _, Transaction, any::AnyRow};
 
 use super::{
     Ledger, LedgerError, amount_of,
+    asides::{self, Part, Place, Taken},
     contracts::{self, Pin},
-    id_of,
     posting::Posting,
 };
+use crate::database::Write;
 
 /// A deposit that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,7 @@ pub(crate) struct Deposit {
     pub source: Id,
     /// The payment provider's key of the charge, and the id of the posting.
     pub charge: String,
+    /// How much is to be in escrow for it, wherever it comes from.
     pub amount: Amount,
     pub case: String,
     pub at: Timestamp,
@@ -34,24 +37,70 @@ pub(crate) struct Deposit {
 /// What the ledger knows of a deposit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Known {
-    /// Nothing: it may be charged.
-    New,
+    /// It may be made: this much is to be charged, and held-over money that is reserved for it covers the rest.
+    New { to_charge: Amount },
     /// It was made; the escrow held this much right after it.
-    Made { held: Amount },
+    Made { charged: Amount, from_held: Amount, held: Amount },
+    /// It was for a milestone, and declined.
+    Declined { reason: String },
     /// Its id belongs to another deposit.
     Other { reason: String },
     /// It was not made, and its contract's first deposit named another client, freelancer, agency or currency (E1).
     OtherContract { reason: String },
 }
 
+/// A deposit's row: what was asked for, and what came of it.
+struct Before {
+    row: AnyRow,
+    asked: Amount,
+    from_held: Amount,
+    state: State,
+}
+
+#[derive(PartialEq, Eq)]
+enum State {
+    InFlight,
+    Made,
+    Declined,
+}
+
 impl Ledger {
-    /// What the ledger knows of `deposit`.
+    /// What the ledger knows of `deposit`; if it is new and for a milestone, what it draws on is reserved for it, so
+    /// that no case and no other deposit takes that meanwhile.
     ///
     /// # Errors
-    /// Only if the database cannot be read. Nothing has moved.
-    pub(crate) async fn find_deposit(&self, deposit: &Deposit) -> Result<Known, LedgerError> {
-        let mut read = self.database.read().await?;
-        deposit.find(&mut read).await
+    /// Only if the database cannot be used, or was damaged. Nothing has moved.
+    pub(crate) async fn begin_deposit(&self, deposit: &Deposit) -> Result<Known, LedgerError> {
+        let Some(milestone) = &deposit.milestone else {
+            let mut read = self.database.read().await?;
+            return deposit.find(&mut read).await.map(|(known, _)| known);
+        };
+        let mut write = self.database.write().await?;
+        let (known, before) = deposit.find(&mut write).await?;
+        if before.is_some() || !matches!(known, Known::New { .. }) {
+            return Ok(known);
+        }
+        let place = Place::of(&deposit.contract);
+        let drawn = asides::take(&mut write, place.contract, Part::HeldOver, Some(deposit.amount)).await?;
+        asides::reserve(&mut write, place, (&deposit.id, milestone), drawn.amount).await?;
+        sqlx::query(
+            "INSERT INTO milestone_deposits (contract, deposit, milestone, source, charge, currency, asked, from_held,
+                                             origins, state)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'in_flight')",
+        )
+        .bind(place.contract.as_str())
+        .bind(deposit.id.as_str())
+        .bind(milestone.as_str())
+        .bind(deposit.source.as_str())
+        .bind(&deposit.charge)
+        .bind(place.currency.code())
+        .bind(deposit.amount.minor())
+        .bind(drawn.amount.minor())
+        .bind(drawn.origins_as_json()?)
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(Known::New { to_charge: deposit.amount.minus(drawn.amount).unwrap_or_default() })
     }
 
     /// Puts a charged deposit in escrow, once, and answers with what the escrow held right after it.
@@ -60,50 +109,163 @@ impl Ledger {
     /// [`LedgerError::PostingConflict`] if the charge was posted with other content. Nothing has moved.
     pub(crate) async fn make_deposit(&self, deposit: &Deposit) -> Result<Known, LedgerError> {
         let mut write = self.database.write().await?;
-        let known = deposit.find(&mut write).await?;
-        if known != Known::New {
-            return Ok(known);
-        }
-        let escrow = Account::Escrow(deposit.contract.id.clone());
-        let posting = Posting {
-            id: deposit.charge.clone(),
-            at: deposit.at,
-            kind: PostingKind::Deposit,
-            debit: Account::Source(deposit.source.clone()),
-            credit: escrow.clone(),
-            currency: deposit.contract.currency,
-            amount: deposit.amount,
-            contract: deposit.contract.id.clone(),
-            case: deposit.case.clone(),
-            rule: Rule::E2,
-            deposit: None,
-            available_at: None,
-        };
+        let (known, before) = deposit.find(&mut write).await?;
+        let Known::New { to_charge } = known else { return Ok(known) };
+        let (place, escrow) = (Place::of(&deposit.contract), Account::Escrow(deposit.contract.id.clone()));
         contracts::pin(&mut write, &deposit.contract).await?;
-        posting.make(&mut write).await?;
-        let held = super::balance(&mut write, &escrow, deposit.contract.currency).await?;
-        sqlx::query(
-            "INSERT INTO deposits (contract, deposit, milestone, source, charge, currency, amount, held, at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        )
-        .bind(deposit.contract.id.as_str())
-        .bind(deposit.id.as_str())
-        .bind(deposit.milestone.as_ref().map(|milestone| milestone.as_str().to_owned()))
-        .bind(deposit.source.as_str())
-        .bind(&deposit.charge)
-        .bind(deposit.contract.currency.code())
-        .bind(deposit.amount.minor())
-        .bind(held.minor())
-        .bind(deposit.at.to_string())
-        .execute(&mut *write)
-        .await?;
+        if !to_charge.is_zero() {
+            deposit.posting(to_charge).make(&mut write).await?;
+        }
+        let held = super::balance(&mut write, &escrow, place.currency).await?;
+        if !to_charge.is_zero() {
+            deposit.insert(&mut write, to_charge, held).await?;
+        }
+        let mut from_held = Amount::ZERO;
+        if let Some(milestone) = &deposit.milestone {
+            let before = before.ok_or_else(|| deposit.damaged("state"))?;
+            from_held = before.from_held;
+            asides::unreserve(&mut write, place.contract, &deposit.id).await?;
+            asides::set_aside_for(&mut write, place, milestone, deposit.amount).await?;
+            sqlx::query("UPDATE milestone_deposits SET state = 'made', held = $3 WHERE contract = $1 AND deposit = $2")
+                .bind(place.contract.as_str())
+                .bind(deposit.id.as_str())
+                .bind(held.minor())
+                .execute(&mut *write)
+                .await?;
+        }
         write.commit().await?;
-        Ok(Known::Made { held })
+        Ok(Known::Made { charged: to_charge, from_held, held })
+    }
+
+    /// Gives up a deposit in flight that could not be charged: what it had reserved goes back to where it came from.
+    /// With a reason it was declined, which is what asking again is answered; without one it leaves no trace.
+    ///
+    /// # Errors
+    /// Only if the database cannot be written, or was damaged. Nothing has changed.
+    pub(crate) async fn give_up_deposit(&self, deposit: &Deposit, declined: Option<&str>) -> Result<(), LedgerError> {
+        let mut write = self.database.write().await?;
+        let Some(before) = deposit.asked_before(&mut write).await? else { return Ok(()) };
+        if before.state != State::InFlight || deposit.differs(&before)?.is_some() {
+            return Ok(());
+        }
+        let place = Place::of(&deposit.contract);
+        let origins: Option<String> = before.row.try_get("origins")?;
+        let drawn = Taken::from_json(before.from_held, origins.as_deref(), &format!("deposit {}", deposit.id))?;
+        asides::unreserve(&mut write, place.contract, &deposit.id).await?;
+        asides::put_back(&mut write, place, drawn).await?;
+        let sql = if declined.is_some() {
+            "UPDATE milestone_deposits SET state = 'declined', reason = $3 WHERE contract = $1 AND deposit = $2"
+        } else {
+            "DELETE FROM milestone_deposits WHERE contract = $1 AND deposit = $2 AND $3 IS NULL"
+        };
+        sqlx::query(sql)
+            .bind(place.contract.as_str())
+            .bind(deposit.id.as_str())
+            .bind(declined.map(ToOwned::to_owned))
+            .execute(&mut *write)
+            .await?;
+        write.commit().await?;
+        Ok(())
     }
 }
 
 impl Deposit {
-    async fn find(&self, transaction: &mut Transaction<'static, Any>) -> Result<Known, LedgerError> {
+    fn posting(&self, charged: Amount) -> Posting {
+        Posting {
+            id: self.charge.clone(),
+            at: self.at,
+            kind: PostingKind::Deposit,
+            debit: Account::Source(self.source.clone()),
+            credit: Account::Escrow(self.contract.id.clone()),
+            currency: self.contract.currency,
+            amount: charged,
+            contract: self.contract.id.clone(),
+            case: self.case.clone(),
+            rule: Rule::E2,
+            deposit: None,
+            payment: None,
+            available_at: None,
+        }
+    }
+
+    async fn insert(&self, write: &mut Write, charged: Amount, held: Amount) -> Result<(), LedgerError> {
+        sqlx::query(
+            "INSERT INTO deposits (contract, deposit, milestone, source, charge, currency, amount, held, at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        )
+        .bind(self.contract.id.as_str())
+        .bind(self.id.as_str())
+        .bind(self.milestone.as_ref().map(ToString::to_string))
+        .bind(self.source.as_str())
+        .bind(&self.charge)
+        .bind(self.contract.currency.code())
+        .bind(charged.minor())
+        .bind(held.minor())
+        .bind(self.at.to_string())
+        .execute(&mut **write)
+        .await?;
+        Ok(())
+    }
+
+    /// What is known of this deposit, and its row if there is one.
+    async fn find(&self, transaction: &mut Transaction<'static, Any>) -> Result<(Known, Option<Before>), LedgerError> {
+        let before = match self.asked_before(transaction).await? {
+            Some(before) => Some(before),
+            None => self.made_before(transaction).await?,
+        };
+        let pin = contracts::compare(transaction, &self.contract).await?;
+        let known = match (&before, pin) {
+            (None, Pin::Other { reason }) => Known::OtherContract { reason },
+            (None, Pin::Missing | Pin::Same) => Known::New { to_charge: self.amount },
+            (Some(before), pin) => match (self.differs(before)?, pin) {
+                (None, Pin::Missing | Pin::Same) => self.again(before)?,
+                (None, Pin::Other { reason }) if before.state == State::InFlight => Known::OtherContract { reason },
+                // Other content, or it came as it is asked for now, except that another contract's parties ask.
+                (Some(reason), _) | (None, Pin::Other { reason }) => Known::Other { reason },
+            },
+        };
+        Ok((known, before))
+    }
+
+    /// The answer to the same deposit that comes again.
+    fn again(&self, before: &Before) -> Result<Known, LedgerError> {
+        let (from_held, charged) = (before.from_held, before.asked.minus(before.from_held));
+        let charged = charged.ok_or_else(|| self.damaged("from_held"))?;
+        Ok(match before.state {
+            State::InFlight => Known::New { to_charge: charged },
+            State::Made => {
+                let held = amount_of(before.row.try_get("held")?, &format!("deposit {}", self.id))?;
+                Known::Made { charged, from_held, held }
+            }
+            State::Declined => Known::Declined { reason: before.row.try_get("reason")? },
+        })
+    }
+
+    /// The row of a deposit with this id that is or was for a milestone.
+    async fn asked_before(&self, transaction: &mut Transaction<'static, Any>) -> Result<Option<Before>, LedgerError> {
+        let found = sqlx::query(
+            "SELECT milestone, source, charge, currency, asked, from_held, origins, state, held, reason
+             FROM milestone_deposits WHERE contract = $1 AND deposit = $2",
+        )
+        .bind(self.contract.id.as_str())
+        .bind(self.id.as_str())
+        .fetch_optional(&mut **transaction)
+        .await?;
+        let Some(row) = found else { return Ok(None) };
+        let what = format!("deposit {}", self.id);
+        let state = match row.try_get("state")? {
+            "in_flight" => State::InFlight,
+            "made" => State::Made,
+            "declined" => State::Declined,
+            _ => return Err(self.damaged("state")),
+        };
+        let asked = amount_of(row.try_get("asked")?, &what)?;
+        let from_held = amount_of(row.try_get("from_held")?, &what)?;
+        Ok(Some(Before { row, asked, from_held, state }))
+    }
+
+    /// The row of a deposit with this id that is for the whole contract.
+    async fn made_before(&self, transaction: &mut Transaction<'static, Any>) -> Result<Option<Before>, LedgerError> {
         let found = sqlx::query(
             "SELECT milestone, source, charge, currency, amount, held FROM deposits
              WHERE contract = $1 AND deposit = $2",
@@ -112,29 +274,21 @@ impl Deposit {
         .bind(self.id.as_str())
         .fetch_optional(&mut **transaction)
         .await?;
-        let pin = contracts::compare(transaction, &self.contract).await?;
-        let Some(found) = found else {
-            return Ok(match pin {
-                Pin::Missing | Pin::Same => Known::New,
-                Pin::Other { reason } => Known::OtherContract { reason },
-            });
-        };
-        Ok(match (self.compare(&found)?, pin) {
-            // It was made as it is asked for now, except that another contract's parties ask.
-            (Known::Made { .. }, Pin::Other { reason }) => Known::Other { reason },
-            (known, _) => known,
-        })
+        let Some(row) = found else { return Ok(None) };
+        let asked = amount_of(row.try_get("amount")?, &format!("deposit {}", self.id))?;
+        Ok(Some(Before { row, asked, from_held: Amount::ZERO, state: State::Made }))
     }
 
-    fn compare(&self, found: &AnyRow) -> Result<Known, LedgerError> {
-        let text = |name: &str| -> Result<Option<String>, LedgerError> { Ok(found.try_get(name)?) };
-        let amount = amount_of(found.try_get("amount")?, &format!("deposit {}", self.id))?;
+    /// How what was asked for before differs from this, in words.
+    fn differs(&self, before: &Before) -> Result<Option<String>, LedgerError> {
+        let text = |name: &str| -> Result<Option<String>, LedgerError> { Ok(before.row.try_get(name)?) };
+        let currency = self.contract.currency;
         let mut differs = Vec::new();
         for (name, there, here) in [
-            ("amount", Some(self.contract.currency.number(amount)), Some(self.contract.currency.number(self.amount))),
+            ("amount", Some(currency.number(before.asked)), Some(currency.number(self.amount))),
             ("source", text("source")?, Some(self.source.to_string())),
             ("milestone", text("milestone")?, self.milestone.as_ref().map(ToString::to_string)),
-            ("currency", text("currency")?, Some(self.contract.currency.to_string())),
+            ("currency", text("currency")?, Some(currency.to_string())),
             ("charge", text("charge")?, Some(self.charge.clone())),
         ] {
             if there != here {
@@ -142,36 +296,11 @@ impl Deposit {
                 differs.push(format!("{name} was {} and is now {}", shown(there), shown(here)));
             }
         }
-        if differs.is_empty() {
-            return Ok(Known::Made { held: amount_of(found.try_get("held")?, &format!("deposit {}", self.id))? });
-        }
-        let reason = format!("deposit {} was made before: {}", self.id, differs.join(", "));
-        Ok(Known::Other { reason })
+        let came = if before.state == State::Made { "made" } else { "tried" };
+        Ok((!differs.is_empty()).then(|| format!("deposit {} was {came} before: {}", self.id, differs.join(", "))))
     }
-}
 
-/// The contract's deposits in the order in which they were made, with what of each was not refunded.
-pub(super) async fn funded(
-    transaction: &mut Transaction<'static, Any>,
-    contract: &Id,
-) -> Result<Vec<FundedDeposit>, LedgerError> {
-    let rows = sqlx::query(
-        "SELECT d.deposit, d.source, d.charge, d.amount - COALESCE((
-             SELECT CAST(SUM(j.amount) AS BIGINT) FROM journal j
-             WHERE j.contract = d.contract AND j.kind = 'refund' AND j.deposit = d.deposit), 0) AS amount_left
-         FROM deposits d WHERE d.contract = $1 ORDER BY d.sequence",
-    )
-    .bind(contract.as_str())
-    .fetch_all(&mut **transaction)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(FundedDeposit {
-                deposit: id_of(row.try_get("deposit")?, "deposit")?,
-                source: id_of(row.try_get("source")?, "source")?,
-                charge: row.try_get("charge")?,
-                left: amount_of(row.try_get("amount_left")?, "what is left of a deposit")?,
-            })
-        })
-        .collect()
+    fn damaged(&self, field: &'static str) -> LedgerError {
+        LedgerError::Damaged { what: format!("deposit {}", self.id), field }
+    }
 }

@@ -1,5 +1,7 @@
 //! A contract's transaction history (R9): every deposit, release, charge and refund, and where its money is now.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use recourse_workflows::domain::ids::Id;
 use serde::{Deserialize, Serialize};
@@ -25,7 +27,7 @@ pub struct History {
 pub struct Balances {
     /// In escrow.
     pub escrow: i64,
-    /// Back at the client's sources; fees that were given back are not counted.
+    /// Back at the client's sources, or on the way; fees that were given back are not counted, nor is what is parked.
     pub client: i64,
     /// Released, and still in the security period (E9).
     pub freelancer_pending: i64,
@@ -56,6 +58,15 @@ pub struct Entry {
     pub case: String,
     /// The rule by which it moved.
     pub rule: String,
+    /// When a payment is available to the payee (E9); RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available_at: Option<String>,
+    /// The deposit that a refund or a return goes back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deposit: Option<String>,
+    /// The payment that a return takes back, by its posting's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<String>,
 }
 
 impl Ledger {
@@ -66,8 +77,8 @@ impl Ledger {
     /// Only if the database cannot be read, or was damaged.
     pub async fn history(&self, contract: &Id, now: Timestamp) -> Result<Option<History>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT id, at, kind, debit, credit, currency, amount, case_id, rule, available_at FROM journal
-             WHERE contract = $1 ORDER BY sequence",
+            "SELECT id, at, kind, debit, credit, currency, amount, case_id, rule, available_at, deposit, payment
+             FROM journal WHERE contract = $1 ORDER BY sequence",
         )
         .bind(contract.as_str())
         .fetch_all(self.database.pool())
@@ -79,10 +90,21 @@ impl Ledger {
             balances: Balances::default(),
             entries: Vec::with_capacity(rows.len()),
         };
+        let mut pending = BTreeSet::new();
+        let mut fee_returns: Vec<String> = Vec::new();
         for row in &rows {
             let entry = entry(row)?;
-            let pending = is_pending(row, &entry.id, now)?;
-            history.balances.count(&entry, pending);
+            // What is returned of a payment is no longer part of it, whether it is pending or not (P4).
+            let payment = entry.payment.as_ref().unwrap_or(&entry.id);
+            if entry.is_pending(now)? {
+                pending.insert(payment.clone());
+            }
+            if entry.kind == "fee_return" {
+                fee_returns.push(format!("{}/", entry.id));
+            }
+            // A fee that came back never was the contract's, wherever it goes from there.
+            let of_fee = entry.kind == "fee_return" || fee_returns.iter().any(|fee| entry.id.starts_with(fee));
+            history.balances.count(&entry, pending.contains(payment), of_fee);
             history.entries.push(entry);
         }
         Ok(Some(history))
@@ -99,20 +121,24 @@ fn entry(row: &AnyRow) -> Result<Entry, sqlx::Error> {
         amount: row.try_get("amount")?,
         case: row.try_get("case_id")?,
         rule: row.try_get("rule")?,
+        available_at: row.try_get("available_at")?,
+        deposit: row.try_get("deposit")?,
+        payment: row.try_get("payment")?,
     })
 }
 
-fn is_pending(row: &AnyRow, id: &str, now: Timestamp) -> Result<bool, LedgerError> {
-    let available_at: Option<String> = row.try_get("available_at")?;
-    let Some(available_at) = available_at else { return Ok(false) };
-    let available_at: Timestamp = available_at
-        .parse()
-        .map_err(|_| LedgerError::Damaged { what: format!("posting {id}"), field: "available_at" })?;
-    Ok(available_at > now)
+impl Entry {
+    fn is_pending(&self, now: Timestamp) -> Result<bool, LedgerError> {
+        let Some(available_at) = &self.available_at else { return Ok(false) };
+        let available_at: Timestamp = available_at
+            .parse()
+            .map_err(|_| LedgerError::Damaged { what: format!("posting {}", self.id), field: "available_at" })?;
+        Ok(available_at > now)
+    }
 }
 
 impl Balances {
-    fn count(&mut self, entry: &Entry, pending: bool) {
+    fn count(&mut self, entry: &Entry, pending: bool, of_fee: bool) {
         for (account, change) in [(&entry.debit, -entry.amount), (&entry.credit, entry.amount)] {
             let balance = match account.split_once(':').map_or(account.as_str(), |(kind, _)| kind) {
                 "escrow" => &mut self.escrow,
@@ -120,8 +146,8 @@ impl Balances {
                 "fees" => &mut self.fees,
                 "freelancer" | "agency" if pending => &mut self.freelancer_pending,
                 "freelancer" | "agency" => &mut self.freelancer_available,
-                // Only what came back counts, and a fee that came back never was the contract's.
-                "source" if change > 0 && entry.kind != "fee_return" => &mut self.client,
+                // Only what came back counts, less what did not arrive.
+                "source" if !of_fee && (change > 0 || entry.kind == "to_suspense") => &mut self.client,
                 _ => continue,
             };
             *balance += change;

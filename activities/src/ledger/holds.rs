@@ -5,17 +5,17 @@ use recourse_workflows::{
     domain::{
         ids::Id,
         money::{Amount, Currency},
-        posting::Account,
+        posting::{Close, Remainder},
     },
-    effects::{HeldByOther, OpenCase, OpenReceipt, OpenedCase},
+    effects::HeldByOther,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{Any, Row as _, Transaction, any::AnyRow};
 
 use super::{
     Ledger, LedgerError, amount_of,
-    contracts::{self, Pin},
-    deposits,
+    asides::{self, Part, Place, Taken},
+    id_of,
 };
 use crate::database::Write;
 
@@ -33,27 +33,6 @@ pub struct OpenHold {
 }
 
 impl Ledger {
-    /// Takes the contract's free escrow for one case, or the whole hold of the case that it takes over from.
-    ///
-    /// The case that opened with the same run before gets the same answer, whatever has moved since. A contract that
-    /// is not the one of the money (E1) is answered with a conflict, and leaves no trace: the pin that it is in
-    /// conflict with never changes, so asking again gets the same answer.
-    ///
-    /// # Errors
-    /// [`LedgerError::UnknownCase`] if there is no case to take over from. Nothing has moved.
-    pub async fn open(&self, order: &OpenCase) -> Result<OpenReceipt, LedgerError> {
-        let mut write = self.database.write().await?;
-        if let Some(opened) = opened_before(&mut write, order).await? {
-            return Ok(OpenReceipt::Opened(opened));
-        }
-        if let Pin::Other { reason } = contracts::compare(&mut write, &order.contract).await? {
-            return Ok(OpenReceipt::Conflict { reason });
-        }
-        let opened = open_now(&mut write, order).await?;
-        write.commit().await?;
-        Ok(OpenReceipt::Opened(opened))
-    }
-
     /// What cases that have not closed hold of `contract`'s escrow, oldest first. Those that hold nothing are among
     /// them.
     ///
@@ -70,8 +49,8 @@ impl Ledger {
         rows.iter().map(open_hold).collect()
     }
 
-    /// Closes every open hold of the workflow id `case` and answers with them, oldest first; what they held becomes
-    /// free escrow. No money moves, and the rows stay.
+    /// Closes every open hold of the workflow id `case` and answers with them, oldest first; what they held is
+    /// for what it was for before. No money moves, and the rows stay.
     ///
     /// For an operator, when a case is dead. The ledger cannot know that it is: whoever asks must have made sure that
     /// the workflow is closed and none of its effects is still running. An effect whose refund is with the provider
@@ -88,8 +67,9 @@ impl Ledger {
         .fetch_all(&mut *write)
         .await?;
         let freed: Vec<OpenHold> = rows.iter().map(open_hold).collect::<Result<_, _>>()?;
+        let freely = Close { remainder: Remainder::AsItWas, milestone_done: false };
         for hold in &freed {
-            close(&mut write, &hold.case_ref).await?;
+            close(&mut write, &hold.case_ref, &freely).await?;
         }
         write.commit().await?;
         Ok(freed)
@@ -105,44 +85,11 @@ fn open_hold(row: &AnyRow) -> Result<OpenHold, LedgerError> {
     Ok(OpenHold { case: row.try_get("case_id")?, case_ref, amount, opened_at })
 }
 
-async fn open_now(write: &mut Write, order: &OpenCase) -> Result<OpenedCase, LedgerError> {
-    let earlier: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM holds WHERE case_id = $1")
-        .bind(&order.case)
-        .fetch_one(&mut **write)
-        .await?;
-    let case_ref = match earlier {
-        0 => order.case.clone(),
-        earlier => format!("{}#{}", order.case, earlier + 1),
-    };
-    let held = match &order.take_over {
-        Some(from) => take_over(write, &order.contract.id, from).await?,
-        None => free_escrow(write, &order.contract.id, order.contract.currency).await?,
-    };
-    // After the other case's hold was taken over and before this one's is there, so both are left out.
-    let others = others(write, &order.contract.id).await?;
-    let deposits = deposits::funded(write, &order.contract.id).await?;
-    let opened = OpenedCase { case_ref, held, deposits, others };
-    let answer = serde_json::to_string(&opened)
-        .map_err(|_| LedgerError::Damaged { what: format!("case {}", opened.case_ref), field: "opened" })?;
-    sqlx::query(
-        "INSERT INTO holds (case_ref, case_id, first_run, contract, currency, opened_at, opened, held)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-    )
-    .bind(&opened.case_ref)
-    .bind(&order.case)
-    .bind(&order.first_run)
-    .bind(order.contract.id.as_str())
-    .bind(order.contract.currency.code())
-    .bind(order.at.to_string())
-    .bind(answer)
-    .bind(held.minor())
-    .execute(&mut **write)
-    .await?;
-    Ok(opened)
-}
-
 /// What the contract's cases hold, where it is more than nothing; oldest first. A closed case holds nothing.
-async fn others(transaction: &mut Transaction<'static, Any>, contract: &Id) -> Result<Vec<HeldByOther>, LedgerError> {
+pub(super) async fn others(
+    transaction: &mut Transaction<'static, Any>,
+    contract: &Id,
+) -> Result<Vec<HeldByOther>, LedgerError> {
     let rows = sqlx::query("SELECT case_ref, held FROM holds WHERE contract = $1 AND held > 0 ORDER BY sequence")
         .bind(contract.as_str())
         .fetch_all(&mut **transaction)
@@ -156,36 +103,11 @@ async fn others(transaction: &mut Transaction<'static, Any>, contract: &Id) -> R
         .collect()
 }
 
-async fn opened_before(write: &mut Write, order: &OpenCase) -> Result<Option<OpenedCase>, LedgerError> {
-    let opened: Option<String> = sqlx::query_scalar("SELECT opened FROM holds WHERE case_id = $1 AND first_run = $2")
-        .bind(&order.case)
-        .bind(&order.first_run)
-        .fetch_optional(&mut **write)
-        .await?;
-    opened
-        .map(|opened| serde_json::from_str(&opened))
-        .transpose()
-        .map_err(|_| LedgerError::Damaged { what: format!("case {}", order.case), field: "opened" })
-}
-
-/// What is in escrow and held by no case.
-async fn free_escrow(write: &mut Write, contract: &Id, currency: Currency) -> Result<Amount, LedgerError> {
-    let escrow = super::balance(write, &Account::Escrow(contract.clone()), currency).await?;
-    let held: i64 = sqlx::query_scalar(
-        "SELECT COALESCE(CAST(SUM(held) AS BIGINT), 0) FROM holds WHERE contract = $1 AND currency = $2",
-    )
-    .bind(contract.as_str())
-    .bind(currency.code())
-    .fetch_one(&mut **write)
-    .await?;
-    let held = amount_of(held, "what is held")?;
-    escrow.minus(held).ok_or_else(|| LedgerError::Damaged { what: format!("escrow:{contract}"), field: "balance" })
-}
-
-/// Closes the newest hold of the case `from` and gives what it held. A case that closed before holds nothing.
-async fn take_over(write: &mut Write, contract: &Id, from: &str) -> Result<Amount, LedgerError> {
+/// What the newest hold of the case `from` held, and where it was before. A case that closed before holds nothing. A
+/// review stays open and holds nothing; any other case is over with that.
+pub(super) async fn take_over(write: &mut Write, contract: &Id, from: &str) -> Result<Taken, LedgerError> {
     let found = sqlx::query(
-        "SELECT case_ref, held FROM holds WHERE contract = $1 AND (case_ref = $2 OR case_id = $2)
+        "SELECT case_ref, held, origins, ordinal FROM holds WHERE contract = $1 AND (case_ref = $2 OR case_id = $2)
          ORDER BY sequence DESC LIMIT 1",
     )
     .bind(contract.as_str())
@@ -193,10 +115,24 @@ async fn take_over(write: &mut Write, contract: &Id, from: &str) -> Result<Amoun
     .fetch_optional(&mut **write)
     .await?;
     let Some(found) = found else { return Err(LedgerError::UnknownCase { case_ref: from.to_owned() }) };
-    let case_ref: String = found.try_get("case_ref")?;
-    let held = amount_of(found.try_get("held")?, &format!("the hold of {case_ref}"))?;
-    close(write, &case_ref).await?;
-    Ok(held)
+    let (case_ref, taken) = holding(&found)?;
+    let ordinal: Option<i64> = found.try_get("ordinal")?;
+    let sql = if ordinal.is_some() {
+        "UPDATE holds SET held = 0, origins = NULL WHERE case_ref = $1 AND closed = 0"
+    } else {
+        "UPDATE holds SET held = 0, origins = NULL, closed = 1 WHERE case_ref = $1 AND closed = 0"
+    };
+    sqlx::query(sql).bind(&case_ref).execute(&mut **write).await?;
+    Ok(taken)
+}
+
+/// A row's case, what it holds, and where that was before.
+fn holding(row: &AnyRow) -> Result<(String, Taken), LedgerError> {
+    let case_ref: String = row.try_get("case_ref")?;
+    let what = format!("the hold of {case_ref}");
+    let held = amount_of(row.try_get("held")?, &what)?;
+    let origins: Option<String> = row.try_get("origins")?;
+    Ok((case_ref, Taken::from_json(held, origins.as_deref(), &what)?))
 }
 
 /// What the case holds of this contract's escrow; nothing if it never opened.
@@ -239,11 +175,63 @@ pub(super) async fn draw(write: &mut Write, case_ref: &str, contract: &Id, amoun
     Err(LedgerError::ExceedsHold { case_ref: case_ref.to_owned(), held, asked: amount })
 }
 
-/// Ends the case's hold; what is left of it becomes free escrow.
-pub(super) async fn close(write: &mut Write, case_ref: &str) -> Result<(), LedgerError> {
-    sqlx::query("UPDATE holds SET held = 0, closed = 1 WHERE case_ref = $1 AND closed = 0")
+/// Ends the case's hold; what is left of it goes as `how` says. A hold that is closed stays as it is.
+pub(super) async fn close(write: &mut Write, case_ref: &str, how: &Close) -> Result<(), LedgerError> {
+    let found = sqlx::query(
+        "SELECT case_ref, contract, currency, held, origins, milestone FROM holds WHERE case_ref = $1 AND closed = 0",
+    )
+    .bind(case_ref)
+    .fetch_optional(&mut **write)
+    .await?;
+    let Some(found) = found else { return Ok(()) };
+    let (_, left) = holding(&found)?;
+    let contract = id_of(found.try_get("contract")?, "contract")?;
+    let currency = Currency::from_code(found.try_get("currency")?)
+        .map_err(|_| LedgerError::Damaged { what: format!("case {case_ref}"), field: "currency" })?;
+    let milestone: Option<String> = found.try_get("milestone")?;
+    let milestone = milestone.map(|milestone| id_of(&milestone, "milestone")).transpose()?;
+    sqlx::query("UPDATE holds SET held = 0, closed = 1, milestone_done = $2 WHERE case_ref = $1")
         .bind(case_ref)
+        .bind(i64::from(how.milestone_done))
         .execute(&mut **write)
         .await?;
+    let place = Place { contract: &contract, currency };
+    match &how.remainder {
+        Remainder::HeldOver { milestone } => {
+            asides::hold_over(write, place, milestone.as_ref(), left.amount).await?;
+        }
+        Remainder::Back { case } => {
+            if let Some(left) = hand_back(write, &contract, case, left).await? {
+                asides::put_back(write, place, left).await?;
+            }
+        }
+        Remainder::AsItWas => asides::put_back(write, place, left).await?,
+    }
+    if let (true, Some(milestone)) = (how.milestone_done, milestone) {
+        let unused = asides::take(write, &contract, Part::Milestone(&milestone), None).await?;
+        asides::hold_over(write, place, None, unused.amount).await?;
+    }
     Ok(())
+}
+
+/// Gives `left` to the open hold of `case`, or gives it back to the caller if there is none.
+async fn hand_back(write: &mut Write, contract: &Id, case: &str, left: Taken) -> Result<Option<Taken>, LedgerError> {
+    let found = sqlx::query(
+        "SELECT case_ref, held, origins FROM holds WHERE contract = $1 AND case_id = $2 AND closed = 0
+         ORDER BY sequence DESC LIMIT 1",
+    )
+    .bind(contract.as_str())
+    .bind(case)
+    .fetch_optional(&mut **write)
+    .await?;
+    let Some(found) = found else { return Ok(Some(left)) };
+    let (case_ref, there) = holding(&found)?;
+    let all = there.and(left)?;
+    sqlx::query("UPDATE holds SET held = $2, origins = $3 WHERE case_ref = $1")
+        .bind(case_ref)
+        .bind(all.amount.minor())
+        .bind(all.origins_as_json()?)
+        .execute(&mut **write)
+        .await?;
+    Ok(None)
 }

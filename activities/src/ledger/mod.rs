@@ -7,26 +7,38 @@
 //! | effect | phases, in this order | recognised by |
 //! |---|---|---|
 //! | deposit | look for the deposit → charge → post it, its row and the contract's pin | posting id = charge key = `{case}/deposit` |
-//! | open | take free escrow, or another case's whole hold, and remember the answer | case and first run |
+//! | deposit for a milestone (E6) | reserve held-over money and remember the order → charge the rest → post, set aside | the same, and its row in `milestone_deposits` |
+//! | open | take what the case is about, and remember the answer | case and first run |
 //! | settle, releases | draw the hold, post all neighbouring releases | posting id = `{case_ref}/{step}` |
-//! | settle, each refund | check the hold → refund at the provider → draw the hold and post | the same, also the provider's key |
-//! | settle, end | close the hold, with the last posting | closed holds stay closed |
-//! | fee, fee return | charge or refund → post | as a refund |
+//! | settle, each refund | check the hold → refund at the provider → draw the hold, post, and follow it | the same, also the provider's key |
+//! | settle, end | close the hold and let go of what is left, with the last posting | closed holds stay closed |
+//! | fee, fee return, bonus | charge or refund → post | as a refund |
+//! | returned payment | plan its legs → for each leg: refund at the provider → post, mark and follow it | the plan's rows in `return_legs` |
+//! | what becomes of a refund | see [`refunds`] | its id and state |
 //!
 //! Ordering rules:
 //!
 //! 1. The provider acts before the ledger does (L6), so the ledger never says that money moved which did not.
 //! 2. No transaction is open while the provider is asked.
-//! 3. A hold is drawn before its escrow is debited: at no instant do holds exceed the escrow.
+//! 3. A hold is drawn before its escrow is debited, and money is let go of before it is set aside: at no instant do holds
+//!    and set-asides exceed the escrow.
 //! 4. Everything that can be refused is checked before the provider is asked.
 
+mod asides;
 mod check;
 mod contracts;
 mod deposits;
+mod funding;
 mod history;
 mod holds;
+mod open;
+mod payee;
 mod posting;
+pub(crate) mod refunds;
+mod returns;
 mod settle;
+
+use std::time::Duration;
 
 use recourse_workflows::domain::{
     ids::Id,
@@ -39,7 +51,11 @@ pub use check::{CheckReport, Finding, MoneyHeld};
 pub(crate) use deposits::{Deposit, Known};
 pub use history::{Balances, Entry, History};
 pub use holds::OpenHold;
+pub use payee::PayeeBalance;
 pub(crate) use posting::Posting;
+pub(crate) use refunds::{GivenBack, News};
+pub use refunds::{RefundState, TrackedRefund};
+pub(crate) use returns::Plan;
 
 use crate::database::Database;
 
@@ -47,7 +63,12 @@ use crate::database::Database;
 #[derive(Debug, Clone)]
 pub struct Ledger {
     database: Database,
+    /// How long an opening waits for a review that was told to let go (E11), before it fails and is asked again.
+    patience: Duration,
 }
+
+/// See [`Ledger::patience`]. Shorter than any effect's time-out.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why the ledger did not do as asked. Nothing has moved.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +115,18 @@ pub enum LedgerError {
         /// The case.
         case_ref: String,
     },
+    /// E11: a review was told that its contract ended, and has not let go of what it holds. Ask again.
+    #[error("{case} was told that its contract ended, and still holds escrow")]
+    StillHeld {
+        /// The review's workflow id.
+        case: String,
+    },
+    /// P1: the contract has no payment with this id.
+    #[error("there is no payment {payment}")]
+    NoSuchPayment {
+        /// The id.
+        payment: String,
+    },
     /// A row says what this program never wrote.
     #[error("{what} is damaged: its {field} cannot be read; run `recourse ledger --check`")]
     Damaged {
@@ -114,6 +147,8 @@ impl LedgerError {
             Self::RefundMismatch { .. } => "RefundMismatch",
             Self::OtherContract { .. } => "OtherContract",
             Self::UnknownCase { .. } => "UnknownCase",
+            Self::StillHeld { .. } => "StillHeld",
+            Self::NoSuchPayment { .. } => "NoSuchPayment",
             Self::Damaged { .. } => "LedgerDamaged",
         }
     }
@@ -122,7 +157,14 @@ impl LedgerError {
 impl Ledger {
     /// The ledger in `database`, whose tables [`Database::migrate`] made.
     pub const fn new(database: Database) -> Self {
-        Self { database }
+        Self { database, patience: PATIENCE }
+    }
+
+    /// The same ledger, whose openings wait for nobody.
+    #[cfg(test)]
+    pub(crate) const fn impatient(mut self) -> Self {
+        self.patience = Duration::ZERO;
+        self
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use recourse_workflows::domain::{
-    ids::Id,
+    ids::{Id, PaymentId},
     money::{Amount, Currency},
     posting::{Account, PostingKind},
     rule::Rule,
@@ -32,8 +32,10 @@ pub(crate) struct Posting {
     /// The workflow id.
     pub case: String,
     pub rule: Rule,
-    /// The deposit that a refund belongs to.
+    /// The deposit that a refund or a return belongs to.
     pub deposit: Option<Id>,
+    /// The payment that a return takes back.
+    pub payment: Option<PaymentId>,
     /// When a release is available to the freelancer (E9).
     pub available_at: Option<Timestamp>,
 }
@@ -43,12 +45,14 @@ pub(crate) struct Posting {
 pub(super) fn content<'a>(
     fields: impl IntoIterator<Item = (&'static str, &'a str)>,
     amount: i64,
-    deposit: Option<&str>,
+    (deposit, payment): (Option<&str>, Option<&str>),
 ) -> Value {
     let mut content: Map<_, _> = fields.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
     content.insert("amount".into(), json!(amount));
-    if let Some(deposit) = deposit {
-        content.insert("deposit".into(), json!(deposit));
+    for (name, value) in [("deposit", deposit), ("payment", payment)] {
+        if let Some(value) = value {
+            content.insert(name.into(), json!(value));
+        }
     }
     Value::Object(content)
 }
@@ -66,7 +70,7 @@ impl Posting {
                 ("rule", self.rule.id()),
             ],
             self.amount.minor(),
-            self.deposit.as_ref().map(Id::as_str),
+            (self.deposit.as_ref().map(Id::as_str), self.payment.as_ref().map(PaymentId::as_str)),
         )
     }
 
@@ -99,8 +103,8 @@ impl Posting {
     pub async fn make(&self, write: &mut Write) -> Result<(), LedgerError> {
         let made = sqlx::query(
             "INSERT INTO journal (id, at, recorded_at, kind, debit, credit, currency, amount, contract, case_id, rule,
-                                  deposit, available_at, content)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                                  deposit, available_at, content, payment)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
              ON CONFLICT (id) DO NOTHING",
         )
         .bind(&self.id)
@@ -117,6 +121,7 @@ impl Posting {
         .bind(self.deposit.as_ref().map(|deposit| deposit.as_str().to_owned()))
         .bind(self.available_at.map(|at| at.to_string()))
         .bind(self.content().to_string())
+        .bind(self.payment.as_ref().map(|payment| payment.as_str().to_owned()))
         .execute(&mut **write)
         .await?;
         if made.rows_affected() == 0 {

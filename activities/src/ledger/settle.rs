@@ -3,10 +3,10 @@
 use recourse_workflows::domain::{
     money::Amount,
     party::Contract,
-    posting::{Account, PostingKind},
+    posting::{Account, Close, PostingKind},
 };
 
-use super::{Ledger, LedgerError, amount_of, contracts, deposits, holds, posting::Posting};
+use super::{Ledger, LedgerError, amount_of, contracts, funding, holds, posting::Posting};
 use crate::database::Write;
 
 impl Ledger {
@@ -32,7 +32,7 @@ impl Ledger {
         }
         let mut made = Vec::with_capacity(postings.len());
         let mut asked = 0_i64;
-        let mut funded = deposits::funded(&mut transaction, &contract.id).await?;
+        let mut funded = funding::funded(&mut transaction, &contract.id).await?;
         for posting in postings {
             let is_made = posting.is_made(&mut transaction).await?;
             made.push(is_made);
@@ -62,24 +62,29 @@ impl Ledger {
     }
 
     /// Makes `postings` in one transaction, drawing what leaves the escrow from what the case holds, and closes its
-    /// hold if `close`. Those that were made before move nothing.
+    /// hold as `close` says, if it does. Those that were made before move nothing.
     ///
     /// # Errors
     /// As [`Ledger::made`]. Nothing of this batch has moved.
-    pub(crate) async fn post(&self, case_ref: &str, postings: &[&Posting], close: bool) -> Result<(), LedgerError> {
+    pub(crate) async fn post(
+        &self,
+        case_ref: &str,
+        postings: &[&Posting],
+        close: Option<&Close>,
+    ) -> Result<(), LedgerError> {
         let mut write = self.database.write().await?;
         for posting in postings {
             post_one(&mut write, case_ref, posting).await?;
         }
-        if close {
-            holds::close(&mut write, case_ref).await?;
+        if let Some(close) = close {
+            holds::close(&mut write, case_ref, close).await?;
         }
         write.commit().await?;
         Ok(())
     }
 }
 
-async fn post_one(write: &mut Write, case_ref: &str, posting: &Posting) -> Result<(), LedgerError> {
+pub(super) async fn post_one(write: &mut Write, case_ref: &str, posting: &Posting) -> Result<(), LedgerError> {
     if posting.is_made(write).await? {
         return Ok(());
     }

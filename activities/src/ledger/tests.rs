@@ -1,6 +1,6 @@
 //! Each constraint of the schema is tried directly, as a program with a mistake in it would.
 
-use recourse_workflows::effects::{OpenCase, OpenReceipt};
+use recourse_workflows::effects::{OpenCase, OpenReceipt, Take};
 
 use super::*;
 use crate::testing::{TestDatabase, at, contract, id};
@@ -13,6 +13,8 @@ fn insert(id: &str, kind: &str, debit: &str, credit: &str, minor: &str, of: &str
                  'E2', 'd-1', '{{\"amount\":{minor},\"case\":\"case\",\"contract\":\"{of}\",\"credit\":\"{credit}\",\"currency\":\"USD\",\"debit\":\"{debit}\",\"deposit\":\"d-1\",\"kind\":\"{kind}\",\"rule\":\"E2\"}}')"
     )
 }
+
+mod milestones;
 
 async fn funded() -> TestDatabase {
     funded_for("NULL").await
@@ -45,6 +47,7 @@ fn hold(case: &str, contract: &str, minor: i64) -> String {
     )
 }
 
+/// L4: a correction is a new movement.
 #[tokio::test]
 async fn the_journal_is_append_only() {
     let test = funded().await;
@@ -185,6 +188,7 @@ async fn the_check_names_what_was_tampered_with() {
     }
 }
 
+/// R9: every deposit, release, charge and refund.
 #[tokio::test]
 async fn history_has_the_contracts_own_money_in_the_wire_contracts_form() {
     let test = funded_for("'ag-1'").await;
@@ -215,7 +219,7 @@ async fn history_has_the_contracts_own_money_in_the_wire_contracts_form() {
     assert_eq!(
         json["entries"][0],
         serde_json::json!({"id": "c-1-d", "at": "2026-12-03T10:00:00Z", "kind": "deposit", "debit": "source:card-1",
-                           "credit": "escrow:c-1", "amount": 500, "case": "case", "rule": "E2"})
+                           "credit": "escrow:c-1", "amount": 500, "case": "case", "rule": "E2", "deposit": "d-1"})
     );
     let ids: Vec<_> = history.entries.iter().map(|entry| entry.id.as_str()).collect();
     assert_eq!(ids, ["c-1-d", "fee", "back", "late", "now", "refund"]);
@@ -230,7 +234,7 @@ async fn the_same_case_opened_at_once_opens_once() {
         case: "refund-request:c-1".into(),
         first_run: "run".into(),
         contract: contract("c-1"),
-        take_over: None,
+        take: Take::Free,
         at: at(),
     };
     let tasks: Vec<_> = (0..10)

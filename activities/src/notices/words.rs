@@ -3,11 +3,12 @@
 //! Each event has a template whose first line is the headline and whose second is what happened; a layout for text and
 //! one for HTML put the rest around it. Whoever is told is "you", and the other party has a name.
 
+mod offers;
+
 use jiff::Timestamp;
 use minijinja::{Environment, UndefinedBehavior, Value, value::Serde};
 use recourse_workflows::{
     domain::{
-        command::Verb,
         money::Amount,
         notice::{IfSilent, Notice, NoticeEvent},
         outcome::DecidedBy,
@@ -16,6 +17,8 @@ use recourse_workflows::{
     effects::Tell,
 };
 use serde::Serialize;
+
+use offers::{About, milestone, offer_of};
 
 /// What renders the templates.
 #[derive(Debug)]
@@ -57,6 +60,22 @@ const fn template(event: NoticeEvent) -> &'static str {
         NoticeEvent::WindowExtended => include_str!("templates/window_extended.txt"),
         NoticeEvent::Decided => include_str!("templates/decided.txt"),
         NoticeEvent::OnHold => include_str!("templates/on_hold.txt"),
+        NoticeEvent::MilestoneSubmitted => include_str!("templates/milestone_submitted.txt"),
+        NoticeEvent::ChangesRequested => include_str!("templates/changes_requested.txt"),
+        NoticeEvent::MilestoneReleased => include_str!("templates/milestone_released.txt"),
+        NoticeEvent::ReviewSuperseded => include_str!("templates/review_superseded.txt"),
+        NoticeEvent::ReviewResumed => include_str!("templates/review_resumed.txt"),
+        NoticeEvent::BonusPaid => include_str!("templates/bonus_paid.txt"),
+        NoticeEvent::BonusFailed => include_str!("templates/bonus_failed.txt"),
+        NoticeEvent::PaymentRefundRequested => include_str!("templates/payment_refund_requested.txt"),
+        NoticeEvent::MediationRequested => include_str!("templates/mediation_requested.txt"),
+        NoticeEvent::OpinionGiven => include_str!("templates/opinion_given.txt"),
+        NoticeEvent::ReturnFailed => include_str!("templates/return_failed.txt"),
+        NoticeEvent::PaymentReturned => include_str!("templates/payment_returned.txt"),
+        NoticeEvent::NothingReturned => include_str!("templates/nothing_returned.txt"),
+        NoticeEvent::RefundFailed => include_str!("templates/refund_failed.txt"),
+        NoticeEvent::RefundOverdue => include_str!("templates/refund_overdue.txt"),
+        NoticeEvent::RefundSettledAfterAll => include_str!("templates/refund_settled_after_all.txt"),
     }
 }
 
@@ -105,6 +124,12 @@ struct EventFacts {
     pays_freelancer: bool,
     pays_client: bool,
     number: String,
+    /// "milestone" and its name; "the milestone" if the event has none.
+    milestone: String,
+    /// The same, and nothing if the event has none.
+    of_milestone: Option<String>,
+    /// What the case is about: "milestone", "payment" or "money".
+    about: About,
     accepted: bool,
     decided_by: DecidedBy,
     deadline: Option<String>,
@@ -134,6 +159,9 @@ impl EventFacts {
             pays_freelancer: moves(facts.to_freelancer),
             pays_client: moves(facts.to_client),
             number: facts.number.map_or_else(String::new, |number| number.to_string()),
+            milestone: milestone(notice),
+            of_milestone: facts.milestone.is_some().then(|| milestone(notice)),
+            about: About::of(notice),
             accepted: facts.accepted.unwrap_or_default(),
             decided_by: facts.decided_by.unwrap_or(DecidedBy::Rule),
             deadline: notice.deadline.map(show_time),
@@ -178,37 +206,6 @@ impl Layout {
     }
 }
 
-/// An action in words, as an offer to the recipient.
-fn offer_of(verb: Verb, notice: &Notice, contract: &Contract) -> String {
-    use NoticeEvent::{ClaimAmended, DisputeFiled, OfferMade, ResolutionAnswered, ResolutionProposed};
-    let freelancer = name_of(Role::Freelancer, contract);
-    let subject = match notice.event {
-        DisputeFiled | ClaimAmended => "the claim".to_owned(),
-        ResolutionProposed | ResolutionAnswered => "the proposed resolution".to_owned(),
-        OfferMade if notice.by != Some(notice.to) => match notice.facts.number {
-            Some(number) => format!("offer {number}"),
-            None => "the offer".to_owned(),
-        },
-        _ => "what is open: the claim, the resolution or an offer".to_owned(),
-    };
-    match verb {
-        Verb::Approve => "approve the refund".to_owned(),
-        Verb::Dispute => "dispute it: say how much you claim, and why".to_owned(),
-        Verb::Release => format!("give up the refund request: everything that is held goes to {freelancer}"),
-        Verb::Accept => format!("accept {subject}"),
-        Verb::Reject => format!("reject {subject}"),
-        Verb::Amend => "change your claim".to_owned(),
-        Verb::Withdraw => "withdraw your claim".to_owned(),
-        Verb::Offer => "offer a split of the money".to_owned(),
-        Verb::Retract => "take back your offer".to_owned(),
-        Verb::Propose => "propose a resolution".to_owned(),
-        Verb::Close => "end the mediation with the Notice of Non-Resolution".to_owned(),
-        Verb::DemandArbitration => "demand arbitration, and pay your share of the fee".to_owned(),
-        Verb::Award => "give the award".to_owned(),
-        Verb::Extend => "extend the window once, with a reason".to_owned(),
-    }
-}
-
 /// What silence does, seen by the recipient: a clause after "if nothing happens by then,".
 fn silence_does(silence: IfSilent, to: Role, contract: &Contract) -> String {
     let freelancer = in_words(Role::Freelancer, to, contract);
@@ -224,6 +221,13 @@ fn silence_does(silence: IfSilent, to: Role, contract: &Contract) -> String {
         }
         IfSilent::NoticeOfNonResolution => format!("{both} get the Notice of Non-Resolution"),
         IfSilent::FollowResolution => "the money moves as the mediator proposed".to_owned(),
+        IfSilent::KeepInEscrow => "the money stays in escrow for the next milestone".to_owned(),
+        IfSilent::ReleaseClaimedKeepRest => {
+            format!(
+                "the claimed amount is released to {freelancer} and the rest stays in escrow for the next milestone"
+            )
+        }
+        IfSilent::ReturnNothing => "nothing is returned".to_owned(),
         IfSilent::Hold => "the money stays in escrow until an operator has decided".to_owned(),
     }
 }
@@ -245,9 +249,13 @@ fn money(notice: &Notice, contract: &Contract) -> Vec<String> {
 /// Whose words a notice quotes.
 fn quote_from(notice: &Notice, contract: &Contract) -> String {
     match (notice.event, notice.by) {
-        (NoticeEvent::DepositDeclined | NoticeEvent::ArbitrationFeeDeclined, _) => {
-            "The payment provider's reason:".to_owned()
-        }
+        (
+            NoticeEvent::DepositDeclined
+            | NoticeEvent::ArbitrationFeeDeclined
+            | NoticeEvent::BonusFailed
+            | NoticeEvent::RefundFailed,
+            _,
+        ) => "The payment provider's reason:".to_owned(),
         (NoticeEvent::NonResolution, None) => "The mediator's reason:".to_owned(),
         (_, Some(by)) => format!("{} wrote:", begin(&in_words(by, notice.to, contract))),
         (_, None) => "More about it:".to_owned(),

@@ -31,7 +31,14 @@ pub trait PaymentGateway: fmt::Debug + Send + Sync {
     /// As [`PaymentGateway::charge`].
     async fn refund(&self, key: &str, refund: &Refund) -> Result<(), GatewayError>;
 
-    /// What the provider did under `key`; nothing if it never acted on it.
+    /// Pays money out to a destination that it was not charged to, once per `key`: a refund that could not go back to
+    /// its source (R8).
+    ///
+    /// # Errors
+    /// As [`PaymentGateway::charge`].
+    async fn pay_out(&self, key: &str, pay_out: &PayOut) -> Result<(), GatewayError>;
+
+    /// What the provider did under `key`, and for a refund what has become of it; nothing if it never acted on it.
     ///
     /// # Errors
     /// [`GatewayError::Unavailable`]: ask again.
@@ -62,6 +69,17 @@ pub struct Refund {
     pub amount: Amount,
 }
 
+/// Money to pay to a destination that it was not charged to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayOut {
+    /// The destination: a billing method or a bank account, by its id at the provider.
+    pub to: Id,
+    /// The currency of `amount`.
+    pub currency: Currency,
+    /// How much.
+    pub amount: Amount,
+}
+
 /// What was asked of a provider under one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
@@ -69,17 +87,35 @@ pub enum Request {
     Charge(Charge),
     /// A refund.
     Refund(Refund),
+    /// A payment to a destination that was not charged.
+    PayOut(PayOut),
 }
 
-/// What a provider did under one key. It is final.
+/// What has become of money that a provider took on to move (R8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arrival {
+    /// It is on its way. Only a refund ever is.
+    Pending,
+    /// It is where it should be. Final.
+    Settled,
+    /// It came back to the provider. Final.
+    Failed {
+        /// The provider's reason.
+        reason: String,
+    },
+}
+
+/// What a provider did under one key. What was asked and whether it was declined is final.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayMovement {
     /// The idempotency key.
     pub key: String,
     /// What was asked.
     pub request: Request,
-    /// Why it was declined; nothing if the money moved.
+    /// Why it was declined; nothing if the provider took it on.
     pub declined: Option<String>,
+    /// What has become of it, if it was not declined.
+    pub arrival: Arrival,
 }
 
 /// Why a provider did not confirm a movement.
@@ -139,5 +175,6 @@ pub(crate) async fn once(gateway: &dyn PaymentGateway, key: &str, request: &Requ
     match request {
         Request::Charge(charge) => gateway.charge(key, charge).await,
         Request::Refund(refund) => gateway.refund(key, refund).await,
+        Request::PayOut(pay_out) => gateway.pay_out(key, pay_out).await,
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use recourse_workflows::domain::{
     claim::{ClaimReason, RejectionReason},
     command::Verb,
+    ids::CaseKind,
     money::{Amount, Currency},
     party::Actor,
 };
@@ -19,7 +20,7 @@ use super::{
     values::{self, VerbArg},
     view,
 };
-use crate::client::check_command;
+use crate::client::{CaseId, check_command};
 
 /// Give a case a command as one of those who may act in it.
 ///
@@ -33,10 +34,12 @@ use crate::client::check_command;
 ///
 /// Example: `recourse act dispute:c-1 accept --of resolution --as client:cl-1`
 ///
+/// Example: `recourse act milestone-review:c-1:m-1 approve --as client:cl-1 --amount 200.00`
+///
 /// Next: `recourse show <case>` says whose turn it is; `recourse advance <case> 3d` moves a sandbox case's clock.
 #[derive(Debug, Args)]
 pub struct Act {
-    /// The case, such as refund-request:c-1.
+    /// The case, such as refund-request:c-1 or milestone-review:c-1:m-1.
     case: String,
     /// What to do.
     #[arg(value_enum, value_name = "COMMAND", hide_possible_values = false)]
@@ -57,13 +60,13 @@ pub struct Act {
 /// The fields of the commands.
 #[derive(Debug, Default, Args)]
 struct Fields {
-    /// How much is claimed, such as 150.00.
+    /// How much is claimed, approved or returned, such as 150.00; an approval without it is for all of it.
     #[arg(long)]
     amount: Option<String>,
     /// Why: for `dispute` and `reject --of claim` one of a list, for `close` and `extend` in words.
     #[arg(long)]
     reason: Option<String>,
-    /// In words.
+    /// The claim's or the rejection's details, in words.
     #[arg(long, value_name = "TEXT")]
     details: Option<String>,
     /// What is accepted or rejected: claim, resolution or offer.
@@ -78,9 +81,21 @@ struct Fields {
     /// Why the mediator proposes this split.
     #[arg(long, value_name = "TEXT")]
     rationale: Option<String>,
-    /// A message with an offer.
+    /// A message with an offer, which changes are requested, or why mediation is asked for.
     #[arg(long, value_name = "TEXT")]
     message: Option<String>,
+    /// What is submitted, in words.
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    /// A file that is submitted; only its hash, name, size and type are sent. May be repeated.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    file: Vec<PathBuf>,
+    /// The mediator's opinion, in words.
+    #[arg(long, value_name = "TEXT")]
+    text: Option<String>,
+    /// The freelancer has contacted the client and it did not help (D1).
+    #[arg(long)]
+    contacted_client: bool,
     /// The arbitration provider's reference.
     #[arg(long)]
     reference: Option<String>,
@@ -96,7 +111,8 @@ impl Act {
     pub(super) async fn run(self) -> Result<Answer, Failure> {
         let verb = self.command.0;
         check_command(&self.case, verb)?;
-        let (needed, optional) = fields_of(verb, self.fields.of.as_deref())?;
+        let kind = CaseId::read(&self.case)?.kind;
+        let (needed, optional) = fields_of(kind, verb, self.fields.of.as_deref())?;
         self.fields.check(verb, needed, optional)?;
         let client = connect().await?;
         let mut body = Map::new();
@@ -119,10 +135,20 @@ impl Act {
 
 type Names = &'static [&'static str];
 
-/// Which options a command needs, and which it may have.
-fn fields_of(verb: Verb, of: Option<&str>) -> Result<(Names, Names), Failure> {
+/// Which options a command needs in such a case, and which it may have.
+fn fields_of(kind: CaseKind, verb: Verb, of: Option<&str>) -> Result<(Names, Names), Failure> {
     Ok(match verb {
-        Verb::Approve | Verb::Release | Verb::Withdraw | Verb::DemandArbitration => (&[], &[]),
+        Verb::Release | Verb::Supersede | Verb::Withdraw | Verb::DemandArbitration => (&[], &[]),
+        // There is no part of a refund to approve, and one thing to answer when a payment is asked back.
+        Verb::Approve if kind == CaseKind::RefundRequest => (&[], &[]),
+        Verb::Reject if kind == CaseKind::PaymentRefund => (&[], &[]),
+        Verb::Approve => (&[], &["amount"]),
+        Verb::RequestChanges | Verb::RequestMediation => (&["message"], &[]),
+        Verb::Submit => (&["note"], &["file"]),
+        Verb::Opinion => (&["text"], &[]),
+        Verb::Dispute if kind == CaseKind::MilestoneReview => {
+            (&["amount", "reason", "details", "contacted-client"], &["evidence"])
+        }
         Verb::Dispute => (&["amount", "reason", "details"], &["evidence"]),
         Verb::Accept | Verb::Reject => match (verb, of) {
             (Verb::Reject, Some("claim")) => (&["of", "reason", "details"], &["evidence"]),
@@ -143,7 +169,7 @@ fn fields_of(verb: Verb, of: Option<&str>) -> Result<(Names, Names), Failure> {
 }
 
 impl Fields {
-    fn given(&self) -> [(&'static str, bool); 11] {
+    fn given(&self) -> [(&'static str, bool); 15] {
         [
             ("amount", self.amount.is_some()),
             ("reason", self.reason.is_some()),
@@ -153,6 +179,10 @@ impl Fields {
             ("to-freelancer", self.to_freelancer.is_some()),
             ("rationale", self.rationale.is_some()),
             ("message", self.message.is_some()),
+            ("note", self.note.is_some()),
+            ("file", !self.file.is_empty()),
+            ("text", self.text.is_some()),
+            ("contacted-client", self.contacted_client),
             ("reference", self.reference.is_some()),
             ("hours", self.hours.is_some()),
             ("evidence", !self.evidence.is_empty()),
@@ -194,7 +224,8 @@ impl Fields {
                 _ => {}
             }
         }
-        let evidence = evidence::of_files(&self.evidence)?;
+        let evidence = evidence::of_files("evidence", &self.evidence)?;
+        let files = evidence::of_files("file", &self.file)?;
         let fields = [
             ("amount", money("amount", self.amount)?.map(|amount| json!(amount))),
             ("reason", self.reason.map(Value::from)),
@@ -204,6 +235,10 @@ impl Fields {
             ("to_freelancer", money("to-freelancer", self.to_freelancer)?.map(|amount| json!(amount))),
             ("rationale", self.rationale.map(Value::from)),
             ("message", self.message.map(Value::from)),
+            ("note", self.note.map(Value::from)),
+            ("files", Some(files).filter(|files| !files.is_empty()).map(|files| json!(files))),
+            ("text", self.text.map(Value::from)),
+            ("contacted_client", self.contacted_client.then_some(Value::Bool(true))),
             ("reference", self.reference.map(Value::from)),
             ("hours", self.hours.map(Value::from)),
             ("evidence", Some(evidence).filter(|files| !files.is_empty()).map(|files| json!(files))),
@@ -215,35 +250,115 @@ impl Fields {
 
 #[cfg(test)]
 mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+
     use super::*;
+
+    /// The options as people type them.
+    fn typed(options: &str) -> Fields {
+        let matches = Fields::augment_args(clap::Command::new("act").no_binary_name(true))
+            .try_get_matches_from(options.split_whitespace())
+            .unwrap_or_else(|error| panic!("{options}: {error}"));
+        Fields::from_arg_matches(&matches).unwrap()
+    }
+
+    fn check(kind: CaseKind, verb: Verb, options: &str) -> Result<(), Failure> {
+        let fields = typed(options);
+        let (needed, optional) = fields_of(kind, verb, fields.of.as_deref())?;
+        fields.check(verb, needed, optional)
+    }
 
     #[test]
     fn a_missing_or_surplus_option_is_named() {
-        let check = |verb, fields: Fields| {
-            let (needed, optional) = fields_of(verb, fields.of.as_deref())?;
-            fields.check(verb, needed, optional)
-        };
-        let text = |text: &str| Some(text.to_owned());
-        for (verb, fields, expected) in [
-            (Verb::Dispute, Fields { amount: text("1"), ..Fields::default() }, "dispute needs --reason, --details"),
-            (Verb::Accept, Fields::default(), "accept needs --of"),
-            (Verb::Accept, Fields { of: text("offer"), ..Fields::default() }, "accept needs --number"),
-            (Verb::Accept, Fields { of: text("money"), ..Fields::default() }, "--of: \"money\" is none of"),
-            (Verb::Reject, Fields { of: text("claim"), ..Fields::default() }, "reject needs --reason, --details"),
-            (Verb::Approve, Fields { hours: Some(1), ..Fields::default() }, "approve takes no --hours"),
+        use CaseKind::{Dispute, MilestoneReview, PaymentRefund, RefundRequest};
+        for (kind, verb, options, expected) in [
+            (RefundRequest, Verb::Dispute, "--amount 1", "dispute needs --reason, --details"),
+            (RefundRequest, Verb::Approve, "--amount 1", "approve takes no --amount"),
+            (RefundRequest, Verb::Approve, "--hours 1", "approve takes no --hours"),
+            (Dispute, Verb::Accept, "", "accept needs --of"),
+            (Dispute, Verb::Accept, "--of offer", "accept needs --number"),
+            (Dispute, Verb::Accept, "--of money", "--of: \"money\" is none of"),
+            (Dispute, Verb::Reject, "", "reject needs --of"),
+            (Dispute, Verb::Reject, "--of claim", "reject needs --reason, --details"),
+            (MilestoneReview, Verb::Submit, "--file a.pdf", "submit needs --note"),
+            (MilestoneReview, Verb::RequestChanges, "", "request_changes needs --message"),
+            (MilestoneReview, Verb::Approve, "--text Fine", "approve takes no --text"),
+            (
+                MilestoneReview,
+                Verb::Dispute,
+                "--amount 1 --reason other --details x",
+                "dispute needs --contacted-client",
+            ),
+            (
+                RefundRequest,
+                Verb::Dispute,
+                "--amount 1 --reason other --details x --contacted-client",
+                "dispute takes no --contacted-client",
+            ),
+            (PaymentRefund, Verb::Reject, "--of claim", "reject takes no --of"),
+            (PaymentRefund, Verb::RequestMediation, "", "request_mediation needs --message"),
+            (PaymentRefund, Verb::Opinion, "--message x", "opinion needs --text"),
         ] {
-            let failure = check(verb, fields).unwrap_err();
+            let failure = check(kind, verb, options).unwrap_err();
             assert!(failure.message.starts_with(expected), "{}", failure.message);
             assert_eq!(failure.exit, 2);
         }
-        assert!(check(Verb::Reject, Fields { of: text("resolution"), ..Fields::default() }).is_ok());
+        for (kind, verb, options) in [
+            (Dispute, Verb::Reject, "--of resolution"),
+            (PaymentRefund, Verb::Reject, ""),
+            (PaymentRefund, Verb::Approve, "--amount 50.00"),
+            (MilestoneReview, Verb::Approve, ""),
+            (MilestoneReview, Verb::Supersede, ""),
+        ] {
+            assert!(check(kind, verb, options).is_ok(), "{verb} {options}");
+        }
     }
 
     #[test]
     fn options_become_the_wire_contracts_fields() {
-        let fields = Fields { to_freelancer: Some("90.00".into()), message: Some("Half?".into()), ..Fields::default() };
-        let mut body = Map::new();
-        fields.add_to(&mut body, Verb::Offer, Some(Currency::from_code("USD").unwrap())).unwrap();
-        assert_eq!(Value::from(body), json!({"to_freelancer": 9000, "message": "Half?"}));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.pdf");
+        std::fs::write(&path, "abc").unwrap();
+        let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let file = json!([{"sha256": sha256, "name": "a.pdf", "size": 3, "media_type": "application/pdf"}]);
+        let submit = format!("--note Again --file {}", path.display());
+        for (verb, options, expected) in [
+            (Verb::Offer, "--to-freelancer 90.00 --message Half?", json!({"to_freelancer": 9_000, "message": "Half?"})),
+            (Verb::Approve, "--amount 200.00", json!({"amount": 20_000})),
+            (Verb::Approve, "", json!({})),
+            (Verb::Submit, &submit, json!({"note": "Again", "files": file})),
+            (Verb::RequestChanges, "--message Bluer", json!({"message": "Bluer"})),
+            (Verb::Opinion, "--text Half", json!({"text": "Half"})),
+            (
+                Verb::Dispute,
+                "--amount 1 --reason work_delivered --details x --contacted-client",
+                json!({"amount": 100, "reason": "work_delivered", "details": "x", "contacted_client": true}),
+            ),
+        ] {
+            let mut body = Map::new();
+            typed(options).add_to(&mut body, verb, Some(Currency::from_code("USD").unwrap())).unwrap();
+            assert_eq!(Value::from(body), expected, "{verb} {options}");
+        }
+    }
+
+    /// The help of a command names each option that it can need, whatever the case is about.
+    #[test]
+    fn the_help_of_a_command_names_its_options() {
+        use clap::ValueEnum as _;
+
+        for value in VerbArg::value_variants() {
+            let shown = value.to_possible_value().unwrap();
+            let help = shown.get_help().map(ToString::to_string).unwrap_or_default();
+            let kinds =
+                [CaseKind::MilestoneReview, CaseKind::RefundRequest, CaseKind::Dispute, CaseKind::PaymentRefund];
+            for (kind, of) in
+                kinds.into_iter().flat_map(|kind| [(kind, None), (kind, Some("claim")), (kind, Some("offer"))])
+            {
+                let (needed, optional) = fields_of(kind, value.0, of).unwrap();
+                for name in needed.iter().chain(optional) {
+                    assert!(help.contains(&format!("--{name}")), "{} has no --{name}: {help}", shown.get_name());
+                }
+            }
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use anstream::{eprintln, println};
 use anstyle::{AnsiColor, Style};
-use recourse_activities::{DatabaseError, ledger::LedgerError, notices::NoticeError, payments::SandboxError};
+use recourse_activities::{
+    DatabaseError, ledger::LedgerError, notices::NoticeError, payments::SandboxError, refunds::RefundError,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -143,7 +145,23 @@ impl From<NoticeError> for Failure {
 
 impl From<SandboxError> for Failure {
     fn from(error: SandboxError) -> Self {
-        Self::new("database", 3, chain(&error))
+        let (kind, exit) = match &error {
+            SandboxError::UnknownRefund { .. } => ("not_found", 1),
+            SandboxError::FinalBefore { .. } => ("refused", 1),
+            _ => ("database", 3),
+        };
+        Self::new(kind, exit, chain(&error))
+    }
+}
+
+impl From<RefundError> for Failure {
+    fn from(error: RefundError) -> Self {
+        let (kind, exit) = match &error {
+            RefundError::Unknown { .. } => ("not_found", 1),
+            RefundError::Gateway(_) | RefundError::Ledger(_) | RefundError::Notices(_) => ("database", 3),
+            _ => ("refused", 1),
+        };
+        Self::new(kind, exit, chain(&error)).hint(error.hint())
     }
 }
 

@@ -8,13 +8,13 @@ use sha2::{Digest as _, Sha256};
 use super::answer::Failure;
 use crate::hex;
 
-/// Refers to these files.
-pub fn of_files(paths: &[PathBuf]) -> Result<Vec<Evidence>, Failure> {
-    paths.iter().map(|path| of_file(path)).collect()
+/// Refers to these files, which were given with `option`.
+pub fn of_files(option: &str, paths: &[PathBuf]) -> Result<Vec<Evidence>, Failure> {
+    paths.iter().map(|path| of_file(option, path)).collect()
 }
 
-fn of_file(path: &Path) -> Result<Evidence, Failure> {
-    let failed = |error: std::io::Error| Failure::usage(format!("--evidence: {}: {error}", path.display()));
+fn of_file(option: &str, path: &Path) -> Result<Evidence, Failure> {
+    let failed = |error: std::io::Error| Failure::usage(format!("--{option}: {}: {error}", path.display()));
     let mut file = std::fs::File::open(path).map_err(failed)?;
     let mut hash = Hashing(Sha256::new());
     let size = std::io::copy(&mut file, &mut hash).map_err(failed)?;
@@ -46,11 +46,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("chat.pdf");
         std::fs::write(&path, "abc").unwrap();
-        let evidence = of_file(&path).unwrap();
+        let evidence = of_file("evidence", &path).unwrap();
         assert_eq!(evidence.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!((evidence.name.as_str(), evidence.size), ("chat.pdf", 3));
         assert_eq!(evidence.media_type, "application/pdf");
-        let error = of_file(&directory.path().join("missing")).unwrap_err();
-        assert!(error.message.contains("missing") && error.exit == 2, "{}", error.message);
+        let error = of_file("file", &directory.path().join("missing")).unwrap_err();
+        assert!(error.message.starts_with("--file: ") && error.message.contains("missing"), "{}", error.message);
+        assert_eq!(error.exit, 2);
     }
 }

@@ -26,10 +26,10 @@ const SETTLED_AFTER: SignedDuration = SignedDuration::from_mins(1);
 ///
 /// Example: `recourse free refund-request:c-1`
 ///
-/// Next: `recourse end --contract-file c.json …` again, which takes what is free; `recourse ledger --contract c-1` shows it.
+/// Next: `recourse submit` or `recourse end` again, which take what is free; `recourse ledger --contract c-1` shows it.
 #[derive(Debug, Args)]
 pub struct Free {
-    /// The case: its workflow id, such as refund-request:c-1 or dispute:c-1.
+    /// The case: its workflow id, such as milestone-review:c-1:m-1, refund-request:c-1 or dispute:c-1.
     case: String,
     #[command(flatten)]
     database: DatabaseArg,

@@ -44,7 +44,8 @@ pub struct List {
     /// Only closed cases.
     #[arg(long)]
     closed: bool,
-    /// Only cases of this kind: `refund_request`, `dispute` or `escrow_deposit`. May be repeated.
+    /// Only cases of this kind: `milestone_review`, `refund_request`, `dispute`, `payment_refund` or `escrow_deposit`. May be
+    /// repeated.
     #[arg(long, value_name = "KIND")]
     kind: Vec<String>,
     /// At most so many.
@@ -55,14 +56,14 @@ pub struct List {
     page: Option<String>,
 }
 
+/// The kinds that are listed unless others are asked for: those that somebody may have to act in.
+const KINDS: [CaseKind; 4] =
+    [CaseKind::MilestoneReview, CaseKind::RefundRequest, CaseKind::Dispute, CaseKind::PaymentRefund];
+
 impl List {
     pub(super) async fn run(self) -> Result<Answer, Failure> {
-        let kinds = match self.kind.as_slice() {
-            [] => vec![CaseKind::RefundRequest, CaseKind::Dispute],
-            kinds => kinds.iter().map(|kind| values::named("kind", kind)).collect::<Result<_, _>>()?,
-        };
         let filters = Filters {
-            kinds,
+            kinds: kinds(&self.kind)?,
             contract: self.contract,
             stage: self.stage,
             waiting_on: self.waiting_on,
@@ -75,6 +76,13 @@ impl List {
         let text = show(&page, Timestamp::now());
         Answer::new(&page, text)
     }
+}
+
+fn kinds(named: &[String]) -> Result<Vec<CaseKind>, Failure> {
+    if named.is_empty() {
+        return Ok(KINDS.to_vec());
+    }
+    named.iter().map(|kind| values::named("kind", kind)).collect()
 }
 
 fn show(page: &CasePage, now: Timestamp) -> String {
@@ -117,6 +125,17 @@ fn stage_of(case: &CaseRow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_kind_but_deposits_is_listed_unless_kinds_are_named() {
+        assert_eq!(kinds(&[]).unwrap(), KINDS);
+        assert!(!KINDS.contains(&CaseKind::EscrowDeposit));
+        for kind in KINDS.into_iter().chain([CaseKind::EscrowDeposit]) {
+            assert_eq!(kinds(&[kind.name().to_owned()]).unwrap(), [kind]);
+        }
+        let failure = kinds(&["review".to_owned()]).unwrap_err();
+        assert!(failure.exit == 2 && failure.message.contains("milestone_review"), "{}", failure.message);
+    }
 
     #[test]
     fn a_list_has_a_line_a_case() {

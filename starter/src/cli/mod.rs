@@ -6,6 +6,8 @@
 mod act;
 mod advance;
 mod answer;
+mod ask_back;
+mod balance;
 mod demo;
 mod dev;
 mod evidence;
@@ -17,10 +19,13 @@ mod notices;
 mod parts;
 mod policy;
 mod progress;
+mod refunds;
 mod sandbox;
 mod setup;
 mod show;
+mod sim;
 mod start;
+mod submit;
 mod values;
 mod view;
 
@@ -33,11 +38,11 @@ use crate::client::{Client, Config};
 
 /// Escrow refunds and disputes of fixed-price contracts, from the command line.
 ///
-/// A client deposits money into escrow, the contract ends, and what is held goes where the rules say: to the freelancer,
-/// back to the client, or to both. Each case is a Temporal workflow; this program starts cases, gives commands as one of
+/// A client deposits money into escrow, milestones are submitted and approved, the contract ends, and what is held goes where
+/// the rules say: to the freelancer, back to the client, or to both. Each case is a Temporal workflow; this program starts cases, gives commands as one of
 /// the parties, and shows what happened by which rule.
 ///
-/// New here? `recourse demo` plays six stories in seconds. `recourse dev` starts everything to play by hand.
+/// New here? `recourse demo` plays nine stories in seconds. `recourse dev` starts everything to play by hand.
 ///
 /// The Temporal server is found by the standard variables (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, …) or `temporal.toml`.
 ///
@@ -56,12 +61,16 @@ struct Cli {
 enum Command {
     Setup(setup::Setup),
     Deposit(start::Deposit),
+    Submit(submit::Submit),
     End(start::End),
     Dispute(start::Dispute),
-    Act(act::Act),
+    AskBack(ask_back::AskBack),
+    Act(Box<act::Act>),
     Show(show::Show),
     List(list::List),
     Ledger(ledger::Ledger),
+    Balance(balance::Balance),
+    Refunds(refunds::Refunds),
     Free(free::Free),
     Notices(notices::Notices),
     Policy(policy::PolicyArgs),
@@ -69,6 +78,7 @@ enum Command {
     Sandbox(sandbox::Sandbox),
     Dev(dev::Dev),
     Demo(demo::Demo),
+    Sim(sim::Sim),
 }
 
 /// Where the ledger is.
@@ -109,12 +119,16 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
     let running: Pin<Box<dyn Future<Output = Result<Answer, Failure>>>> = match cli.command {
         Command::Setup(setup) => Box::pin(setup.run()),
         Command::Deposit(deposit) => Box::pin(deposit.run()),
+        Command::Submit(submit) => Box::pin(submit.run()),
         Command::End(end) => Box::pin(end.run()),
         Command::Dispute(dispute) => Box::pin(dispute.run()),
+        Command::AskBack(ask_back) => Box::pin(ask_back.run()),
         Command::Act(act) => Box::pin(act.run()),
         Command::Show(show) => Box::pin(show.run()),
         Command::List(list) => Box::pin(list.run()),
         Command::Ledger(ledger) => Box::pin(ledger.run()),
+        Command::Balance(balance) => Box::pin(balance.run()),
+        Command::Refunds(refunds) => Box::pin(refunds.run()),
         Command::Free(free) => Box::pin(free.run()),
         Command::Notices(notices) => Box::pin(notices.run()),
         Command::Policy(policy) => Box::pin(async { policy.run() }),
@@ -122,6 +136,7 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Sandbox(sandbox) => Box::pin(sandbox.run()),
         Command::Dev(dev) => Box::pin(dev.run(json)),
         Command::Demo(demo) => Box::pin(demo.run(json)),
+        Command::Sim(sim) => Box::pin(sim.run(json)),
     };
     running.await
 }
@@ -141,7 +156,8 @@ mod tests {
     fn the_arguments_are_consistent_and_every_command_says_what_it_does() {
         let command = Cli::command();
         command.clone().debug_assert();
-        for subcommand in command.get_subcommands() {
+        let nested = command.get_subcommands().flat_map(clap::Command::get_subcommands);
+        for subcommand in command.get_subcommands().chain(nested) {
             let about = subcommand.get_long_about().or(subcommand.get_about());
             let about = about.map(ToString::to_string).unwrap_or_default();
             let name = subcommand.get_name();

@@ -1,11 +1,12 @@
-//! `recourse sandbox`: telling the fake bank to misbehave.
+//! `recourse sandbox`: telling the fake bank to misbehave, and what to say later of a refund.
 
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use recourse_activities::{
-    SandboxBank,
+    Database, SandboxBank,
     payments::{Fault, PlannedFault},
+    refunds::Report,
 };
 use recourse_workflows::domain::ids::Id;
 use serde_json::{Value, json};
@@ -14,11 +15,12 @@ use super::{
     DatabaseArg,
     answer::{Answer, Failure},
     parts::existing_database,
+    refunds::desk,
     values,
     view::{Column, Table},
 };
 
-/// Tell the sandbox's fake bank to fail, and see that no money is lost.
+/// Tell the sandbox's fake bank to fail, and see that no money is lost; or what became of a refund.
 #[derive(Debug, Args)]
 pub struct Sandbox {
     #[command(subcommand)]
@@ -47,9 +49,34 @@ enum Command {
         delay_ms: u64,
     },
     /// List what is still to go wrong.
+    ///
+    /// Example: `recourse sandbox faults`
     Faults,
     /// Let the bank work as it should.
+    ///
+    /// Example: `recourse sandbox clear`
     Clear,
+    /// Let the bank report that a refund has reached its source.
+    ///
+    /// Example: `recourse sandbox settle refund-request:c-1/refund:d-1`
+    ///
+    /// Next: `recourse refunds --contract c-1`.
+    Settle {
+        /// The refund: what the bank was asked under, its posting's id.
+        key: String,
+    },
+    /// Let the bank report that a refund did not reach its source. It is parked in suspense then (R8).
+    ///
+    /// Example: `recourse sandbox fail refund-request:c-1/refund:d-1 --reason "the card was closed"`
+    ///
+    /// Next: `recourse refunds --open`, then `recourse refunds retry` or `recourse refunds pay`.
+    Fail {
+        /// The refund: what the bank was asked under, its posting's id.
+        key: String,
+        /// Why, in the bank's words.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -69,9 +96,17 @@ enum Kind {
 impl Sandbox {
     pub(super) async fn run(self) -> Result<Answer, Failure> {
         let database = existing_database(&self.database).await?;
+        let answer = self.command.run(&database).await;
+        database.close().await;
+        answer
+    }
+}
+
+impl Command {
+    async fn run(self, database: &Database) -> Result<Answer, Failure> {
         let bank = SandboxBank::new(database.clone());
-        match self.command {
-            Command::Fault { fault, source, times, delay_ms } => {
+        match self {
+            Self::Fault { fault, source, times, delay_ms } => {
                 let fault = match fault {
                     Kind::Decline => Fault::Decline,
                     Kind::FailBefore => Fault::FailBefore,
@@ -80,14 +115,36 @@ impl Sandbox {
                 };
                 bank.set_fault(source.as_ref(), fault, times).await?;
             }
-            Command::Faults => {}
-            Command::Clear => bank.clear_faults().await?,
+            Self::Faults => {}
+            Self::Clear => bank.clear_faults().await?,
+            Self::Settle { key } => return report(database, &key, Report::Settled).await,
+            Self::Fail { key, reason } => return report(database, &key, Report::Failed { reason }).await,
         }
         let faults = bank.faults().await?;
-        database.close().await;
         let document: Vec<Value> = faults.iter().map(document).collect();
         Answer::new(&json!({"faults": document}), show(&faults))
     }
+}
+
+/// Reports what became of a refund.
+async fn report(database: &Database, key: &str, report: Report) -> Result<Answer, Failure> {
+    let bank = SandboxBank::new(database.clone());
+    match &report {
+        Report::Settled => bank.settle(key).await?,
+        Report::Failed { reason } => bank.fail(key, reason).await?,
+    }
+    desk(database).report(key, &report).await?;
+    reported(key, &report)
+}
+
+fn reported(key: &str, report: &Report) -> Result<Answer, Failure> {
+    let (state, reason, text) = match report {
+        Report::Settled => ("settled", None, format!("the bank says that {key} has reached its source\n")),
+        Report::Failed { reason } => {
+            ("failed", Some(reason), format!("the bank says that {key} did not reach its source: {reason}\n"))
+        }
+    };
+    Answer::new(&json!({"refund": key, "state": state, "reason": reason}), text)
 }
 
 fn document(planned: &PlannedFault) -> Value {
@@ -104,4 +161,19 @@ fn show(faults: &[PlannedFault]) -> String {
         table.row([source, planned.fault.name().to_owned(), planned.times_left.to_string()]);
     }
     table.show()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_says_what_became_of_the_refund() {
+        let settled = reported("dispute:c-1/refund:d-1", &Report::Settled).unwrap();
+        assert_eq!(settled.document, json!({"refund": "dispute:c-1/refund:d-1", "state": "settled", "reason": null}));
+        assert!(settled.text.contains("dispute:c-1/refund:d-1 has reached its source"), "{}", settled.text);
+        let failed = reported("x/refund:d-1", &Report::Failed { reason: "card closed".into() }).unwrap();
+        assert_eq!((&failed.document["state"], &failed.document["reason"]), (&json!("failed"), &json!("card closed")));
+        assert!(failed.text.contains("did not reach its source: card closed"), "{}", failed.text);
+    }
 }

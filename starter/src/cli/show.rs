@@ -24,7 +24,8 @@ const OPENING: Duration = Duration::from_secs(3);
 /// Next: `recourse act <case> <command> --as <role:id>` with one of the commands shown.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// The case: its workflow id, such as refund-request:c-1, dispute:c-1 or escrow-deposit:c-1:d-1.
+    /// The case: its workflow id, such as milestone-review:c-1:m-1, refund-request:c-1, dispute:c-1,
+    /// payment-refund:milestone-review:c-1:m-1/release or escrow-deposit:c-1:d-1.
     case: String,
 }
 

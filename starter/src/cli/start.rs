@@ -1,4 +1,4 @@
-//! `recourse deposit`, `recourse end` and `recourse dispute`: what starts a case.
+//! `recourse deposit`, `recourse end` and `recourse dispute`: what starts a case; and how any case is started and waited for.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -30,14 +30,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Put money in escrow for a contract.
 ///
 /// Charges the billing method and waits for the result. A charge that is declined deposits nothing (exit code 1).
-/// Repeating the same deposit charges nothing again.
+/// Repeating the same deposit charges nothing again. A deposit for a milestone draws on what is held over from earlier
+/// milestones first, and charges only the difference (E6).
 ///
 /// Example: `recourse deposit --contract-file c.json --deposit d-1 --amount 300.00 --source card-1`
+///
+/// Example: `recourse deposit --contract-file c.json --deposit d-2 --amount 300.00 --source card-1 --milestone m-1`
 ///
 /// A contract file is JSON or TOML:
 /// `{"id":"c-1","title":"Logo","kind":"fixed_price","currency":"USD","client":{"id":"cl-1"},"freelancer":{"id":"fl-1"}}`
 ///
-/// Next: `recourse end` when the contract ends, `recourse ledger --contract c-1` to see the money.
+/// Next: `recourse submit` when a milestone is done, `recourse end` when the contract ends, `recourse ledger --contract c-1`
+/// to see the money.
 #[derive(Debug, Args)]
 pub struct Deposit {
     /// The contract: a JSON or TOML file.
@@ -86,13 +90,18 @@ pub struct End {
 
 /// Start a dispute by itself: the freelancer claims money in escrow.
 ///
-/// A refund request that is disputed starts its dispute by itself; this is for one that has no refund request before it.
-/// The client has 5 days to accept or reject the claim, and silence releases what is claimed (D2, D3).
+/// A refund request or a review that is disputed with `recourse act` starts its dispute by itself; this is for one that has
+/// no such case before it. The client has 5 days to accept or reject the claim, and silence releases what is claimed
+/// (D2, D3). With a milestone the contract goes on: what is not released stays in escrow.
 ///
 /// Example:
 /// `recourse dispute --contract-file c.json --amount 150.00 --reason work_delivered --details "Delivered on 3 May"`
 ///
-/// Next: `recourse act dispute:c-1 reject --of claim --as client:cl-1 …`; `recourse show dispute:c-1`.
+/// Example, what was held over when milestone m-1 was released in part:
+/// `recourse dispute --contract-file c.json --milestone m-1 --grounds partial_release --contacted-client --amount 100.00
+/// --reason work_delivered --details "All of it was used"`
+///
+/// Next: `recourse act dispute:c-1 reject --of claim --as client:cl-1 …`; `recourse show dispute:c-1`, or `dispute:c-1:m-1`.
 #[derive(Debug, Args)]
 pub struct Dispute {
     /// The contract: a JSON or TOML file.
@@ -116,7 +125,7 @@ pub struct Dispute {
     /// The milestone, on an active contract.
     #[arg(long, value_name = "ID", value_parser = values::id)]
     milestone: Option<Id>,
-    /// The freelancer has contacted the client and it did not help (D1).
+    /// The freelancer has contacted the client and it did not help; needed with a milestone (D1).
     #[arg(long)]
     contacted_client: bool,
     /// The policy of this case: a JSON or TOML file; the rule book's numbers without one.
@@ -167,7 +176,7 @@ impl Dispute {
             amount: values::amount("amount", &self.amount, contract.currency)?,
             reason: values::named("reason", &self.reason)?,
             details: self.details,
-            evidence: evidence::of_files(&self.evidence)?,
+            evidence: evidence::of_files("evidence", &self.evidence)?,
         };
         let grounds = match (self.grounds.as_deref(), &self.milestone) {
             (Some(grounds), _) => values::named("grounds", grounds)?,
@@ -189,7 +198,7 @@ async fn start_or_say(client: &Client, start: impl Into<Start>) -> Result<String
 }
 
 /// Starts a case and waits until it is open, or over.
-async fn open(start: impl Into<Start>) -> Result<Answer, Failure> {
+pub(super) async fn open(start: impl Into<Start>) -> Result<Answer, Failure> {
     let start = start.into();
     let client = connect().await?;
     let case = start_or_say(&client, start).await?;

@@ -6,9 +6,10 @@ use clap::{ValueEnum, builder::PossibleValue};
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 use recourse_workflows::domain::{
     command::Verb,
-    ids::Id,
+    ids::{Id, PaymentId},
     money::{Amount, Currency},
     party::{Actor, Role},
+    posting::Account,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -30,6 +31,20 @@ pub fn role(text: &str) -> Result<Role, String> {
 /// An id.
 pub fn id(text: &str) -> Result<Id, String> {
     Id::new(text).map_err(|error| error.to_string())
+}
+
+/// The id of a payment, as the ledger shows it.
+pub fn payment(text: &str) -> Result<PaymentId, String> {
+    PaymentId::new(text).map_err(|error| error.to_string())
+}
+
+/// Who is paid for work, as `freelancer:fl-1` or `agency:ag-1`.
+pub fn payee(text: &str) -> Result<Account, String> {
+    match text.split_once(':') {
+        Some(("freelancer", freelancer)) => Ok(Account::Freelancer(id(freelancer)?)),
+        Some(("agency", agency)) => Ok(Account::Agency(id(agency)?)),
+        _ => Err("write it as freelancer:id or agency:id, such as freelancer:fl-1".to_owned()),
+    }
 }
 
 /// A length of time, as `3d`, `12h` or `1d 6h 30m`; days have 24 hours.
@@ -76,12 +91,24 @@ impl ValueEnum for VerbArg {
 
 const fn what_it_does(verb: Verb) -> &'static str {
     match verb {
-        Verb::Approve => "freelancer: agree to the refund (R4)",
-        Verb::Dispute => "freelancer: dispute the refund: --amount --reason --details [--evidence] (R5)",
+        Verb::Submit => "freelancer: submit the milestone again: --note [--file] (E8)",
+        Verb::Approve => {
+            "freelancer: agree to the refund (R4) or return a payment [--amount] (P2); client: approve the milestone \
+             [--amount] (E5-E7)"
+        }
+        Verb::RequestChanges => "client: request changes: --message (E8)",
+        Verb::Supersede => "operator: the contract has ended, its refund request takes over (E11)",
+        Verb::RequestMediation => "client: ask a mediator to look at it: --message (P3)",
+        Verb::Opinion => "mediator: say what you think of it: --text (P3)",
+        Verb::Dispute => {
+            "freelancer: dispute the refund (R5), or that a milestone is not released (D1, with --contacted-client): \
+             --amount --reason --details [--evidence]"
+        }
         Verb::Release => "client: give up the refund request, everything goes to the freelancer (R10)",
         Verb::Accept => "accept --of claim, resolution, or offer --number N (D3, M5, M7)",
         Verb::Reject => {
-            "reject --of claim (--reason --details [--evidence]), resolution, or offer --number N (D4, M6, M7)"
+            "reject --of claim (--reason --details [--evidence]), resolution, or offer --number N (D4, M6, M7); \
+             freelancer: return nothing of a payment (P2)"
         }
         Verb::Amend => "freelancer: change the claim: --amount --details (D5)",
         Verb::Withdraw => "freelancer: withdraw the claim (D5)",
@@ -104,6 +131,17 @@ mod tests {
         assert_eq!(actor("client:cl-1").unwrap().to_string(), "client cl-1");
         for (text, word) in [("client", "role:id"), ("owner:x", "freelancer"), ("client:", "is not an id")] {
             let error = actor(text).unwrap_err();
+            assert!(error.contains(word), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn payees_are_freelancers_and_agencies() {
+        for text in ["freelancer:fl-1", "agency:ag-1"] {
+            assert_eq!(payee(text).unwrap().to_string(), text);
+        }
+        for (text, word) in [("client:cl-1", "freelancer:id"), ("fl-1", "agency:id"), ("agency:", "is not an id")] {
+            let error = payee(text).unwrap_err();
             assert!(error.contains(word), "{text}: {error}");
         }
     }

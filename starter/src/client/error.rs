@@ -140,8 +140,9 @@ impl ClientError {
             Self::Configuration { .. } => "see TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and temporal.toml",
             Self::NotFound { .. } => "`recourse list` shows the cases there are",
             Self::NoCaseId { .. } => {
-                "cases are refund-request:CONTRACT, dispute:CONTRACT, dispute:CONTRACT:MILESTONE and \
-                 escrow-deposit:CONTRACT:DEPOSIT; `recourse list` shows those there are"
+                "cases are milestone-review:CONTRACT:MILESTONE, refund-request:CONTRACT, dispute:CONTRACT, \
+                 dispute:CONTRACT:MILESTONE, payment-refund:PAYMENT and escrow-deposit:CONTRACT:DEPOSIT; `recourse list` \
+                 shows those there are"
             }
             Self::Refused { hint, .. } => return hint.clone(),
             Self::NoWorker { .. } => "start a worker with `recourse-worker`, then try again",
@@ -262,6 +263,10 @@ fn after_a_stop(case: &str) -> String {
         Ok(CaseId { kind: CaseKind::EscrowDeposit, .. }) => {
             "repeat the same `recourse deposit`; what was charged is not charged again".to_owned()
         }
+        Ok(CaseId { kind: CaseKind::PaymentRefund, .. }) => {
+            "it held no money; `temporal workflow reset` continues the case, or ask again with `recourse ask-back`"
+                .to_owned()
+        }
         _ => format!(
             "what it held stays in escrow; `temporal workflow reset` continues the case, or `recourse free {case}` \
              gives its money free for another case"
@@ -314,6 +319,11 @@ mod tests {
         for (case, words) in [
             ("dispute:c-1", ["stays in escrow", "temporal workflow reset", "recourse free dispute:c-1"]),
             ("escrow-deposit:c-1:d-1", ["recourse deposit", "not charged again", "repeat"]),
+            (
+                "milestone-review:c-1:m-1",
+                ["stays in escrow", "workflow reset", "recourse free milestone-review:c-1:m-1"],
+            ),
+            ("payment-refund:dispute:c-1/release", ["no money", "workflow reset", "recourse ask-back"]),
         ] {
             let error = ClientError::stopped(case, "terminated");
             let hint = error.hint().unwrap();

@@ -4,7 +4,9 @@ use recourse_workflows::domain::{
     case::Case as _,
     command::{RefusalKind, Verb},
     dispute::DisputeCase,
-    ids::{CaseKind, Id},
+    ids::{CaseKind, Id, PaymentId},
+    milestone_review::MilestoneReviewCase,
+    payment_refund::PaymentRefundCase,
     refund_request::RefundRequestCase,
 };
 
@@ -25,15 +27,31 @@ impl CaseId {
     /// # Errors
     /// [`ClientError::NoCaseId`] if no case can have this id.
     pub fn read(case: &str) -> Result<Self, ClientError> {
-        Self::of_parts(&case.split(':').collect::<Vec<_>>())
-            .ok_or_else(|| ClientError::NoCaseId { case: case.to_owned() })
+        let read = match case.strip_prefix("payment-refund:") {
+            Some(payment) => Self::of_payment(payment),
+            None => Self::of_escrow(case),
+        };
+        read.ok_or_else(|| ClientError::NoCaseId { case: case.to_owned() })
     }
 
-    fn of_parts(parts: &[&str]) -> Option<Self> {
-        let (kind, contract, more) = match parts {
+    /// A request for a payment is named by the payment's posting: `{case}/{step}`, or `{case}#2/{step}` if that was the
+    /// second case with its id. The contract is that of the case which paid.
+    fn of_payment(payment: &str) -> Option<Self> {
+        let payment = PaymentId::new(payment).ok()?;
+        let (paid_by, step) = payment.as_str().split_once('/')?;
+        let paid_by = paid_by.split_once('#').map_or(paid_by, |(case, _)| case);
+        let contract = Self::of_escrow(paid_by).filter(|_| !step.is_empty())?.contract;
+        Some(Self { kind: CaseKind::PaymentRefund, contract })
+    }
+
+    /// A case about escrow is named by the contract, and some by what of it they are about.
+    fn of_escrow(case: &str) -> Option<Self> {
+        let parts: Vec<&str> = case.split(':').collect();
+        let (kind, contract, more) = match parts.as_slice() {
             ["refund-request", contract] => (CaseKind::RefundRequest, contract, None),
             ["dispute", contract] => (CaseKind::Dispute, contract, None),
             ["dispute", contract, milestone] => (CaseKind::Dispute, contract, Some(milestone)),
+            ["milestone-review", contract, milestone] => (CaseKind::MilestoneReview, contract, Some(milestone)),
             ["escrow-deposit", contract, deposit] => (CaseKind::EscrowDeposit, contract, Some(deposit)),
             _ => return None,
         };
@@ -67,29 +85,54 @@ fn takes(kind: CaseKind, verb: Verb) -> bool {
         CaseKind::EscrowDeposit => &[],
         CaseKind::RefundRequest => RefundRequestCase::givers(verb),
         CaseKind::Dispute => DisputeCase::givers(verb),
+        CaseKind::MilestoneReview => MilestoneReviewCase::givers(verb),
+        CaseKind::PaymentRefund => PaymentRefundCase::givers(verb),
     };
     !givers.is_empty()
 }
 
 #[cfg(test)]
 mod tests {
-    use recourse_workflows::domain::ids::{dispute_id, escrow_deposit_id, refund_request_id};
+    use recourse_workflows::domain::ids::{
+        dispute_id, escrow_deposit_id, milestone_review_id, payment_refund_id, refund_request_id,
+    };
 
     use super::*;
 
     #[test]
     fn the_id_of_a_case_tells_its_kind_and_contract() {
         let (contract, other) = (Id::new("c-1").unwrap(), Id::new("x-1").unwrap());
+        let of_payment = |payment: &str| payment_refund_id(&PaymentId::new(payment).unwrap());
         for (case, kind) in [
             (refund_request_id(&contract), CaseKind::RefundRequest),
             (dispute_id(&contract, None), CaseKind::Dispute),
             (dispute_id(&contract, Some(&other)), CaseKind::Dispute),
             (escrow_deposit_id(&contract, &other), CaseKind::EscrowDeposit),
+            (milestone_review_id(&contract, &other), CaseKind::MilestoneReview),
+            (of_payment("milestone-review:c-1:m-1/release"), CaseKind::PaymentRefund),
+            (of_payment("milestone-review:c-1:m-1#2/bonus"), CaseKind::PaymentRefund),
+            (of_payment("refund-request:c-1#12/pay_now"), CaseKind::PaymentRefund),
+            (of_payment("dispute:c-1/release"), CaseKind::PaymentRefund),
         ] {
             assert_eq!(CaseId::read(&case), Ok(CaseId { kind, contract: contract.clone() }), "{case}");
         }
-        for case in ["", "c-1", "refund:c-1", "refund-request:", "refund-request:c-1:m", "dispute:c-1:", "dispute:c 1"]
-        {
+        for case in [
+            "",
+            "c-1",
+            "refund:c-1",
+            "refund-request:",
+            "refund-request:c-1:m",
+            "dispute:c-1:",
+            "dispute:c 1",
+            "milestone-review:c-1",
+            "milestone-review:c-1:m-1/release",
+            "payment-refund:",
+            "payment-refund:c-1",
+            "payment-refund:dispute:c-1",
+            "payment-refund:dispute:c-1/",
+            "payment-refund:dispute:c 1/release",
+            "payment-refund:payment-refund:dispute:c-1/release/return",
+        ] {
             let error = CaseId::read(case).unwrap_err();
             assert_eq!((error.kind(), error.exit_code()), ("not_found", 1), "{case}");
             assert!(error.hint().is_some_and(|hint| hint.contains("refund-request:CONTRACT")), "{case}");

@@ -3,10 +3,10 @@
 use recourse_workflows::{
     TASK_QUEUE, attributes,
     domain::{
-        ids::{CaseKind, dispute_id, escrow_deposit_id, refund_request_id},
+        ids::{CaseKind, dispute_id, escrow_deposit_id, milestone_review_id, payment_refund_id, refund_request_id},
         party::Contract,
     },
-    messages::{DisputeStart, EscrowDepositStart, RefundRequestStart},
+    messages::{DisputeStart, EscrowDepositStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart},
 };
 use serde::Serialize;
 use temporalio_client::{
@@ -34,6 +34,10 @@ pub enum Start {
     RefundRequest(RefundRequestStart),
     /// A freelancer claims money in escrow.
     Dispute(DisputeStart),
+    /// A freelancer submits a milestone.
+    MilestoneReview(MilestoneReviewStart),
+    /// A client asks for released money back.
+    PaymentRefund(PaymentRefundStart),
 }
 
 impl Start {
@@ -43,6 +47,8 @@ impl Start {
             Self::Deposit(_) => CaseKind::EscrowDeposit,
             Self::RefundRequest(_) => CaseKind::RefundRequest,
             Self::Dispute(_) => CaseKind::Dispute,
+            Self::MilestoneReview(_) => CaseKind::MilestoneReview,
+            Self::PaymentRefund(_) => CaseKind::PaymentRefund,
         }
     }
 
@@ -52,6 +58,8 @@ impl Start {
             Self::Deposit(start) => &start.contract,
             Self::RefundRequest(start) => &start.contract,
             Self::Dispute(start) => &start.contract,
+            Self::MilestoneReview(start) => &start.contract,
+            Self::PaymentRefund(start) => &start.contract,
         }
     }
 
@@ -61,6 +69,8 @@ impl Start {
             Self::Deposit(start) => escrow_deposit_id(&start.contract.id, &start.deposit),
             Self::RefundRequest(start) => refund_request_id(&start.contract.id),
             Self::Dispute(start) => dispute_id(&start.contract.id, start.milestone.as_ref()),
+            Self::MilestoneReview(start) => milestone_review_id(&start.contract.id, &start.milestone.id),
+            Self::PaymentRefund(start) => payment_refund_id(&start.payment),
         }
     }
 
@@ -69,6 +79,8 @@ impl Start {
             Self::Deposit(start) => json_payload(start),
             Self::RefundRequest(start) => json_payload(start),
             Self::Dispute(start) => json_payload(start),
+            Self::MilestoneReview(start) => json_payload(start),
+            Self::PaymentRefund(start) => json_payload(start),
         }
     }
 
@@ -78,6 +90,10 @@ impl Start {
             Self::Deposit(start) => format!("Deposit {} of contract {contract}", start.deposit),
             Self::RefundRequest(_) => format!("Refund request of contract {contract}"),
             Self::Dispute(_) => format!("Dispute of contract {contract}"),
+            Self::MilestoneReview(start) => {
+                format!("Review of milestone {} of contract {contract}", start.milestone.id)
+            }
+            Self::PaymentRefund(start) => format!("Refund of payment {} of contract {contract}", start.payment),
         }
     }
 }
@@ -97,6 +113,18 @@ impl From<RefundRequestStart> for Start {
 impl From<DisputeStart> for Start {
     fn from(start: DisputeStart) -> Self {
         Self::Dispute(start)
+    }
+}
+
+impl From<MilestoneReviewStart> for Start {
+    fn from(start: MilestoneReviewStart) -> Self {
+        Self::MilestoneReview(start)
+    }
+}
+
+impl From<PaymentRefundStart> for Start {
+    fn from(start: PaymentRefundStart) -> Self {
+        Self::PaymentRefund(start)
     }
 }
 

@@ -2,12 +2,14 @@
 //! on day 2 of the case, sent as an update through the client that the command line uses, after the case's clock was
 //! advanced to that day.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use recourse_starter::client::ClientError;
 use recourse_workflows::domain::{command::Verb, ids::Id, outcome::Outcome};
-use recourse_workflows::messages::{EscrowDepositStart, RefundRequestStart, Status};
+use recourse_workflows::messages::{
+    DisputeStart, EscrowDepositStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart, Status,
+};
 use serde_json::{Map, Value, json};
 
 use super::{World, unique};
@@ -24,8 +26,10 @@ pub struct Story<'a> {
     pub refund_request: String,
     /// The dispute's workflow id.
     pub dispute: String,
-    disputed: bool,
-    days: f64,
+    /// The case that commands go to, and whose clock is advanced.
+    current: String,
+    /// How far each case's own clock is, in days.
+    clocks: BTreeMap<String, f64>,
 }
 
 impl<'a> Story<'a> {
@@ -38,19 +42,34 @@ impl<'a> Story<'a> {
             "freelancer": {"id": format!("fl-{id}"), "name": "Finn", "email": format!("finn.{id}@example.com")},
         });
         let (refund_request, dispute) = (format!("refund-request:{id}"), format!("dispute:{id}"));
-        Self { world, contract, refund_request, dispute, disputed: false, days: 0.0 }
+        Self::of(world, contract, refund_request, dispute)
+    }
+
+    fn of(world: &'a World, contract: Value, refund_request: String, dispute: String) -> Self {
+        Self { world, contract, current: refund_request.clone(), refund_request, dispute, clocks: BTreeMap::new() }
     }
 
     /// The same contract, ended once more.
     pub fn again(&self) -> Self {
         let Self { world, contract, refund_request, dispute, .. } = self;
-        let (contract, refund_request, dispute) = (contract.clone(), refund_request.clone(), dispute.clone());
-        Self { world, contract, refund_request, dispute, disputed: false, days: 0.0 }
+        Self::of(world, contract.clone(), refund_request.clone(), dispute.clone())
     }
 
     /// From now on commands go to the dispute, which was started by itself.
-    pub const fn dispute_runs(&mut self) {
-        self.disputed = true;
+    pub fn dispute_runs(&mut self) {
+        self.current.clone_from(&self.dispute);
+    }
+
+    /// From now on commands go to this case.
+    pub fn on(&mut self, case: &str) {
+        case.clone_into(&mut self.current);
+    }
+
+    /// The same contract with something else in it, such as `{"currency": "JPY"}`.
+    pub fn with(mut self, fields: &Value) -> Self {
+        let fields = fields.as_object().unwrap().clone();
+        self.contract.as_object_mut().unwrap().extend(fields);
+        self
     }
 
     /// The contract's id.
@@ -64,6 +83,71 @@ impl<'a> Story<'a> {
         let start: EscrowDepositStart = serde_json::from_value(start).unwrap();
         let case = self.world.client.start(start).await.unwrap();
         self.world.client.result(&case).await.unwrap()
+    }
+
+    /// Deposits for a milestone from a card and waits for it.
+    pub async fn fund(&self, deposit: &str, milestone: &str, minor: i64, source: &str) -> Outcome {
+        let start = json!({
+            "contract": self.contract, "deposit": deposit, "amount": minor, "milestone": milestone,
+            "source": {"id": source, "verified": true},
+        });
+        let start: EscrowDepositStart = serde_json::from_value(start).unwrap();
+        let case = self.world.client.start(start).await.unwrap();
+        self.world.client.result(&case).await.unwrap()
+    }
+
+    /// The workflow id of a milestone's review.
+    pub fn review(&self, milestone: &str) -> String {
+        format!("milestone-review:{}:{milestone}", self.id())
+    }
+
+    /// Submits a milestone, and from now on speaks of its review.
+    pub async fn submit(&mut self, milestone: &str, ordinal: u32, minor: i64) -> Status {
+        self.submit_with(milestone, ordinal, minor, json!(null)).await
+    }
+
+    /// The same with a policy.
+    pub async fn submit_with(&mut self, milestone: &str, ordinal: u32, minor: i64, policy: Value) -> Status {
+        let start = json!({
+            "contract": self.contract, "note": "Three sketches.", "policy": policy,
+            "milestone": {"id": milestone, "ordinal": ordinal, "name": format!("Part {ordinal}"), "amount": minor},
+        });
+        let start: MilestoneReviewStart = serde_json::from_value(start).unwrap();
+        let case = self.world.client.start(start).await.unwrap();
+        self.started(case).await
+    }
+
+    /// Speaks of this case from now on, once it is open; or over, so that its id can be used again.
+    async fn started(&mut self, case: String) -> Status {
+        self.current.clone_from(&case);
+        self.clocks.remove(&case);
+        let status = self.opened(&case).await;
+        if status.outcome.is_some() {
+            self.outcome_of(&case).await;
+        }
+        status
+    }
+
+    /// Asks a payment back, and from now on speaks of that request.
+    pub async fn ask_back(&mut self, payment: &str, released_at: Timestamp, minor: i64) -> Status {
+        let start = json!({
+            "contract": self.contract, "payment": payment, "released_at": released_at, "amount": minor,
+            "message": "The files do not open.",
+        });
+        let start: PaymentRefundStart = serde_json::from_value(start).unwrap();
+        let case = self.world.client.start(start).await.unwrap();
+        self.started(case).await
+    }
+
+    /// Starts a dispute about a milestone by itself, and from now on speaks of it.
+    pub async fn dispute_alone(&mut self, grounds: &str, milestone: &str, minor: i64) -> Status {
+        let start = json!({
+            "contract": self.contract, "grounds": grounds, "milestone": milestone, "contacted_client": true,
+            "claim": {"amount": minor, "reason": "work_delivered", "details": "It is done."},
+        });
+        let start: DisputeStart = serde_json::from_value(start).unwrap();
+        let case = self.world.client.start(start).await.unwrap();
+        self.started(case).await
     }
 
     /// A card of this contract's own, so that a fault told to the bank is nobody else's.
@@ -93,15 +177,16 @@ impl<'a> Story<'a> {
 
     /// The case that commands go to now.
     pub fn case(&self) -> &str {
-        if self.disputed { &self.dispute } else { &self.refund_request }
+        &self.current
     }
 
-    /// Advances the case's clock to this day since the contract's end.
+    /// Advances the case's clock to this day since its start, or its parent's.
     pub async fn until(&mut self, days: f64) {
-        if days > self.days {
-            let by = Duration::from_secs_f64((days - self.days) * 86_400.0);
+        let is = self.clocks.get(&self.current).copied().unwrap_or_default();
+        if days > is {
+            let by = Duration::from_secs_f64((days - is) * 86_400.0);
             self.world.client.advance(self.case(), by).await.unwrap_or_else(|error| panic!("{}: {error}", self.case()));
-            self.days = days;
+            self.clocks.insert(self.current.clone(), days);
             // What the clock set off is done before it is advanced again: a stage that opens late would close late.
             self.world.client.catch_up(self.case()).await.unwrap();
             self.world.quiet(self.case()).await;
@@ -113,7 +198,10 @@ impl<'a> Story<'a> {
         let (verb, body) = self.command(who, words);
         let status = self.world.client.command(self.case(), verb, body).await?;
         if verb == Verb::Dispute {
-            self.disputed = true;
+            let dispute = status.dispute.clone().unwrap();
+            let now = self.clocks.get(&self.current).copied().unwrap_or_default();
+            self.clocks.insert(dispute.clone(), now);
+            self.current = dispute;
             self.opened_child().await;
         }
         Ok(status)
@@ -122,12 +210,12 @@ impl<'a> Story<'a> {
     /// Waits until the dispute that was just filed is there and open.
     pub async fn opened_child(&self) {
         let mut patience = 400;
-        while let Err(ClientError::NotFound { .. }) = self.world.client.status(&self.dispute).await {
+        while let Err(ClientError::NotFound { .. }) = self.world.client.status(&self.current).await {
             patience -= 1;
-            assert!(patience > 0, "{} never started", self.dispute);
+            assert!(patience > 0, "{} never started", self.current);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        self.opened(&self.dispute).await;
+        self.opened(&self.current).await;
     }
 
     /// Plays `0.5 client offer 100; 2 freelancer accept offer 1; 30`. Every command must be taken.
@@ -144,7 +232,12 @@ impl<'a> Story<'a> {
 
     /// The refund request's outcome.
     pub async fn outcome(&self) -> Outcome {
-        let result = tokio::time::timeout(PATIENCE, self.world.client.result(&self.refund_request)).await;
+        self.outcome_of(&self.refund_request).await
+    }
+
+    /// A case's outcome.
+    pub async fn outcome_of(&self, case: &str) -> Outcome {
+        let result = tokio::time::timeout(PATIENCE, self.world.client.result(case)).await;
         let Ok(outcome) = result else { panic!("not over: {:?}", self.world.client.status(self.case()).await) };
         outcome.unwrap()
     }
@@ -160,8 +253,18 @@ impl<'a> Story<'a> {
         let number = || rest.rsplit(' ').next().unwrap_or_default().parse::<i64>().unwrap_or(0);
         let (verb, fields) = match verb {
             "claim" => {
-                (Verb::Dispute, json!({"amount": number(), "reason": "work_delivered", "details": "It is done."}))
+                let fields = json!({
+                    "amount": number(), "reason": "work_delivered", "details": "It is done.", "contacted_client": true,
+                });
+                (Verb::Dispute, fields)
             }
+            "approve" if rest.is_empty() => (Verb::Approve, json!({})),
+            "approve" => (Verb::Approve, json!({"amount": number()})),
+            "keep" => (Verb::Reject, json!({})),
+            "submit" => (Verb::Submit, json!({"note": "Another try."})),
+            "request" => (Verb::RequestChanges, json!({"message": "The brand is wrong."})),
+            "ask" => (Verb::RequestMediation, json!({"message": "We do not agree."})),
+            "opinion" => (Verb::Opinion, json!({"text": "Half of it would be fair."})),
             "accept" | "reject" => {
                 let verb = if verb == "accept" { Verb::Accept } else { Verb::Reject };
                 let of = rest.split(' ').next().unwrap();

@@ -117,14 +117,16 @@ pub fn check_optional_text(field: &str, text: &str) -> Result<(), String> {
     check_length(field, text, SHORT_TEXT_BYTES_MAX)
 }
 
-fn check_required(field: &str, text: &str, bytes_max: usize) -> Result<(), String> {
+/// Whether a required text is there and at most `bytes_max` long.
+pub(super) fn check_required(field: &str, text: &str, bytes_max: usize) -> Result<(), String> {
     if text.trim().is_empty() {
         return Err(format!("{field}: is empty; say it in words"));
     }
     check_length(field, text, bytes_max)
 }
 
-fn check_length(field: &str, text: &str, bytes_max: usize) -> Result<(), String> {
+/// Whether a text is at most `bytes_max` long.
+pub(super) fn check_length(field: &str, text: &str, bytes_max: usize) -> Result<(), String> {
     if text.len() > bytes_max {
         return Err(format!("{field}: {} bytes; at most {bytes_max}", text.len()));
     }

@@ -1,9 +1,16 @@
-//! Which deposits may be charged (E1, E2, E12).
+//! Which deposits may be charged, and what comes of them (E1, E2, E6, E12).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ids::Id, money::Amount, outcome::Outcome, party::Contract, rule::Rule};
+use super::{
+    ids::Id,
+    money::Amount,
+    notice::{Facts, Notice, NoticeEvent},
+    outcome::{DecidedBy, Outcome, ResultKind},
+    party::{Contract, Role},
+    rule::Rule,
+};
 
 /// A billing method.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,4 +36,33 @@ pub fn check(contract: &Contract, amount: Amount, source: &Source) -> Result<(),
         return Err(Outcome::refused(Rule::E2, reason));
     }
     Ok(())
+}
+
+/// The money is in escrow: `charged`, and what was drawn `from_held` over (E2, E6). Both parties are told.
+pub fn made(charged: Amount, from_held: Amount, held: Amount) -> (Outcome, Vec<Notice>) {
+    let rule = if from_held.is_zero() { Rule::E2 } else { Rule::E6 };
+    let outcome = Outcome::without_money(ResultKind::Deposited, DecidedBy::Rule, rule);
+    let amount = charged.plus(from_held).unwrap_or(charged);
+    let facts = Facts { amount: Some(amount), held: Some(held), ..Facts::default() };
+    let notices = Role::PARTIES.map(|to| notice(to, NoticeEvent::Deposited, facts.clone())).to_vec();
+    (Outcome { charged: Some(charged), from_held: Some(from_held), held: Some(held), ..outcome }, notices)
+}
+
+/// The charge of `amount` was declined, which deposits nothing (E2). The client is told.
+pub fn declined(amount: Amount, reason: String) -> (Outcome, Vec<Notice>) {
+    let outcome = Outcome::without_money(ResultKind::Declined, DecidedBy::Rule, Rule::E2);
+    let facts = Facts { amount: Some(amount), text: Some(reason.clone()), ..Facts::default() };
+    (Outcome { message: Some(reason), ..outcome }, vec![notice(Role::Client, NoticeEvent::DepositDeclined, facts)])
+}
+
+/// Another deposit was made under this id. Nothing was charged (L2).
+pub fn conflicts(reason: String) -> (Outcome, Vec<Notice>) {
+    (Outcome::refused(Rule::L2, reason), Vec::new())
+}
+
+fn notice(to: Role, event: NoticeEvent, facts: Facts) -> Notice {
+    let number = if to == Role::Client { 1 } else { 2 };
+    let by = Some(Role::Client);
+    let (can, email) = (Vec::new(), event.by_email());
+    Notice { number, event, to, by, rule: Rule::E2, email, can, deadline: None, if_silent: None, facts }
 }

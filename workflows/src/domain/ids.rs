@@ -1,4 +1,4 @@
-//! Names of contracts, parties, deposits and milestones, as the programs outside chose them.
+//! Names of contracts, parties, deposits, milestones and payments, and the workflow ids made of them.
 
 use std::fmt;
 
@@ -59,6 +59,10 @@ pub enum CaseKind {
     RefundRequest,
     /// A claim on money in escrow.
     Dispute,
+    /// A submitted milestone.
+    MilestoneReview,
+    /// A request for money that was released.
+    PaymentRefund,
 }
 
 impl CaseKind {
@@ -68,6 +72,8 @@ impl CaseKind {
             Self::EscrowDeposit => "escrow_deposit",
             Self::RefundRequest => "refund_request",
             Self::Dispute => "dispute",
+            Self::MilestoneReview => "milestone_review",
+            Self::PaymentRefund => "payment_refund",
         }
     }
 
@@ -77,6 +83,8 @@ impl CaseKind {
             Self::EscrowDeposit => "EscrowDeposit",
             Self::RefundRequest => "RefundRequest",
             Self::Dispute => "Dispute",
+            Self::MilestoneReview => "MilestoneReview",
+            Self::PaymentRefund => "PaymentRefund",
         }
     }
 }
@@ -96,6 +104,59 @@ pub fn dispute_id(contract: &Id, milestone: Option<&Id>) -> String {
     match milestone {
         Some(milestone) => format!("dispute:{contract}:{milestone}"),
         None => format!("dispute:{contract}"),
+    }
+}
+
+/// The workflow id of a milestone's review.
+pub fn milestone_review_id(contract: &Id, milestone: &Id) -> String {
+    format!("milestone-review:{contract}:{milestone}")
+}
+
+/// The workflow id of the request for a released payment.
+pub fn payment_refund_id(payment: &PaymentId) -> String {
+    format!("payment-refund:{payment}")
+}
+
+/// The longest id of a payment in characters.
+const PAYMENT_ID_LENGTH_MAX: usize = 400;
+
+/// The id of a payment to a freelancer: that of its posting in the ledger, such as
+/// `milestone-review:c-1:m-1/release`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct PaymentId(#[schemars(length(min = 1, max = 400), regex(pattern = r"^[A-Za-z0-9._:/#-]+$"))] String);
+
+/// Why a text is no [`PaymentId`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is not a payment: give the id of a release in the ledger, as `recourse ledger --contract` shows it")]
+pub struct NotAPayment(String);
+
+impl PaymentId {
+    /// Takes `text` as the id of a payment.
+    pub fn new(text: &str) -> Result<Self, NotAPayment> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:/#".contains(&byte);
+        if text.is_empty() || text.len() > PAYMENT_ID_LENGTH_MAX || !text.bytes().all(allowed) {
+            return Err(NotAPayment(text.chars().take(ID_LENGTH_MAX).collect()));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The id's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PaymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for PaymentId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::new(&text).map_err(D::Error::custom)
     }
 }
 

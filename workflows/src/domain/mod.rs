@@ -1,8 +1,8 @@
 //! The rules, pure: no Temporal type, no clock, no I/O. Everything that decides is here.
 //!
 //! Read in this order: what money and time are ([`money`], [`window`], [`policy`]), who is who ([`party`]), what can be
-//! said ([`command`], [`claim`], [`split`], [`evidence`]), what it leads to ([`posting`], [`notice`], [`outcome`]), and
-//! then the cases: what they share ([`case`]), [`refund_request`], [`dispute`].
+//! said ([`command`], [`milestone`], [`claim`], [`split`], [`evidence`]), what it leads to ([`posting`], [`notice`], [`outcome`]), and
+//! then the cases: what they share ([`case`]), [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`].
 
 pub mod case;
 pub mod claim;
@@ -11,11 +11,14 @@ pub mod deposit;
 pub mod dispute;
 pub mod evidence;
 pub mod ids;
+pub mod milestone;
+pub mod milestone_review;
 pub mod money;
 pub mod notice;
 pub mod offers;
 pub mod outcome;
 pub mod party;
+pub mod payment_refund;
 pub mod policy;
 pub mod posting;
 pub mod refund_request;

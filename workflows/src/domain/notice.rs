@@ -34,6 +34,22 @@ pub enum NoticeEvent {
     WindowExtended,
     Decided,
     OnHold,
+    MilestoneSubmitted,
+    ChangesRequested,
+    MilestoneReleased,
+    ReviewSuperseded,
+    ReviewResumed,
+    BonusPaid,
+    BonusFailed,
+    PaymentRefundRequested,
+    MediationRequested,
+    OpinionGiven,
+    ReturnFailed,
+    PaymentReturned,
+    NothingReturned,
+    RefundFailed,
+    RefundOverdue,
+    RefundSettledAfterAll,
 }
 
 impl NoticeEvent {
@@ -63,6 +79,22 @@ impl NoticeEvent {
             Self::WindowExtended => "window_extended",
             Self::Decided => "decided",
             Self::OnHold => "on_hold",
+            Self::MilestoneSubmitted => "milestone_submitted",
+            Self::ChangesRequested => "changes_requested",
+            Self::MilestoneReleased => "milestone_released",
+            Self::ReviewSuperseded => "review_superseded",
+            Self::ReviewResumed => "review_resumed",
+            Self::BonusPaid => "bonus_paid",
+            Self::BonusFailed => "bonus_failed",
+            Self::PaymentRefundRequested => "payment_refund_requested",
+            Self::MediationRequested => "mediation_requested",
+            Self::OpinionGiven => "opinion_given",
+            Self::ReturnFailed => "return_failed",
+            Self::PaymentReturned => "payment_returned",
+            Self::NothingReturned => "nothing_returned",
+            Self::RefundFailed => "refund_failed",
+            Self::RefundOverdue => "refund_overdue",
+            Self::RefundSettledAfterAll => "refund_settled_after_all",
         }
     }
 
@@ -80,6 +112,13 @@ impl NoticeEvent {
                 | Self::ResolutionProposed
                 | Self::NonResolution
                 | Self::Decided
+                | Self::MilestoneReleased
+                | Self::BonusPaid
+                | Self::BonusFailed
+                | Self::PaymentRefundRequested
+                | Self::PaymentReturned
+                | Self::RefundFailed
+                | Self::RefundSettledAfterAll
         )
     }
 }
@@ -90,12 +129,15 @@ impl NoticeEvent {
 #[allow(missing_docs, reason = "`in_words` says it")]
 pub enum IfSilent {
     RefundClient,
+    KeepInEscrow,
     ReleaseClaimedAmount,
+    ReleaseClaimedKeepRest,
     ReleaseAllHeld,
     NoticeOfNonResolution,
     ReleaseFreelancer,
     FollowResolution,
     Hold,
+    ReturnNothing,
 }
 
 impl IfSilent {
@@ -103,12 +145,15 @@ impl IfSilent {
     pub const fn name(self) -> &'static str {
         match self {
             Self::RefundClient => "refund_client",
+            Self::KeepInEscrow => "keep_in_escrow",
             Self::ReleaseClaimedAmount => "release_claimed_amount",
+            Self::ReleaseClaimedKeepRest => "release_claimed_keep_rest",
             Self::ReleaseAllHeld => "release_all_held",
             Self::NoticeOfNonResolution => "notice_of_non_resolution",
             Self::ReleaseFreelancer => "release_freelancer",
             Self::FollowResolution => "follow_resolution",
             Self::Hold => "hold",
+            Self::ReturnNothing => "return_nothing",
         }
     }
 
@@ -119,10 +164,15 @@ impl IfSilent {
             Self::ReleaseClaimedAmount => {
                 "releases the claimed amount to the freelancer and refunds the rest to the client"
             }
+            Self::KeepInEscrow => "leaves the money in escrow for the next milestone",
+            Self::ReleaseClaimedKeepRest => {
+                "releases the claimed amount to the freelancer and leaves the rest in escrow for the next milestone"
+            }
             Self::NoticeOfNonResolution => "gives the Notice of Non-Resolution",
             Self::ReleaseAllHeld | Self::ReleaseFreelancer => "releases everything that is held to the freelancer",
             Self::FollowResolution => "moves the money as the mediator proposed",
             Self::Hold => "leaves the money in escrow for an operator",
+            Self::ReturnNothing => "returns nothing",
         }
     }
 }
@@ -176,6 +226,9 @@ pub struct Facts {
     /// Whose act or silence decided, by its name on the wire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<super::outcome::DecidedBy>,
+    /// The milestone that this is about, by its name or id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milestone: Option<String>,
     /// What somebody wrote: details, rationale, message or reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,

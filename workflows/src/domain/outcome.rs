@@ -60,7 +60,8 @@ pub enum ResultKind {
     Superseded,
     /// The freelancer withdrew the claim.
     Withdrawn,
-    /// The charge was declined.
+    /// The charge was declined, the freelancer returned nothing of a payment, or a claim on an active contract's escrow
+    /// came to nothing.
     Declined,
     /// It stays in escrow for an operator.
     OnHold,
@@ -98,6 +99,7 @@ pub enum DecidedBy {
     ClientAcceptance,
     FreelancerApproval,
     FreelancerSilence,
+    FreelancerRejection,
     FreelancerWithdrawal,
     Agreement,
     ResolutionAccepted,

@@ -131,6 +131,8 @@ pub enum Movement {
         source: Id,
         /// The payment provider's key of the charge.
         charge: String,
+        /// When it should have settled (R8).
+        expected_by: Timestamp,
     },
     /// A paid share of the arbitration fee, back to the billing method that paid it (A3).
     FeeReturn {
@@ -144,13 +146,80 @@ pub enum Movement {
         source: Id,
         /// The payment provider's key of the charge.
         charge: String,
+        /// When it should have settled (R8).
+        expected_by: Timestamp,
     },
+}
+
+/// What becomes of escrow that a case held and did not move, when it lets go of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "remainder", rename_all = "snake_case")]
+pub enum Remainder {
+    /// It is for what it was for before the case took it: its milestone, the whole contract, or held over.
+    AsItWas,
+    /// It is held over for the next milestone's deposit (E6).
+    HeldOver {
+        /// The milestone that it is left of, if the freelancer may still dispute it (D1).
+        milestone: Option<Id>,
+    },
+    /// It goes back to the case that it was taken over from: a review whose dispute did not move it.
+    Back {
+        /// That case's workflow id.
+        case: String,
+    },
+}
+
+/// How a case lets go of what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Close {
+    /// What becomes of what is left.
+    pub remainder: Remainder,
+    /// Whether the milestone that the case reviewed is decided, so that the next one may be submitted (E3).
+    pub milestone_done: bool,
+}
+
+/// A part of a returned payment, and the charge that it goes back to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnLeg {
+    /// The deposit it was charged with; nothing for a bonus, which was charged by itself.
+    pub deposit: Option<Id>,
+    /// The billing method.
+    pub source: Id,
+    /// The payment provider's key of the charge.
+    pub charge: String,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// Which deposits a returned payment goes back to: the oldest first, each at most what is left of it (P4).
+///
+/// From the other end than a refund (R7): what was released and what is in escrow add up to what is left of all deposits,
+/// so that a return and a refund never want the same money, whichever comes first. Nothing if the deposits do not hold
+/// that much.
+pub fn return_legs(deposits: &[FundedDeposit], amount: Amount) -> Option<Vec<ReturnLeg>> {
+    let mut rest = amount;
+    let mut legs = Vec::new();
+    for from in deposits {
+        let amount = from.left.min(rest);
+        if amount.is_zero() {
+            continue;
+        }
+        rest = rest.minus(amount)?;
+        let FundedDeposit { deposit, source, charge, .. } = from.clone();
+        legs.push(ReturnLeg { deposit: Some(deposit), source, charge, amount });
+    }
+    rest.is_zero().then_some(legs)
 }
 
 /// Which deposits a refund of `amount` goes back to: the newest first, each at most what is left of it (R7).
 ///
 /// `deposits` are in the order in which they were made. Nothing if they do not hold that much.
-pub fn refund_legs(deposits: &[FundedDeposit], amount: Amount, rule: Rule) -> Option<Vec<Movement>> {
+pub fn refund_legs(
+    deposits: &[FundedDeposit],
+    amount: Amount,
+    rule: Rule,
+    expected_by: Timestamp,
+) -> Option<Vec<Movement>> {
     let mut rest = amount;
     let mut legs = Vec::new();
     for from in deposits.iter().rev() {
@@ -166,6 +235,7 @@ pub fn refund_legs(deposits: &[FundedDeposit], amount: Amount, rule: Rule) -> Op
             deposit: from.deposit.clone(),
             source: from.source.clone(),
             charge: from.charge.clone(),
+            expected_by,
         });
     }
     rest.is_zero().then_some(legs)
@@ -175,9 +245,8 @@ pub fn refund_legs(deposits: &[FundedDeposit], amount: Amount, rule: Rule) -> Op
 mod tests {
     use super::*;
 
-    fn legs(left: &[i64], amount: i64) -> Option<String> {
-        let deposits: Vec<_> = left
-            .iter()
+    fn funded(left: &[i64]) -> Vec<FundedDeposit> {
+        left.iter()
             .enumerate()
             .map(|(index, left)| FundedDeposit {
                 deposit: Id::new(&format!("d-{}", index + 1)).unwrap(),
@@ -185,8 +254,12 @@ mod tests {
                 charge: format!("charge-{}", index + 1),
                 left: Amount::new(*left).unwrap(),
             })
-            .collect();
-        let legs = refund_legs(&deposits, Amount::new(amount).unwrap(), Rule::R4)?;
+            .collect()
+    }
+
+    fn legs(left: &[i64], amount: i64) -> Option<String> {
+        let deposits = funded(left);
+        let legs = refund_legs(&deposits, Amount::new(amount).unwrap(), Rule::R4, Timestamp::UNIX_EPOCH)?;
         let shown = legs.iter().map(|leg| match leg {
             Movement::Refund { deposit, amount, charge, .. } => format!("{deposit} {} of {charge}", amount.minor()),
             other => format!("{other:?}"),
@@ -201,6 +274,18 @@ mod tests {
         assert_eq!(legs(&[100, 200], 250).as_deref(), Some("d-2 200 of charge-2, d-1 50 of charge-1"));
         assert_eq!(legs(&[100, 0, 200], 300).as_deref(), Some("d-3 200 of charge-3, d-1 100 of charge-1"));
         assert_eq!(legs(&[100], 0).as_deref(), Some(""));
+        assert_eq!(legs(&[100, 200], 301), None);
+    }
+    /// P4: a return takes from the other end than a refund, so that the two never meet.
+    #[test]
+    fn a_return_goes_back_to_the_oldest_deposits_first() {
+        let legs = |left: &[i64], amount: i64| {
+            let legs = return_legs(&funded(left), Amount::new(amount).unwrap())?;
+            let shown = legs.iter().map(|leg| format!("{} {}", leg.charge, leg.amount.minor()));
+            Some(shown.collect::<Vec<_>>().join(", "))
+        };
+        assert_eq!(legs(&[100, 200], 150).as_deref(), Some("charge-1 100, charge-2 50"));
+        assert_eq!(legs(&[0, 200], 1).as_deref(), Some("charge-2 1"));
         assert_eq!(legs(&[100, 200], 301), None);
     }
 }

@@ -159,7 +159,7 @@ impl RefundRequestCase {
             DecidedBy::ClientRelease => movements.push(self.release("release", self.rest, outcome.rule, now)),
             _ => {}
         }
-        movements.extend(refund_legs(&self.deposits, outcome.to_client, outcome.rule)?);
+        movements.extend(refund_legs(&self.deposits, outcome.to_client, outcome.rule, self.file.expected_by(now))?);
         Some(movements)
     }
 
@@ -201,8 +201,7 @@ impl RefundRequestCase {
     }
 
     fn release(&self, step: &str, amount: Amount, rule: Rule, now: Timestamp) -> Movement {
-        let available_at = self.file.policy.deadline(self.file.policy.security_period, now);
-        Movement::Release { step: step.to_owned(), amount, rule, available_at }
+        Movement::Release { step: step.to_owned(), amount, rule, available_at: self.file.available_at(now) }
     }
 
     /// The rest goes back to the client (R4).
@@ -224,7 +223,7 @@ impl RefundRequestCase {
                 to_freelancer: Some(outcome.to_freelancer),
                 to_client: Some(outcome.to_client),
                 decided_by: Some(outcome.decided_by),
-                expected_by: refunded.then(|| self.file.policy.deadline(self.file.policy.refund_settlement, now)),
+                expected_by: refunded.then(|| self.file.expected_by(now)),
                 ..Facts::default()
             };
             self.outcome = Some(outcome);
@@ -311,7 +310,8 @@ impl Case for RefundRequestCase {
             }
             _ => return None,
         };
-        matches!(command, Command::Approve | Command::Dispute(_) | Command::Release).then(|| answer.to_owned())
+        matches!(command, Command::Approve { .. } | Command::Dispute { .. } | Command::Release)
+            .then(|| answer.to_owned())
     }
 
     fn refuse(&mut self, rule: Rule, reason: String, now: Timestamp) {
@@ -331,11 +331,11 @@ impl Case for RefundRequestCase {
             });
         }
         match command {
-            Command::Approve => {
+            Command::Approve { .. } => {
                 self.file.record(at, role, What::RefundApproved, Rule::R4, "");
                 self.refund(DecidedBy::FreelancerApproval, now);
             }
-            Command::Dispute(claim) => {
+            Command::Dispute { claim, .. } => {
                 let currency = self.file.contract.currency;
                 claim
                     .check(self.rest, currency, &self.file.policy)

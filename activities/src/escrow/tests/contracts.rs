@@ -94,6 +94,10 @@ impl PaymentGateway for Overtaken {
         self.bank.refund(key, refund).await
     }
 
+    async fn pay_out(&self, key: &str, pay_out: &PayOut) -> Result<(), GatewayError> {
+        self.bank.pay_out(key, pay_out).await
+    }
+
     async fn look_up(&self, key: &str) -> Result<Option<GatewayMovement>, GatewayError> {
         self.bank.look_up(key).await
     }
@@ -208,6 +212,7 @@ async fn another_contract_settles_nothing_and_pays_no_fee() {
             deposit: id("d-1"),
             source: id("card-1"),
             charge: format!("escrow-deposit:{}:d-1/deposit", other.id),
+            expected_by: at(),
         };
         for movements in [vec![back], vec![release("release", 500)], Vec::new()] {
             let settlement = Settlement { contract: other.clone(), ..World::settlement(&opened, movements, true) };

@@ -1,9 +1,9 @@
-use recourse_workflows::domain::{notice::Facts, rule::Rule};
+use recourse_workflows::domain::{command::Verb, notice::Facts, rule::Rule};
 
 use super::*;
 use crate::testing::{amount, at, contract};
 
-const EVENTS: [NoticeEvent; 23] = [
+const EVENTS: [NoticeEvent; 38] = [
     NoticeEvent::Deposited,
     NoticeEvent::DepositDeclined,
     NoticeEvent::PaidNow,
@@ -27,9 +27,24 @@ const EVENTS: [NoticeEvent; 23] = [
     NoticeEvent::WindowExtended,
     NoticeEvent::Decided,
     NoticeEvent::OnHold,
+    NoticeEvent::MilestoneSubmitted,
+    NoticeEvent::ChangesRequested,
+    NoticeEvent::MilestoneReleased,
+    NoticeEvent::ReviewSuperseded,
+    NoticeEvent::BonusPaid,
+    NoticeEvent::BonusFailed,
+    NoticeEvent::PaymentRefundRequested,
+    NoticeEvent::MediationRequested,
+    NoticeEvent::OpinionGiven,
+    NoticeEvent::ReturnFailed,
+    NoticeEvent::PaymentReturned,
+    NoticeEvent::NothingReturned,
+    NoticeEvent::RefundFailed,
+    NoticeEvent::RefundOverdue,
+    NoticeEvent::RefundSettledAfterAll,
 ];
 
-const SILENCES: [IfSilent; 7] = [
+const SILENCES: [IfSilent; 10] = [
     IfSilent::RefundClient,
     IfSilent::ReleaseClaimedAmount,
     IfSilent::ReleaseAllHeld,
@@ -37,6 +52,9 @@ const SILENCES: [IfSilent; 7] = [
     IfSilent::ReleaseFreelancer,
     IfSilent::FollowResolution,
     IfSilent::Hold,
+    IfSilent::KeepInEscrow,
+    IfSilent::ReleaseClaimedKeepRest,
+    IfSilent::ReturnNothing,
 ];
 
 const DECIDED_BY: [DecidedBy; 14] = [
@@ -65,6 +83,7 @@ fn facts() -> Facts {
         kept_in_escrow: Some(amount(100)),
         number: Some(2),
         decided_by: Some(DecidedBy::ResolutionAccepted),
+        milestone: Some("Sketches & <more>".into()),
         text: Some("I did <b>all</b>\nof it".into()),
         accepted: Some(true),
         expected_by: Some(at()),
@@ -228,4 +247,82 @@ fn names_and_titles_cannot_break_out_of_their_line() {
     check(&rendered, "hostile");
     assert_eq!(rendered.subject, "Ada You can ignore this: asks for 150.00 USD back (Logo Bcc: everyone@example.com)");
     assert!(rendered.text.contains("> of it"), "{}", rendered.text);
+}
+
+/// N1: the same command is offered in the words of what it does here.
+#[test]
+fn what_approving_rejecting_and_disputing_do_depends_on_what_the_case_is_about() {
+    let offers = |event, if_silent| {
+        let notice = Notice {
+            can: vec![Verb::Approve, Verb::Reject, Verb::Dispute],
+            if_silent: Some(if_silent),
+            ..notice(event, Role::Client, Some(Role::Freelancer), facts())
+        };
+        let text = render(&notice).text;
+        let offers = text.lines().filter_map(|line| line.strip_prefix("- ")).take(3);
+        offers.map(str::to_owned).collect::<Vec<_>>().join(" | ")
+    };
+    let milestone = "approve milestone Sketches & <more> in full, or pay less or more | reject what is open: the claim, \
+                     the resolution or an offer | dispute that milestone Sketches & <more> is not released: say how much \
+                     you claim, and why";
+    let payment = "return all of it, or a part | return nothing | dispute it: say how much you claim, and why";
+    let refund = "approve the refund | reject what is open: the claim, the resolution or an offer | dispute it: say how \
+                  much you claim, and why";
+    for (event, if_silent, wanted) in [
+        (NoticeEvent::MilestoneSubmitted, IfSilent::ReleaseFreelancer, milestone),
+        (NoticeEvent::Reminder, IfSilent::ReleaseFreelancer, milestone),
+        (NoticeEvent::PaymentRefundRequested, IfSilent::ReturnNothing, payment),
+        (NoticeEvent::OpinionGiven, IfSilent::ReturnNothing, payment),
+        (NoticeEvent::Reminder, IfSilent::ReturnNothing, payment),
+        (NoticeEvent::WindowExtended, IfSilent::ReturnNothing, payment),
+        (NoticeEvent::RefundRequested, IfSilent::RefundClient, refund),
+        (NoticeEvent::Reminder, IfSilent::RefundClient, refund),
+    ] {
+        assert_eq!(offers(event, if_silent), wanted, "{event:?}");
+    }
+}
+
+/// E4, E6: who decided, what was paid, and what is held over.
+#[test]
+fn a_released_milestone_says_who_approved_it_and_what_is_held_over() {
+    let released = |to, decided_by, kept| {
+        let facts = Facts { decided_by: Some(decided_by), kept_in_escrow: Some(amount(kept)), ..facts() };
+        let text = render(&notice(NoticeEvent::MilestoneReleased, to, None, facts)).text;
+        text.lines().nth(2).unwrap().to_owned()
+    };
+    assert_eq!(
+        released(Role::Freelancer, DecidedBy::ClientSilence, 0),
+        "Ada <Client> did not answer in time, which approves milestone Sketches & <more>. 90.00 USD is released from \
+         escrow to you. It is pending for the security period and then available."
+    );
+    assert_eq!(
+        released(Role::Client, DecidedBy::ClientApproval, 3_000),
+        "You approved milestone Sketches & <more>. 90.00 USD is released from escrow to Bo Freelancer. 30.00 USD is held \
+         over in escrow, for the next milestone."
+    );
+}
+
+/// D1: a dispute about a milestone is not about a refund.
+#[test]
+fn a_dispute_on_an_active_contract_names_its_milestone_and_what_stays_in_escrow() {
+    let second = |event, facts| {
+        let text = render(&notice(event, Role::Client, Some(Role::Freelancer), facts)).text;
+        let mut lines = text.lines().map(str::to_owned);
+        (lines.next().unwrap(), lines.nth(1).unwrap())
+    };
+    let (headline, _) = second(NoticeEvent::DisputeFiled, facts());
+    assert_eq!(headline, "Bo Freelancer claims 150.00 USD for milestone Sketches & <more>");
+    let (headline, _) = second(NoticeEvent::DisputeFiled, Facts { milestone: None, ..facts() });
+    assert_eq!(headline, "Bo Freelancer disputes the refund");
+    let decided = Facts {
+        to_freelancer: Some(amount(9_000)),
+        to_client: Some(amount(0)),
+        kept_in_escrow: Some(amount(11_000)),
+        decided_by: Some(DecidedBy::ClientSilence),
+        ..Facts::default()
+    };
+    assert_eq!(
+        second(NoticeEvent::Decided, decided).1,
+        "You did not answer in time. 90.00 USD goes to Bo Freelancer. 110.00 USD stays in escrow."
+    );
 }

@@ -1,5 +1,6 @@
-//! `recourse demo`: six stories of a contract's end, on a real server with a real worker, in seconds.
+//! `recourse demo`: nine stories of contracts, on a real server with a real worker, in seconds.
 
+mod milestones;
 mod stage;
 mod stories;
 
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::local::ServerOptions;
 
-/// Play six stories of a contract's end in seconds, each to its last cent.
+/// Play nine stories of a contract in seconds, each to its last cent: its end, its milestones, and a payment asked back.
 ///
 /// Starts a Temporal server, the worker and a temporary database on this machine, fast-forwards each case's clock through
 /// its days of waiting, and shows who did what by which rule, where the money went, and that the ledger is sound. Fails if

@@ -1,6 +1,7 @@
 //! How things look: plain aligned text, with a little colour that a pipe does not get.
 
 mod history;
+mod positions;
 mod status;
 mod table;
 mod words;

@@ -8,7 +8,7 @@ use recourse_workflows::{
     describe,
     domain::{
         case::{TimelineEntry, What},
-        claim::Claim,
+        ids::CaseKind,
         money::{Amount, Currency},
         outcome::{DecidedBy, Outcome},
         party::Role,
@@ -16,14 +16,20 @@ use recourse_workflows::{
     messages::Status,
 };
 
-use super::{Column, Table, fields, heading, moment, named, roles, words};
+use super::{
+    Column, Table, fields, heading, moment, named,
+    positions::{positions, subject},
+    roles, words,
+};
 
 const WARN: Style = AnsiColor::Yellow.on_default();
 
 /// A whole status as it is at `now`, the case's own time.
 pub fn case(status: &Status, now: Timestamp) -> String {
     let mut text = heading(&format!("{}  ({})", status.case, words(&status.stage)));
-    text.push_str(&fields(standing(status, now).into_iter().chain(allowed(status)).chain(positions(status))));
+    let contract = ("contract", status.contract.to_string());
+    let standing = std::iter::once(contract).chain(subject(status)).chain(standing(status, now));
+    text.push_str(&fields(standing.chain(allowed(status)).chain(positions(status, now))));
     if !status.offers.is_empty() {
         text.push('\n');
         text.push_str(&offers(status));
@@ -42,7 +48,7 @@ pub fn case(status: &Status, now: Timestamp) -> String {
     text
 }
 
-fn standing(status: &Status, now: Timestamp) -> [(&'static str, String); 6] {
+fn standing(status: &Status, now: Timestamp) -> [(&'static str, String); 5] {
     let until = status.deadline.map(|deadline| {
         let silence = status.if_silent.map(|silence| format!("; silence {}", silence.in_words())).unwrap_or_default();
         format!("{}{silence}", moment(deadline, now))
@@ -51,9 +57,10 @@ fn standing(status: &Status, now: Timestamp) -> [(&'static str, String); 6] {
         if status.overdue { format!("{WARN}yes: no resolution by the target{WARN:#}") } else { String::new() };
     let goes_on = if status.outcome.is_some() { "was decided in" } else { "goes on in" };
     let dispute = status.dispute.as_ref().map(|dispute| format!("{goes_on} {dispute}")).unwrap_or_default();
+    // A payment that was released is not in escrow: there is nothing that such a case could hold.
+    let holds = status.kind != CaseKind::PaymentRefund;
     [
-        ("contract", status.contract.to_string()),
-        ("held", status.currency.show(status.held)),
+        ("held", if holds { status.currency.show(status.held) } else { String::new() }),
         ("waits for", roles(&status.waiting_on)),
         ("until", until.unwrap_or_default()),
         ("overdue", overdue),
@@ -73,40 +80,6 @@ fn allowed(status: &Status) -> impl Iterator<Item = (&'static str, String)> {
         };
         (name, verbs.iter().map(|verb| verb.name()).collect::<Vec<_>>().join(", "))
     })
-}
-
-/// What each side has put forward.
-fn positions(status: &Status) -> [(&'static str, String); 4] {
-    let show = |amount: Amount| status.currency.show(amount);
-    let claim = status.claim.as_ref().map(|claim| self::claim(claim, status.currency));
-    let rejection = status.rejection.as_ref().map(|rejection| {
-        let evidence = evidence(rejection.evidence.len());
-        format!("{}: {}{evidence}", named(&rejection.reason), rejection.details)
-    });
-    let resolution = status.resolution.as_ref().map(|resolution| {
-        let (freelancer, client) = (show(resolution.to_freelancer), show(resolution.to_client));
-        format!("{freelancer} to the freelancer, {client} to the client: {}", resolution.rationale)
-    });
-    let answers = status.answers.iter().map(|(role, answer)| format!("{role} {}", named(answer)));
-    [
-        ("claim", claim.unwrap_or_default()),
-        ("rejection", rejection.unwrap_or_default()),
-        ("resolution", resolution.unwrap_or_default()),
-        ("answers", answers.collect::<Vec<_>>().join(", ")),
-    ]
-}
-
-fn claim(claim: &Claim, currency: Currency) -> String {
-    let evidence = evidence(claim.evidence.len());
-    format!("{}, {}: {}{evidence}", currency.show(claim.amount), named(&claim.reason), claim.details)
-}
-
-fn evidence(files: usize) -> String {
-    match files {
-        0 => String::new(),
-        1 => " (1 file)".to_owned(),
-        files => format!(" ({files} files)"),
-    }
 }
 
 fn offers(status: &Status) -> String {

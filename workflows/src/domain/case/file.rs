@@ -10,9 +10,11 @@ use crate::domain::{
     claim::{Claim, Rejection, check_short_text},
     command::{Command, Refusal, RefusalKind, shortened},
     dispute::{Answer, Resolution},
+    milestone_review::Review,
     notice::Notice,
     offers::Offer,
     party::{Actor, Contract, Role},
+    payment_refund::PaymentRequest,
     policy::Policy,
     rule::Rule,
     window::{Window, later},
@@ -88,6 +90,8 @@ pub enum Alarm {
     ResolutionTarget,
     /// Arbitration still waits for its award (A4).
     ArbitrationReminder,
+    /// Mediation help for a released payment can no longer be asked for (P3).
+    MediationHelpEnds,
 }
 
 /// One thing that happened in a case.
@@ -175,6 +179,21 @@ pub enum What {
     Unreadable,
     Decided,
     Closed,
+    Submitted,
+    Approved,
+    ChangesRequested,
+    Superseded,
+    DisputeWithdrawn,
+    BonusPaid,
+    BonusDeclined,
+    ReturnAsked,
+    ReturnAgreed,
+    ReturnNotCovered,
+    Returned,
+    ReturnRejected,
+    MediationRequested,
+    MediationHelpEnded,
+    OpinionGiven,
 }
 
 /// What a status shows beyond the common part.
@@ -192,9 +211,23 @@ pub struct Particulars {
     pub answers: BTreeMap<Role, Answer>,
     /// The dispute's workflow id, where there is one.
     pub dispute: Option<String>,
+    /// The milestone under review.
+    pub review: Option<Review>,
+    /// The payment that is asked back.
+    pub payment: Option<PaymentRequest>,
 }
 
 impl CaseFile {
+    /// When money that is released at `now` is available to the freelancer (E9).
+    pub(in crate::domain) fn available_at(&self, now: Timestamp) -> Timestamp {
+        self.policy.deadline(self.policy.security_period, now)
+    }
+
+    /// When money that is given back at `now` should have reached its source (R8).
+    pub(in crate::domain) fn expected_by(&self, now: Timestamp) -> Timestamp {
+        self.policy.deadline(self.policy.refund_settlement, now)
+    }
+
     /// An empty file.
     pub fn new(id: String, contract: Contract, policy: Policy, now: Timestamp) -> Self {
         Self {

@@ -47,6 +47,13 @@ pub trait Case: Clone {
     fn particulars(&self) -> Particulars;
     /// Who may give this command to such a case, in whatever stage.
     fn givers(verb: Verb) -> &'static [Role];
+    /// Whether the command has the fields that it needs in such a case.
+    ///
+    /// # Errors
+    /// Which field is missing.
+    fn readable(_: &Command) -> Result<(), Unreadable> {
+        Ok(())
+    }
     /// Whether this stage offers the command to this role.
     fn offers(&self, role: Role, verb: Verb) -> bool;
     /// If `role` has given this command's answer before: that it has, in words.

@@ -17,6 +17,7 @@ pub use refusal::{Refusal, RefusalKind};
 
 use super::{
     claim::{Claim, Rejection},
+    milestone::Submission,
     money::Amount,
     party::Actor,
 };
@@ -26,7 +27,10 @@ use super::{
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "each is explained at its variant of Command")]
 pub enum Verb {
+    Submit,
     Approve,
+    RequestChanges,
+    Supersede,
     Dispute,
     Release,
     Accept,
@@ -39,13 +43,18 @@ pub enum Verb {
     Close,
     DemandArbitration,
     Award,
+    RequestMediation,
+    Opinion,
     Extend,
 }
 
 impl Verb {
     /// Every command.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
+        Self::Submit,
         Self::Approve,
+        Self::RequestChanges,
+        Self::Supersede,
         Self::Dispute,
         Self::Release,
         Self::Accept,
@@ -58,13 +67,18 @@ impl Verb {
         Self::Close,
         Self::DemandArbitration,
         Self::Award,
+        Self::RequestMediation,
+        Self::Opinion,
         Self::Extend,
     ];
 
     /// The name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Submit => "submit",
             Self::Approve => "approve",
+            Self::RequestChanges => "request_changes",
+            Self::Supersede => "supersede",
             Self::Dispute => "dispute",
             Self::Release => "release",
             Self::Accept => "accept",
@@ -77,6 +91,8 @@ impl Verb {
             Self::Close => "close",
             Self::DemandArbitration => "demand_arbitration",
             Self::Award => "award",
+            Self::RequestMediation => "request_mediation",
+            Self::Opinion => "opinion",
             Self::Extend => "extend",
         }
     }
@@ -97,22 +113,41 @@ pub enum Subject {
     Resolution,
     /// The offer with this number.
     Offer(u32),
+    /// What the case as such asks: the one thing there is to answer in a request for a released payment.
+    Request,
 }
 
 /// A command and its fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    /// The freelancer agrees to the refund (R4).
-    Approve,
-    /// The freelancer disputes the refund (R5).
-    Dispute(Claim),
+    /// The freelancer submits a milestone again (E8).
+    Submit(Submission),
+    /// The freelancer agrees to a refund (R4) or returns a payment (P2), or the client approves a milestone (E5–E7).
+    Approve {
+        /// How much is paid or returned; nothing for all of it. A refund request has no such choice.
+        amount: Option<Amount>,
+    },
+    /// The client asks for changes to a milestone (E8).
+    RequestChanges {
+        /// Which, in the client's words.
+        message: String,
+    },
+    /// The contract has ended, and its refund request takes over from the review (E11).
+    Supersede,
+    /// The freelancer disputes the refund (R5) or that a milestone is not released (D1).
+    Dispute {
+        /// What is claimed.
+        claim: Claim,
+        /// Whether the freelancer says that they contacted the client and it did not help.
+        contacted_client: bool,
+    },
     /// The client gives up the refund request (R10).
     Release,
     /// A party accepts a claim, a resolution or an offer (D3, M5, M7).
     Accept(Subject),
     /// The client rejects the claim (D4).
     RejectClaim(Rejection),
-    /// A party rejects a resolution or an offer (M6, M7).
+    /// A party rejects a resolution or an offer (M6, M7), or the freelancer returns nothing of a payment (P2).
     Reject(Subject),
     /// The freelancer changes the claim (D5).
     Amend {
@@ -156,6 +191,16 @@ pub enum Command {
         /// The arbitration provider's reference.
         reference: String,
     },
+    /// The client asks a mediator to look at a request for a released payment (P3).
+    RequestMediation {
+        /// Why, in the client's words.
+        message: String,
+    },
+    /// The mediator says what they think of it, which binds nobody (P3).
+    Opinion {
+        /// In the mediator's words.
+        text: String,
+    },
     /// A mediator or operator extends the open window (T6).
     Extend {
         /// By how many hours.
@@ -169,8 +214,11 @@ impl Command {
     /// The command's name.
     pub const fn verb(&self) -> Verb {
         match self {
-            Self::Approve => Verb::Approve,
-            Self::Dispute(_) => Verb::Dispute,
+            Self::Submit(_) => Verb::Submit,
+            Self::Approve { .. } => Verb::Approve,
+            Self::RequestChanges { .. } => Verb::RequestChanges,
+            Self::Supersede => Verb::Supersede,
+            Self::Dispute { .. } => Verb::Dispute,
             Self::Release => Verb::Release,
             Self::Accept(_) => Verb::Accept,
             Self::RejectClaim(_) | Self::Reject(_) => Verb::Reject,
@@ -182,6 +230,8 @@ impl Command {
             Self::Close { .. } => Verb::Close,
             Self::DemandArbitration => Verb::DemandArbitration,
             Self::Award { .. } => Verb::Award,
+            Self::RequestMediation { .. } => Verb::RequestMediation,
+            Self::Opinion { .. } => Verb::Opinion,
             Self::Extend { .. } => Verb::Extend,
         }
     }

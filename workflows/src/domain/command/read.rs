@@ -5,7 +5,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Command, Message, Subject, Unreadable, Verb};
 use crate::domain::{
-    claim::{Claim, ClaimReason, Rejection, RejectionReason},
+    claim::{Rejection, RejectionReason},
     evidence::Evidence,
     money::Amount,
     party::Actor,
@@ -47,15 +47,13 @@ impl Message {
 
 fn read_command(verb: Verb, json: &[u8]) -> Result<Command, Unreadable> {
     Ok(match verb {
-        Verb::Approve => Command::Approve,
+        Verb::Submit => Command::Submit(fields(json)?),
+        Verb::Approve => Command::Approve { amount: fields::<ApproveFields>(json)?.amount },
+        Verb::RequestChanges => Command::RequestChanges { message: fields::<MessageFields>(json)?.message },
+        Verb::Supersede => Command::Supersede,
         Verb::Dispute => {
-            let fields: DisputeFields = fields(json)?;
-            Command::Dispute(Claim {
-                amount: fields.amount,
-                reason: fields.reason,
-                details: fields.details,
-                evidence: fields.evidence,
-            })
+            let contacted_client = fields::<ContactFields>(json)?.contacted_client.unwrap_or_default();
+            Command::Dispute { claim: fields(json)?, contacted_client }
         }
         Verb::Release => Command::Release,
         Verb::Accept => Command::Accept(fields::<AnswerFields>(json)?.subject()?),
@@ -90,6 +88,8 @@ fn read_command(verb: Verb, json: &[u8]) -> Result<Command, Unreadable> {
             let AwardFields { to_freelancer, reference } = fields(json)?;
             Command::Award { to_freelancer, reference }
         }
+        Verb::RequestMediation => Command::RequestMediation { message: fields::<MessageFields>(json)?.message },
+        Verb::Opinion => Command::Opinion { text: fields::<OpinionFields>(json)?.text },
         Verb::Extend => {
             let ExtendFields { hours, reason } = fields(json)?;
             Command::Extend { hours, reason }
@@ -109,20 +109,33 @@ pub fn fields<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
     Ok(value)
 }
 
-/// Fields of `dispute`.
+/// Fields of `approve`.
 #[derive(Deserialize)]
-struct DisputeFields {
-    amount: Amount,
-    reason: ClaimReason,
-    details: String,
-    #[serde(default)]
-    evidence: Vec<Evidence>,
+struct ApproveFields {
+    amount: Option<Amount>,
+}
+
+/// Fields of `request_changes` and `request_mediation`.
+#[derive(Deserialize)]
+struct MessageFields {
+    message: String,
+}
+
+/// What `dispute` has besides the claim.
+#[derive(Deserialize)]
+struct ContactFields {
+    contacted_client: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct OpinionFields {
+    text: String,
 }
 
 /// Fields of `accept`, and of `reject` but for a claim.
 #[derive(Deserialize)]
 struct AnswerFields {
-    of: SubjectName,
+    of: Option<SubjectName>,
     number: Option<u32>,
 }
 
@@ -137,10 +150,11 @@ enum SubjectName {
 impl AnswerFields {
     fn subject(&self) -> Result<Subject, Unreadable> {
         match (&self.of, self.number) {
-            (SubjectName::Claim, _) => Ok(Subject::Claim),
-            (SubjectName::Resolution, _) => Ok(Subject::Resolution),
-            (SubjectName::Offer, Some(number)) => Ok(Subject::Offer(number)),
-            (SubjectName::Offer, None) => Err(Unreadable::because("number: say which offer, by its number")),
+            (None, _) => Ok(Subject::Request),
+            (Some(SubjectName::Claim), _) => Ok(Subject::Claim),
+            (Some(SubjectName::Resolution), _) => Ok(Subject::Resolution),
+            (Some(SubjectName::Offer), Some(number)) => Ok(Subject::Offer(number)),
+            (Some(SubjectName::Offer), None) => Err(Unreadable::because("number: say which offer, by its number")),
         }
     }
 }
@@ -204,7 +218,7 @@ mod tests {
     #[test]
     fn commands_are_read_with_their_fields_and_unknown_fields_are_ignored() {
         let by = r#""by":{"party":"freelancer","id":"fl-1","more":1},"later":true"#;
-        assert_eq!(read(Verb::Approve, &format!("{{{by}}}")), Ok(Command::Approve));
+        assert_eq!(read(Verb::Approve, &format!("{{{by}}}")), Ok(Command::Approve { amount: None }));
         assert_eq!(
             read(Verb::Accept, &format!(r#"{{{by},"of":"offer","number":2}}"#)),
             Ok(Command::Accept(Subject::Offer(2)))

@@ -70,11 +70,12 @@ impl DisputeCase {
 
     /// What silence does from here: the policy if nobody paid, all to the one that did (A2, A3).
     pub(super) fn if_no_more_demands(&self) -> IfSilent {
+        let to_client = if self.grounds.is_active() { IfSilent::KeepInEscrow } else { IfSilent::RefundClient };
         match (self.has_paid(Role::Client), self.has_paid(Role::Freelancer)) {
-            (true, _) => IfSilent::RefundClient,
+            (true, _) => to_client,
             (false, true) => IfSilent::ReleaseFreelancer,
             (false, false) => match self.file.policy.no_arbitration {
-                NoArbitration::RefundClient => IfSilent::RefundClient,
+                NoArbitration::RefundClient => to_client,
                 NoArbitration::ReleaseFreelancer => IfSilent::ReleaseFreelancer,
                 NoArbitration::FollowResolution => IfSilent::FollowResolution,
                 NoArbitration::Hold => IfSilent::Hold,
@@ -211,7 +212,7 @@ impl DisputeCase {
     }
 
     /// Paid shares go back unless the case went to arbitration, which takes both (A3).
-    pub(super) fn fees_to_return(&self) -> Vec<Movement> {
+    pub(super) fn fees_to_return(&self, now: Timestamp) -> Vec<Movement> {
         if self.went_to_arbitration {
             return Vec::new();
         }
@@ -225,6 +226,7 @@ impl DisputeCase {
             rule: Rule::A3,
             source: self.fee_source(party),
             charge,
+            expected_by: self.file.expected_by(now),
         })
         .collect()
     }

@@ -35,7 +35,7 @@ use super::{
     outcome::{DecidedBy, Outcome, ResultKind},
     party::{Contract, Role},
     policy::{ClientSilence, NoArbitration, Policy},
-    posting::{FundedDeposit, Movement, refund_legs},
+    posting::{Close, FundedDeposit, Movement, Remainder, refund_legs},
     rule::Rule,
     split::Split,
 };
@@ -63,8 +63,17 @@ pub struct Filing {
     pub milestone: Option<Id>,
     /// What the freelancer claims.
     pub claim: Claim,
+    /// Whether the freelancer says that they contacted the client and it did not help.
+    pub contacted_client: bool,
     /// The policy of the case.
     pub policy: Policy,
+}
+
+impl Grounds {
+    /// Whether the contract goes on, so that what is not awarded stays in escrow (D3).
+    pub const fn is_active(self) -> bool {
+        matches!(self, Self::NonRelease | Self::PartialRelease)
+    }
 }
 
 /// Where the case stands.
@@ -117,6 +126,7 @@ pub struct DisputeCase {
     file: CaseFile,
     grounds: Grounds,
     milestone: Option<Id>,
+    review: Option<String>,
     stage: Stage,
     held: Amount,
     deposits: Vec<FundedDeposit>,
@@ -139,6 +149,7 @@ impl DisputeCase {
             file: CaseFile::new(id, filing.contract, filing.policy, now),
             grounds: filing.grounds,
             milestone: filing.milestone,
+            review: None,
             stage: if refused.is_some() { Stage::Closed } else { Stage::Opening },
             held: Amount::ZERO,
             deposits: Vec::new(),
@@ -156,30 +167,91 @@ impl DisputeCase {
 
     /// Learns what is held. The claim must fit it (R5); then the client is asked (D2).
     ///
-    /// `elsewhere` says which other cases hold something of the same escrow, in words, if this one runs alone: an ended
-    /// contract's money is disputed in its refund request.
-    pub fn opened(&mut self, held: Amount, deposits: Vec<FundedDeposit>, elsewhere: Option<&str>, now: Timestamp) {
+    /// `review` is the case of the milestone's review, if this dispute took over from it. `elsewhere` says which other cases
+    /// hold something of the same escrow, in words, if this one runs alone: what they hold is disputed there.
+    pub fn opened(&mut self, opened: Opened, review: Option<String>, elsewhere: Option<&str>, now: Timestamp) {
         let currency = self.file.contract.currency;
-        self.held = held;
-        self.deposits = deposits;
+        self.held = opened.held;
+        self.deposits = opened.deposits;
+        self.review = review;
         if let (Some(elsewhere), Grounds::RefundRequest) = (elsewhere, self.grounds) {
             return self.refuse(Rule::R6, format!("{elsewhere}; dispute what is held there in that case"), now);
         }
-        if let Err(reason) = self.claim.check(held, currency, &self.file.policy) {
+        if self.held.is_zero() && self.grounds.is_active() {
+            return self.refuse(Rule::D1, self.nothing_to_dispute(elsewhere), now);
+        }
+        if let Err(reason) = self.claim.check(self.held, currency, &self.file.policy) {
             return self.refuse(Rule::R5, format!("claim.{reason}"), now);
         }
-        let note = format!("{} of the {} held", currency.show(self.claim.amount), currency.show(held));
-        self.file.record(now, Role::Freelancer, What::ClaimFiled, Rule::R6, note);
+        let note = format!("{} of the {} held", currency.show(self.claim.amount), currency.show(self.held));
+        let rule = if self.grounds.is_active() { Rule::D1 } else { Rule::R6 };
+        self.file.record(now, Role::Freelancer, What::ClaimFiled, rule, note);
         self.stage = Stage::AwaitingClient;
         let window = self.file.policy.claim_response;
         self.file.enter(Some(window), now);
         let facts = Facts {
-            held: Some(held),
+            held: Some(self.held),
             amount: Some(self.claim.amount),
+            milestone: self.milestone.as_ref().map(ToString::to_string),
             text: Some(self.claim.details.clone()),
             ..Facts::default()
         };
         self.announce(NoticeEvent::DisputeFiled, Rule::D2, Some(Role::Freelancer), &facts);
+    }
+
+    /// Why there is nothing of the milestone's escrow that this case could be about (D1).
+    fn nothing_to_dispute(&self, elsewhere: Option<&str>) -> String {
+        let milestone = self.milestone.as_ref().map(ToString::to_string).unwrap_or_default();
+        let nothing = match self.grounds {
+            Grounds::PartialRelease => {
+                format!("nothing that was held over from milestone {milestone} is there any more")
+            }
+            _ => format!("nothing is in escrow for milestone {milestone} outside a case"),
+        };
+        match elsewhere {
+            Some(elsewhere) => format!("{nothing} ({elsewhere}); dispute what is held in a case there"),
+            None => nothing,
+        }
+    }
+
+    /// What it is about.
+    pub const fn grounds(&self) -> Grounds {
+        self.grounds
+    }
+
+    /// The milestone, on an active contract.
+    pub const fn milestone(&self) -> Option<&Id> {
+        self.milestone.as_ref()
+    }
+
+    /// Whether it is about a milestone of an active contract.
+    pub const fn is_about_a_milestone(&self) -> bool {
+        self.grounds.is_active()
+    }
+
+    /// How much is claimed.
+    pub const fn claimed(&self) -> Amount {
+        self.claim.amount
+    }
+
+    /// How the case lets go of what it has not moved, if it has something to let go of.
+    ///
+    /// What an operator has to see to is not let go of (A2). On an active contract a claim that was not decided leaves the
+    /// escrow as it was, in the review that it came from if that goes on (D5); what was decided and not awarded stays in
+    /// escrow for the next milestone, and cannot be disputed again (D3).
+    pub fn close_hold(&self) -> Option<Close> {
+        if self.held.is_zero() || self.is_on_hold() {
+            return None;
+        }
+        let undecided = self.outcome.as_ref().is_none_or(|outcome| {
+            matches!(outcome.result, ResultKind::Withdrawn | ResultKind::Refused) || !self.grounds.is_active()
+        });
+        let remainder = match &self.review {
+            Some(case) => Remainder::Back { case: case.clone() },
+            None if undecided => Remainder::AsItWas,
+            None => Remainder::HeldOver { milestone: None },
+        };
+        Some(Close { remainder, milestone_done: false })
     }
 
     /// What moves the money as decided, and gives back what arbitration fees are not needed (D3, M5, M7, A2, A3, A5).
@@ -189,18 +261,13 @@ impl DisputeCase {
         let outcome = self.outcome.as_ref()?;
         let mut movements = Vec::new();
         if !outcome.to_freelancer.is_zero() {
-            let available_at = self.file.policy.deadline(self.file.policy.security_period, now);
+            let available_at = self.file.available_at(now);
             let (step, amount, rule) = ("release".to_owned(), outcome.to_freelancer, outcome.rule);
             movements.push(Movement::Release { step, amount, rule, available_at });
         }
-        movements.extend(refund_legs(&self.deposits, outcome.to_client, outcome.rule)?);
-        movements.extend(self.fees_to_return());
+        movements.extend(refund_legs(&self.deposits, outcome.to_client, outcome.rule, self.file.expected_by(now))?);
+        movements.extend(self.fees_to_return(now));
         Some(movements)
-    }
-
-    /// Whether the case has something to let go of: what it holds, unless that waits for an operator (A2).
-    pub fn lets_go(&self) -> bool {
-        !self.held.is_zero() && !self.is_on_hold()
     }
 
     fn is_on_hold(&self) -> bool {
@@ -218,12 +285,12 @@ impl DisputeCase {
     /// Divides what is held. After a contract's end the client's part goes back to them; on an active contract it stays
     /// in escrow (D3).
     fn decide(&mut self, split: Split, decided_by: DecidedBy, rule: Rule, now: Timestamp) {
-        let (to_client, kept_in_escrow) = match self.grounds {
-            Grounds::RefundRequest => (split.to_client, Amount::ZERO),
-            Grounds::NonRelease | Grounds::PartialRelease => (Amount::ZERO, split.to_client),
-        };
+        let (to_client, kept_in_escrow) =
+            if self.grounds.is_active() { (Amount::ZERO, split.to_client) } else { (split.to_client, Amount::ZERO) };
         let result = match decided_by {
             DecidedBy::FreelancerWithdrawal => ResultKind::Withdrawn,
+            // Nothing went back to the client: the claim came to nothing, and the money is where it was.
+            _ if self.grounds.is_active() && split.to_freelancer.is_zero() => ResultKind::Declined,
             _ => Outcome::result_of(split.to_freelancer, split.to_client),
         };
         let outcome = Outcome::without_money(result, decided_by, rule);
@@ -242,7 +309,7 @@ impl DisputeCase {
             to_client: Some(outcome.to_client),
             kept_in_escrow: Some(outcome.kept_in_escrow),
             decided_by: Some(outcome.decided_by),
-            expected_by: refunded.then(|| self.file.policy.deadline(self.file.policy.refund_settlement, now)),
+            expected_by: refunded.then(|| self.file.expected_by(now)),
             ..Facts::default()
         };
         let result = outcome.result;
@@ -261,10 +328,23 @@ impl DisputeCase {
 fn refusal_of(filing: &Filing) -> Result<(), Outcome> {
     filing.contract.check().map_err(|(rule, reason)| Outcome::refused(rule, format!("contract: {reason}")))?;
     filing.policy.check().map_err(|reason| Outcome::refused(Rule::T3, format!("policy.{reason}")))?;
-    if filing.grounds != Grounds::RefundRequest {
-        let reason =
-            "grounds: disputes on an active contract are not offered yet; end the contract to dispute its escrow";
-        return Err(Outcome::refused(Rule::D1, reason));
-    }
-    Ok(())
+    let reason = match (filing.grounds, &filing.milestone) {
+        (Grounds::RefundRequest, None) => return Ok(()),
+        (Grounds::RefundRequest, Some(_)) => "milestone: an ended contract's escrow is disputed as a whole",
+        (_, None) => "milestone: say which, on an active contract",
+        (_, Some(_)) if !filing.contacted_client => {
+            "contacted_client: contact the client first, and dispute if that did not help"
+        }
+        _ => return Ok(()),
+    };
+    Err(Outcome::refused(Rule::D1, reason))
+}
+
+/// What a dispute took of the escrow when it opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// How much it holds.
+    pub held: Amount,
+    /// The contract's deposits in the order in which they were made, with what is left of each.
+    pub deposits: Vec<FundedDeposit>,
 }

@@ -4,6 +4,7 @@ use super::{
     Alarm, Amount, Answer, Case, CaseFile, CaseKind, ClientSilence, Command, DecidedBy, DisputeCase, IfSilent,
     OfferState, Outcome, Particulars, Refusal, Role, Rule, Stage, Subject, Timestamp, Verb, What, Who,
 };
+use crate::domain::command::Unreadable;
 
 impl Case for DisputeCase {
     const KIND: CaseKind = CaseKind::Dispute;
@@ -55,8 +56,9 @@ impl Case for DisputeCase {
     fn if_silent(&self) -> Option<IfSilent> {
         match self.stage {
             Stage::AwaitingClient => Some(match self.file.policy.client_silence {
-                ClientSilence::ClaimedAmount => IfSilent::ReleaseClaimedAmount,
                 ClientSilence::AllHeld => IfSilent::ReleaseAllHeld,
+                ClientSilence::ClaimedAmount if self.grounds.is_active() => IfSilent::ReleaseClaimedKeepRest,
+                ClientSilence::ClaimedAmount => IfSilent::ReleaseClaimedAmount,
             }),
             Stage::InMediation | Stage::AwaitingParties => Some(IfSilent::NoticeOfNonResolution),
             Stage::AwaitingArbitrationDemand => Some(self.if_no_more_demands()),
@@ -75,7 +77,7 @@ impl Case for DisputeCase {
             offers: self.offers.all().to_vec(),
             resolution: self.resolution.clone(),
             answers: self.answers.clone(),
-            dispute: None,
+            ..Particulars::default()
         }
     }
 
@@ -86,7 +88,16 @@ impl Case for DisputeCase {
             Verb::Propose | Verb::Close => &[Role::Mediator],
             Verb::Award => &[Role::Arbitrator],
             Verb::Extend => &[Role::Mediator, Role::Operator],
-            Verb::Approve | Verb::Dispute | Verb::Release => &[],
+            _ => &[],
+        }
+    }
+
+    fn readable(command: &Command) -> Result<(), Unreadable> {
+        match command {
+            Command::Accept(Subject::Request) | Command::Reject(Subject::Request) => {
+                Err(Unreadable::because("missing field `of`: claim, resolution or offer"))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -180,7 +191,7 @@ impl Case for DisputeCase {
         match alarm {
             Alarm::ResolutionTarget => self.resolution_is_overdue(now),
             Alarm::ArbitrationReminder => self.remind_of_arbitration(now),
-            Alarm::Reminder => {}
+            Alarm::Reminder | Alarm::MediationHelpEnds => {}
         }
     }
 }

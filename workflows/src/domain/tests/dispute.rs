@@ -1,7 +1,10 @@
 //! D1–D6, M1–M8, A1–A5, on a dispute of 200 held.
 
 use super::{
-    super::policy::{ClientSilence, NoArbitration},
+    super::{
+        notice::NoticeEvent,
+        policy::{ClientSilence, NoArbitration},
+    },
     *,
 };
 
@@ -116,6 +119,7 @@ fn a_filing_that_breaks_a_rule_is_refused() {
         grounds: Grounds::NonRelease,
         milestone: Some(id("m-1")),
         claim: claim(1),
+        contacted_client: false,
         policy: Policy::default(),
     };
     assert_eq!(shown(&DisputeCase::begin("dispute:c-1:m-1".into(), filing, day(0.0))), "refused rule D1 0/0/0");
@@ -354,8 +358,11 @@ fn what_is_on_hold_stays_held() {
     let story = "2 client reject claim; 3 mediator close; 10";
     let (mut case, _) = plays(150, &hold, story);
     case.close(day(10.0));
-    assert_eq!((case.stage(), case.lets_go(), case.settlement(day(10.0)).unwrap().len()), ("on_hold", false, 0));
-    assert!(plays(150, &Policy::default(), story).0.lets_go());
+    assert_eq!(
+        (case.stage(), case.close_hold().is_some(), case.settlement(day(10.0)).unwrap().len()),
+        ("on_hold", false, 0)
+    );
+    assert!(plays(150, &Policy::default(), story).0.close_hold().is_some());
 }
 
 /// Whatever the parties send, a case stays so small that the server can keep it: what can be repeated is counted, what can
@@ -390,4 +397,25 @@ fn a_case_stays_small_whatever_is_sent() {
     assert!(status.len() < 250_000, "{} bytes", status.len());
     let noted = case.file().timeline.iter().filter_map(|entry| entry.note.as_ref()).map(String::len).max();
     assert!(noted <= Some(super::super::command::NOTE_BYTES_MAX), "{noted:?}");
+}
+
+/// M8: what either side submits is in the status that all see, and the other side is told its words; a mediator who is
+/// asked to propose finds both.
+#[test]
+fn both_sides_see_what_the_other_submitted() {
+    let (mut case, _) = plays(150, &Policy::default(), "2 client reject claim; 3 client offer 20");
+    let notices = case.file_mut().take_notices();
+    let told = |to: Role, event: NoticeEvent| {
+        notices
+            .iter()
+            .find(|notice| notice.to == to && notice.event == event)
+            .and_then(|notice| notice.facts.text.clone())
+    };
+    assert_eq!(told(Role::Client, NoticeEvent::DisputeFiled).as_deref(), Some("It is done."));
+    assert_eq!(told(Role::Freelancer, NoticeEvent::ClaimRejected).as_deref(), Some("It is not what we agreed."));
+    assert!(notices.iter().any(|notice| notice.to == Role::Mediator && notice.event == NoticeEvent::MediationNeeded));
+    let seen = crate::messages::Status::of(&case);
+    assert_eq!(seen.claim.unwrap().details, "It is done.");
+    assert_eq!(seen.rejection.unwrap().details, "It is not what we agreed.");
+    assert_eq!(seen.offers.len(), 1);
 }

@@ -1,7 +1,10 @@
 //! The rules as tables: each row is a story, and what it must come to. Time is days from the contract's end.
 
+mod active;
 mod dispute;
 mod laws;
+mod milestone_review;
+mod payment_refund;
 mod refund_request;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,11 +13,14 @@ use super::{
     case::Case,
     claim::{Claim, ClaimReason, Rejection, RejectionReason},
     command::{Command, Message, Refusal, Subject, Verb},
-    dispute::{DisputeCase, Filing, Grounds},
+    dispute::{DisputeCase, Filing, Grounds, Opened},
     evidence::Evidence,
     ids::Id,
+    milestone::{Milestone, Submission},
+    milestone_review::{FirstSubmission, MilestoneReviewCase},
     money::Amount,
     party::{Actor, Contract, Role},
+    payment_refund::{AskedBack, PaymentRefundCase},
     policy::Policy,
     posting::FundedDeposit,
     refund_request::{ContractEnd, RefundRequestCase},
@@ -74,11 +80,12 @@ fn filed(held: i64, claimed: i64, policy: &Policy) -> DisputeCase {
         grounds: Grounds::RefundRequest,
         milestone: None,
         claim: claim(claimed),
+        contacted_client: false,
         policy: policy.clone(),
     };
     let mut case = DisputeCase::begin("dispute:c-1".into(), filing, day(0.0));
     if !case.is_decided() {
-        case.opened(amount(held), deposits(&[held]), None, day(0.0));
+        case.opened(Opened { held: amount(held), deposits: deposits(&[held]) }, None, None, day(0.0));
     }
     case
 }
@@ -121,8 +128,14 @@ fn command(words: &str) -> Command {
         _ => Subject::Offer(u32::try_from(number()).unwrap()),
     };
     match verb {
-        "approve" => Command::Approve,
-        "claim" => Command::Dispute(claim(number())),
+        "approve" => Command::Approve { amount: Some(amount(number())).filter(|_| !rest.is_empty()) },
+        "submit" => Command::Submit(Submission { note: "Another try.".into(), files: vec![] }),
+        "request" => Command::RequestChanges { message: "The brand is wrong.".into() },
+        "supersede" => Command::Supersede,
+        "claim" => Command::Dispute { claim: claim(number()), contacted_client: true },
+        "keep" => Command::Reject(Subject::Request),
+        "ask" => Command::RequestMediation { message: "We do not agree.".into() },
+        "opinion" => Command::Opinion { text: "Half of it would be fair.".into() },
         "release" => Command::Release,
         "accept" => Command::Accept(subject()),
         "reject" if rest == "claim" => Command::RejectClaim(Rejection {

@@ -83,7 +83,9 @@ fn an_incomplete_dispute_is_refused_and_the_window_runs_on() {
         (Claim { evidence: vec![file; 1], ..claim(1) }, "application/x-dosexec"),
     ] {
         let mut case = refund_request(300, 100, &Policy::default());
-        let refusal = send(&mut case, 1.0, Role::Freelancer, Command::Dispute(claim)).unwrap_err().to_string();
+        let refusal = send(&mut case, 1.0, Role::Freelancer, Command::Dispute { claim, contacted_client: false })
+            .unwrap_err()
+            .to_string();
         assert!(
             refusal.starts_with("Invalid: ") && refusal.contains(word) && refusal.contains("can now: approve, dispute"),
             "{refusal}"
@@ -110,7 +112,7 @@ fn a_timely_reply_counts_and_a_late_one_never_does() {
         (Some(9.5), 9.0, "TooLate"),
     ] {
         let mut case = refund_request(300, 100, &Policy::default());
-        let message = Message { at: stamped.map(day), ..message(Role::Freelancer, Command::Approve) };
+        let message = Message { at: stamped.map(day), ..message(Role::Freelancer, Command::Approve { amount: None }) };
         let answer = case.receive(Verb::Approve, Ok(message), day(handed));
         let got = answer.map_or_else(|refusal| refusal.kind.name().to_owned(), |()| shown(&case));
         assert_eq!(got, expected, "stamped {stamped:?}, handed over on day {handed}");
@@ -183,7 +185,7 @@ fn an_agency_is_paid_and_its_owner_acts() {
             by: Actor { party: Role::Freelancer, id: id(who) },
             at: None,
             key: None,
-            command: Command::Approve,
+            command: Command::Approve { amount: None },
         };
         assert_eq!(case.receive(Verb::Approve, Ok(message), day(1.0)).is_ok(), admitted, "{who}");
     }
@@ -320,9 +322,11 @@ fn what_another_case_holds_is_named() {
         grounds: Grounds::RefundRequest,
         milestone: None,
         claim: claim(100),
+        contacted_client: false,
         policy: Policy::default(),
     };
     let mut dispute = DisputeCase::begin("dispute:c-1".into(), filing, day(0.0));
-    dispute.opened(amount(100), deposits(&[100]), Some("refund-request:c-1 holds 3.00 USD"), day(0.0));
+    let opened = Opened { held: amount(100), deposits: deposits(&[100]) };
+    dispute.opened(opened, None, Some("refund-request:c-1 holds 3.00 USD"), day(0.0));
     assert_eq!(shown(&dispute), "refused rule R6 0/0/100");
 }

@@ -1,21 +1,27 @@
 //! The money's side of the effects: the payment provider first, then the ledger (L6).
 
+mod bonus;
+mod deposit;
+mod returns;
+
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use recourse_workflows::{
     domain::{
         ids::Id,
         money::{Amount, Currency},
+        party::Contract,
         posting::{Account, Movement, PostingKind},
         rule::Rule,
     },
-    effects::{DepositOrder, DepositReceipt, FeeOrder, FeeReceipt, Settled, Settlement},
+    effects::{FeeOrder, FeeReceipt, Settled, Settlement},
 };
 use temporalio_common::error::ApplicationFailure;
 use temporalio_sdk::activities::ActivityError;
 
 use crate::{
-    ledger::{Deposit, Known, Ledger, LedgerError, Posting},
+    ledger::{GivenBack, Ledger, LedgerError, Posting},
     payments::{self, Charge, GatewayError, PaymentGateway, Refund, Request},
 };
 
@@ -65,78 +71,19 @@ impl EscrowError {
 /// One movement as it is carried out: what the provider does, if anything, and what the ledger writes down.
 struct Leg {
     posting: Posting,
-    refund: Option<Request>,
+    give_back: Option<GiveBack>,
+}
+
+/// What is given back through the provider, and when it should have settled (R8).
+struct GiveBack {
+    refund: Refund,
+    expected_by: Timestamp,
 }
 
 impl EscrowActivities {
     /// Moves money through `gateway` and writes it down in `ledger`.
     pub const fn new(ledger: Ledger, gateway: Arc<dyn PaymentGateway>) -> Self {
         Self { ledger, gateway }
-    }
-
-    /// Charges a billing method and puts the money in escrow, once (E2).
-    ///
-    /// # Errors
-    /// If it is not known whether the charge went through, or the ledger cannot be written. Ask again.
-    pub async fn make_deposit(&self, order: &DepositOrder) -> Result<DepositReceipt, EscrowError> {
-        let deposit = Deposit {
-            contract: order.contract.clone(),
-            id: order.deposit.clone(),
-            milestone: order.milestone.clone(),
-            source: order.source.clone(),
-            charge: format!("{}/deposit", order.case),
-            amount: order.amount,
-            case: order.case.clone(),
-            at: order.at,
-        };
-        if order.amount.is_zero() {
-            return Err(EscrowError::NothingToCharge { id: deposit.charge });
-        }
-        let known = match self.ledger.find_deposit(&deposit).await? {
-            Known::New => {
-                match self.charge(&deposit.charge, &order.source, order.contract.currency, order.amount).await {
-                    Ok(()) => self.put_in_escrow(&deposit).await?,
-                    Err(GatewayError::Declined { reason, .. }) => return Ok(DepositReceipt::Declined { reason }),
-                    Err(GatewayError::KeyReused { .. }) => Known::Other {
-                        reason: format!(
-                            "deposit {} was tried before with another amount or source; use another deposit id",
-                            order.deposit
-                        ),
-                    },
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            Known::OtherContract { reason } => self.not_charged(&deposit, reason).await?,
-            known => known,
-        };
-        Ok(match known {
-            Known::Made { held } => DepositReceipt::Deposited { charged: order.amount, from_held: Amount::ZERO, held },
-            Known::Other { reason } | Known::OtherContract { reason } => DepositReceipt::Conflict { reason },
-            Known::New => return Err(LedgerError::Damaged { what: deposit.charge, field: "deposit" }.into()),
-        })
-    }
-
-    /// Writes a charge down. One that another deposit's content stands in the way of is money without a place: it
-    /// stays visible as a failing effect until an operator has looked.
-    async fn put_in_escrow(&self, deposit: &Deposit) -> Result<Known, EscrowError> {
-        match self.ledger.make_deposit(deposit).await? {
-            Known::Other { reason } => {
-                tracing::error!(posting = %deposit.charge, %reason, rule = "L2", "a charge cannot be written down");
-                Err(LedgerError::PostingConflict { id: deposit.charge.clone(), differs: reason }.into())
-            }
-            Known::OtherContract { reason } => Err(without_place(deposit, reason)),
-            known => Ok(known),
-        }
-    }
-
-    /// That a deposit for another contract than the pinned one was not charged, so that it can be answered with a
-    /// conflict. It was, if the first deposit came between its check and its posting: then it is a charge without a
-    /// place, and stays one however often it is asked.
-    async fn not_charged(&self, deposit: &Deposit, reason: String) -> Result<Known, EscrowError> {
-        match self.gateway.look_up(&deposit.charge).await? {
-            Some(found) if found.declined.is_none() => Err(without_place(deposit, reason)),
-            _ => Ok(Known::OtherContract { reason }),
-        }
     }
 
     /// Moves money as decided, each movement once and in the order given (R7).
@@ -150,20 +97,19 @@ impl EscrowActivities {
         let made = self.ledger.made(&order.case_ref, &order.contract, &postings).await?;
         let mut batch: Vec<&Posting> = Vec::new();
         for (leg, made) in legs.iter().zip(made) {
-            let Some(refund) = leg.refund.as_ref().filter(|_| !made) else {
+            let Some(give_back) = leg.give_back.as_ref().filter(|_| !made) else {
                 batch.push(&leg.posting);
                 continue;
             };
             if !batch.is_empty() {
-                self.ledger.post(&order.case_ref, &batch, false).await?;
+                self.ledger.post(&order.case_ref, &batch, None).await?;
                 batch.clear();
             }
-            self.give_back(&leg.posting.id, refund).await?;
             // Not left for a common transaction at the end: until it is written down, only the provider knows.
-            self.ledger.post(&order.case_ref, &[&leg.posting], false).await?;
+            self.give_back(&order.case_ref, &order.contract, &leg.posting, give_back).await?;
         }
-        if order.close || !batch.is_empty() {
-            self.ledger.post(&order.case_ref, &batch, order.close).await?;
+        if order.close.is_some() || !batch.is_empty() {
+            self.ledger.post(&order.case_ref, &batch, order.close.as_ref()).await?;
         }
         Ok(Settled { postings: postings.into_iter().map(|posting| posting.id.clone()).collect() })
     }
@@ -185,20 +131,36 @@ impl EscrowActivities {
             case: order.case.clone(),
             rule: Rule::A1,
             deposit: None,
+            payment: None,
             available_at: None,
         };
-        if order.amount.is_zero() {
-            return Err(EscrowError::NothingToCharge { id: posting.id });
+        Ok(match self.charge_and_post(&order.case_ref, &order.contract, &order.source, &posting).await? {
+            Ok(()) => FeeReceipt::Paid { charge: posting.id },
+            Err(reason) => FeeReceipt::Declined { reason },
+        })
+    }
+
+    /// Charges what `posting` says under its id and posts it, once; or the provider's reason if it declined.
+    async fn charge_and_post(
+        &self,
+        case_ref: &str,
+        contract: &Contract,
+        source: &Id,
+        posting: &Posting,
+    ) -> Result<Result<(), String>, EscrowError> {
+        if posting.amount.is_zero() {
+            return Err(EscrowError::NothingToCharge { id: posting.id.clone() });
         }
-        let made = self.ledger.made(&order.case_ref, &order.contract, &[&posting]).await?;
-        if !made.contains(&true) {
-            match self.charge(&posting.id, &order.source, order.contract.currency, order.amount).await {
-                Ok(()) => self.ledger.post(&order.case_ref, &[&posting], false).await?,
-                Err(GatewayError::Declined { reason, .. }) => return Ok(FeeReceipt::Declined { reason }),
-                Err(error) => return Err(error.into()),
-            }
+        let made = self.ledger.made(case_ref, contract, &[posting]).await?;
+        if made.contains(&true) {
+            return Ok(Ok(()));
         }
-        Ok(FeeReceipt::Paid { charge: posting.id })
+        match self.charge(&posting.id, source, posting.currency, posting.amount).await {
+            Ok(()) => self.ledger.post(case_ref, &[posting], None).await?,
+            Err(GatewayError::Declined { reason, .. }) => return Ok(Err(reason)),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Ok(()))
     }
 
     async fn charge(&self, key: &str, source: &Id, currency: Currency, amount: Amount) -> Result<(), GatewayError> {
@@ -206,18 +168,31 @@ impl EscrowActivities {
         payments::once(self.gateway.as_ref(), key, &Request::Charge(charge)).await
     }
 
-    async fn give_back(&self, key: &str, refund: &Request) -> Result<(), GatewayError> {
-        let given = payments::once(self.gateway.as_ref(), key, refund).await;
-        if let Err(error @ (GatewayError::Declined { .. } | GatewayError::KeyReused { .. })) = &given {
-            tracing::error!(posting = key, %error, rule = "R8", "a refund does not go through; an operator must look");
-        }
-        given
+    /// Gives money back through the provider, writes it down, and has it followed until it settles. What the provider
+    /// declines for good left where it was and is parked: it is decided whose it is (R8).
+    async fn give_back(
+        &self,
+        case_ref: &str,
+        contract: &Contract,
+        posting: &Posting,
+        give_back: &GiveBack,
+    ) -> Result<(), EscrowError> {
+        let GiveBack { refund, expected_by } = give_back;
+        let asked = payments::once(self.gateway.as_ref(), &posting.id, &Request::Refund(refund.clone())).await;
+        let declined = match &asked {
+            Ok(()) => None,
+            Err(GatewayError::Declined { reason, .. }) => Some(reason.as_str()),
+            Err(error) => {
+                if let GatewayError::KeyReused { key } = error {
+                    tracing::error!(posting = %key, rule = "L2", "a refund does not go through; an operator must look");
+                }
+                asked?;
+                None
+            }
+        };
+        let given = GivenBack { contract, charge: &refund.charge, expected_by: *expected_by, declined };
+        Ok(self.ledger.give_back(case_ref, posting, &given).await?)
     }
-}
-
-fn without_place(deposit: &Deposit, reason: String) -> EscrowError {
-    tracing::error!(posting = %deposit.charge, %reason, rule = "E1", "a charge cannot be written down");
-    EscrowError::ChargeWithoutPlace { charge: deposit.charge.clone(), reason }
 }
 
 /// What a decided movement asks of the provider and of the ledger. A movement of nothing is left out.
@@ -237,15 +212,12 @@ fn leg(order: &Settlement, movement: &Movement) -> Option<Leg> {
             (PostingKind::FeeReturn, Account::Fees, Account::Source(source.clone()), None, None)
         }
     };
-    let refund = match movement {
+    let give_back = match movement {
         Movement::Release { .. } => None,
-        Movement::Refund { source, charge, .. } | Movement::FeeReturn { source, charge, .. } => {
-            Some(Request::Refund(Refund {
-                charge: charge.clone(),
-                source: source.clone(),
-                currency: order.contract.currency,
-                amount: *amount,
-            }))
+        Movement::Refund { source, charge, expected_by, .. }
+        | Movement::FeeReturn { source, charge, expected_by, .. } => {
+            let (charge, source, currency) = (charge.clone(), source.clone(), order.contract.currency);
+            Some(GiveBack { refund: Refund { charge, source, currency, amount: *amount }, expected_by: *expected_by })
         }
     };
     let posting = Posting {
@@ -260,9 +232,10 @@ fn leg(order: &Settlement, movement: &Movement) -> Option<Leg> {
         case: order.case.clone(),
         rule: *rule,
         deposit,
+        payment: None,
         available_at,
     };
-    (!amount.is_zero()).then_some(Leg { posting, refund })
+    (!amount.is_zero()).then_some(Leg { posting, give_back })
 }
 
 /// Every failure is asked again: money may be slow, and is never abandoned. The name lets an operator find it.
@@ -278,8 +251,9 @@ mod declared {
     use std::sync::Arc;
 
     use recourse_workflows::effects::{
-        ChargeFeeDef, DepositDef, DepositOrder, DepositReceipt, FeeOrder, FeeReceipt, OpenCase, OpenDef, OpenReceipt,
-        SettleDef, Settled, Settlement,
+        BonusOrder, BonusReceipt, ChargeFeeDef, DepositDef, DepositOrder, DepositReceipt, FeeOrder, FeeReceipt,
+        OpenCase, OpenDef, OpenReceipt, PayBonusDef, ReturnOrder, ReturnPaymentDef, ReturnReceipt, SettleDef, Settled,
+        Settlement,
     };
     use temporalio_macros::activities;
     use temporalio_sdk::activities::{ActivityContext, ActivityError};
@@ -288,7 +262,7 @@ mod declared {
 
     #[activities]
     impl EscrowActivities {
-        /// Takes the contract's free escrow for one case (L3).
+        /// Takes for one case what it is about (L3).
         #[activity(definition = OpenDef)]
         pub async fn open(self: Arc<Self>, _: ActivityContext, order: OpenCase) -> Result<OpenReceipt, ActivityError> {
             self.ledger.open(&order).await.map_err(|error| retryable(error.into()))
@@ -318,6 +292,26 @@ mod declared {
             order: FeeOrder,
         ) -> Result<FeeReceipt, ActivityError> {
             self.take_fee(&order).await.map_err(retryable)
+        }
+
+        /// Charges a bonus and pays it on (E7).
+        #[activity(definition = PayBonusDef)]
+        pub async fn pay_bonus(
+            self: Arc<Self>,
+            _: ActivityContext,
+            order: BonusOrder,
+        ) -> Result<BonusReceipt, ActivityError> {
+            self.make_bonus(&order).await.map_err(retryable)
+        }
+
+        /// Takes a payment back and gives it to where it was charged (P2, P4).
+        #[activity(definition = ReturnPaymentDef)]
+        pub async fn return_payment(
+            self: Arc<Self>,
+            _: ActivityContext,
+            order: ReturnOrder,
+        ) -> Result<ReturnReceipt, ActivityError> {
+            self.take_back(&order).await.map_err(retryable)
         }
     }
 }

@@ -1,4 +1,7 @@
-//! The check of the whole ledger (L1–L3): whether what the constraints promise is so, and who breaks it if not.
+//! The check of the whole ledger (L1–L3, the laws of payments, R8's suspense): whether what the constraints promise is so,
+//! and who breaks it if not.
+
+mod payments;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,6 +10,7 @@ use serde_json::Value;
 use sqlx::{Any, Row as _, Transaction, any::AnyRow};
 
 use super::{Ledger, LedgerError, posting};
+use payments::Payments;
 
 /// What a check of the whole ledger found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +39,7 @@ pub struct MoneyHeld {
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// The law that is broken: `L1`, `L2` or `L3`.
+    /// The law that is broken: `L1`, `L2` or `L3`, or the rule: `E1`, `E6`, `R7`, `R8` or `P4`.
     pub law: String,
     /// The account, posting, case or currency that breaks it.
     pub culprit: String,
@@ -55,6 +59,8 @@ impl CheckReport {
 struct Seen {
     ids: BTreeSet<String>,
     sums: BTreeMap<(String, String), i128>,
+    /// What sources may have got beyond what they gave: what left suspense for them, less what was parked of theirs (R8).
+    allowances: BTreeMap<(String, String), i128>,
     currency_of_contract: BTreeMap<String, String>,
     findings: Vec<Finding>,
 }
@@ -66,7 +72,7 @@ impl Seen {
 }
 
 impl Ledger {
-    /// Checks L1–L3 over the whole ledger, as it is at one moment.
+    /// Checks L1–L3, and the rules of payments and what goes back, over the whole ledger, as it is at one moment.
     ///
     /// # Errors
     /// Only if the database cannot be read. What is wrong in it is in the report.
@@ -74,16 +80,20 @@ impl Ledger {
         let mut read = self.database.read().await?;
         let mut seen = Seen::default();
         let rows = sqlx::query(
-            "SELECT id, kind, debit, credit, currency, amount, contract, case_id, rule, deposit, content FROM journal
-             ORDER BY sequence",
+            "SELECT id, kind, debit, credit, currency, amount, contract, case_id, rule, deposit, payment, content
+             FROM journal ORDER BY sequence",
         )
         .fetch_all(&mut *read)
         .await?;
+        let mut payments = Payments::default();
         for row in &rows {
             check_posting(&mut seen, row)?;
+            payments.count(&mut seen, row)?;
         }
+        payments.check(&mut seen, &mut read).await?;
         let balances = check_balances(&mut seen, &mut read).await?;
         check_holds(&mut seen, &mut read, &balances).await?;
+        check_parked(&mut seen, &mut read, &balances).await?;
         let mut held: BTreeMap<String, i64> = BTreeMap::new();
         for ((account, currency), balance) in &balances {
             let in_escrow = if account.starts_with("escrow:") { *balance } else { 0 };
@@ -106,7 +116,7 @@ fn check_posting(seen: &mut Seen, row: &AnyRow) -> Result<(), LedgerError> {
     let (id, debit, credit) = (text("id")?, text("debit")?, text("credit")?);
     let (contract, currency) = (text("contract")?, text("currency")?);
     let amount: i64 = row.try_get("amount")?;
-    let deposit: Option<String> = row.try_get("deposit")?;
+    let (deposit, payment): (Option<String>, Option<String>) = (row.try_get("deposit")?, row.try_get("payment")?);
     if !seen.ids.insert(id.clone()) {
         seen.find("L2", &id, "is the id of more than one posting");
     }
@@ -124,7 +134,7 @@ fn check_posting(seen: &mut Seen, row: &AnyRow) -> Result<(), LedgerError> {
             ("rule", text("rule")?.as_str()),
         ],
         amount,
-        deposit.as_deref(),
+        (deposit.as_deref(), payment.as_deref()),
     );
     let posted: Option<Value> = serde_json::from_str(&text("content")?).ok();
     if posted.as_ref() != Some(&now) {
@@ -142,6 +152,12 @@ fn check_posting(seen: &mut Seen, row: &AnyRow) -> Result<(), LedgerError> {
     if first != currency {
         seen.find("L1", &id, format!("is in {currency}, and contract {contract} is in {first}"));
     }
+    let (source, allowed) = match text("kind")?.as_str() {
+        "to_suspense" => (&debit, -i128::from(amount)),
+        "from_suspense" => (&credit, i128::from(amount)),
+        _ => (&credit, 0),
+    };
+    *seen.allowances.entry((source.clone(), currency.clone())).or_default() += allowed;
     *seen.sums.entry((debit, currency.clone())).or_default() -= i128::from(amount);
     *seen.sums.entry((credit, currency)).or_default() += i128::from(amount);
     Ok(())
@@ -168,8 +184,13 @@ async fn check_balances(
         if balance != sum {
             seen.find("L1", account, format!("has a balance of {balance} {currency} and postings of {sum}"));
         }
-        let overdrawn = if account.starts_with("source:") { balance.max(sum) > 0 } else { balance.min(sum) < 0 };
-        if overdrawn {
+        let allowance = seen.allowances.get(&key).copied().unwrap_or(0);
+        if account.starts_with("source:") {
+            if balance.max(sum) > allowance {
+                let most = balance.max(sum);
+                seen.find("L3", account, format!("got back more than it gave: {most} {currency}, at most {allowance}"));
+            }
+        } else if balance.min(sum) < 0 {
             seen.find("L3", account, format!("is overdrawn: {} {currency}", balance.min(sum)));
         }
     }
@@ -181,31 +202,63 @@ async fn check_balances(
     Ok(balances)
 }
 
-/// L3 of the holds: what cases hold is in the escrow.
+/// L3 of the holds: what cases hold, and what is set aside, is in the escrow.
 async fn check_holds(
     seen: &mut Seen,
     read: &mut Transaction<'static, Any>,
     balances: &BTreeMap<(String, String), i64>,
 ) -> Result<(), LedgerError> {
-    let rows = sqlx::query("SELECT case_ref, contract, currency, held FROM holds").fetch_all(&mut **read).await?;
+    let rows = sqlx::query(
+        "SELECT case_ref AS holder, contract, currency, held AS amount FROM holds
+         UNION ALL SELECT 'set-asides', contract, currency, CAST(SUM(amount) AS BIGINT) FROM set_aside
+         GROUP BY contract, currency",
+    )
+    .fetch_all(&mut **read)
+    .await?;
     let mut sums: BTreeMap<(String, String), (i128, Vec<String>)> = BTreeMap::new();
     for row in &rows {
-        let case_ref: String = row.try_get("case_ref")?;
-        let held: i64 = row.try_get("held")?;
-        let contract: String = row.try_get("contract")?;
-        if held < 0 {
-            seen.find("L3", &case_ref, format!("holds {held}"));
+        let (holder, contract): (String, String) = (row.try_get("holder")?, row.try_get("contract")?);
+        let amount: i64 = row.try_get("amount")?;
+        if amount < 0 {
+            seen.find("L3", &holder, format!("holds {amount}"));
         }
-        if held != 0 {
-            let (sum, cases) = sums.entry((format!("escrow:{contract}"), row.try_get("currency")?)).or_default();
-            *sum += i128::from(held);
-            cases.push(case_ref);
+        if amount != 0 {
+            let (sum, holders) = sums.entry((format!("escrow:{contract}"), row.try_get("currency")?)).or_default();
+            *sum += i128::from(amount);
+            holders.push(holder);
         }
     }
-    for (key, (sum, cases)) in sums {
+    for (key, (sum, holders)) in sums {
         let escrow = balances.get(&key).copied().unwrap_or(0);
         if sum > i128::from(escrow) {
-            seen.find("L3", key.0, format!("has {escrow} {}, and {} hold {sum}", key.1, cases.join(", ")));
+            seen.find("L3", key.0, format!("has {escrow} {}, and {} hold {sum}", key.1, holders.join(", ")));
+        }
+    }
+    Ok(())
+}
+
+/// R8 of suspense: what is in it is what parked refunds say, no more and no less.
+async fn check_parked(
+    seen: &mut Seen,
+    read: &mut Transaction<'static, Any>,
+    balances: &BTreeMap<(String, String), i64>,
+) -> Result<(), LedgerError> {
+    let rows = sqlx::query("SELECT contract, currency, amount FROM refunds WHERE state IN ('failed', 'overdue')")
+        .fetch_all(&mut **read)
+        .await?;
+    let mut parked: BTreeMap<(String, String), i128> = BTreeMap::new();
+    for row in &rows {
+        let contract: String = row.try_get("contract")?;
+        let amount: i64 = row.try_get("amount")?;
+        *parked.entry((format!("suspense:{contract}"), row.try_get("currency")?)).or_default() += i128::from(amount);
+    }
+    let suspense = balances.keys().filter(|(account, _)| account.starts_with("suspense:"));
+    let keys: BTreeSet<_> = suspense.chain(parked.keys()).collect();
+    for key in keys {
+        let balance = i128::from(balances.get(key).copied().unwrap_or(0));
+        let sum = parked.get(key).copied().unwrap_or(0);
+        if balance != sum {
+            seen.find("R8", &key.0, format!("has {balance} {}, and parked refunds of {sum}", key.1));
         }
     }
     Ok(())

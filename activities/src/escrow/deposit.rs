@@ -1,0 +1,101 @@
+//! Deposits: held-over money is reserved, the rest is charged, and both are in escrow (E2, E6, L6).
+
+use recourse_workflows::{
+    domain::money::Amount,
+    effects::{DepositOrder, DepositReceipt},
+};
+
+use super::{EscrowActivities, EscrowError};
+use crate::{
+    ledger::{Deposit, Known, LedgerError},
+    payments::GatewayError,
+};
+
+impl EscrowActivities {
+    /// Charges a billing method and puts the money in escrow, once (E2). For a milestone, held-over money pays first, and
+    /// only the difference is charged (E6).
+    ///
+    /// # Errors
+    /// If it is not known whether the charge went through, or the ledger cannot be written. Ask again.
+    pub async fn make_deposit(&self, order: &DepositOrder) -> Result<DepositReceipt, EscrowError> {
+        let deposit = Deposit {
+            contract: order.contract.clone(),
+            id: order.deposit.clone(),
+            milestone: order.milestone.clone(),
+            source: order.source.clone(),
+            charge: format!("{}/deposit", order.case),
+            amount: order.amount,
+            case: order.case.clone(),
+            at: order.at,
+        };
+        if order.amount.is_zero() {
+            return Err(EscrowError::NothingToCharge { id: deposit.charge });
+        }
+        let known = match self.ledger.begin_deposit(&deposit).await? {
+            Known::New { to_charge } => self.charge_deposit(&deposit, to_charge).await?,
+            Known::OtherContract { reason } => self.not_charged(&deposit, reason).await?,
+            known => known,
+        };
+        Ok(match known {
+            Known::Made { charged, from_held, held } => DepositReceipt::Deposited { charged, from_held, held },
+            Known::Declined { reason } => DepositReceipt::Declined { reason },
+            Known::Other { reason } | Known::OtherContract { reason } => DepositReceipt::Conflict { reason },
+            Known::New { .. } => return Err(LedgerError::Damaged { what: deposit.charge, field: "deposit" }.into()),
+        })
+    }
+
+    /// Charges what held-over money does not cover, and writes the deposit down. One that cannot be charged gives up what
+    /// it had reserved.
+    async fn charge_deposit(&self, deposit: &Deposit, to_charge: Amount) -> Result<Known, EscrowError> {
+        let charged = if to_charge.is_zero() {
+            Ok(())
+        } else {
+            self.charge(&deposit.charge, &deposit.source, deposit.contract.currency, to_charge).await
+        };
+        match charged {
+            Ok(()) => self.put_in_escrow(deposit).await,
+            Err(GatewayError::Declined { reason, .. }) => {
+                self.ledger.give_up_deposit(deposit, Some(&reason)).await?;
+                Ok(Known::Declined { reason })
+            }
+            Err(GatewayError::KeyReused { .. }) => {
+                self.ledger.give_up_deposit(deposit, None).await?;
+                Ok(Known::Other {
+                    reason: format!(
+                        "deposit {} was tried before with another amount or source; use another deposit id",
+                        deposit.id
+                    ),
+                })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes a charge down. One that another deposit's content stands in the way of is money without a place: it
+    /// stays visible as a failing effect until an operator has looked.
+    async fn put_in_escrow(&self, deposit: &Deposit) -> Result<Known, EscrowError> {
+        match self.ledger.make_deposit(deposit).await? {
+            Known::Other { reason } => {
+                tracing::error!(posting = %deposit.charge, %reason, rule = "L2", "a charge cannot be written down");
+                Err(LedgerError::PostingConflict { id: deposit.charge.clone(), differs: reason }.into())
+            }
+            Known::OtherContract { reason } => Err(without_place(deposit, reason)),
+            known => Ok(known),
+        }
+    }
+
+    /// That a deposit for another contract than the pinned one was not charged, so that it can be answered with a
+    /// conflict. It was, if the first deposit came between its check and its posting: then it is a charge without a
+    /// place, and stays one however often it is asked.
+    async fn not_charged(&self, deposit: &Deposit, reason: String) -> Result<Known, EscrowError> {
+        match self.gateway.look_up(&deposit.charge).await? {
+            Some(found) if found.declined.is_none() => Err(without_place(deposit, reason)),
+            _ => Ok(Known::OtherContract { reason }),
+        }
+    }
+}
+
+fn without_place(deposit: &Deposit, reason: String) -> EscrowError {
+    tracing::error!(posting = %deposit.charge, %reason, rule = "E1", "a charge cannot be written down");
+    EscrowError::ChargeWithoutPlace { charge: deposit.charge.clone(), reason }
+}

@@ -1,0 +1,59 @@
+//! Payments that go back to the client: planned in the ledger, then given back at the provider and posted, leg by leg (P2,
+//! P4, L6).
+
+use recourse_workflows::{
+    domain::{
+        posting::{Account, PostingKind},
+        rule::Rule,
+    },
+    effects::{ReturnOrder, ReturnReceipt},
+};
+
+use super::{EscrowActivities, EscrowError, GiveBack};
+use crate::{
+    ledger::{Plan, Posting},
+    payments::Refund,
+};
+
+impl EscrowActivities {
+    /// Takes a payment back, or a part of it, and gives it to where it was charged, once (P2, P4).
+    ///
+    /// # Errors
+    /// If the ledger refuses, or it is not known whether a refund went through. What went back before stays so, and is
+    /// recognised when it is asked again.
+    pub async fn take_back(&self, order: &ReturnOrder) -> Result<ReturnReceipt, EscrowError> {
+        let legs = match self.ledger.plan_return(order).await? {
+            Plan::Legs(legs) => legs,
+            Plan::NotCovered { available } => return Ok(ReturnReceipt::NotCovered { available }),
+        };
+        for planned in legs.into_iter().filter(|planned| !planned.posted) {
+            let leg = planned.leg;
+            let give_back = GiveBack {
+                refund: Refund {
+                    charge: leg.charge,
+                    source: leg.source.clone(),
+                    currency: order.contract.currency,
+                    amount: leg.amount,
+                },
+                expected_by: order.expected_by,
+            };
+            let posting = Posting {
+                id: planned.posting,
+                at: order.at,
+                kind: PostingKind::Return,
+                debit: Account::payee(&order.contract),
+                credit: Account::Source(leg.source),
+                currency: order.contract.currency,
+                amount: leg.amount,
+                contract: order.contract.id.clone(),
+                case: order.case.clone(),
+                rule: Rule::P2,
+                deposit: leg.deposit,
+                payment: Some(order.payment.clone()),
+                available_at: None,
+            };
+            self.give_back(&order.case_ref, &order.contract, &posting, &give_back).await?;
+        }
+        Ok(ReturnReceipt::Returned)
+    }
+}

@@ -1,0 +1,106 @@
+//! How a case lets go of what it holds (E6, D3, E11).
+
+use super::*;
+
+const REVIEW: &str = "milestone-review:c-1:m-1";
+
+/// A review of 70 that is all set aside for it, and its dispute, which has taken all of it over.
+async fn disputed() -> (World, OpenedCase, OpenedCase) {
+    let world = World::new().await;
+    world.fund("d-1", "m-1", 70).await;
+    let review = world.review(1, 70).await;
+    let dispute = world.taken("dispute:c-1:m-1", Take::Over { case: REVIEW.into() }).await;
+    assert_eq!(world.held().await, [(REVIEW.into(), 0), ("dispute:c-1:m-1".into(), 70)], "the review stays open");
+    (world, review, dispute)
+}
+
+#[tokio::test]
+async fn what_a_dispute_hands_back_is_its_reviews_again_with_where_it_came_from() {
+    let (world, review, dispute) = disputed().await;
+    world.close(&dispute, vec![release("release", 20)], Remainder::Back { case: REVIEW.into() }, false).await;
+    assert_eq!(world.held().await, [(REVIEW.into(), 50)]);
+    assert_eq!(world.set_aside().await, [""; 0]);
+    world.close(&review, Vec::new(), Remainder::AsItWas, false).await;
+    assert_eq!(world.set_aside().await, ["milestone m-1 50"], "and not 70");
+    world.both_sides().await;
+}
+
+#[tokio::test]
+async fn what_is_handed_back_to_a_closed_review_is_as_it_was() {
+    let (world, review, dispute) = disputed().await;
+    world.close(&review, Vec::new(), Remainder::AsItWas, false).await;
+    assert_eq!(world.set_aside().await, [""; 0], "it had nothing");
+    world.close(&dispute, Vec::new(), Remainder::Back { case: REVIEW.into() }, false).await;
+    assert_eq!(world.set_aside().await, ["milestone m-1 70"]);
+    assert_eq!(world.held().await, []);
+}
+
+/// E6: money of a milestone that is decided is there for the next one, and not out of reach.
+#[tokio::test]
+async fn money_for_a_milestone_that_is_decided_is_held_over() {
+    let world = World::new().await;
+    world.fund("d-1", "m-1", 70).await;
+    let review = world.review(1, 40).await;
+    assert_eq!(world.set_aside().await, ["milestone m-1 30"]);
+    world.close(&review, vec![release("release", 25)], held_over_from("m-1"), true).await;
+    assert_eq!(world.set_aside().await, ["held_over m-1 15", "held_over nobody's 30"], "only the 15 can be disputed");
+    let late = world.fund("d-2", "m-1", 60).await;
+    assert_eq!(late, DepositReceipt::Deposited { charged: amount(15), from_held: amount(45), held: amount(60) });
+    assert_eq!(world.set_aside().await, ["held_over nobody's 60"]);
+    world.both_sides().await;
+}
+
+#[tokio::test]
+async fn what_comes_back_for_a_milestone_that_was_decided_meanwhile_is_held_over() {
+    let (world, review, dispute) = disputed().await;
+    world.close(&review, Vec::new(), Remainder::AsItWas, true).await;
+    world.close(&dispute, Vec::new(), Remainder::AsItWas, false).await;
+    assert_eq!(world.set_aside().await, ["held_over nobody's 70"]);
+}
+
+#[tokio::test]
+async fn the_origins_are_served_first_and_the_rest_is_the_contracts() {
+    let world = World::new().await;
+    world.fund("d-1", "m-1", 70).await;
+    world.fund("d-2", "m-2", 20).await;
+    world.deposit("d-3", 10).await;
+    let request = world.taken("refund-request:c-1", Take::Free).await;
+    world.close(&request, vec![release("release", 25)], Remainder::AsItWas, false).await;
+    assert_eq!(world.set_aside().await, ["milestone m-1 70", "milestone m-2 5"]);
+    world.both_sides().await;
+}
+
+#[tokio::test]
+async fn a_freed_review_gives_back_what_it_held_and_its_milestone_is_not_decided() {
+    let world = World::new().await;
+    world.fund("d-1", "m-1", 70).await;
+    world.deposit("d-2", 30).await;
+    world.review(1, 80).await;
+    assert_eq!(world.effects.ledger.free(REVIEW).await.unwrap().len(), 1);
+    assert_eq!(world.set_aside().await, ["milestone m-1 70"]);
+    let receipt = world.review_again("run-2", 1, 80).await;
+    assert!(matches!(receipt, OpenReceipt::Opened(_)), "{receipt:?}");
+}
+
+/// R7: whichever settles first, the other one's refunds still fit.
+#[tokio::test]
+async fn two_open_cases_never_refund_the_same_charge() {
+    for first in [0, 1] {
+        let world = World::new().await;
+        world.deposit("d-1", 100).await;
+        world.fund("d-2", "m-1", 200).await;
+        let review = world.review(1, 150).await;
+        let ended = world.open("refund-request:c-1", "run", None).await.unwrap();
+        let left = |opened: &OpenedCase| opened.deposits.iter().map(|from| from.left.minor()).collect::<Vec<_>>();
+        assert_eq!((left(&review), left(&ended)), (vec![100, 200], vec![100, 50]));
+        let mut cases = [review, ended];
+        cases.rotate_left(first);
+        for case in cases {
+            let legs = refund_legs(&case.deposits, case.held, Rule::M5, at()).unwrap();
+            world.settle(&case, legs, true).await.unwrap();
+        }
+        let balances = world.effects.ledger.history(&id("c-1"), at()).await.unwrap().unwrap().balances;
+        assert_eq!((balances.escrow, balances.client), (0, 300));
+        world.both_sides().await;
+    }
+}

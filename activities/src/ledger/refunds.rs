@@ -1,0 +1,409 @@
+//! Money on its way back, as the ledger keeps it (R8): a row for each give-back, written with its posting, and what parks
+//! its money in suspense or takes it out again. Who reports, asks or decides is in [`crate::refunds`].
+//!
+//! | from | to | with the posting | when |
+//! |---|---|---|---|
+//! | | `issued` | the give-back's own | the provider took it on |
+//! | | `failed` | the same, and `…/to_suspense` | the provider declined it for good |
+//! | `issued` | `settled` | | the source has it |
+//! | | `failed`, `overdue` | `…/to_suspense` | it came back; it should have settled and has not |
+//! | `overdue` | `settled` | `…/from_suspense` | it has settled after all |
+//! | | `failed` | | it came back after all |
+//! | `failed` | `retried` | `…/retry:1`, which is a new row in `issued` | an operator had it sent again |
+//! | | `paid_otherwise` | `…/paid_otherwise` | an operator had it sent elsewhere |
+
+use jiff::Timestamp;
+use recourse_workflows::domain::{
+    ids::Id,
+    money::{Amount, Currency},
+    notice::NoticeEvent,
+    party::Contract,
+    posting::{Account, PostingKind},
+    rule::Rule,
+};
+use serde::{Deserialize, Serialize};
+use sqlx::{Any, Row as _, Transaction, any::AnyRow};
+
+use super::{Ledger, LedgerError, Posting, amount_of, id_of, returns, settle};
+use crate::database::{Database, Write};
+
+/// What became of money that was given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundState {
+    /// On its way.
+    Issued,
+    /// Its source has it.
+    Settled,
+    /// It came back, and is in suspense.
+    Failed,
+    /// It should have settled and has not; it is in suspense.
+    Overdue,
+    /// It failed and was sent again, as another refund.
+    Retried,
+    /// It failed and was paid to another destination.
+    PaidOtherwise,
+}
+
+impl RefundState {
+    const ALL: [Self; 6] =
+        [Self::Issued, Self::Settled, Self::Failed, Self::Overdue, Self::Retried, Self::PaidOtherwise];
+
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Settled => "settled",
+            Self::Failed => "failed",
+            Self::Overdue => "overdue",
+            Self::Retried => "retried",
+            Self::PaidOtherwise => "paid_otherwise",
+        }
+    }
+
+    /// Whether its money is in suspense.
+    pub const fn is_parked(self) -> bool {
+        matches!(self, Self::Failed | Self::Overdue)
+    }
+
+    /// Whether something has still to happen to it.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Issued) || self.is_parked()
+    }
+}
+
+/// One give-back and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackedRefund {
+    /// The id of its posting, and the payment provider's key.
+    pub id: String,
+    /// The refund that this one is another try of; its own id for a first one.
+    pub origin: String,
+    /// What the first one was: `refund`, `fee_return` or `return`.
+    pub kind: String,
+    /// The contract.
+    pub contract: Id,
+    /// The workflow id.
+    pub case: String,
+    /// The currency of `amount`.
+    pub currency: Currency,
+    /// How much, in minor units.
+    pub amount: Amount,
+    /// Where it goes back to.
+    pub source: Id,
+    /// The payment provider's key of the charge.
+    pub charge: String,
+    /// When it was issued; a first one in its case's time.
+    pub issued_at: Timestamp,
+    /// When it should have settled.
+    pub expected_by: Timestamp,
+    /// What became of it.
+    pub state: RefundState,
+    /// Whether it should have settled by the time it was looked at and has not, even if nobody parked it yet.
+    pub overdue: bool,
+    /// Why it failed, or is parked.
+    pub reason: Option<String>,
+    /// What an operator has begun and the provider has not answered yet: `retry`, or `pay:` and the destination.
+    pub under_way: Option<String>,
+    /// Which operator saw to it.
+    pub handled_by: Option<String>,
+    /// The operator's own reference.
+    pub reference: Option<String>,
+    /// The refund that was sent instead, or the destination that was paid.
+    pub followed_by: Option<String>,
+    /// How often its money was sent again before this, refusals included.
+    #[serde(skip)]
+    pub(crate) retries: i64,
+    /// The same for payments elsewhere.
+    #[serde(skip)]
+    pub(crate) payouts: i64,
+}
+
+/// What must be known of a give-back to follow it, besides its posting.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GivenBack<'a> {
+    pub contract: &'a Contract,
+    /// The payment provider's key of the charge that it goes back to.
+    pub charge: &'a str,
+    pub expected_by: Timestamp,
+    /// Why the provider will never do it, if so: it is parked at once.
+    pub declined: Option<&'a str>,
+}
+
+/// What people are to be told of a refund.
+#[derive(Debug, Clone)]
+pub(crate) struct News {
+    pub sequence: i64,
+    pub event: NoticeEvent,
+    pub refund: TrackedRefund,
+    pub contract: Contract,
+    pub reason: Option<String>,
+    pub at: Timestamp,
+}
+
+const COLUMNS: &str = "r.id, r.origin, j.kind, r.contract, r.case_id, r.currency, r.amount, r.source, r.charge, \
+                       r.issued_at, r.expected_by, r.state, r.reason, r.under_way, r.handled_by, r.reference, \
+                       r.followed_by, r.retries, r.payouts";
+
+/// The events that a refund's people are told of.
+const EVENTS: [NoticeEvent; 3] =
+    [NoticeEvent::RefundFailed, NoticeEvent::RefundOverdue, NoticeEvent::RefundSettledAfterAll];
+
+impl Ledger {
+    /// Makes the posting of a give-back that the provider was asked for, and follows it from now on, in one transaction.
+    /// What the provider declined for good is parked in the same one. One that was made before moves nothing.
+    ///
+    /// # Errors
+    /// As [`Ledger::post`]. Nothing has moved.
+    pub(crate) async fn give_back(
+        &self,
+        case_ref: &str,
+        posting: &Posting,
+        given: &GivenBack<'_>,
+    ) -> Result<(), LedgerError> {
+        let mut write = self.database.write().await?;
+        if posting.is_made(&mut write).await? {
+            return Ok(());
+        }
+        settle::post_one(&mut write, case_ref, posting).await?;
+        if posting.kind == PostingKind::Return {
+            returns::mark_posted(&mut write, posting).await?;
+        }
+        follow(&mut write, posting, given).await?;
+        write.commit().await?;
+        Ok(())
+    }
+
+    pub(crate) const fn database(&self) -> &Database {
+        &self.database
+    }
+}
+
+/// Follows a give-back whose posting was made in this transaction.
+///
+/// # Errors
+/// [`LedgerError::RefundMismatch`] if it does not go to a source; else as [`Ledger::post`].
+async fn follow(write: &mut Write, posting: &Posting, given: &GivenBack<'_>) -> Result<(), LedgerError> {
+    let Account::Source(source) = &posting.credit else {
+        let reason = "it does not go back to a source".to_owned();
+        return Err(LedgerError::RefundMismatch { id: posting.id.clone(), reason });
+    };
+    let contract = serde_json::to_string(given.contract)
+        .map_err(|_| LedgerError::Damaged { what: format!("refund {}", posting.id), field: "contract" })?;
+    sqlx::query(
+        "INSERT INTO refunds (id, origin, contract, contract_json, case_id, currency, amount, source, charge, issued_at,
+                              expected_by, state)
+         VALUES ($1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'issued')",
+    )
+    .bind(&posting.id)
+    .bind(posting.contract.as_str())
+    .bind(contract)
+    .bind(&posting.case)
+    .bind(posting.currency.code())
+    .bind(posting.amount.minor())
+    .bind(source.as_str())
+    .bind(given.charge)
+    .bind(posting.at.as_millisecond())
+    .bind(given.expected_by.as_millisecond())
+    .execute(&mut **write)
+    .await?;
+    let Some(reason) = given.declined else { return Ok(()) };
+    tracing::error!(refund = %posting.id, reason, rule = "R8", "a refund was declined and is parked; see to it");
+    let refund = find(write, &posting.id)
+        .await?
+        .ok_or_else(|| LedgerError::Damaged { what: format!("refund {}", posting.id), field: "id" })?;
+    park(write, &refund, RefundState::Failed, reason, posting.at).await
+}
+
+/// The refund with this id, as it is now.
+pub(crate) async fn find(
+    transaction: &mut Transaction<'static, Any>,
+    id: &str,
+) -> Result<Option<TrackedRefund>, LedgerError> {
+    let sql = format!("SELECT {COLUMNS} FROM refunds r JOIN journal j ON j.id = r.origin WHERE r.id = $1");
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(&mut **transaction).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Every refund, or those of one contract, oldest first.
+pub(crate) async fn list(database: &Database, contract: Option<&Id>) -> Result<Vec<TrackedRefund>, LedgerError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM refunds r JOIN journal j ON j.id = r.origin
+         WHERE CAST($1 AS TEXT) IS NULL OR r.contract = $1 ORDER BY r.sequence"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(contract.map(ToString::to_string))
+        .fetch_all(database.pool())
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// The ids of the refunds that should have settled by `now` and are still on their way, oldest first.
+pub(crate) async fn due(database: &Database, now: Timestamp) -> Result<Vec<String>, LedgerError> {
+    let ids =
+        sqlx::query_scalar("SELECT id FROM refunds WHERE state = 'issued' AND expected_by <= $1 ORDER BY sequence")
+            .bind(now.as_millisecond())
+            .fetch_all(database.pool())
+            .await?;
+    Ok(ids)
+}
+
+/// Parks the money of a refund that its source did not get, and has people told.
+pub(crate) async fn park(
+    write: &mut Write,
+    refund: &TrackedRefund,
+    state: RefundState,
+    reason: &str,
+    at: Timestamp,
+) -> Result<(), LedgerError> {
+    let posting = Posting {
+        id: format!("{}/to_suspense", refund.id),
+        kind: PostingKind::ToSuspense,
+        debit: Account::Source(refund.source.clone()),
+        credit: Account::Suspense(refund.contract.clone()),
+        ..posting(refund, at)
+    };
+    posting.make(write).await?;
+    set_state(write, refund, state, Some(reason)).await?;
+    let event = if state == RefundState::Overdue { NoticeEvent::RefundOverdue } else { NoticeEvent::RefundFailed };
+    announce(write, refund, event, Some(reason), at).await
+}
+
+/// Takes the money of a parked refund out of suspense, to `to`.
+pub(crate) async fn unpark(
+    write: &mut Write,
+    refund: &TrackedRefund,
+    id: String,
+    to: &Id,
+    at: Timestamp,
+) -> Result<(), LedgerError> {
+    let posting = Posting {
+        id,
+        kind: PostingKind::FromSuspense,
+        debit: Account::Suspense(refund.contract.clone()),
+        credit: Account::Source(to.clone()),
+        ..posting(refund, at)
+    };
+    posting.make(write).await
+}
+
+/// What both movements of suspense have in common; the rest is filled in.
+fn posting(refund: &TrackedRefund, at: Timestamp) -> Posting {
+    Posting {
+        id: String::new(),
+        at,
+        kind: PostingKind::ToSuspense,
+        debit: Account::Fees,
+        credit: Account::Fees,
+        currency: refund.currency,
+        amount: refund.amount,
+        contract: refund.contract.clone(),
+        case: refund.case.clone(),
+        rule: Rule::R8,
+        deposit: None,
+        payment: None,
+        available_at: None,
+    }
+}
+
+/// Changes the state of a refund that nobody moved since it was read in this transaction.
+pub(crate) async fn set_state(
+    write: &mut Write,
+    refund: &TrackedRefund,
+    state: RefundState,
+    reason: Option<&str>,
+) -> Result<(), LedgerError> {
+    sqlx::query("UPDATE refunds SET state = $1, reason = $2 WHERE id = $3")
+        .bind(state.name())
+        .bind(reason.map(ToOwned::to_owned))
+        .bind(&refund.id)
+        .execute(&mut **write)
+        .await?;
+    Ok(())
+}
+
+/// Has people told, once for each event of a refund (N2).
+pub(crate) async fn announce(
+    write: &mut Write,
+    refund: &TrackedRefund,
+    event: NoticeEvent,
+    reason: Option<&str>,
+    at: Timestamp,
+) -> Result<(), LedgerError> {
+    sqlx::query(
+        "INSERT INTO refund_news (refund, event, reason, at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (refund, event) DO NOTHING",
+    )
+    .bind(&refund.id)
+    .bind(event.name())
+    .bind(reason.map(ToOwned::to_owned))
+    .bind(at.as_millisecond())
+    .execute(&mut **write)
+    .await?;
+    Ok(())
+}
+
+/// What was not told yet, oldest first.
+pub(crate) async fn news(database: &Database) -> Result<Vec<News>, LedgerError> {
+    let sql = format!(
+        "SELECT {COLUMNS}, n.sequence, n.event, n.reason AS news, n.at, r.contract_json
+         FROM refund_news n JOIN refunds r ON r.id = n.refund JOIN journal j ON j.id = r.origin
+         WHERE n.told = 0 ORDER BY n.sequence"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(database.pool()).await?;
+    rows.iter()
+        .map(|row| {
+            let refund = read(row)?;
+            let damaged = |field| LedgerError::Damaged { what: format!("refund {}", refund.id), field };
+            let event: String = row.try_get("event")?;
+            let contract: String = row.try_get("contract_json")?;
+            Ok(News {
+                sequence: row.try_get("sequence")?,
+                event: EVENTS.into_iter().find(|known| known.name() == event).ok_or_else(|| damaged("event"))?,
+                contract: serde_json::from_str(&contract).map_err(|_| damaged("contract"))?,
+                reason: row.try_get("news")?,
+                at: Timestamp::from_millisecond(row.try_get("at")?).map_err(|_| damaged("at"))?,
+                refund,
+            })
+        })
+        .collect()
+}
+
+/// Writes down that people were told.
+pub(crate) async fn mark_told(database: &Database, sequence: i64) -> Result<(), LedgerError> {
+    sqlx::query("UPDATE refund_news SET told = 1 WHERE sequence = $1").bind(sequence).execute(database.pool()).await?;
+    Ok(())
+}
+
+fn read(row: &AnyRow) -> Result<TrackedRefund, LedgerError> {
+    let id: String = row.try_get("id")?;
+    let what = format!("refund {id}");
+    let damaged = |field| LedgerError::Damaged { what: what.clone(), field };
+    let time = |field: &'static str| -> Result<Timestamp, LedgerError> {
+        Timestamp::from_millisecond(row.try_get(field)?).map_err(|_| damaged(field))
+    };
+    let state: String = row.try_get("state")?;
+    let state = RefundState::ALL.into_iter().find(|known| known.name() == state).ok_or_else(|| damaged("state"))?;
+    Ok(TrackedRefund {
+        origin: row.try_get("origin")?,
+        kind: row.try_get("kind")?,
+        contract: id_of(row.try_get("contract")?, "contract")?,
+        case: row.try_get("case_id")?,
+        currency: Currency::from_code(row.try_get("currency")?).map_err(|_| damaged("currency"))?,
+        amount: amount_of(row.try_get("amount")?, &what)?,
+        source: id_of(row.try_get("source")?, "source")?,
+        charge: row.try_get("charge")?,
+        issued_at: time("issued_at")?,
+        expected_by: time("expected_by")?,
+        state,
+        overdue: state == RefundState::Overdue,
+        reason: row.try_get("reason")?,
+        under_way: row.try_get("under_way")?,
+        handled_by: row.try_get("handled_by")?,
+        reference: row.try_get("reference")?,
+        followed_by: row.try_get("followed_by")?,
+        retries: row.try_get("retries")?,
+        payouts: row.try_get("payouts")?,
+        id,
+    })
+}

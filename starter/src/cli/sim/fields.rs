@@ -1,0 +1,110 @@
+//! What a command says: its fields, filled in by chance so that the case can take them.
+
+use recourse_workflows::{
+    domain::{command::Verb, ids::CaseKind, money::Amount, party::Role},
+    messages::Status,
+};
+use serde_json::{Map, Value, json};
+
+use super::{
+    decide::{offer_of_the_other, open_offer},
+    dice::Dice,
+};
+
+/// Fields with which the case must take the command from `by` now. Nothing if there is nothing that they could say.
+pub fn right(dice: &mut Dice, status: &Status, by: Role, verb: Verb) -> Option<Map<String, Value>> {
+    let fields = match verb {
+        Verb::Accept | Verb::Reject => answer(dice, status, by, verb)?,
+        Verb::Retract => json!({"number": open_offer(status, by)?}),
+        verb => said(dice, status, by, verb),
+    };
+    let Value::Object(fields) = fields else { return None };
+    Some(fields)
+}
+
+fn said(dice: &mut Dice, status: &Status, by: Role, verb: Verb) -> Value {
+    let held = status.held;
+    match verb {
+        Verb::Submit => json!({"note": "Done as you wished", "files": files(dice)}),
+        Verb::Approve => approval(dice, status),
+        Verb::RequestChanges => json!({"message": "The colours are not those that we agreed"}),
+        Verb::Dispute => {
+            let reason = *dice
+                .pick(&"work_delivered", &["partial_work_delivered", "scope_changed", "client_unresponsive", "other"]);
+            json!({
+                "amount": dice.some_of(held), "reason": reason, "details": "It was delivered as agreed",
+                "evidence": files(dice), "contacted_client": true,
+            })
+        }
+        Verb::Amend => json!({"amount": dice.some_of(held), "details": "Counted again"}),
+        Verb::Offer => json!({"to_freelancer": dice.part(held), "message": format!("An offer of the {by}")}),
+        Verb::Propose => json!({"to_freelancer": dice.part(held), "rationale": "A part of it was delivered"}),
+        Verb::Close => json!({"reason": "There is no common ground"}),
+        Verb::Award => json!({"to_freelancer": dice.part(held), "reference": format!("AAA-{}", dice.below(1000))}),
+        Verb::RequestMediation => json!({"message": "They do not answer"}),
+        Verb::Opinion => json!({"text": "Half of it would be fair"}),
+        // Every window is longer than a day.
+        Verb::Extend => json!({"hours": 1 + dice.below(24), "reason": "A holiday"}),
+        Verb::Accept
+        | Verb::Reject
+        | Verb::Retract
+        | Verb::Supersede
+        | Verb::Release
+        | Verb::Withdraw
+        | Verb::DemandArbitration => json!({}),
+    }
+}
+
+/// Which of the things that `by` could answer now they do: the case's own question, or an offer.
+fn answer(dice: &mut Dice, status: &Status, by: Role, verb: Verb) -> Option<Value> {
+    if status.kind == CaseKind::PaymentRefund {
+        return Some(json!({}));
+    }
+    let claim = if verb == Verb::Accept {
+        json!({"of": "claim"})
+    } else {
+        let reason = *dice.pick(&"not_as_agreed", &["not_delivered", "incomplete", "late", "already_paid", "other"]);
+        json!({"of": "claim", "reason": reason, "details": "That is not so", "evidence": files(dice)})
+    };
+    let claim = (status.stage == "awaiting_client" && by == Role::Client).then_some(claim);
+    let resolution =
+        (status.stage == "awaiting_parties" && !status.answers.contains_key(&by)).then(|| json!({"of": "resolution"}));
+    let offer = offer_of_the_other(status, by).map(|number| json!({"of": "offer", "number": number}));
+    let mut subjects: Vec<Value> = [claim, resolution, offer].into_iter().flatten().collect();
+    let chosen = usize::try_from(dice.below(subjects.len() as u64)).unwrap_or(0);
+    (chosen < subjects.len()).then(|| subjects.swap_remove(chosen))
+}
+
+/// The client approves a milestone in full, less or more; the freelancer returns all, or a part, of what was asked for.
+fn approval(dice: &mut Dice, status: &Status) -> Value {
+    let in_full = dice.chance(45);
+    let less = dice.chance(50);
+    if let Some(payment) = &status.payment {
+        let at_most = payment.asked.min(payment.left);
+        return if in_full { json!({}) } else { json!({"amount": dice.some_of(at_most)}) };
+    }
+    let Some(review) = &status.review else { return json!({}) };
+    let whole = review.milestone.amount.minor();
+    let part = dice.minor(1, whole - 1);
+    let more = whole + dice.minor(1, 1 + whole / 2);
+    match (in_full, less && whole > 1) {
+        (true, _) => json!({}),
+        (false, true) => json!({"amount": part}),
+        (false, false) => json!({"amount": more}),
+    }
+}
+
+/// No file, or one or two (D6). Their hashes are no file's: nothing of them is ever read.
+fn files(dice: &mut Dice) -> Value {
+    let count = dice.below(3);
+    let file = |number: u64| {
+        let sha256 = format!("{:064x}", dice.below(u64::MAX));
+        json!({"sha256": sha256, "name": format!("draft-{number}.png"), "size": 1 + number, "media_type": "image/png"})
+    };
+    (0..count).map(file).collect()
+}
+
+/// More than there is, by a single minor unit.
+pub fn too_much(of: Amount) -> i64 {
+    of.minor() + 1
+}

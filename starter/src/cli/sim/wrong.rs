@@ -1,0 +1,122 @@
+//! What people try and must not get: each of these has to be refused, and nothing may move by it.
+
+use recourse_workflows::{
+    domain::{command::Verb, ids::CaseKind, party::Role},
+    messages::Status,
+};
+use serde_json::{Map, Value, json};
+
+use super::{
+    decide::{Move, Wait},
+    dice::Dice,
+    fields,
+};
+
+/// Something that the case must refuse now.
+pub fn choose(dice: &mut Dice, status: &Status) -> Move {
+    let mistake = match dice.below(4) {
+        0 => by_a_stranger(dice, status),
+        1 => too_much(dice, status),
+        2 => unreadable(dice, status),
+        _ => None,
+    };
+    mistake.unwrap_or_else(|| not_theirs(dice, status))
+}
+
+fn wrong(by: Role, verb: Verb, fields: Map<String, Value>) -> Move {
+    Move { by, stranger: false, verb, fields, wait: Wait::None, declined: None, right: false }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    if let Value::Object(object) = value { object } else { Map::new() }
+}
+
+/// What can be done now, and who could.
+fn possible(status: &Status, wanted: impl Fn(Role, Verb) -> bool) -> Vec<(Role, Verb)> {
+    let each = status.allowed.iter().flat_map(|(role, verbs)| verbs.iter().map(|verb| (*role, *verb)));
+    each.filter(|(role, verb)| wanted(*role, *verb)).collect()
+}
+
+fn one_of<T: Copy>(dice: &mut Dice, all: &[T]) -> Option<T> {
+    all.split_first().map(|(first, others)| *dice.pick(first, others))
+}
+
+/// What a party could do, said by somebody who is no party of the contract.
+fn by_a_stranger(dice: &mut Dice, status: &Status) -> Option<Move> {
+    let (by, verb) = one_of(dice, &possible(status, |role, _| Role::PARTIES.contains(&role)))?;
+    let fields = fields::right(dice, status, by, verb)?;
+    Some(Move { stranger: true, ..wrong(by, verb, fields) })
+}
+
+/// More than is there.
+fn too_much(dice: &mut Dice, status: &Status) -> Option<Move> {
+    let amount_of = |verb| match verb {
+        Verb::Dispute | Verb::Amend => Some("amount"),
+        Verb::Offer | Verb::Propose | Verb::Award => Some("to_freelancer"),
+        _ => None,
+    };
+    let (by, verb) = one_of(dice, &possible(status, |_, verb| amount_of(verb).is_some()))?;
+    let mut fields = fields::right(dice, status, by, verb)?;
+    fields.insert(amount_of(verb)?.to_owned(), json!(fields::too_much(status.held)));
+    Some(wrong(by, verb, fields))
+}
+
+/// A command without what it needs, or with something else in its place.
+fn unreadable(dice: &mut Dice, status: &Status) -> Option<Move> {
+    let needed = |verb| match verb {
+        Verb::Dispute | Verb::Amend => Some("details"),
+        Verb::Offer | Verb::Award => Some("to_freelancer"),
+        Verb::Propose => Some("rationale"),
+        Verb::Close | Verb::Extend => Some("reason"),
+        Verb::RequestChanges => Some("message"),
+        _ => None,
+    };
+    let (by, verb) = one_of(dice, &possible(status, |_, verb| needed(verb).is_some()))?;
+    let mut fields = fields::right(dice, status, by, verb)?;
+    let broken = *dice.pick(&"missing", &["list", "blank"]);
+    let name = needed(verb)?;
+    match broken {
+        "missing" => fields.remove(name),
+        "list" => fields.insert(name.to_owned(), json!([])),
+        _ => fields.insert(name.to_owned(), json!(" ")),
+    };
+    Some(wrong(by, verb, fields))
+}
+
+/// What is for somebody else, or for another stage.
+fn not_theirs(dice: &mut Dice, status: &Status) -> Move {
+    let mut tried = Vec::new();
+    for role in Role::ALL {
+        let allowed = status.allowed.get(&role).map(Vec::as_slice).unwrap_or_default();
+        let of_others = verbs_of(status.kind).iter().filter(|verb| !allowed.contains(verb));
+        tried.extend(of_others.map(|verb| (role, *verb)));
+    }
+    let (by, verb) = one_of(dice, &tried).unwrap_or((Role::Arbitrator, Verb::Supersede));
+    let fields = match verb {
+        Verb::Accept | Verb::Reject => object(json!({"of": "resolution"})),
+        Verb::Retract => object(json!({"number": 1})),
+        verb => fields::right(dice, status, by, verb).unwrap_or_default(),
+    };
+    wrong(by, verb, fields)
+}
+
+/// The commands that such a case has in some stage.
+const fn verbs_of(kind: CaseKind) -> &'static [Verb] {
+    match kind {
+        CaseKind::EscrowDeposit => &[],
+        CaseKind::RefundRequest => &[Verb::Approve, Verb::Dispute, Verb::Release],
+        CaseKind::Dispute => &[
+            Verb::Accept,
+            Verb::Reject,
+            Verb::Amend,
+            Verb::Withdraw,
+            Verb::Retract,
+            Verb::Propose,
+            Verb::Close,
+            Verb::DemandArbitration,
+            Verb::Award,
+        ],
+        CaseKind::MilestoneReview => &[Verb::Submit, Verb::Approve, Verb::RequestChanges, Verb::Dispute],
+        CaseKind::PaymentRefund => &[Verb::Approve, Verb::Reject, Verb::RequestMediation, Verb::Opinion],
+    }
+}
