@@ -32,6 +32,13 @@ pub(crate) fn details(status: &Status) -> String {
     if !status.held.is_zero() {
         let _ = write!(text, "\n- held: {}", status.currency.show(status.held));
     }
+    if let Some(review) = &status.review {
+        let _ = write!(text, "\n- milestone: `{}`, submission {}", review.milestone.id, review.submissions);
+    }
+    if let Some(payment) = &status.payment {
+        let (asked, left) = (status.currency.show(payment.asked), status.currency.show(payment.left));
+        let _ = write!(text, "\n- asked back: {asked} of the {left} left of payment `{}`", payment.id);
+    }
     if let Some(claim) = &status.claim {
         let _ = write!(text, "\n- claimed: {}", status.currency.show(claim.amount));
     }
@@ -66,6 +73,12 @@ pub(crate) fn details(status: &Status) -> String {
             shown(outcome.to_client),
             shown(outcome.kept_in_escrow)
         );
+        if !outcome.bonus.is_zero() {
+            let _ = write!(text, ", and a bonus of {}", shown(outcome.bonus));
+        }
+        if outcome.bonus_failed {
+            text.push_str("; the bonus could not be charged");
+        }
         if let Some(message) = &outcome.message {
             let _ = write!(text, " ({message})");
         }

@@ -125,8 +125,8 @@ async fn insert(write: &mut Write, order: &OpenCase, opened: &OpenedCase, taken:
         .map_err(|_| LedgerError::Damaged { what: format!("case {}", opened.case_ref), field: "opened" })?;
     sqlx::query(
         "INSERT INTO holds (case_ref, case_id, first_run, contract, currency, opened_at, opened, held, milestone,
-                            ordinal, origins)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                            ordinal, origins, closed)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(&opened.case_ref)
     .bind(&order.case)
@@ -139,6 +139,8 @@ async fn insert(write: &mut Write, order: &OpenCase, opened: &OpenedCase, taken:
     .bind(milestone.map(ToString::to_string))
     .bind(ordinal)
     .bind(taken.origins_as_json()?)
+    // A case about a payment holds nothing, so there is nothing that it would have to let go of.
+    .bind(i64::from(matches!(order.take, Take::Payment { .. })))
     .execute(&mut **write)
     .await?;
     Ok(())

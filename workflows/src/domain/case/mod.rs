@@ -45,6 +45,10 @@ pub trait Case: Clone {
     fn held(&self) -> Amount;
     /// What else its status shows.
     fn particulars(&self) -> Particulars;
+    /// The milestone that it is about, as people call it.
+    fn milestone_label(&self) -> Option<&str> {
+        None
+    }
     /// Who may give this command to such a case, in whatever stage.
     fn givers(verb: Verb) -> &'static [Role];
     /// Whether the command has the fields that it needs in such a case.
@@ -208,6 +212,7 @@ pub trait Case: Clone {
 
     /// Tells one party, or the queue of a role.
     fn tell(&mut self, to: Role, event: NoticeEvent, rule: Rule, by: Option<Role>, facts: Facts) {
+        let facts = Facts { milestone: self.milestone_label().map(str::to_owned), ..facts };
         let can = self.allowed(to);
         let (deadline, if_silent) = (self.file().deadline, self.if_silent());
         let file = self.file_mut();

@@ -192,7 +192,6 @@ impl DisputeCase {
         let facts = Facts {
             held: Some(self.held),
             amount: Some(self.claim.amount),
-            milestone: self.milestone.as_ref().map(ToString::to_string),
             text: Some(self.claim.details.clone()),
             ..Facts::default()
         };

@@ -1,7 +1,7 @@
 //! The dispute as a case: its stages, who may do what in each, and where a command or silence leads.
 
 use super::{
-    Alarm, Amount, Answer, Case, CaseFile, CaseKind, ClientSilence, Command, DecidedBy, DisputeCase, IfSilent,
+    Alarm, Amount, Answer, Case, CaseFile, CaseKind, ClientSilence, Command, DecidedBy, DisputeCase, Id, IfSilent,
     OfferState, Outcome, Particulars, Refusal, Role, Rule, Stage, Subject, Timestamp, Verb, What, Who,
 };
 use crate::domain::command::Unreadable;
@@ -79,6 +79,10 @@ impl Case for DisputeCase {
             answers: self.answers.clone(),
             ..Particulars::default()
         }
+    }
+
+    fn milestone_label(&self) -> Option<&str> {
+        self.milestone.as_ref().map(Id::as_str)
     }
 
     fn givers(verb: Verb) -> &'static [Role] {

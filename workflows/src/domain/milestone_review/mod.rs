@@ -139,7 +139,7 @@ impl MilestoneReviewCase {
         self.stage = Stage::AwaitingClient;
         self.file.enter(Some(self.file.policy.milestone_review), now);
         let text = Some(self.review.latest.note.clone()).filter(|note| !note.is_empty());
-        let facts = Facts { held: Some(self.amount()), text, ..self.facts() };
+        let facts = Facts { held: Some(self.amount()), text, ..Facts::default() };
         self.announce(NoticeEvent::MilestoneSubmitted, Rule::E4, Some(Role::Freelancer), &facts);
     }
 
@@ -175,7 +175,7 @@ impl MilestoneReviewCase {
             to_freelancer: Some(released),
             kept_in_escrow: Some(kept),
             decided_by: Some(decided_by),
-            ..self.facts()
+            ..Facts::default()
         };
         self.announce(NoticeEvent::MilestoneReleased, rule, None, &facts);
     }
@@ -184,7 +184,7 @@ impl MilestoneReviewCase {
     fn supersede(&mut self, now: Timestamp) {
         let outcome = Outcome::without_money(ResultKind::Superseded, DecidedBy::ContractEnd, Rule::E11);
         self.decide(Outcome { kept_in_escrow: self.amount(), ..outcome }, now);
-        let facts = Facts { held: Some(self.amount()), ..self.facts() };
+        let facts = Facts { held: Some(self.amount()), ..Facts::default() };
         self.announce(NoticeEvent::ReviewSuperseded, Rule::E11, None, &facts);
     }
 
@@ -223,7 +223,7 @@ impl MilestoneReviewCase {
 
     /// The bonus was charged and paid on, or declined with the provider's reason: then the release still stands (E7).
     pub fn bonus_charged(&mut self, amount: Amount, charged: Result<(), String>, now: Timestamp) {
-        let facts = Facts { amount: Some(amount), ..self.facts() };
+        let facts = Facts { amount: Some(amount), ..Facts::default() };
         let shown = self.file.contract.currency.show(amount);
         match charged {
             Ok(()) => {
@@ -274,7 +274,7 @@ impl MilestoneReviewCase {
             }
             None => Stage::ChangesRequested,
         };
-        let facts = Facts { held: Some(self.amount()), ..self.facts() };
+        let facts = Facts { held: Some(self.amount()), ..Facts::default() };
         self.announce(NoticeEvent::ReviewResumed, Rule::D5, None, &facts);
     }
 
@@ -284,7 +284,7 @@ impl MilestoneReviewCase {
         let message = Some(format!("the dispute's workflow was stopped ({reason}); the money stays in escrow"));
         let outcome = Outcome::without_money(ResultKind::OnHold, DecidedBy::Rule, Rule::E10);
         self.decide(Outcome { kept_in_escrow: self.amount(), message, ..outcome }, now);
-        let facts = Facts { held: Some(self.amount()), ..self.facts() };
+        let facts = Facts { held: Some(self.amount()), ..Facts::default() };
         self.tell(Role::Operator, NoticeEvent::OnHold, Rule::E10, None, facts);
     }
 
@@ -306,10 +306,6 @@ impl MilestoneReviewCase {
 
     const fn amount(&self) -> Amount {
         self.review.milestone.amount
-    }
-
-    fn facts(&self) -> Facts {
-        Facts { milestone: Some(self.review.milestone.label().to_owned()), ..Facts::default() }
     }
 }
 

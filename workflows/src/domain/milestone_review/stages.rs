@@ -65,6 +65,10 @@ impl Case for MilestoneReviewCase {
         Particulars { claim, dispute, review, ..Particulars::default() }
     }
 
+    fn milestone_label(&self) -> Option<&str> {
+        Some(self.review.milestone.label())
+    }
+
     fn givers(verb: Verb) -> &'static [Role] {
         match verb {
             Verb::Approve | Verb::RequestChanges => &[Role::Client],
@@ -159,7 +163,7 @@ impl MilestoneReviewCase {
         self.file.record(at, Role::Client, What::ChangesRequested, Rule::E8, "");
         self.stage = Stage::ChangesRequested;
         self.file.enter(None, now);
-        let facts = Facts { text: Some(message.clone()), ..self.facts() };
+        let facts = Facts { text: Some(message.clone()), ..Facts::default() };
         self.review.changes = Some(message);
         self.announce(NoticeEvent::ChangesRequested, Rule::E8, Some(Role::Client), &facts);
         Ok(())

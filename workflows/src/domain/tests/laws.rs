@@ -53,6 +53,9 @@ fn step() -> impl Strategy<Value = Step> {
         "demand",
         "award",
         "extend",
+        "submit",
+        "request",
+        "supersede",
         "",
     ];
     let role = prop::sample::select(Role::ALL.to_vec());
@@ -191,5 +194,54 @@ proptest! {
         let moved = (outcome.to_freelancer.minor(), outcome.to_client.minor());
         prop_assert_eq!((books.to_freelancer, books.to_client), moved, "the outcome says what moved");
         prop_assert_eq!(books.escrow, outcome.kept_in_escrow.minor(), "paid out and held is what was deposited");
+    }
+    /// L1, L3, E10: of a milestone's escrow nothing goes back to the client, whatever is sent, and however often it is
+    /// disputed; what is paid and what stays is what was there.
+    #[test]
+    fn a_milestones_escrow_is_paid_or_stays(
+        minor in prop_oneof![Just(1_i64), 1_i64..400],
+        policy in policy(),
+        steps in prop::collection::vec(step(), 0..60),
+    ) {
+        let milestone = Milestone { id: id("m-1"), ordinal: 1, name: String::new(), amount: amount(minor), description: None };
+        let first = FirstSubmission { contract: contract(), milestone, submission: Submission::default(), policy: policy.clone() };
+        let mut review = MilestoneReviewCase::begin("milestone-review:c-1:m-1".into(), first, day(0.0));
+        review.opened(&deposits(&[minor]), day(0.0));
+        let mut books = Books { escrow: minor, left: deposits(&[minor]), to_freelancer: 0, to_client: 0, steps: std::collections::BTreeSet::new() };
+        let (mut now, mut child, mut disputes): (_, Option<DisputeCase>, u32) = (day(0.0), None, 0);
+        // Silence, the contract's end, and an arbitrator who does not forget: in the end every case closes.
+        let at_last = |words: &str, role| Step { hours: 24 * 100, role, words: words.into(), declined: false };
+        let end = [at_last("", Role::Client), at_last("award 0", Role::Arbitrator), at_last("supersede", Role::Operator), at_last("", Role::Client)];
+        for step in steps.iter().chain(&end) {
+            now += SignedDuration::from_hours(step.hours.into());
+            if child.is_none() {
+                taken(&mut review, step, now);
+            }
+            if let (Some(claim), None) = (review.disputed().cloned(), &child) {
+                let (grounds, milestone) = (Grounds::NonRelease, Some(id("m-1")));
+                let filing = Filing { contract: contract(), grounds, milestone, claim, contacted_client: true, policy: policy.clone() };
+                let mut case = DisputeCase::begin("dispute:c-1:m-1".into(), filing, now);
+                let opened = Opened { held: amount(minor), deposits: deposits(&[minor]) };
+                case.opened(opened, Some("milestone-review:c-1:m-1".into()), None, now);
+                prop_assert!(!case.is_decided(), "a claim that the review took is one that the dispute takes");
+                disputes += 1;
+                child = Some(case);
+            } else if let Some(case) = &mut child {
+                taken(case, step, now);
+                for fee in case.take_fees_due() {
+                    let charged = if step.declined { Err("declined".into()) } else { Ok("charge".into()) };
+                    case.fee_charged(fee.party, charged, now);
+                }
+            }
+            if let Some(case) = child.take_if(|case| case.is_decided()) {
+                books.post(&format!("dispute#{disputes}"), case.settlement(now).unwrap());
+                review.dispute_ended(case.outcome().unwrap().clone(), now);
+            }
+        }
+        prop_assert!(review.is_decided(), "{}", review.stage());
+        books.post("review", review.settlement(now));
+        let outcome = review.outcome().unwrap();
+        prop_assert_eq!((books.to_freelancer, books.to_client), (outcome.to_freelancer.minor(), 0), "the outcome says what moved");
+        prop_assert_eq!(books.escrow, outcome.kept_in_escrow.minor(), "paid out and kept is what was there");
     }
 }
