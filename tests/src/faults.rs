@@ -39,6 +39,101 @@ async fn disturbed(world: &World, fault: Fault, times: u32) {
     assert_eq!(at_the_bank(world, &card).await, "charge 30000, refund 20000", "{fault:?}");
 }
 
+/// A milestone with a bonus, whose payment is returned, and a next deposit that draws on what was held over.
+async fn disturbed_milestone(world: &World, fault: Fault, times: u32) {
+    let mut story = Story::new(world, "disturbed");
+    let card = story.card();
+    let source = Id::new(&card).unwrap();
+    story.fund("d-1", "m-1", 30_000, &card).await;
+    story.submit("m-1", 1, 30_000).await;
+    world.bank.set_fault(Some(&source), fault, times).await.unwrap();
+    story.play("1 client approve 35000").await;
+    let review = story.review("m-1");
+    assert_eq!(story.outcome_of(&review).await.bonus.minor(), 5_000, "{fault:?}");
+    world.bank.set_fault(Some(&source), fault, times).await.unwrap();
+    let case = story.ask_back(&format!("{review}/release"), jiff::Timestamp::now(), 30_000).await.case;
+    story.play("1 freelancer approve 12000").await;
+    assert_eq!(shown(&story.outcome_of(&case).await), "refunded freelancer_approval P2 0/12000/0", "{fault:?}");
+    story.fund("d-2", "m-2", 8_000, &card).await;
+    story.submit("m-2", 2, 8_000).await;
+    story.play("1 client approve 5000").await;
+    story.outcome_of(&story.review("m-2")).await;
+    world.bank.set_fault(Some(&source), fault, times).await.unwrap();
+    let drawn = story.fund("d-3", "m-3", 4_000, &card).await;
+    assert_eq!((drawn.charged.unwrap().minor(), drawn.from_held.unwrap().minor()), (1_000, 3_000), "{fault:?}");
+    let bank = at_the_bank(world, &card).await;
+    assert_eq!(bank, "charge 30000, charge 5000, refund 12000, charge 8000, charge 1000", "{fault:?}");
+    assert!(story.ledger().await.ends_with("return 12000, deposit 8000, release 5000, deposit 1000"), "{fault:?}");
+}
+
+/// L6, E6, E7, P2: the same for a bonus, a returned payment, and a deposit that draws on held-over money.
+#[test]
+fn a_bank_that_fails_moves_a_bonus_a_return_and_a_drawn_deposit_once() {
+    run(async {
+        let world = World::shared().await;
+        let faults = [(Fault::FailBefore, 2), (Fault::FailAfter, 1), (Fault::Late(Duration::from_millis(300)), 1)];
+        join_all(faults.map(|(fault, times)| disturbed_milestone(world, fault, times))).await;
+        world.check_money().await;
+    });
+}
+
+/// L5: the worker is killed between the bank's act and the posting of a bonus, of a returned payment, and of a deposit that
+/// draws on held-over money.
+#[test]
+fn a_worker_killed_in_a_bonus_a_return_or_a_drawn_deposit_loses_and_repeats_nothing() {
+    run(async {
+        let world = World::apart("killedagain", &[]).await;
+        let mut stories = ["bonus", "return", "drawn"].map(|name| Story::new(&world, name));
+        for story in &mut stories {
+            story.fund("d-1", "m-1", 30_000, &story.card()).await;
+            story.submit("m-1", 1, 30_000).await;
+        }
+        let [mut bonus, mut returned, mut drawn] = stories;
+        returned.play("1 client approve").await;
+        returned.outcome_of(&returned.review("m-1")).await;
+        let payment = format!("{}/release", returned.review("m-1"));
+        let case = returned.ask_back(&payment, jiff::Timestamp::now(), 30_000).await.case;
+        drawn.play("1 client approve 28000").await;
+        drawn.outcome_of(&drawn.review("m-1")).await;
+        for story in [&bonus, &returned, &drawn] {
+            let late = Fault::Late(Duration::from_secs(8));
+            world.bank.set_fault(Some(&Id::new(&story.card()).unwrap()), late, 1).await.unwrap();
+        }
+        let card = drawn.card();
+        let depositing = drawn.fund("d-2", "m-2", 5_000, &card);
+        let killing = async {
+            bonus.play("1 client approve 35000").await;
+            returned.play("1 freelancer approve").await;
+            for (story, expected) in [
+                (&bonus, "charge 30000, charge 5000"),
+                (&returned, "charge 30000, refund 30000"),
+                (&drawn, "charge 30000, charge 3000"),
+            ] {
+                until_at_the_bank(&world, &story.card(), expected).await;
+            }
+            world.kill_worker().await;
+            assert_eq!(returned.ledger().await, "deposit 30000, release 30000", "killed before the posting");
+            assert_eq!(drawn.ledger().await, "deposit 30000, release 28000", "killed before the posting");
+            assert!(!bonus.ledger().await.contains("bonus"), "killed before the posting");
+            world.check_money().await;
+            world.start_worker().await;
+        };
+        let (deposit, ()) = tokio::join!(depositing, killing);
+        assert_eq!((deposit.charged.unwrap().minor(), deposit.from_held.unwrap().minor()), (3_000, 2_000));
+        assert_eq!(bonus.outcome_of(&bonus.review("m-1")).await.bonus.minor(), 5_000);
+        assert_eq!(shown(&returned.outcome_of(&case).await), "refunded freelancer_approval P2 0/30000/0");
+        for (story, expected) in [
+            (&bonus, "charge 30000, charge 5000"),
+            (&returned, "charge 30000, refund 30000"),
+            (&drawn, "charge 30000, charge 3000"),
+        ] {
+            assert_eq!(at_the_bank(&world, &story.card()).await, expected);
+        }
+        world.check_money().await;
+        world.stop_worker().await;
+    });
+}
+
 /// L6: an unknown outcome is asked for again, never guessed.
 #[test]
 fn a_bank_that_fails_before_or_after_it_acted_moves_money_once() {

@@ -33,8 +33,8 @@ pub struct OpenHold {
 }
 
 impl Ledger {
-    /// What cases that have not closed hold of `contract`'s escrow, oldest first. Those that hold nothing are among
-    /// them.
+    /// What cases that have not closed hold of `contract`'s escrow, oldest first. A review whose dispute
+    /// holds its money is among them, with nothing.
     ///
     /// # Errors
     /// Only if the database cannot be read, or was damaged.

@@ -139,8 +139,8 @@ async fn insert(write: &mut Write, order: &OpenCase, opened: &OpenedCase, taken:
     .bind(milestone.map(ToString::to_string))
     .bind(ordinal)
     .bind(taken.origins_as_json()?)
-    // A case about a payment holds nothing, so there is nothing that it would have to let go of.
-    .bind(i64::from(matches!(order.take, Take::Payment { .. })))
+    // A case that takes nothing has nothing to let go of: it may never come back to close.
+    .bind(i64::from(taken.amount.is_zero()))
     .execute(&mut **write)
     .await?;
     Ok(())

@@ -66,3 +66,28 @@ fn notice(to: Role, event: NoticeEvent, facts: Facts) -> Notice {
     let (can, email) = (Vec::new(), event.by_email());
     Notice { number, event, to, by, rule: Rule::E2, email, can, deadline: None, if_silent: None, facts }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn amount(minor: i64) -> Amount {
+        Amount::new(minor).unwrap()
+    }
+
+    /// E2, E6: both parties are told of a deposit, the client alone of a declined one, nobody of a refused one.
+    #[test]
+    fn what_a_deposit_comes_to_says_what_was_charged_and_drawn() {
+        let (outcome, notices) = made(amount(70), amount(30), amount(500));
+        let parts = [outcome.charged, outcome.from_held, outcome.held].map(|amount| amount.unwrap().minor());
+        assert_eq!((outcome.result, outcome.rule, parts), (ResultKind::Deposited, Rule::E6, [70, 30, 500]));
+        assert_eq!(notices.iter().map(|notice| notice.to).collect::<Vec<_>>(), Role::PARTIES);
+        assert_eq!(notices[0].facts.amount, Some(amount(100)));
+        assert_eq!(made(amount(70), Amount::ZERO, amount(70)).0.rule, Rule::E2);
+        let (outcome, notices) = declined(amount(70), "card expired".into());
+        assert_eq!((outcome.result, outcome.message.as_deref()), (ResultKind::Declined, Some("card expired")));
+        assert_eq!(notices.iter().map(|notice| notice.to).collect::<Vec<_>>(), [Role::Client]);
+        let (outcome, notices) = conflicts("another amount".into());
+        assert_eq!((outcome.result, notices.len()), (ResultKind::Refused, 0));
+    }
+}

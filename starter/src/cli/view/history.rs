@@ -26,6 +26,7 @@ pub fn history(history: &History, holds: &[OpenHold]) -> String {
         ("suspense", some(balances.suspense)),
     ]));
     text.push('\n');
+    let holds: Vec<&OpenHold> = holds.iter().filter(|hold| !hold.amount.is_zero()).collect();
     if !holds.is_empty() {
         let mut table = Table::new([Column::Left("held by"), Column::Right("amount")]);
         for hold in holds {

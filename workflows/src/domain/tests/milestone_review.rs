@@ -198,6 +198,12 @@ fn the_clock_stops_while_the_milestone_is_disputed() {
     pass(&mut case, 34.0);
     assert_eq!(shown(&case), "released client_silence E4 300/0/0");
     assert_eq!(money(&case), "release 300 (E4); held over from m-1, done");
+    // It stopped when the claim was received, not when a worker got round to it.
+    let mut case = submitted(300);
+    let filed = Message { at: Some(day(10.0)), ..message(Role::Freelancer, command("claim 200")) };
+    case.receive(Verb::Dispute, Ok(filed), day(12.0)).unwrap();
+    case.dispute_ended(withdrawn(), day(30.0));
+    assert_eq!(case.file().deadline, Some(day(34.0)));
     // Where changes were requested there is no clock to go on.
     let (mut case, _) = plays("10 client request; 11 freelancer claim 200");
     case.dispute_ended(withdrawn(), day(20.0));
@@ -276,6 +282,9 @@ fn a_start_that_a_rule_forbids_is_refused_with_the_rule() {
     let (result, rule, message) = refused(&begun(0, &Policy::default()));
     assert_eq!((result, rule), (ResultKind::Refused, Rule::E1));
     assert!(message.contains("milestone.amount"), "{message}");
+    assert_eq!(milestone(300).check(), Ok(()));
+    let first = Milestone { ordinal: 0, ..milestone(300) };
+    assert!(first.check().unwrap_err().contains("ordinal"));
     for (why, rule, word) in [
         (NotReviewable::UnderReview { case: "milestone-review:c-1:m-0".into() }, Rule::E3, "milestone-review:c-1:m-0"),
         (NotReviewable::Done, Rule::E3, "decided before"),
