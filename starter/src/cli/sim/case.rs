@@ -108,7 +108,8 @@ impl Player<'_> {
         let mut body = next.fields;
         body.insert("by".to_owned(), json!({"party": next.by, "id": self.id_of(next.by, next.stranger)}));
         self.record.given += 1;
-        let answer = self.world.client().command(case, next.verb, body).await;
+        body.insert("key".to_owned(), json!(format!("move-{}", self.record.given)));
+        let answer = self.world.answered(|| self.world.client().command(case, next.verb, body.clone())).await;
         let refusal = match answer {
             Ok(_) => None,
             Err(error @ ClientError::Refused { .. }) => Some(error.to_string()),

@@ -67,7 +67,7 @@ pub struct Sim {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How many contracts to play at a time.
-    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..=500))]
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=500))]
     parallel: u16,
     /// Play only the contract with this number, and show everything of it.
     #[arg(long, value_name = "NUMBER", conflicts_with = "contracts", value_parser = clap::value_parser!(u64).range(1..))]

@@ -1,7 +1,10 @@
 //! The parts that contracts are played on, and what of them the wire contract does not offer: waiting until nothing is
 //! under way, so that what is decided next does not depend on how fast this machine is.
 
-use std::time::{Duration, Instant};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use recourse_activities::{Database, Ledger, RefundDesk, SandboxBank, payments::Fault, refunds::Report};
@@ -79,6 +82,20 @@ impl World {
         self.bank.set_fault(Some(source), Fault::Decline, 1).await.map_err(|error| Trouble::new(error.to_string()))
     }
 
+    /// An answer of the worker, who is asked again while it is too busy to give one. What is asked twice must be one thing.
+    pub async fn answered<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<T, ClientError>>,
+    {
+        let started = Instant::now();
+        loop {
+            match ask().await {
+                Err(ClientError::NoWorker { .. }) if started.elapsed() < PATIENCE => {}
+                answer => return answer,
+            }
+        }
+    }
+
     /// The case's status once nothing that it ordered is under way and it has opened.
     pub async fn settled(&self, case: &str) -> Result<Status, Trouble> {
         self.wait(case, |status| status.stage != "settling").await
@@ -91,7 +108,7 @@ impl World {
         loop {
             let quiet = self.is_quiet(case).await?;
             if quiet {
-                let status = self.client.status(case).await?;
+                let status = self.answered(|| self.client.status(case)).await?;
                 if wanted(&status) {
                     return Ok(status);
                 }
