@@ -70,6 +70,22 @@ fn the_tour_of_the_readme_works() {
     });
 }
 
+/// A dozen contracts whose parties act by chance, on a server, a worker and a database of the command's own.
+#[test]
+fn the_simulation_plays_contracts_to_their_ends() {
+    run(async {
+        let world = World::shared().await;
+        let directory = tempfile::tempdir().unwrap();
+        let seed = "11";
+        let ran = recourse(world, directory.path(), &["sim", "--contracts", "12", "--seed", seed, "--json"]).await;
+        assert_eq!(ran.code, 0, "seed {seed}: {}{}", ran.out, ran.err);
+        let summary = &ran.json()["summary"];
+        assert_eq!((&summary["contracts"], &summary["check"]["findings"]), (&12.into(), &Value::Array(vec![])));
+        assert!(summary["commands"]["given"].as_u64().unwrap() > 20, "{summary}");
+        assert!(summary["outcomes"].as_array().unwrap().len() > 10, "{summary}");
+    });
+}
+
 /// What each exit code means, and that every error says what to do.
 #[test]
 fn errors_say_what_happened_why_and_what_to_do() {
