@@ -98,7 +98,7 @@ fn milestones_are_submitted_in_order_and_only_if_funded() {
         assert!(refused(&status).starts_with("E3 ") && refused(&status).contains("number 1 is not paid"), "{status:?}");
         story.submit("m-1", 1, 30_000).await;
         let other = story.submit("m-2", 2, 10_000).await;
-        assert!(refused(&other).contains(&format!("{} is under review", story.review("m-1"))), "{other:?}");
+        assert!(refused(&other).contains(&format!("{} is not over", story.review("m-1"))), "{other:?}");
         story.on(&story.review("m-1"));
         story.play("1 client approve 20000").await;
         story.outcome_of(&story.review("m-1")).await;
@@ -357,6 +357,51 @@ fn a_contracts_end_with_everything_in_dispute_is_refused() {
         story.play("1 freelancer claim 20000").await;
         let status = story.again().end(0, Value::Null).await;
         assert!(refused(&status).starts_with("R1 ") && refused(&status).contains(story.case()), "{status:?}");
+        // It was none: a claim that is withdrawn now finds its review going on.
+        story.play("2 freelancer withdraw").await;
+        let review = story.review("m-1");
+        let resumed = story.wait(&review, |status| status.stage != "disputed").await;
+        assert_eq!(resumed.stage, "awaiting_client", "{resumed:?}");
+    });
+}
+
+/// R2, E11: an end that is refused supersedes nothing: the client's 14 days run on.
+#[test]
+fn a_refused_end_leaves_the_review_as_it_is() {
+    run(async {
+        let world = World::shared().await;
+        let mut story = funded(world, "refusedend").await;
+        story.submit("m-1", 1, 30_000).await;
+        story.until(13.0).await;
+        let status = story.again().end(30_001, Value::Null).await;
+        assert!(refused(&status).starts_with("R2 ") && refused(&status).contains("300.00 USD held"), "{status:?}");
+        let review = world.client.status(&story.review("m-1")).await.unwrap();
+        assert_eq!(review.stage, "awaiting_client");
+        story.until(14.1).await;
+        assert_eq!(shown(&story.outcome_of(&story.review("m-1")).await), "released client_silence E4 30000/0/0");
+    });
+}
+
+/// E11: after the contract's end nothing is submitted, until a deposit says that it goes on.
+#[test]
+fn a_milestone_is_not_submitted_after_the_contracts_end() {
+    run(async {
+        let world = World::shared().await;
+        let mut story = funded(world, "afterend").await;
+        story.deposit("d-2", 4_000, &story.card()).await;
+        story.submit("m-1", 1, 30_000).await;
+        story.play("1 freelancer claim 20000").await;
+        let mut ending = story.again();
+        ending.end(0, Value::Null).await;
+        ending.play("1 freelancer approve").await;
+        ending.outcome().await;
+        story.play("2 client accept claim").await;
+        story.outcome_of(&story.review("m-1")).await;
+        let late = story.submit("m-2", 2, 10_000).await;
+        assert!(refused(&late).starts_with("E11 ") && refused(&late).contains(&ending.refund_request), "{late:?}");
+        story.deposit("d-3", 1, &story.card()).await;
+        assert_eq!(story.submit("m-2", 2, 10_000).await.stage, "awaiting_client", "the contract goes on");
+        world.check_money().await;
     });
 }
 

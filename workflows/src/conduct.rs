@@ -25,12 +25,13 @@ use crate::{
         case::Case,
         command::{Refusal, RefusalKind},
         milestone::NotReviewable,
+        money::Amount,
         outcome::Outcome,
         party::Contract,
         posting::{Close, Movement},
         rule::Rule,
     },
-    effects::{Escrow, Notices, OpenCase, OpenReceipt, OpenedCase, Settlement, Take, Tell},
+    effects::{Escrow, Notices, OpenCase, OpenReceipt, OpenedCase, RunningReview, Settlement, Take, Tell},
     messages::Status,
 };
 
@@ -148,8 +149,15 @@ type Pending<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 /// Why a case took no escrow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotOpened {
-    /// Reviews of the contract's milestones are running (E11).
-    ReviewsRunning(Vec<String>),
+    /// Reviews of the contract's milestones are running, and have not been told that it ends (E11).
+    ReviewsRunning {
+        /// Which.
+        reviews: Vec<RunningReview>,
+        /// What the contract's end would hold, once they have let go.
+        could_hold: Amount,
+        /// What other cases hold, in words.
+        elsewhere: Option<String>,
+    },
     /// The milestone cannot be reviewed (E3, E13).
     NotReviewable(NotReviewable),
     /// The contract has no such payment (P1).
@@ -229,7 +237,10 @@ impl<'a, W: Conducts> Conduct<'a, W> {
                 self.change(|case, now| opened(case, answer, elsewhere, now));
             }
             OpenReceipt::Conflict { reason } => self.change(|case, now| case.refuse(Rule::E1, reason, now)),
-            OpenReceipt::ReviewsRunning { cases } => return Err(NotOpened::ReviewsRunning(cases)),
+            OpenReceipt::ReviewsRunning { reviews, could_hold, others } => {
+                let elsewhere = describe::held_elsewhere(&others, self.contract.currency);
+                return Err(NotOpened::ReviewsRunning { reviews, could_hold, elsewhere });
+            }
             OpenReceipt::NotReviewable(why) => return Err(NotOpened::NotReviewable(why)),
             OpenReceipt::NoSuchPayment => return Err(NotOpened::NoSuchPayment),
         }

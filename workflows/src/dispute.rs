@@ -145,7 +145,7 @@ pub(crate) async fn conduct_as_child<W: 'static>(
         if let Ok(started) = ctx.start_child_workflow(Dispute::run, input.clone(), options).await {
             break started;
         }
-        // Somebody started a dispute with this id by itself. It is refused at once while the parent holds the money, so
+        // Somebody started a dispute with this id by itself. While the parent holds the money it is refused at once, so
         // this is soon over; the growing pause keeps the history small if it is not.
         let again = TimerOptions::builder(pause)
             .summary(format!("{id} is taken; try again"))

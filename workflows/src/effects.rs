@@ -35,11 +35,13 @@ pub struct OpenCase {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "take", rename_all = "snake_case")]
 pub enum Take {
-    /// Everything that no case holds, whatever it is for.
+    /// What no case holds and no milestone was funded with: a dispute of a contract whose end is conducted elsewhere (D1).
     Free,
-    /// The same at the contract's end, which running reviews have to let go for (E11).
+    /// Everything that no case holds, whatever it is for, at the contract's end, which running reviews have to let go for
+    /// (E11).
     AtContractEnd {
-        /// The reviews that were told that they are superseded: what they hold is waited for.
+        /// The reviews that were told that they are superseded, by their [`RunningReview::case_ref`]: what they hold is
+        /// waited for.
         told: Vec<String>,
         /// The reviews that could not be told, because their workflow is gone: what they hold is left to them.
         gone: Vec<String>,
@@ -117,16 +119,30 @@ pub struct HeldByOther {
     pub amount: Amount,
 }
 
+/// A review that has not closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningReview {
+    /// The workflow id.
+    pub case: String,
+    /// What tells it from another review with the same id; see [`OpenedCase::case_ref`].
+    pub case_ref: String,
+}
+
 /// What came of an [`OpenCase`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "open", rename_all = "snake_case")]
 pub enum OpenReceipt {
     /// The case holds its part of the escrow.
     Opened(OpenedCase),
-    /// Reviews of the ended contract's milestones are running. Nothing is held; tell them, and ask again (E11).
+    /// Reviews of the contract's milestones are running, and have not been told that it ends. Nothing is held; if the
+    /// contract may end, tell them, and ask again (E11).
     ReviewsRunning {
-        /// Their workflow ids.
-        cases: Vec<String>,
+        /// Which.
+        reviews: Vec<RunningReview>,
+        /// What the contract's end would hold, once they have let go.
+        could_hold: Amount,
+        /// What other cases hold, which they keep.
+        others: Vec<HeldByOther>,
     },
     /// The milestone cannot be reviewed. Nothing is held (E3, E13).
     NotReviewable(NotReviewable),

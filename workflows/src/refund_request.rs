@@ -6,7 +6,7 @@ use temporalio_common::data_converters::RawValue;
 use temporalio_workflow::{SignalWorkflowOptions, WorkflowCancellationToken, WorkflowContext};
 
 use crate::{
-    conduct::{Conduct, NotOpened, now},
+    conduct::{Conduct, NotOpened},
     dispute,
     domain::{
         case::Case,
@@ -15,11 +15,10 @@ use crate::{
         ids::Id,
         outcome::Outcome,
         party::{Actor, Role},
-        posting::{Close, Remainder},
         refund_request::{ContractEnd, RefundRequestCase},
         rule::Rule,
     },
-    effects::Take,
+    effects::{RunningReview, Take},
     handlers::case_workflow,
     messages::{DisputeStart, RefundRequestStart, read},
     milestone_review::MilestoneReview,
@@ -78,18 +77,23 @@ async fn open(ctx: &WorkflowContext<RefundRequest>, case: &mut Conduct<'_, Refun
                 case.opened(opened.held, opened.deposits, elsewhere.as_deref(), now);
             })
             .await;
-        let Err(NotOpened::ReviewsRunning(reviews)) = opened else { return };
-        for review in reviews {
-            let heard = supersede(ctx, review.clone()).await;
-            if heard { told.push(review) } else { gone.push(review) }
+        let Err(NotOpened::ReviewsRunning { reviews, could_hold, elsewhere }) = opened else { return };
+        if !case.change(|case, now| case.may_end(could_hold, elsewhere.as_deref(), now)) {
+            return case.open_to_commands();
+        }
+        let ended_at = case.read(|case| case.file().opened_at);
+        for RunningReview { case, case_ref } in reviews {
+            let heard = supersede(ctx, case, ended_at).await;
+            if heard { told.push(case_ref) } else { gone.push(case_ref) }
         }
     }
 }
 
-/// Tells a review that the contract has ended, at the instant at which it did. Whether its workflow is there to hear it.
-async fn supersede(ctx: &WorkflowContext<RefundRequest>, review: String) -> bool {
+/// Tells a review that the contract has ended, with the instant at which it did as the receipt time (T2). Whether its
+/// workflow is there to hear it.
+async fn supersede(ctx: &WorkflowContext<RefundRequest>, review: String, ended_at: Timestamp) -> bool {
     let by = Actor { party: Role::Operator, id: Id::new("contract-end").expect("it is an id") };
-    let command = RawValue::from_value(&json!({"by": by, "at": now(ctx)}), ctx.payload_converter());
+    let command = RawValue::from_value(&json!({"by": by, "at": ended_at}), ctx.payload_converter());
     let options = SignalWorkflowOptions::builder()
         .summary("the contract has ended".to_owned())
         .cancellation_token(WorkflowCancellationToken::new())
@@ -99,8 +103,9 @@ async fn supersede(ctx: &WorkflowContext<RefundRequest>, review: String) -> bool
 
 async fn settle(case: &Conduct<'_, RefundRequest>) {
     let movements = case.change(|case, now| case.settlement(now)).expect("L3: the deposits hold what is in escrow");
-    if !movements.is_empty() || case.read(|case| !case.rest().is_zero()) {
-        case.settle(movements, Some(Close { remainder: Remainder::AsItWas, milestone_done: false })).await;
+    let close = case.read(RefundRequestCase::close_hold);
+    if !movements.is_empty() || close.is_some() {
+        case.settle(movements, close).await;
     }
     case.change(RefundRequestCase::close);
 }

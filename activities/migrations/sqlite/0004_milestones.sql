@@ -27,6 +27,8 @@ ALTER TABLE holds ADD COLUMN ordinal BIGINT
 ALTER TABLE holds ADD COLUMN milestone_done BIGINT NOT NULL DEFAULT 0
     CHECK (milestone_done IN (0, 1) AND (milestone_done = 0 OR closed = 1));
 ALTER TABLE holds ADD COLUMN origins TEXT;
+-- E11: the case ended the contract, and nothing was deposited since.
+ALTER TABLE holds ADD COLUMN ends_contract BIGINT NOT NULL DEFAULT 0 CHECK (ends_contract IN (0, 1));
 
 -- Deposits for a milestone as they were asked for. Only what held-over money does not cover is charged, and is in
 -- `deposits` then.

@@ -133,6 +133,11 @@ impl Ledger {
                 .execute(&mut *write)
                 .await?;
         }
+        // A contract with new money goes on (E11).
+        sqlx::query("UPDATE holds SET ends_contract = 0 WHERE contract = $1 AND ends_contract = 1")
+            .bind(place.contract.as_str())
+            .execute(&mut *write)
+            .await?;
         write.commit().await?;
         Ok(Known::Made { charged: to_charge, from_held, held })
     }

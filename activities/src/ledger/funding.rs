@@ -41,17 +41,20 @@ pub(super) async fn funded(
 /// The same, less what open cases may still refund of it.
 ///
 /// A case refunds to the deposits that it was told of when it opened, the newest first (R7), for as much as it holds.
-/// If two cases, or a case and a returned payment, were told of the same money, the later one could never settle.
+/// If two cases, or a case and a returned payment, were told of the same money, the later one could never settle. A case
+/// about a milestone of a contract that goes on refunds nothing (D3).
 pub(super) async fn unclaimed(
     transaction: &mut Transaction<'static, Any>,
     contract: &Id,
 ) -> Result<Vec<FundedDeposit>, LedgerError> {
     let mut deposits = funded(transaction, contract).await?;
-    let rows =
-        sqlx::query("SELECT case_ref, held, opened FROM holds WHERE contract = $1 AND held > 0 ORDER BY sequence")
-            .bind(contract.as_str())
-            .fetch_all(&mut **transaction)
-            .await?;
+    let rows = sqlx::query(
+        "SELECT case_ref, held, opened FROM holds WHERE contract = $1 AND held > 0 AND milestone IS NULL
+             ORDER BY sequence",
+    )
+    .bind(contract.as_str())
+    .fetch_all(&mut **transaction)
+    .await?;
     for row in &rows {
         let case_ref: String = row.try_get("case_ref")?;
         let mut rest = amount_of(row.try_get("held")?, &format!("the hold of {case_ref}"))?;

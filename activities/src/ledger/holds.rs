@@ -126,6 +126,19 @@ pub(super) async fn take_over(write: &mut Write, contract: &Id, from: &str) -> R
     Ok(taken)
 }
 
+/// The milestone that the newest hold of `case` is about, if it is about one.
+pub(super) async fn milestone_of(write: &mut Write, contract: &Id, case: &str) -> Result<Option<Id>, LedgerError> {
+    let milestone: Option<Option<String>> = sqlx::query_scalar(
+        "SELECT milestone FROM holds WHERE contract = $1 AND (case_ref = $2 OR case_id = $2)
+         ORDER BY sequence DESC LIMIT 1",
+    )
+    .bind(contract.as_str())
+    .bind(case)
+    .fetch_optional(&mut **write)
+    .await?;
+    milestone.flatten().map(|milestone| id_of(&milestone, "milestone")).transpose()
+}
+
 /// A row's case, what it holds, and where that was before.
 fn holding(row: &AnyRow) -> Result<(String, Taken), LedgerError> {
     let case_ref: String = row.try_get("case_ref")?;
@@ -206,6 +219,13 @@ pub(super) async fn close(write: &mut Write, case_ref: &str, how: &Close) -> Res
             }
         }
         Remainder::AsItWas => asides::put_back(write, place, left).await?,
+        Remainder::Undone => {
+            asides::put_back(write, place, left).await?;
+            sqlx::query("UPDATE holds SET ends_contract = 0 WHERE case_ref = $1")
+                .bind(case_ref)
+                .execute(&mut **write)
+                .await?;
+        }
     }
     if let (true, Some(milestone)) = (how.milestone_done, milestone) {
         let unused = asides::take(write, &contract, Part::Milestone(&milestone), None).await?;

@@ -1,15 +1,18 @@
 //! Opening a case: what it takes of a contract's escrow, and when it may (E3, E11, E13, D1, P1).
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use recourse_workflows::{
     domain::{ids::Id, milestone::NotReviewable, money::Amount, party::Contract},
-    effects::{OpenCase, OpenReceipt, OpenedCase, Take},
+    effects::{HeldByOther, OpenCase, OpenReceipt, OpenedCase, RunningReview, Take},
 };
 use sqlx::{Any, Row as _, Transaction};
 
 use super::{
-    Ledger, LedgerError,
+    Ledger, LedgerError, amount_of,
     asides::{self, Part, Place, Taken},
     contracts::{self, Pin},
     funding, holds, id_of, returns,
@@ -28,8 +31,9 @@ enum May {
 /// A review that has not closed.
 struct Review {
     case: String,
+    case_ref: String,
     milestone: Option<String>,
-    held: i64,
+    held: Amount,
 }
 
 impl Ledger {
@@ -76,6 +80,10 @@ impl Ledger {
             }
             _ => None,
         };
+        let taken_from = match &order.take {
+            Take::Over { case } => holds::milestone_of(&mut write, &order.contract.id, case).await?,
+            _ => None,
+        };
         let taken = match take(&mut write, order).await? {
             May::Take(taken) => taken,
             May::Not(receipt) => return Ok(receipt),
@@ -88,7 +96,7 @@ impl Ledger {
             others: holds::others(&mut write, &order.contract.id).await?,
             payment,
         };
-        insert(&mut write, order, &opened, &taken).await?;
+        insert(&mut write, order, &opened, (&taken, taken_from)).await?;
         write.commit().await?;
         Ok(OpenReceipt::Opened(opened))
     }
@@ -115,18 +123,27 @@ async fn case_ref(write: &mut Write, case: &str) -> Result<String, LedgerError> 
     })
 }
 
-async fn insert(write: &mut Write, order: &OpenCase, opened: &OpenedCase, taken: &Taken) -> Result<(), LedgerError> {
+async fn insert(
+    write: &mut Write,
+    order: &OpenCase,
+    opened: &OpenedCase,
+    (taken, taken_from): (&Taken, Option<Id>),
+) -> Result<(), LedgerError> {
     let (milestone, ordinal) = match &order.take {
         Take::Milestone { milestone, ordinal, .. } => (Some(milestone), Some(i64::from(*ordinal))),
         Take::HeldOver { milestone } | Take::Unreviewed { milestone, .. } => (Some(milestone), None),
-        Take::Free | Take::AtContractEnd { .. } | Take::Over { .. } | Take::Payment { .. } => (None, None),
+        Take::Over { .. } => (taken_from.as_ref(), None),
+        Take::Free | Take::AtContractEnd { .. } | Take::Payment { .. } => (None, None),
     };
+    // An end that takes nothing while others hold something is refused (R1), and was none.
+    let ends_contract =
+        matches!(order.take, Take::AtContractEnd { .. }) && (opened.others.is_empty() || !opened.held.is_zero());
     let answer = serde_json::to_string(opened)
         .map_err(|_| LedgerError::Damaged { what: format!("case {}", opened.case_ref), field: "opened" })?;
     sqlx::query(
         "INSERT INTO holds (case_ref, case_id, first_run, contract, currency, opened_at, opened, held, milestone,
-                            ordinal, origins, closed)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                            ordinal, origins, closed, ends_contract)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(&opened.case_ref)
     .bind(&order.case)
@@ -141,6 +158,7 @@ async fn insert(write: &mut Write, order: &OpenCase, opened: &OpenedCase, taken:
     .bind(taken.origins_as_json()?)
     // A case that takes nothing has nothing to let go of: it may never come back to close.
     .bind(i64::from(taken.amount.is_zero()))
+    .bind(i64::from(ends_contract))
     .execute(&mut **write)
     .await?;
     Ok(())
@@ -149,7 +167,10 @@ async fn insert(write: &mut Write, order: &OpenCase, opened: &OpenedCase, taken:
 async fn take(write: &mut Write, order: &OpenCase) -> Result<May, LedgerError> {
     let contract = &order.contract;
     Ok(May::Take(match &order.take {
-        Take::Free => everything_free(write, contract).await?,
+        Take::Free => {
+            let whole = asides::whole_contract(write, Place::of(contract)).await?;
+            asides::take(write, &contract.id, Part::HeldOver, None).await?.and(Taken::unmarked(whole))?
+        }
         Take::AtContractEnd { told, gone } => {
             if let Some(receipt) = reviews_in_the_way(write, contract, told, gone).await? {
                 return Ok(May::Not(receipt));
@@ -178,7 +199,7 @@ async fn everything_free(write: &mut Write, contract: &Contract) -> Result<Taken
 /// The contract's reviews that have not closed, oldest first.
 async fn open_reviews(transaction: &mut Transaction<'static, Any>, contract: &Id) -> Result<Vec<Review>, LedgerError> {
     let rows = sqlx::query(
-        "SELECT case_id, milestone, held FROM holds
+        "SELECT case_id, case_ref, milestone, held FROM holds
          WHERE contract = $1 AND closed = 0 AND ordinal IS NOT NULL ORDER BY sequence",
     )
     .bind(contract.as_str())
@@ -186,10 +207,12 @@ async fn open_reviews(transaction: &mut Transaction<'static, Any>, contract: &Id
     .await?;
     rows.iter()
         .map(|row| {
+            let case_ref: String = row.try_get("case_ref")?;
             Ok(Review {
                 case: row.try_get("case_id")?,
                 milestone: row.try_get("milestone")?,
-                held: row.try_get("held")?,
+                held: amount_of(row.try_get("held")?, &format!("the hold of {case_ref}"))?,
+                case_ref,
             })
         })
         .collect()
@@ -205,22 +228,34 @@ async fn reviews_in_the_way(
     told: &[String],
     gone: &[String],
 ) -> Result<Option<OpenReceipt>, LedgerError> {
-    let reviews = open_reviews(write, &contract.id).await?;
-    let mut cases: Vec<String> = reviews
-        .iter()
-        .filter(|review| !told.contains(&review.case) && !gone.contains(&review.case))
-        .map(|review| review.case.clone())
-        .collect();
-    cases.dedup();
-    if !cases.is_empty() {
-        return Ok(Some(OpenReceipt::ReviewsRunning { cases }));
+    let (mut told_of, mut untold) = (Vec::new(), Vec::new());
+    let mut seen = BTreeSet::new();
+    for review in open_reviews(write, &contract.id).await?.into_iter().rev() {
+        // What an earlier case of the same workflow id left behind waits for an operator.
+        if !seen.insert(review.case.clone()) || gone.contains(&review.case_ref) {
+            continue;
+        }
+        let list = if told.contains(&review.case_ref) { &mut told_of } else { &mut untold };
+        list.push(review);
     }
-    // Only its newest hold: one that an earlier case of the same workflow id left behind waits for an operator.
-    let newest = |case: &String| reviews.iter().rev().find(|review| review.case == *case);
-    match told.iter().filter_map(newest).find(|review| review.held > 0) {
-        Some(review) => Err(LedgerError::StillHeld { case: review.case.clone() }),
-        None => Ok(None),
+    if untold.is_empty() {
+        return match told_of.into_iter().find(|review| !review.held.is_zero()) {
+            Some(review) => Err(LedgerError::StillHeld { case: review.case }),
+            None => Ok(None),
+        };
     }
+    let stay = |other: &HeldByOther| {
+        let lets_go = |review: &Review| review.case_ref == other.case_ref;
+        !(told_of.iter().any(lets_go) || untold.iter().any(lets_go))
+    };
+    let others = holds::others(write, &contract.id).await?.into_iter().filter(stay).collect();
+    let mut could_hold = asides::whole_contract(write, Place::of(contract)).await?;
+    could_hold = asides::plus(could_hold, asides::there(write, &contract.id, Part::All).await?)?;
+    for review in told_of.iter().chain(&untold) {
+        could_hold = asides::plus(could_hold, review.held)?;
+    }
+    let reviews = untold.into_iter().map(|Review { case, case_ref, .. }| RunningReview { case, case_ref }).collect();
+    Ok(Some(OpenReceipt::ReviewsRunning { reviews, could_hold, others }))
 }
 
 /// Why this milestone is not the next one to be reviewed (E3), if it is not.
@@ -231,32 +266,59 @@ async fn not_reviewable(
     ordinal: u32,
 ) -> Result<Option<NotReviewable>, LedgerError> {
     let contract = &order.contract.id;
-    if let Some(other) = open_reviews(write, contract).await?.into_iter().find(|review| review.case != order.case) {
-        return Ok(Some(NotReviewable::UnderReview { case: other.case }));
+    if let Some(case) = ended_by(write, contract).await? {
+        return Ok(Some(NotReviewable::ContractEnded { case }));
+    }
+    let reviewed = open_reviews(write, contract).await?.into_iter().map(|review| review.case);
+    if let Some(case) = reviewed.chain(disputes_of(write, contract, milestone).await?).find(|case| *case != order.case)
+    {
+        return Ok(Some(NotReviewable::UnderReview { case }));
     }
     if asides::is_done(write, contract, milestone).await? {
         return Ok(Some(NotReviewable::Done));
     }
+    // A milestone that was disputed without a review here is done and has no ordinal: it counts as one of the others.
     let rows = sqlx::query(
-        "SELECT ordinal, milestone FROM holds
-         WHERE contract = $1 AND milestone_done = 1 AND ordinal <= $2 ORDER BY ordinal, sequence",
+        "SELECT milestone, MAX(ordinal) AS ordinal FROM holds WHERE contract = $1 AND milestone_done = 1
+         GROUP BY milestone ORDER BY MIN(sequence)",
     )
     .bind(contract.as_str())
-    .bind(i64::from(ordinal))
     .fetch_all(&mut **write)
     .await?;
-    let mut unpaid = 1;
+    let mut numbers = Vec::new();
     for row in &rows {
-        let done: i64 = row.try_get("ordinal")?;
-        if done == i64::from(ordinal) {
+        let number: Option<i64> = row.try_get("ordinal")?;
+        let number = number.and_then(|number| u32::try_from(number).ok());
+        if number == Some(ordinal) {
             let other: String = row.try_get("milestone")?;
             return Ok(Some(NotReviewable::OrdinalTaken { milestone: id_of(&other, "milestone")? }));
         }
-        if done == i64::from(unpaid) {
-            unpaid += 1;
-        }
+        numbers.push(number);
     }
-    Ok((unpaid < ordinal).then_some(NotReviewable::OutOfOrder { unpaid }))
+    let without_number = numbers.iter().filter(|number| number.is_none()).count();
+    let missing = (1..ordinal).filter(|number| !numbers.contains(&Some(*number)));
+    Ok(missing.skip(without_number).next().map(|unpaid| NotReviewable::OutOfOrder { unpaid }))
+}
+
+/// The case that ended the contract, if nothing was deposited since (E11).
+async fn ended_by(write: &mut Write, contract: &Id) -> Result<Option<String>, LedgerError> {
+    let case = sqlx::query_scalar("SELECT case_id FROM holds WHERE contract = $1 AND ends_contract = 1 LIMIT 1")
+        .bind(contract.as_str())
+        .fetch_optional(&mut **write)
+        .await?;
+    Ok(case)
+}
+
+/// The open disputes of a milestone.
+async fn disputes_of(write: &mut Write, contract: &Id, milestone: &Id) -> Result<Vec<String>, LedgerError> {
+    let cases = sqlx::query_scalar(
+        "SELECT case_id FROM holds WHERE contract = $1 AND milestone = $2 AND ordinal IS NULL AND closed = 0",
+    )
+    .bind(contract.as_str())
+    .bind(milestone.as_str())
+    .fetch_all(&mut **write)
+    .await?;
+    Ok(cases)
 }
 
 /// The milestone's whole amount (E13): of what is there for it, then for the whole contract, then held over.
@@ -282,7 +344,8 @@ async fn for_milestone(
     Ok(May::Take(taken.and(held_over)?))
 }
 
-/// What a dispute takes of a milestone that is not reviewed here (D1). A review has it already, if there is one.
+/// What a dispute takes of a milestone that is not reviewed here (D1). A review has it already, if there is one; and of a
+/// milestone that is decided there is nothing left to claim.
 async fn unreviewed(
     write: &mut Write,
     contract: &Contract,
@@ -290,7 +353,8 @@ async fn unreviewed(
     claim: Amount,
 ) -> Result<Taken, LedgerError> {
     let reviews = open_reviews(write, &contract.id).await?;
-    if reviews.iter().any(|review| review.milestone.as_deref() == Some(milestone.as_str())) {
+    let is_reviewed = reviews.iter().any(|review| review.milestone.as_deref() == Some(milestone.as_str()));
+    if is_reviewed || asides::is_done(write, &contract.id, milestone).await? {
         return Ok(Taken::default());
     }
     let own = asides::take(write, &contract.id, Part::Milestone(milestone), None).await?;

@@ -46,9 +46,14 @@ pub struct Submission {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "because", rename_all = "snake_case")]
 pub enum NotReviewable {
-    /// Another milestone of the contract is under review.
+    /// Another milestone of the contract is under review, or this one is disputed.
     UnderReview {
         /// In which case.
+        case: String,
+    },
+    /// The contract has ended, and nothing was deposited since (E11).
+    ContractEnded {
+        /// By which case.
         case: String,
     },
     /// This milestone was decided before.
@@ -117,8 +122,12 @@ impl NotReviewable {
         let id = &milestone.id;
         match self {
             Self::UnderReview { case } => {
-                let reason = format!("{case} is under review; milestones are submitted one at a time");
+                let reason = format!("{case} is not over; milestones are submitted one at a time");
                 Outcome::refused(Rule::E3, reason)
+            }
+            Self::ContractEnded { case } => {
+                let reason = format!("the contract has ended ({case}); it goes on once the client makes a deposit");
+                Outcome::refused(Rule::E11, reason)
             }
             Self::Done => Outcome::refused(Rule::E3, format!("milestone {id} was decided before")),
             Self::OutOfOrder { unpaid } => {

@@ -162,6 +162,8 @@ pub enum Remainder {
         /// The milestone that it is left of, if the freelancer may still dispute it (D1).
         milestone: Option<Id>,
     },
+    /// The same, and it is as if the case had never opened: its start was refused, so that the contract has not ended.
+    Undone,
     /// It goes back to the case that it was taken over from: a review whose dispute did not move it.
     Back {
         /// That case's workflow id.
@@ -174,7 +176,7 @@ pub enum Remainder {
 pub struct Close {
     /// What becomes of what is left.
     pub remainder: Remainder,
-    /// Whether the milestone that the case reviewed is decided, so that the next one may be submitted (E3).
+    /// Whether the milestone that the case is about is decided, so that the next one may be submitted (E3).
     pub milestone_done: bool,
 }
 

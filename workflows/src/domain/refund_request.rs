@@ -20,7 +20,7 @@ use super::{
     outcome::{DecidedBy, Outcome, ResultKind},
     party::{Contract, Role},
     policy::Policy,
-    posting::{FundedDeposit, Movement, refund_legs},
+    posting::{Close, FundedDeposit, Movement, Remainder, refund_legs},
     rule::Rule,
 };
 
@@ -89,20 +89,11 @@ impl RefundRequestCase {
         self.deposits = deposits;
         let note = format!("{} held, {} paid now", currency.show(held), currency.show(self.pay_now));
         self.file.record(now, Role::Client, What::ContractEnded, Rule::R1, note);
-        if let (true, Some(elsewhere)) = (held.is_zero(), elsewhere) {
-            let reason = format!("nothing of the escrow is free: {elsewhere}, and what is held there is decided there");
-            return self.refuse(Rule::R1, reason, now);
-        }
-        let Some(rest) = held.minus(self.pay_now) else {
-            let reason = format!(
-                "pay_now: {} is more than the {} held for contract {}",
-                currency.show(self.pay_now),
-                currency.show(held),
-                self.file.contract.id
-            );
+        if let Some((rule, reason)) = self.refusal(held, elsewhere) {
             self.rest = held;
-            return self.refuse(Rule::R2, reason, now);
-        };
+            return self.refuse(rule, reason, now);
+        }
+        let rest = held.minus(self.pay_now).unwrap_or_default();
         self.rest = rest;
         if held.is_zero() {
             return self.decide(Outcome::without_money(ResultKind::NothingHeld, DecidedBy::ContractEnd, Rule::R1), now);
@@ -126,6 +117,43 @@ impl RefundRequestCase {
         self.file.record(now, Role::Client, What::RefundRequested, Rule::R3, currency.show(rest));
         let facts = Facts { held: Some(rest), amount: Some(rest), text: self.reason.clone(), ..Facts::default() };
         self.announce(NoticeEvent::RefundRequested, Rule::R3, Some(Role::Client), &facts);
+    }
+
+    /// Whether the contract may end with what it `could_hold` once running reviews have let go. If not, the start is refused,
+    /// and nobody is to be told that the contract has ended (E11).
+    pub fn may_end(&mut self, could_hold: Amount, elsewhere: Option<&str>, now: Timestamp) -> bool {
+        match self.refusal(could_hold, elsewhere) {
+            Some((rule, reason)) => {
+                self.refuse(rule, reason, now);
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// Why the contract cannot end with this much in escrow (R1, R2).
+    fn refusal(&self, held: Amount, elsewhere: Option<&str>) -> Option<(Rule, String)> {
+        if let (true, Some(elsewhere)) = (held.is_zero(), elsewhere) {
+            let reason = format!("nothing of the escrow is free: {elsewhere}, and what is held there is decided there");
+            return Some((Rule::R1, reason));
+        }
+        let currency = self.file.contract.currency;
+        (self.pay_now > held).then(|| {
+            let reason = format!(
+                "pay_now: {} is more than the {} held for contract {}",
+                currency.show(self.pay_now),
+                currency.show(held),
+                self.file.contract.id
+            );
+            (Rule::R2, reason)
+        })
+    }
+
+    /// How the case lets go of what it holds, if it has something to let go of. A refused end was none.
+    pub fn close_hold(&self) -> Option<Close> {
+        let refused = self.outcome.as_ref().is_some_and(|outcome| outcome.result == ResultKind::Refused);
+        let remainder = if refused { Remainder::Undone } else { Remainder::AsItWas };
+        (!self.rest.is_zero()).then_some(Close { remainder, milestone_done: false })
     }
 
     /// What is released to the freelancer when the contract ends, before anyone answers (R2).

@@ -64,7 +64,8 @@ async fn the_origins_are_served_first_and_the_rest_is_the_contracts() {
     world.fund("d-1", "m-1", 70).await;
     world.fund("d-2", "m-2", 20).await;
     world.deposit("d-3", 10).await;
-    let request = world.taken("refund-request:c-1", Take::Free).await;
+    let end = Take::AtContractEnd { told: vec![], gone: vec![] };
+    let request = world.taken("refund-request:c-1", end).await;
     world.close(&request, vec![release("release", 25)], Remainder::AsItWas, false).await;
     assert_eq!(world.set_aside().await, ["milestone m-1 70", "milestone m-2 5"]);
     world.both_sides().await;
@@ -82,18 +83,32 @@ async fn a_freed_review_gives_back_what_it_held_and_its_milestone_is_not_decided
     assert!(matches!(receipt, OpenReceipt::Opened(_)), "{receipt:?}");
 }
 
+/// R7: a case about a milestone refunds nothing, so the newest deposits are the contract's end's.
+#[tokio::test]
+async fn a_milestones_case_leaves_the_newest_deposits_to_the_contracts_end() {
+    let world = World::new().await;
+    world.fund("d-1", "m-1", 100).await;
+    world.fund("d-2", "m-2", 100).await;
+    world.review(1, 100).await;
+    world.taken("dispute:c-1:m-1", Take::Over { case: REVIEW.into() }).await;
+    let end = Take::AtContractEnd { told: vec![REVIEW.into()], gone: vec![] };
+    let ended = world.taken("refund-request:c-1", end).await;
+    let left: Vec<_> = ended.deposits.iter().map(|from| from.left.minor()).collect();
+    assert_eq!((ended.held.minor(), left), (100, vec![100, 100]), "newest first is d-2");
+}
+
 /// R7: whichever settles first, the other one's refunds still fit.
 #[tokio::test]
 async fn two_open_cases_never_refund_the_same_charge() {
     for first in [0, 1] {
         let world = World::new().await;
         world.deposit("d-1", 100).await;
-        world.fund("d-2", "m-1", 200).await;
-        let review = world.review(1, 150).await;
         let ended = world.open("refund-request:c-1", "run", None).await.unwrap();
+        world.deposit("d-2", 200).await;
+        let again = world.open("refund-request:c-1", "run-2", None).await.unwrap();
         let left = |opened: &OpenedCase| opened.deposits.iter().map(|from| from.left.minor()).collect::<Vec<_>>();
-        assert_eq!((left(&review), left(&ended)), (vec![100, 200], vec![100, 50]));
-        let mut cases = [review, ended];
+        assert_eq!((left(&ended), left(&again)), (vec![100], vec![0, 200]));
+        let mut cases = [ended, again];
         cases.rotate_left(first);
         for case in cases {
             let legs = refund_legs(&case.deposits, case.held, Rule::M5, at()).unwrap();

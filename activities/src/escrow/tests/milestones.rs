@@ -1,6 +1,9 @@
 //! What each kind of case takes of a contract's escrow, and what it is refused (E3, E11, E13, D1).
 
-use recourse_workflows::domain::{ids::PaymentId, milestone::NotReviewable};
+use recourse_workflows::{
+    domain::{ids::PaymentId, milestone::NotReviewable},
+    effects::RunningReview,
+};
 
 use super::*;
 
@@ -144,13 +147,66 @@ async fn a_contracts_end_takes_what_was_set_aside_and_can_put_it_back() {
     world.fund("d-2", "m-2", 300).await;
     let aside = ["milestone m-2 300"];
     assert_eq!(world.set_aside().await, aside, "40 of it were held over");
-    for take in [Take::Free, told(&[], &[])] {
-        let ended = world.taken(&format!("refund-request:c-1/{take:?}"), take).await;
-        assert_eq!((ended.held, world.set_aside().await.len()), (amount(360), 0));
-        world.close(&ended, Vec::new(), Remainder::AsItWas, false).await;
-        assert_eq!(world.set_aside().await, aside);
-    }
-    assert_eq!(world.review(2, 360).await.held, amount(360));
+    let ended = world.taken("refund-request:c-1:refused", told(&[], &[])).await;
+    assert_eq!((ended.held, world.set_aside().await.len()), (amount(360), 0));
+    world.close(&ended, Vec::new(), Remainder::Undone, false).await;
+    assert_eq!(world.set_aside().await, aside);
+    assert_eq!(world.review(2, 360).await.held, amount(360), "a refused end was none");
+}
+
+/// E11: after the contract's end nothing is reviewed, until a deposit says that the contract goes on.
+#[tokio::test]
+async fn a_milestone_is_not_reviewed_after_the_contracts_end() {
+    let world = World::new().await;
+    world.fund("d-1", "m-1", 100).await;
+    let ended = world.taken("refund-request:c-1", told(&[], &[])).await;
+    let refused = NotReviewable::ContractEnded { case: "refund-request:c-1".into() };
+    assert_eq!(world.take(REVIEW_1, milestone(1, 10)).await, OpenReceipt::NotReviewable(refused.clone()));
+    world.close(&ended, Vec::new(), Remainder::AsItWas, false).await;
+    assert_eq!(world.take(REVIEW_1, milestone(1, 10)).await, OpenReceipt::NotReviewable(refused));
+    world.deposit("d-2", 5).await;
+    assert_eq!(world.review(1, 10).await.held, amount(10));
+}
+
+/// E11, R1: an end that finds everything held elsewhere is refused, and was none.
+#[tokio::test]
+async fn an_end_that_takes_nothing_of_what_others_hold_was_none() {
+    let world = World::new().await;
+    world.fund("d-1", "m-1", 100).await;
+    world.review(1, 100).await;
+    let dispute = world.taken("dispute:c-1:m-1", Take::Over { case: REVIEW_1.into() }).await;
+    let order = OpenCase { take: told(&[], &[]), ..World::opening("refund-request:c-1", "run", None) };
+    let asked = world.effects.ledger.open(&order).await.unwrap();
+    let OpenReceipt::ReviewsRunning { could_hold, others, .. } = asked else { unreachable!("{asked:?}") };
+    assert_eq!((could_hold, others.len()), (Amount::ZERO, 1), "so that nobody is told");
+    world.taken("refund-request:c-1", told(&[REVIEW_1], &[])).await;
+    world.close(&dispute, Vec::new(), Remainder::Back { case: REVIEW_1.into() }, false).await;
+    assert!(matches!(world.review_again("run-2", 1, 0).await, OpenReceipt::Opened(_)), "the contract goes on");
+}
+
+/// D1, E3: a milestone is claimed once, whether it is reviewed here or not.
+#[tokio::test]
+async fn a_milestone_that_was_disputed_or_is_being_is_not_paid_again() {
+    let world = World::new().await;
+    world.deposit("d-1", 100).await;
+    let unreviewed = || Take::Unreviewed { milestone: id("m-1"), claim: amount(30) };
+    let dispute = world.taken("dispute:c-1:m-1", unreviewed()).await;
+    let under = NotReviewable::UnderReview { case: "dispute:c-1:m-1".into() };
+    assert_eq!(world.take(REVIEW_1, milestone(1, 10)).await, OpenReceipt::NotReviewable(under));
+    world.close(&dispute, vec![release("release", 20)], Remainder::HeldOver { milestone: None }, true).await;
+    assert_eq!(world.take(REVIEW_1, milestone(1, 10)).await, OpenReceipt::NotReviewable(NotReviewable::Done));
+    assert_eq!(world.taken("dispute:c-1:m-1#again", unreviewed()).await.held, Amount::ZERO);
+    assert_eq!(world.review(2, 10).await.held, amount(10), "it counts as the first one");
+}
+
+/// D1: a dispute without a contract's end leaves the milestones what they were funded with.
+#[tokio::test]
+async fn a_dispute_of_an_ended_contract_takes_no_milestones_deposit() {
+    let world = World::new().await;
+    world.fund("d-1", "m-1", 70).await;
+    world.deposit("d-2", 30).await;
+    assert_eq!(world.taken("dispute:c-1", Take::Free).await.held, amount(30));
+    assert_eq!(world.set_aside().await, ["milestone m-1 70"]);
 }
 
 /// E11.
@@ -162,7 +218,8 @@ async fn a_contracts_end_waits_until_a_told_review_lets_go_and_leaves_a_gone_one
     world.deposit("d-2", 30).await;
     let review = world.review(1, 70).await;
     let end = "refund-request:c-1";
-    let running = OpenReceipt::ReviewsRunning { cases: vec![REVIEW_1.into()] };
+    let review_1 = RunningReview { case: REVIEW_1.into(), case_ref: REVIEW_1.into() };
+    let running = OpenReceipt::ReviewsRunning { reviews: vec![review_1], could_hold: amount(100), others: vec![] };
     assert_eq!(world.take(end, told(&[], &[])).await, running);
     assert_eq!(world.take(end, told(&["milestone-review:c-1:m-9"], &[])).await, running);
     let order = OpenCase { take: told(&[REVIEW_1], &[]), ..World::opening(end, "run", None) };
@@ -197,10 +254,14 @@ async fn a_hold_that_a_told_reviews_earlier_case_left_behind_is_not_waited_for()
     let OpenReceipt::Opened(again) = world.review_again("run-2", 1, 20).await else { unreachable!("30 are free") };
     world.close(&again, Vec::new(), Remainder::AsItWas, false).await;
     world.review_again("run-3", 1, 10).await;
-    let order = OpenCase { take: told(&[REVIEW_1], &[]), ..World::opening("refund-request:c-1", "run", None) };
+    let newest = format!("{REVIEW_1}#3");
+    let order = OpenCase { take: told(&[&newest], &[]), ..World::opening("refund-request:c-1", "run", None) };
     assert_eq!(world.effects.ledger.open(&order).await.unwrap_err().type_name(), "StillHeld");
+    let earlier = OpenCase { take: told(&[REVIEW_1], &[]), ..World::opening("refund-request:c-1", "run", None) };
+    let untold = world.effects.ledger.open(&earlier).await.unwrap();
+    assert!(matches!(untold, OpenReceipt::ReviewsRunning { .. }), "a review that came after the telling: {untold:?}");
     world.taken("dispute:c-1:m-1", Take::Over { case: REVIEW_1.into() }).await;
-    let ended = world.taken("refund-request:c-1", told(&[REVIEW_1], &[])).await;
+    let ended = world.taken("refund-request:c-1", told(&[&newest], &[])).await;
     assert_eq!((ended.held, ended.others.len()), (amount(20), 2));
 }
 

@@ -237,7 +237,7 @@ impl DisputeCase {
     ///
     /// What an operator has to see to is not let go of (A2). On an active contract a claim that was not decided leaves the
     /// escrow as it was, in the review that it came from if that goes on (D5); what was decided and not awarded stays in
-    /// escrow for the next milestone, and cannot be disputed again (D3).
+    /// escrow for the next milestone, and neither it nor its milestone can be claimed again (D3).
     pub fn close_hold(&self) -> Option<Close> {
         if self.held.is_zero() || self.is_on_hold() {
             return None;
@@ -250,7 +250,7 @@ impl DisputeCase {
             None if undecided => Remainder::AsItWas,
             None => Remainder::HeldOver { milestone: None },
         };
-        Some(Close { remainder, milestone_done: false })
+        Some(Close { remainder, milestone_done: !undecided })
     }
 
     /// What moves the money as decided, and gives back what arbitration fees are not needed (D3, M5, M7, A2, A3, A5).

@@ -66,7 +66,7 @@ enum Stage {
 /// A bonus that is to be charged (E7).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BonusDue {
-    /// The billing method: that of the contract's newest deposit.
+    /// The billing method: that of the contract's newest deposit when the milestone was submitted.
     pub source: Id,
     /// How much.
     pub amount: Amount,
@@ -216,8 +216,9 @@ impl MilestoneReviewCase {
 
     /// Takes the bonus that is to be charged (E7).
     pub fn take_bonus_due(&mut self, now: Timestamp) -> Option<BonusDue> {
+        // What is in escrow was deposited, so there is a billing method (E13).
+        let source = self.billing.clone()?;
         let amount = self.bonus_due.take()?;
-        let source = self.billing.clone().unwrap_or_else(|| self.file.contract.client.id.clone());
         Some(BonusDue { source, amount, available_at: self.file.available_at(now) })
     }
 
