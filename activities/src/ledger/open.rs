@@ -6,7 +6,12 @@ use std::{
 };
 
 use recourse_workflows::{
-    domain::{ids::Id, milestone::NotReviewable, money::Amount, party::Contract},
+    domain::{
+        ids::Id,
+        milestone::{NotReviewable, out_of_order},
+        money::Amount,
+        party::Contract,
+    },
     effects::{HeldByOther, OpenCase, OpenReceipt, OpenedCase, RunningReview, Take},
 };
 use sqlx::{Any, Row as _, Transaction};
@@ -277,7 +282,6 @@ async fn not_reviewable(
     if asides::is_done(write, contract, milestone).await? {
         return Ok(Some(NotReviewable::Done));
     }
-    // A milestone that was disputed without a review here is done and has no ordinal: it counts as one of the others.
     let rows = sqlx::query(
         "SELECT milestone, MAX(ordinal) AS ordinal FROM holds WHERE contract = $1 AND milestone_done = 1
          GROUP BY milestone ORDER BY MIN(sequence)",
@@ -285,19 +289,12 @@ async fn not_reviewable(
     .bind(contract.as_str())
     .fetch_all(&mut **write)
     .await?;
-    let mut numbers = Vec::new();
+    let mut done = Vec::new();
     for row in &rows {
-        let number: Option<i64> = row.try_get("ordinal")?;
-        let number = number.and_then(|number| u32::try_from(number).ok());
-        if number == Some(ordinal) {
-            let other: String = row.try_get("milestone")?;
-            return Ok(Some(NotReviewable::OrdinalTaken { milestone: id_of(&other, "milestone")? }));
-        }
-        numbers.push(number);
+        let (milestone, number): (String, Option<i64>) = (row.try_get("milestone")?, row.try_get("ordinal")?);
+        done.push((id_of(&milestone, "milestone")?, number.and_then(|number| u32::try_from(number).ok())));
     }
-    let without_number = numbers.iter().filter(|number| number.is_none()).count();
-    let missing = (1..ordinal).filter(|number| !numbers.contains(&Some(*number)));
-    Ok(missing.skip(without_number).next().map(|unpaid| NotReviewable::OutOfOrder { unpaid }))
+    Ok(out_of_order(&done, ordinal))
 }
 
 /// The case that ended the contract, if nothing was deposited since (E11).

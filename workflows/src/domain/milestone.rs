@@ -75,6 +75,19 @@ pub enum NotReviewable {
     },
 }
 
+/// Why a milestone is not the next one to be submitted, if it is not: oldest unpaid first (E3).
+///
+/// `done` are the contract's decided milestones with their ordinals. One that was disputed without a review here has none,
+/// and counts as one of those before.
+pub fn out_of_order(done: &[(Id, Option<u32>)], ordinal: u32) -> Option<NotReviewable> {
+    if let Some((milestone, _)) = done.iter().find(|(_, number)| *number == Some(ordinal)) {
+        return Some(NotReviewable::OrdinalTaken { milestone: milestone.clone() });
+    }
+    let without_number = done.iter().filter(|(_, number)| number.is_none()).count();
+    let mut missing = (1..ordinal).filter(|before| !done.iter().any(|(_, number)| *number == Some(*before)));
+    missing.nth(without_number).map(|unpaid| NotReviewable::OutOfOrder { unpaid })
+}
+
 impl Milestone {
     /// The name, or the id if there is none.
     pub fn label(&self) -> &str {
@@ -149,6 +162,44 @@ impl NotReviewable {
                 );
                 Outcome::refused(Rule::E13, reason)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// E3: oldest unpaid first. `-` is a milestone that was decided without a review here.
+    #[test]
+    fn milestones_are_submitted_in_order() {
+        for (done, ordinal, expected) in [
+            ("", 1, ""),
+            ("", 2, "unpaid 1"),
+            ("1", 1, "taken by m-1"),
+            ("1", 2, ""),
+            ("1", 3, "unpaid 2"),
+            ("1 2", 3, ""),
+            ("1 3", 4, "unpaid 2"),
+            ("-", 1, ""),
+            ("-", 2, ""),
+            ("-", 3, "unpaid 2"),
+            ("1 -", 3, ""),
+            ("1 -", 4, "unpaid 3"),
+            ("2 -", 2, "taken by m-1"),
+        ] {
+            let done: Vec<(Id, Option<u32>)> = done
+                .split_whitespace()
+                .enumerate()
+                .map(|(index, number)| (Id::new(&format!("m-{}", index + 1)).unwrap(), number.parse().ok()))
+                .collect();
+            let shown = match out_of_order(&done, ordinal) {
+                None => String::new(),
+                Some(NotReviewable::OutOfOrder { unpaid }) => format!("unpaid {unpaid}"),
+                Some(NotReviewable::OrdinalTaken { milestone }) => format!("taken by {milestone}"),
+                Some(other) => format!("{other:?}"),
+            };
+            assert_eq!(shown, expected, "{done:?}, then {ordinal}");
         }
     }
 }
