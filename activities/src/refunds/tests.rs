@@ -19,6 +19,7 @@ use crate::{
     testing::{TestDatabase, amount, at, contract, id},
 };
 
+mod give_up;
 mod operator;
 mod schema;
 
@@ -81,19 +82,26 @@ impl World {
     }
 
     async fn refund(&self) -> Result<Settled, EscrowError> {
-        self.give_back(Movement::Refund {
-            step: "refund:d-1".into(),
-            amount: amount(500),
+        self.give_back(Self::part("refund:d-1", 500)).await
+    }
+
+    fn part(step: &str, minor: i64) -> Movement {
+        Movement::Refund {
+            step: step.into(),
+            amount: amount(minor),
             rule: Rule::R4,
             deposit: id("d-1"),
             source: id("card-1"),
             charge: "escrow-deposit:c-1:d-1/deposit".into(),
             expected_by: expected_by(),
-        })
-        .await
+        }
     }
 
     async fn give_back(&self, movement: Movement) -> Result<Settled, EscrowError> {
+        self.settle(vec![movement]).await
+    }
+
+    async fn settle(&self, movements: Vec<Movement>) -> Result<Settled, EscrowError> {
         let order = OpenCase {
             case: "refund-request:c-1".into(),
             first_run: "run".into(),
@@ -106,7 +114,7 @@ impl World {
             case: "refund-request:c-1".into(),
             case_ref: "refund-request:c-1".into(),
             contract: contract("c-1"),
-            movements: vec![movement],
+            movements,
             close: Some(Close { remainder: Remainder::AsItWas, milestone_done: false }),
             at: at(),
         };
@@ -354,6 +362,22 @@ async fn a_refund_that_the_provider_does_not_answer_about_is_asked_about_again()
     assert_eq!(silent.park_overdue(later(0)).await.unwrap(), Swept { unanswered: 1, ..Swept::default() });
     assert_eq!((world.money().await, world.only().await.state), ((0, 0, 500), RefundState::Issued));
     assert_eq!(world.desk.park_overdue(later(0)).await.unwrap(), Swept { overdue: 1, ..Swept::default() });
+}
+
+/// As when a row was damaged, or a second report contradicts the first.
+#[tokio::test]
+async fn one_refund_that_something_is_wrong_with_holds_up_neither_the_others_nor_the_telling() {
+    let world = World::new().await;
+    world.settle(vec![World::part("refund:d-1", 200), World::part("refund:d-1b", 300)]).await.unwrap();
+    world.test.run(&format!("UPDATE refunds SET issued_at = {} WHERE id = '{KEY}'", i64::MAX)).await.unwrap();
+    for swept in [Swept { overdue: 1, unanswered: 1, ..Swept::default() }, Swept { unanswered: 1, ..Swept::default() }] {
+        assert_eq!(world.desk.park_overdue(later(0)).await.unwrap(), swept);
+        assert_eq!(world.events().await, events(&["refund_overdue"]));
+    }
+    assert_eq!(world.told().await[0].case_ref, format!("{KEY}b"));
+    world.test.run(&format!("UPDATE refunds SET issued_at = 0 WHERE id = '{KEY}'")).await.unwrap();
+    assert_eq!(world.desk.park_overdue(later(0)).await.unwrap(), Swept { overdue: 1, ..Swept::default() });
+    assert_eq!(world.money().await, (0, 500, 0));
 }
 
 /// As when several workers run.
