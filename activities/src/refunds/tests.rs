@@ -370,7 +370,8 @@ async fn one_refund_that_something_is_wrong_with_holds_up_neither_the_others_nor
     let world = World::new().await;
     world.settle(vec![World::part("refund:d-1", 200), World::part("refund:d-1b", 300)]).await.unwrap();
     world.test.run(&format!("UPDATE refunds SET issued_at = {} WHERE id = '{KEY}'", i64::MAX)).await.unwrap();
-    for swept in [Swept { overdue: 1, unanswered: 1, ..Swept::default() }, Swept { unanswered: 1, ..Swept::default() }] {
+    for swept in [Swept { overdue: 1, unanswered: 1, ..Swept::default() }, Swept { unanswered: 1, ..Swept::default() }]
+    {
         assert_eq!(world.desk.park_overdue(later(0)).await.unwrap(), swept);
         assert_eq!(world.events().await, events(&["refund_overdue"]));
     }

@@ -39,7 +39,10 @@ async fn a_refund_that_the_provider_forgot_is_given_up_and_then_sent_again_or_el
         assert_eq!(world.events().await, events(&["refund_overdue", "refund_failed"]));
     }
     let told = world.told().await;
-    assert!(told.iter().all(|notice| !notice.text.contains("letter 9")), "an operator's reference is not for the client");
+    assert!(
+        told.iter().all(|notice| !notice.text.contains("letter 9")),
+        "an operator's reference is not for the client"
+    );
     let next = world.desk.retry(KEY, &operator(), at()).await.unwrap();
     assert_eq!((next.state, world.money().await), (RefundState::Issued, (0, 0, 500)));
     let refunds = world.desk.list(&RefundFilter::default(), at()).await.unwrap();
