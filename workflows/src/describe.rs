@@ -7,6 +7,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
     domain::{
+        ids::dispute_id,
         money::{Amount, Currency},
         notice::Notice,
         party::{Contract, Role},
@@ -43,9 +44,9 @@ pub(crate) fn details(status: &Status) -> String {
         let _ = write!(text, "\n- claimed: {}", status.currency.show(claim.amount));
     }
     if let Some(resolution) = &status.resolution {
-        let (freelancer, client) =
+        let (freelancer, rest) =
             (status.currency.show(resolution.to_freelancer), status.currency.show(resolution.to_client));
-        let _ = write!(text, "\n- proposed: {freelancer} to the freelancer, {client} to the client");
+        let _ = write!(text, "\n- proposed: {freelancer} to the freelancer, {rest} {}", rest_of_a_split(status));
     }
     if !status.waiting_on.is_empty() {
         let _ = write!(text, "\n- waits for: {}", names(&status.waiting_on));
@@ -84,6 +85,18 @@ pub(crate) fn details(status: &Status) -> String {
         }
     }
     text
+}
+
+/// What becomes of the part of a proposed or offered split that is not the freelancer's, as a clause after the amount. In a
+/// dispute about a milestone it does not go back to the client while the contract goes on (D3).
+pub fn rest_of_a_split(status: &Status) -> &'static str {
+    if is_about_a_milestone(status) { "stays in escrow for the next milestone" } else { "to the client" }
+}
+
+/// Whether a dispute is about a milestone of an active contract, which its id says.
+pub fn is_about_a_milestone(status: &Status) -> bool {
+    let milestone = status.case.strip_prefix(&dispute_id(&status.contract, None));
+    milestone.is_some_and(|milestone| milestone.starts_with(':'))
 }
 
 fn names(roles: &[Role]) -> String {
@@ -153,4 +166,32 @@ pub(crate) fn notices(notices: &[Notice]) -> String {
     }
     let said = events.iter().map(|(event, roles)| format!("{}: {}", names(roles), event.replace('_', " ")));
     format!("tell {}", said.collect::<Vec<_>>().join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(case: &str) -> Status {
+        serde_json::from_value(serde_json::json!({
+            "case": case, "kind": "dispute", "contract": "c-1", "currency": "USD", "stage": "awaiting_parties",
+            "waiting_on": [], "held": 20_000, "deadline": null, "if_silent": null, "overdue": false, "allowed": {},
+            "claim": null, "rejection": null, "offers": [], "answers": {}, "timeline": [], "outcome": null,
+            "resolution": {"to_freelancer": 9_000, "to_client": 11_000, "rationale": "Half was done"},
+        }))
+        .unwrap()
+    }
+
+    /// D3: nothing goes to the client while the contract goes on.
+    #[test]
+    fn a_proposal_says_what_becomes_of_the_rest() {
+        for (case, rest) in [
+            ("dispute:c-1", "110.00 USD to the client"),
+            ("dispute:c-1:m-1", "110.00 USD stays in escrow for the next milestone"),
+        ] {
+            let text = details(&status(case));
+            assert!(text.ends_with(&format!("- proposed: 90.00 USD to the freelancer, {rest}")), "{text}");
+        }
+        assert!(!is_about_a_milestone(&status("dispute:c-12")));
+    }
 }

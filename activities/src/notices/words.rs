@@ -235,10 +235,17 @@ fn silence_does(silence: IfSilent, to: Role, contract: &Contract) -> String {
 fn money(notice: &Notice, contract: &Contract) -> Vec<String> {
     let facts = &notice.facts;
     let to = |role| in_words(role, notice.to, contract);
+    let proposed = matches!(notice.event, NoticeEvent::ResolutionProposed | NoticeEvent::OfferMade);
+    // What is not the freelancer's of a milestone does not go back to the client while the contract goes on (D3).
+    let rest = if proposed && facts.milestone.is_some() {
+        "stays in escrow for the next milestone".to_owned()
+    } else {
+        format!("to {}", to(Role::Client))
+    };
     [
         ("held in escrow".to_owned(), facts.held),
         (format!("to {}", to(Role::Freelancer)), facts.to_freelancer),
-        (format!("to {}", to(Role::Client)), facts.to_client),
+        (rest, facts.to_client),
         ("stays in escrow".to_owned(), facts.kept_in_escrow.filter(|kept| !kept.is_zero())),
     ]
     .into_iter()

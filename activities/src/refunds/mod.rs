@@ -100,9 +100,24 @@ pub enum RefundError {
         /// What became of it.
         state: RefundState,
     },
-    /// The provider has not given an overdue refund up: sending its money again could pay it twice.
+    /// The provider has not given an overdue refund up: sending its money again could pay it twice. Unless an operator
+    /// has asked about it otherwise, and [gives it up](RefundDesk::give_up).
     #[error("refund {id} is overdue, and the payment provider may still complete it")]
     StillPending {
+        /// The refund.
+        id: String,
+    },
+    /// Only an overdue refund can be given up.
+    #[error("refund {id} is not overdue: it is {}", state.name())]
+    NotOverdue {
+        /// The refund.
+        id: String,
+        /// What became of it.
+        state: RefundState,
+    },
+    /// A refund is given up for a reason that can be looked up.
+    #[error("it is not said where the payment provider's word on refund {id} can be found")]
+    NoReference {
         /// The refund.
         id: String,
     },
@@ -154,8 +169,14 @@ impl RefundError {
             Self::Contradiction { .. } => "ask the payment provider which of the two is true, and correct it by hand",
             Self::NotParked { .. } => "nothing has to be done for it",
             Self::StillPending { .. } => {
-                "ask the payment provider to cancel it or to complete it, and try again when it has reported that"
+                "ask the payment provider to cancel it or to complete it, and try again when it has reported that; if it \
+                 says by other means that the refund has failed, say so with `recourse refunds failed`"
             }
+            Self::NotOverdue { state: RefundState::Issued, .. } => {
+                "wait until it should have settled; the worker then asks the payment provider, and parks it"
+            }
+            Self::NotOverdue { .. } => "nothing has to be said about it any more",
+            Self::NoReference { .. } => "give the letter or the ticket in which the provider says so as the reference",
             Self::SettledAfterAll { .. } => "nothing has to be done for it any more",
             Self::Busy { .. } => "ask for the same again until it is done or declined",
             Self::Declined { .. } => "try again later, or pay it to another destination",

@@ -1,12 +1,14 @@
-//! What an operator does with parked money: has it sent again, or to another destination.
+//! What an operator does with parked money: has it sent again, or to another destination; and before that, if the provider
+//! has nothing to say about an overdue refund any more, states that it has failed.
 //!
-//! Both ask the provider first and post afterwards (L6). Before the provider is asked, the refund says what was begun with
+//! What sends money asks the provider first and posts afterwards (L6). Before the provider is asked, the refund says what was begun with
 //! it, so that nothing else can be begun until it is known how that ended: a crash in between, or a second operator, does
 //! not send the money twice.
 
 use jiff::Timestamp;
 use recourse_workflows::domain::{
     ids::Id,
+    notice::NoticeEvent,
     party::{Actor, Role},
     policy::Policy,
 };
@@ -95,10 +97,53 @@ impl RefundDesk {
         self.send_on(id, &Way::Elsewhere { to, reference: reference.to_owned() }, by, now).await
     }
 
-    async fn send_on(&self, id: &str, way: &Way, by: &Actor, now: Timestamp) -> Result<TrackedRefund, RefundError> {
-        if by.party != Role::Operator {
-            return Err(RefundError::NotAllowed { role: by.party });
+    /// Takes an operator's word that an overdue refund has failed, as the provider told them by other means: it has
+    /// forgotten the refund, or never says what became of it. Nothing moves, since it is parked already; it can then be
+    /// sent again or elsewhere. One that has failed before is left as it is.
+    ///
+    /// `reference` is where the provider's word can be found. The refund's reason keeps it and the operator, whatever is
+    /// done with the refund later.
+    ///
+    /// # Errors
+    /// [`RefundError::SettledAfterAll`] if the provider says so: its word counts more. [`RefundError::Gateway`] if it
+    /// gives no answer now. [`RefundError::NotOverdue`], [`RefundError::NoReference`].
+    pub async fn give_up(
+        &self,
+        id: &str,
+        by: &Actor,
+        reference: &str,
+        now: Timestamp,
+    ) -> Result<TrackedRefund, RefundError> {
+        check_operator(by)?;
+        let reference = reference.trim();
+        if reference.is_empty() {
+            return Err(RefundError::NoReference { id: id.to_owned() });
         }
+        match self.settle_doubts(id, now).await {
+            Ok(()) | Err(RefundError::StillPending { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let mut write = self.ledger.database().write().await.map_err(LedgerError::from)?;
+        let refund = find(&mut write, id).await?;
+        match refund.state {
+            RefundState::Overdue => {}
+            RefundState::Failed => return Ok(refund),
+            state => return Err(RefundError::NotOverdue { id: id.to_owned(), state }),
+        }
+        // Who sends it on later, and with which reference, is written beside this and does not replace it.
+        let reason = format!("given up by {by}: {reference}");
+        rows::set_state(&mut write, &refund, RefundState::Failed, Some(&reason)).await?;
+        // A notice's reason is the provider's, and an operator's reference is not for the client.
+        rows::announce(&mut write, &refund, NoticeEvent::RefundFailed, None, now).await?;
+        let after = find(&mut write, id).await?;
+        write.commit().await.map_err(LedgerError::from)?;
+        tracing::warn!(refund = id, by = %by, reference, rule = "R8", "an overdue refund was given up");
+        self.tell_or_warn().await;
+        Ok(after)
+    }
+
+    async fn send_on(&self, id: &str, way: &Way, by: &Actor, now: Timestamp) -> Result<TrackedRefund, RefundError> {
+        check_operator(by)?;
         self.settle_doubts(id, now).await?;
         let refund = match self.begin(id, way).await? {
             Begun::Done(refund) => return Ok(refund),
@@ -228,6 +273,10 @@ impl RefundDesk {
         .map_err(LedgerError::from)?;
         Ok(())
     }
+}
+
+fn check_operator(by: &Actor) -> Result<(), RefundError> {
+    if by.party == Role::Operator { Ok(()) } else { Err(RefundError::NotAllowed { role: by.party }) }
 }
 
 /// What came of it, if exactly this was done before.

@@ -32,7 +32,7 @@ pub struct Swept {
     pub failed: u32,
     /// How many are still on their way, and are parked now.
     pub overdue: u32,
-    /// How many could not be asked about. They are asked about again.
+    /// How many could not be asked about, or whose answer could not be written down. They are asked about again.
     pub unanswered: u32,
 }
 
@@ -68,38 +68,42 @@ impl RefundDesk {
     }
 
     /// Asks the provider about every refund that should have settled by `now`, parks those that have not, and tells people
-    /// what was not told yet. One that the provider gives no answer about stays as it is, since nobody guesses (L6).
+    /// what was not told yet. One that the provider gives no answer about stays as it is, since nobody guesses (L6), and
+    /// one that something is wrong with holds up neither the others nor the telling.
     ///
     /// # Errors
-    /// Only if the database cannot be used. What was done until then stays done.
+    /// Only if the database cannot be used, or somebody could not be told. What was done until then stays done.
     pub async fn park_overdue(&self, now: Timestamp) -> Result<Swept, RefundError> {
         let mut swept = Swept::default();
         for id in rows::due(self.ledger.database(), now).await? {
-            let count = match self.arrival_of(&id).await {
-                Ok(Some(Arrival::Settled)) => {
-                    self.take_report(&id, &Report::Settled, now).await?;
-                    &mut swept.settled
-                }
-                Ok(Some(Arrival::Failed { reason })) => {
-                    self.take_report(&id, &Report::Failed { reason }, now).await?;
-                    &mut swept.failed
-                }
-                Ok(Some(Arrival::Pending) | None) => {
-                    if !self.park(&id, now).await? {
-                        continue;
-                    }
-                    &mut swept.overdue
-                }
+            match self.ask_about(&id, now).await {
+                Ok(Some(RefundState::Settled)) => swept.settled += 1,
+                Ok(Some(RefundState::Failed)) => swept.failed += 1,
+                Ok(Some(_)) => swept.overdue += 1,
+                Ok(None) => {}
                 Err(error) => {
+                    swept.unanswered += 1;
                     tracing::warn!(refund = %id, error = &error as &dyn std::error::Error, rule = "R8",
-                        "a refund is overdue, and the payment provider does not say what became of it");
-                    &mut swept.unanswered
+                        "a refund is overdue, and it is not known or cannot be written down what became of it");
                 }
-            };
-            *count += 1;
+            }
         }
         self.tell().await?;
         Ok(swept)
+    }
+
+    /// Asks the provider about a refund that should have settled, and does what follows from the answer: it settles,
+    /// fails, or is parked as overdue. Nothing if somebody else parked it before.
+    async fn ask_about(&self, id: &str, now: Timestamp) -> Result<Option<RefundState>, RefundError> {
+        let report = match self.arrival_of(id).await? {
+            Some(Arrival::Settled) => Report::Settled,
+            Some(Arrival::Failed { reason }) => Report::Failed { reason },
+            Some(Arrival::Pending) | None => {
+                return Ok(self.park(id, now).await?.then_some(RefundState::Overdue));
+            }
+        };
+        self.take_report(id, &report, now).await?;
+        Ok(Some(if report == Report::Settled { RefundState::Settled } else { RefundState::Failed }))
     }
 
     /// What became of a refund at the provider; nothing if the provider does not know it, as after it forgot the key.

@@ -19,8 +19,10 @@ use crate::{
     testing::{TestDatabase, amount, at, contract, id},
 };
 
+mod give_up;
 mod operator;
 mod schema;
+mod sweep;
 
 const KEY: &str = "refund-request:c-1/refund:d-1";
 
@@ -81,19 +83,26 @@ impl World {
     }
 
     async fn refund(&self) -> Result<Settled, EscrowError> {
-        self.give_back(Movement::Refund {
-            step: "refund:d-1".into(),
-            amount: amount(500),
+        self.give_back(Self::part("refund:d-1", 500)).await
+    }
+
+    fn part(step: &str, minor: i64) -> Movement {
+        Movement::Refund {
+            step: step.into(),
+            amount: amount(minor),
             rule: Rule::R4,
             deposit: id("d-1"),
             source: id("card-1"),
             charge: "escrow-deposit:c-1:d-1/deposit".into(),
             expected_by: expected_by(),
-        })
-        .await
+        }
     }
 
     async fn give_back(&self, movement: Movement) -> Result<Settled, EscrowError> {
+        self.settle(vec![movement]).await
+    }
+
+    async fn settle(&self, movements: Vec<Movement>) -> Result<Settled, EscrowError> {
         let order = OpenCase {
             case: "refund-request:c-1".into(),
             first_run: "run".into(),
@@ -106,7 +115,7 @@ impl World {
             case: "refund-request:c-1".into(),
             case_ref: "refund-request:c-1".into(),
             contract: contract("c-1"),
-            movements: vec![movement],
+            movements,
             close: Some(Close { remainder: Remainder::AsItWas, milestone_done: false }),
             at: at(),
         };

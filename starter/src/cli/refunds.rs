@@ -54,6 +54,7 @@ pub struct Refunds {
 enum Command {
     Retry(Retry),
     Pay(Pay),
+    Failed(Failed),
 }
 
 /// Ask the payment provider once more for a refund that failed or is overdue.
@@ -101,12 +102,38 @@ struct Pay {
     database: DatabaseArg,
 }
 
+/// State that an overdue refund has failed, as the payment provider said by other means.
+///
+/// For a refund that the provider has forgotten or never reports on: ask the provider first, since a refund that arrives
+/// after all and is then sent again is paid twice. Refused if the provider itself says that it has settled. Nothing moves;
+/// the refund can then be sent again or paid otherwise.
+///
+/// Example:
+/// `recourse refunds failed refund-request:c-1/refund:d-1 --reference "letter of 3 May" --as operator:op-1`
+///
+/// Next: `recourse refunds retry <refund> --as operator:op-1`, or `recourse refunds pay`.
+#[derive(Debug, Args)]
+struct Failed {
+    /// The refund: its posting's id.
+    #[arg(value_name = "REFUND")]
+    id: String,
+    /// Where the provider's word can be found, such as a letter or a ticket.
+    #[arg(long, value_name = "TEXT")]
+    reference: String,
+    /// Who acts: an operator.
+    #[arg(long = "as", value_name = "ROLE:ID", value_parser = values::actor)]
+    by: Actor,
+    #[command(flatten)]
+    database: DatabaseArg,
+}
+
 impl Refunds {
     pub(super) async fn run(self) -> Result<Answer, Failure> {
         let now = Timestamp::now();
         match self.command {
             Some(Command::Retry(retry)) => retry.run(now).await,
             Some(Command::Pay(pay)) => pay.run(now).await,
+            Some(Command::Failed(failed)) => failed.run(now).await,
             None => {
                 let only = if self.open { Only::Open } else { Only::All };
                 let filter = RefundFilter { contract: self.contract, only };
@@ -134,6 +161,16 @@ impl Pay {
         check_operator(&self.by)?;
         let database = existing_database(&self.database).await?;
         let refund = desk(&database).pay_otherwise(&self.id, self.to, &self.by, &self.reference, now).await;
+        database.close().await;
+        answer(&[refund?], now)
+    }
+}
+
+impl Failed {
+    async fn run(self, now: Timestamp) -> Result<Answer, Failure> {
+        check_operator(&self.by)?;
+        let database = existing_database(&self.database).await?;
+        let refund = desk(&database).give_up(&self.id, &self.by, &self.reference, now).await;
         database.close().await;
         answer(&[refund?], now)
     }
@@ -260,6 +297,7 @@ mod tests {
             &["--contract", "c-1", "--open"][..],
             &["retry", "r", "--as", "operator:op-1", "--database", "sqlite:x.db"],
             &["pay", "r", "--to", "bank-7", "--reference", "TX-9", "--as", "operator:op-1"],
+            &["failed", "r", "--reference", "TX-9", "--as", "operator:op-1"],
         ] {
             assert!(read(good).is_ok(), "{good:?}");
         }
@@ -267,6 +305,7 @@ mod tests {
             &["--open", "retry", "r", "--as", "operator:op-1"][..],
             &["retry", "r"],
             &["pay", "r", "--to", "bank-7", "--as", "operator:op-1"],
+            &["failed", "r", "--as", "operator:op-1"],
         ] {
             assert!(read(bad).is_err(), "{bad:?}");
         }

@@ -61,6 +61,18 @@ pub enum ClientError {
         /// What was waited for.
         reason: String,
     },
+    /// A worker runs, and does something first that the case has ordered.
+    #[error("{case} is still busy with {activity}, in attempt {attempt}{}", last_failure(failure.as_deref()))]
+    Busy {
+        /// The case.
+        case: String,
+        /// What it has ordered, such as `Escrow.open`.
+        activity: String,
+        /// How often that was tried, this time included.
+        attempt: i32,
+        /// Why the last try failed.
+        failure: Option<String>,
+    },
     /// A worker runs, and cannot go on with this case.
     #[error("{case} does not go on: its workflow task fails, now in attempt {attempt}")]
     TaskFails {
@@ -122,6 +134,7 @@ impl ClientError {
             Self::NotFound { .. } | Self::NoCaseId { .. } => "not_found",
             Self::Refused { .. } => "refused",
             Self::NoWorker { .. } => "no_worker",
+            Self::Busy { .. } => "busy",
             Self::TaskFails { .. } => "task_fails",
             Self::SearchAttributesMissing { .. } => "search_attributes_missing",
             Self::Stopped { .. } => "stopped",
@@ -146,6 +159,9 @@ impl ClientError {
             }
             Self::Refused { hint, .. } => return hint.clone(),
             Self::NoWorker { .. } => "start a worker with `recourse-worker`, then try again",
+            Self::Busy { .. } => {
+                "a command is taken as soon as that is done: try again in a moment. If it stays so, see the worker's log"
+            }
             Self::TaskFails { .. } => {
                 "see why at the case in the Web UI and in the worker's log; nothing is lost, and the case goes on by \
                  itself when the cause is gone"
@@ -172,6 +188,7 @@ impl ClientError {
             Self::Configuration { .. } | Self::InvalidPage { .. } => 2,
             Self::Unreachable { .. }
             | Self::NoWorker { .. }
+            | Self::Busy { .. }
             | Self::TaskFails { .. }
             | Self::SearchAttributesMissing { .. }
             | Self::Unexpected { .. } => 3,
@@ -255,6 +272,10 @@ impl Client {
             other => ClientError::Unexpected { message: format!("{case}: {other}") },
         }
     }
+}
+
+fn last_failure(message: Option<&str>) -> String {
+    message.map(|message| format!("; the last one failed: {message}")).unwrap_or_default()
 }
 
 /// What can be done about a case whose workflow somebody stopped.

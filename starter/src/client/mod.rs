@@ -25,7 +25,11 @@ use temporalio_client::{
     errors::WorkflowQueryError, grpc::WorkflowService, tonic::Code,
 };
 use temporalio_common::{
-    data_converters::RawValue, protos::temporal::api::workflowservice::v1::DescribeWorkflowExecutionResponse,
+    data_converters::RawValue,
+    protos::temporal::api::{
+        enums::v1::PendingActivityState, workflow::v1::PendingActivityInfo,
+        workflowservice::v1::DescribeWorkflowExecutionResponse,
+    },
 };
 
 pub use error::{ClientError, RefusalName};
@@ -122,7 +126,7 @@ impl Client {
             let handle = self.handle(case);
             let asked = handle.query(query, RawValue::new(Vec::new()), options);
             let Ok(answer) = tokio::time::timeout(ANSWER_TIMEOUT, asked).await else {
-                return Err(self.explained(ClientError::no_worker(case)).await);
+                return Err(self.explained_query(ClientError::no_worker(case)).await);
             };
             match answer {
                 Ok(status) => return read_payload(case, &status),
@@ -132,7 +136,7 @@ impl Client {
                 {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
-                Err(error) => return Err(self.explained(self.query_error(case, error)).await),
+                Err(error) => return Err(self.explained_query(self.query_error(case, error)).await),
             }
         }
     }
@@ -167,14 +171,23 @@ impl Client {
         Ok(described.workflow_execution_info.and_then(|info| list::currency_of(&info)))
     }
 
-    /// That the case does not go on, if that is why there was no answer; otherwise the error as it is.
+    /// That the case does not go on, or does something else first, if that is why there was no answer; otherwise the
+    /// error as it is.
     ///
-    /// The server says the same of a case without a worker and of one whose worker fails. What it knows of the case
-    /// tells them apart.
+    /// The server says the same of a case without a worker, of one whose worker fails, and of one that waits for what it
+    /// has ordered. What it knows of the case tells them apart.
     pub async fn explained(&self, error: ClientError) -> ClientError {
         let ClientError::NoWorker { case, .. } = &error else { return error };
-        let described = self.describe(case).await.ok();
-        described.and_then(|described| task_fails(case, &described)).unwrap_or(error)
+        let Ok(described) = self.describe(case).await else { return error };
+        task_fails(case, &described).or_else(|| busy(case, &described)).unwrap_or(error)
+    }
+
+    /// The same for a question, which a worker answers whatever the case waits for.
+    async fn explained_query(&self, error: ClientError) -> ClientError {
+        match self.explained(error.clone()).await {
+            ClientError::Busy { .. } => error,
+            explained => explained,
+        }
     }
 
     async fn describe(&self, case: &str) -> Result<DescribeWorkflowExecutionResponse, ClientError> {
@@ -199,6 +212,24 @@ fn task_fails(case: &str, described: &DescribeWorkflowExecutionResponse) -> Opti
     (attempt >= 2).then(|| ClientError::TaskFails { case: case.to_owned(), attempt })
 }
 
+/// What the case has ordered and a worker has taken on, if it waits for nothing else. What nobody has taken on yet, and a
+/// workflow task that nobody takes, mean that there is no worker.
+fn busy(case: &str, described: &DescribeWorkflowExecutionResponse) -> Option<ClientError> {
+    if described.pending_workflow_task.is_some() {
+        return None;
+    }
+    let taken_on = |activity: &&PendingActivityInfo| {
+        activity.state() != PendingActivityState::Scheduled || activity.last_failure.is_some()
+    };
+    let activity = described.pending_activities.iter().find(taken_on)?;
+    Some(ClientError::Busy {
+        case: case.to_owned(),
+        activity: activity.activity_type.as_ref().map(|kind| kind.name.clone()).unwrap_or_default(),
+        attempt: activity.attempt,
+        failure: activity.last_failure.as_ref().map(|failure| failure.message.clone()),
+    })
+}
+
 /// A call that a worker answers.
 fn answering() -> RpcOptions {
     RpcOptions::builder().timeout(ANSWER_TIMEOUT).build()
@@ -213,7 +244,9 @@ fn read_payload<T: DeserializeOwned>(case: &str, raw: &RawValue) -> Result<T, Cl
 
 #[cfg(test)]
 mod tests {
-    use temporalio_common::protos::temporal::api::workflow::v1::PendingWorkflowTaskInfo;
+    use temporalio_common::protos::temporal::api::{
+        common::v1::ActivityType, failure::v1::Failure, workflow::v1::PendingWorkflowTaskInfo,
+    };
 
     use super::*;
 
@@ -232,5 +265,44 @@ mod tests {
         assert_eq!(error, ClientError::TaskFails { case: "dispute:c-1".to_owned(), attempt: 2 });
         assert_eq!(error.exit_code(), 3);
         assert!(error.hint().is_some_and(|hint| hint.contains("Web UI") && hint.contains("nothing is lost")));
+    }
+
+    fn ordered(state: PendingActivityState, attempt: i32, failure: Option<&str>) -> PendingActivityInfo {
+        PendingActivityInfo {
+            activity_type: Some(ActivityType { name: "Escrow.open".to_owned() }),
+            state: state.into(),
+            attempt,
+            last_failure: failure.map(|message| Failure { message: message.to_owned(), ..Failure::default() }),
+            ..PendingActivityInfo::default()
+        }
+    }
+
+    #[test]
+    fn a_case_that_waits_for_what_it_ordered_is_told_from_a_missing_worker() {
+        use PendingActivityState::{Scheduled, Started};
+        let described = |activity| DescribeWorkflowExecutionResponse {
+            pending_activities: vec![activity],
+            ..DescribeWorkflowExecutionResponse::default()
+        };
+        let case = "refund-request:c-1";
+        for (activity, told) in [
+            (ordered(Started, 1, None), "refund-request:c-1 is still busy with Escrow.open, in attempt 1"),
+            (
+                ordered(Scheduled, 4, Some("StillHeld: by milestone-review:c-1:m-1")),
+                "refund-request:c-1 is still busy with Escrow.open, in attempt 4; the last one failed: \
+                 StillHeld: by milestone-review:c-1:m-1",
+            ),
+        ] {
+            let error = busy(case, &described(activity)).unwrap();
+            assert_eq!((error.to_string().as_str(), error.kind(), error.exit_code()), (told, "busy", 3));
+            assert!(error.hint().is_some_and(|hint| hint.contains("try again in a moment")));
+        }
+        assert_eq!(busy(case, &DescribeWorkflowExecutionResponse::default()), None);
+        assert_eq!(busy(case, &described(ordered(Scheduled, 1, None))), None, "nobody took it on");
+        let waiting = DescribeWorkflowExecutionResponse {
+            pending_workflow_task: Some(PendingWorkflowTaskInfo::default()),
+            ..described(ordered(Started, 1, None))
+        };
+        assert_eq!(busy(case, &waiting), None, "nobody takes the workflow's own task");
     }
 }

@@ -188,7 +188,7 @@ fn a_proposed_resolution_says_what_when_and_what_silence_does() {
     let proposed = Notice {
         can: vec![Verb::Accept, Verb::Reject, Verb::Offer],
         if_silent: Some(IfSilent::NoticeOfNonResolution),
-        facts: Facts { kept_in_escrow: None, expected_by: None, ..facts() },
+        facts: Facts { kept_in_escrow: None, expected_by: None, milestone: None, ..facts() },
         ..notice(NoticeEvent::ResolutionProposed, Role::Client, Some(Role::Mediator), facts())
     };
     let rendered = render(&proposed);
@@ -325,4 +325,85 @@ fn a_dispute_on_an_active_contract_names_its_milestone_and_what_stays_in_escrow(
         second(NoticeEvent::Decided, decided).1,
         "You did not answer in time. 90.00 USD goes to Bo Freelancer. 110.00 USD stays in escrow."
     );
+}
+
+/// N1, D3: what the freelancer does not get of a milestone does not go back to the client while the contract goes on.
+#[test]
+fn a_split_of_a_milestones_money_says_what_stays_in_escrow() {
+    let said = |event, to, by, milestone: Option<&str>| {
+        let facts = Facts { milestone: milestone.map(Into::into), kept_in_escrow: None, ..facts() };
+        let text = render(&notice(event, to, Some(by), facts)).text;
+        let money = text.lines().filter(|line| line.contains("110.00 USD") && line.starts_with("- "));
+        (text.lines().nth(2).unwrap().to_owned(), money.collect::<Vec<_>>().join(" "))
+    };
+    let stays = "- stays in escrow for the next milestone: 110.00 USD";
+    for (event, to, by, words) in [
+        (
+            NoticeEvent::ResolutionProposed,
+            Role::Client,
+            Role::Mediator,
+            "90.00 USD would go to Bo Freelancer, and 110.00 USD would stay in escrow for the next milestone.",
+        ),
+        (
+            NoticeEvent::ResolutionProposed,
+            Role::Freelancer,
+            Role::Mediator,
+            "90.00 USD would go to you, and 110.00 USD would stay in escrow for the next milestone.",
+        ),
+        (
+            NoticeEvent::ResolutionProposed,
+            Role::Operator,
+            Role::Mediator,
+            "90.00 USD would go to Bo Freelancer, and 110.00 USD would stay in escrow for the next milestone, if both",
+        ),
+        (
+            NoticeEvent::OfferMade,
+            Role::Client,
+            Role::Client,
+            "You offered that 90.00 USD goes to Bo Freelancer and 110.00 USD stays in escrow for the next milestone.",
+        ),
+        (
+            NoticeEvent::OfferMade,
+            Role::Freelancer,
+            Role::Client,
+            "In offer 2 Ada <Client> proposes that 90.00 USD goes to you and 110.00 USD stays in escrow for the next \
+             milestone.",
+        ),
+        (
+            NoticeEvent::OfferMade,
+            Role::Operator,
+            Role::Client,
+            "In offer 2 90.00 USD would go to Bo Freelancer and 110.00 USD would stay in escrow for the next milestone.",
+        ),
+    ] {
+        let (sentence, money) = said(event, to, by, Some("m-1"));
+        assert!(sentence.starts_with(words), "{event:?} to {to}: {sentence}");
+        assert_eq!(money, stays, "{event:?} to {to}");
+        let (sentence, money) = said(event, to, by, None);
+        assert!(!sentence.contains("escrow") && money.starts_with("- to "), "{event:?} to {to}: {sentence} {money}");
+    }
+}
+
+/// A3: the same of a demand that nobody answers.
+#[test]
+fn a_demand_says_where_the_money_goes_if_the_other_does_not_demand_too() {
+    let text = |to, by, milestone: Option<&str>| {
+        let facts = Facts { milestone: milestone.map(Into::into), ..facts() };
+        render(&notice(NoticeEvent::ArbitrationDemanded, to, Some(by), facts)).text
+    };
+    let stays = "the 200.00 USD stays in escrow for the next milestone";
+    for (to, by, of_milestone, ended) in [
+        (Role::Client, Role::Client, stays, "the 200.00 USD goes to you and your share"),
+        (Role::Freelancer, Role::Client, stays, "the 200.00 USD goes to Ada <Client>."),
+        (
+            Role::Client,
+            Role::Freelancer,
+            "the 200.00 USD goes to Bo Freelancer.",
+            "the 200.00 USD goes to Bo Freelancer.",
+        ),
+        (Role::Freelancer, Role::Freelancer, "the 200.00 USD goes to you and", "the 200.00 USD goes to you and"),
+    ] {
+        let text = (text(to, by, Some("m-1")), text(to, by, None));
+        assert!(text.0.contains(of_milestone) && text.1.contains(ended), "{to} by {by}: {text:?}");
+    }
 }

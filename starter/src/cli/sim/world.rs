@@ -90,7 +90,7 @@ impl World {
         let started = Instant::now();
         loop {
             match ask().await {
-                Err(ClientError::NoWorker { .. }) if started.elapsed() < PATIENCE => {}
+                Err(ClientError::NoWorker { .. } | ClientError::Busy { .. }) if started.elapsed() < PATIENCE => {}
                 answer => return answer,
             }
         }

@@ -42,8 +42,9 @@ pub fn positions(status: &Status, now: Timestamp) -> Vec<Field> {
         format!("{}: {}{evidence}", named(&rejection.reason), rejection.details)
     });
     let resolution = status.resolution.as_ref().map(|resolution| {
-        let (freelancer, client) = (show(resolution.to_freelancer), show(resolution.to_client));
-        format!("{freelancer} to the freelancer, {client} to the client: {}", resolution.rationale)
+        let (freelancer, rest) = (show(resolution.to_freelancer), show(resolution.to_client));
+        let becomes = describe::rest_of_a_split(status);
+        format!("{freelancer} to the freelancer, {rest} {becomes}: {}", resolution.rationale)
     });
     let answers = status.answers.iter().map(|(role, answer)| format!("{role} {}", named(answer)));
     let mut fields = status.review.as_ref().map(submitted).unwrap_or_default();

@@ -83,11 +83,12 @@ fn allowed(status: &Status) -> impl Iterator<Item = (&'static str, String)> {
 }
 
 fn offers(status: &Status) -> String {
+    let rest = if describe::is_about_a_milestone(status) { "stays in escrow" } else { "to client" };
     let mut table = Table::new([
         Column::Right("offer"),
         Column::Left("by"),
         Column::Right("to freelancer"),
-        Column::Right("to client"),
+        Column::Right(rest),
         Column::Left("state"),
         Column::Left("message"),
     ]);
@@ -199,6 +200,20 @@ mod tests {
              when                      who         rule  what happened\n\
              Tue 1 Dec 2026 10:00 UTC  freelancer  R6    claim filed: 150.00 USD\n"
         );
+    }
+
+    /// D3: what the freelancer does not get of a milestone does not go back to the client.
+    #[test]
+    fn a_split_of_a_milestones_money_says_what_stays_in_escrow() {
+        let status = Status { case: "dispute:c-1:m-1".into(), ..status() };
+        let text = case(&status, "2026-11-30T06:00:00Z".parse().unwrap());
+        let text = anstream::adapter::strip_str(&text).to_string();
+        let resolution =
+            "90.00 USD to the freelancer, 110.00 USD stays in escrow for the next milestone: Half was done";
+        assert!(text.contains(&format!("resolution      {resolution}\n")), "{text}");
+        let offers = "offer  by      to freelancer  stays in escrow  state  message\n\
+                      \x20   1  client      50.00 USD       150.00 USD  open\n";
+        assert!(text.contains(offers) && !text.contains("to the client"), "{text}");
     }
 
     #[test]

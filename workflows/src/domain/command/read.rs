@@ -7,8 +7,9 @@ use super::{Command, Message, Subject, Unreadable, Verb};
 use crate::domain::{
     claim::{Rejection, RejectionReason},
     evidence::Evidence,
+    ids::Id,
     money::Amount,
-    party::Actor,
+    party::{Actor, Role},
 };
 
 /// The largest command in bytes of JSON. Ten files of evidence and a full text fit several times over.
@@ -19,10 +20,20 @@ pub const KEY_LENGTH_MAX: usize = 200;
 
 /// The fields that every command has. Unknown ones are ignored, as everywhere in the wire contract.
 #[derive(Deserialize)]
+#[serde(expecting = "an object with `by`")]
 struct Head {
+    #[serde(with = "Sender")]
     by: Actor,
     at: Option<Timestamp>,
     key: Option<String>,
+}
+
+/// How an [`Actor`] is read: what is no sender is told in words, and not in the names of this program's types.
+#[derive(Deserialize)]
+#[serde(remote = "Actor", expecting = "an object with a `party` and an `id`")]
+struct Sender {
+    party: Role,
+    id: Id,
 }
 
 impl Message {
@@ -97,16 +108,24 @@ fn read_command(verb: Verb, json: &[u8]) -> Result<Command, Unreadable> {
     })
 }
 
-/// Reads JSON into `T`, and names the field where it could not.
+/// Reads JSON into `T`, and names the field where it could not. A line and a column are left out: people give fields, and
+/// the JSON around them is a program's.
 pub fn fields<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
     let mut reader = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
-        let reason = error.inner().to_string();
+        let reason = reason_of(error.inner());
         Unreadable::because(if path == "." { reason } else { format!("{path}: {reason}") })
     })?;
-    reader.end().map_err(|error| Unreadable::because(error.to_string()))?;
+    reader.end().map_err(|error| Unreadable::because(reason_of(&error)))?;
     Ok(value)
+}
+
+fn reason_of(error: &serde_json::Error) -> String {
+    let reason = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let reason = reason.strip_suffix(&place).unwrap_or(&reason);
+    if error.is_data() { reason.to_owned() } else { format!("this is not JSON: {reason}") }
 }
 
 /// Fields of `approve`.
@@ -239,7 +258,7 @@ mod tests {
         let by = r#""by":{"party":"client","id":"cl-1"}"#;
         for (verb, json, word) in [
             (Verb::Approve, String::new(), "EOF"),
-            (Verb::Approve, "null".into(), "struct"),
+            (Verb::Approve, "null".into(), "an object with `by`"),
             (Verb::Approve, "{}".into(), "by"),
             (Verb::Approve, r#"{"by":{"party":"owner","id":"x"}}"#.into(), "by.party"),
             (Verb::Approve, format!(r#"{{{by},"at":"yesterday"}}"#), "at"),
@@ -254,6 +273,30 @@ mod tests {
         ] {
             let error = read(verb, &json).unwrap_err();
             assert!(error.contains(word), "{verb} {json:.80}: {error}");
+            assert!(!error.contains("struct") && !error.contains("column"), "{verb} {json:.80}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_in_words_without_types_and_positions() {
+        for (json, told) in [
+            ("null", "invalid type: null, expected an object with `by`"),
+            ("[]", "invalid length 0, expected an object with `by`"),
+            ("{}", "missing field `by`"),
+            (
+                r#"{"by":"client"}"#,
+                "by: invalid type: string \"client\", expected an object with a `party` and an `id`",
+            ),
+            (r#"{"by":{"party":"client"}}"#, "by: missing field `id`"),
+            (
+                r#"{"by":{"party":"client","id":"a b"}}"#,
+                "by.id: \"a b\" is not an id: use 1 to 100 letters, digits, dots, underscores or hyphens",
+            ),
+            ("", "this is not JSON: EOF while parsing a value"),
+            ("{}}", "missing field `by`"),
+            (r#"{"by":{"party":"client","id":"cl-1"}}}"#, "this is not JSON: trailing characters"),
+        ] {
+            assert_eq!(read(Verb::Release, json).unwrap_err(), told, "{json}");
         }
     }
 }
