@@ -30,6 +30,7 @@ use crate::domain::{
 
 /// Starts `EscrowDeposit`: charges a billing method and puts the money in escrow (E2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(expecting = "an object with `contract`, `deposit`, `amount` and `source`")]
 pub struct EscrowDepositStart {
     /// The contract.
     pub contract: Contract,
@@ -46,6 +47,7 @@ pub struct EscrowDepositStart {
 
 /// Starts `RefundRequest`: the contract has ended (R1, R2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(expecting = "an object with `contract` and `pay_now`")]
 pub struct RefundRequestStart {
     /// The contract.
     pub contract: Contract,
@@ -61,6 +63,7 @@ pub struct RefundRequestStart {
 
 /// Starts `Dispute`: the freelancer claims money in escrow (D1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(expecting = "an object with `contract`, `grounds` and `claim`")]
 pub struct DisputeStart {
     /// The contract.
     pub contract: Contract,
@@ -81,6 +84,7 @@ pub struct DisputeStart {
 
 /// Starts `MilestoneReview`: the freelancer submits a milestone for the first time (E3, E4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(expecting = "an object with `contract`, `milestone` and `note`")]
 pub struct MilestoneReviewStart {
     /// The contract.
     pub contract: Contract,
@@ -96,6 +100,7 @@ pub struct MilestoneReviewStart {
 
 /// Starts `PaymentRefund`: the client asks for released money back (P1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(expecting = "an object with `contract`, `payment`, `released_at` and `amount`")]
 pub struct PaymentRefundStart {
     /// The contract.
     pub contract: Contract,

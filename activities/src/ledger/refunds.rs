@@ -8,7 +8,7 @@
 //! | `issued` | `settled` | | the source has it |
 //! | | `failed`, `overdue` | `…/to_suspense` | it came back; it should have settled and has not |
 //! | `overdue` | `settled` | `…/from_suspense` | it has settled after all |
-//! | | `failed` | | it came back after all |
+//! | | `failed` | | it came back after all, or an operator gave it up |
 //! | `failed` | `retried` | `…/retry:1`, which is a new row in `issued` | an operator had it sent again |
 //! | | `paid_otherwise` | `…/paid_otherwise` | an operator had it sent elsewhere |
 

@@ -18,6 +18,7 @@ pub const SHORT_TEXT_BYTES_MAX: usize = 1_000;
 
 /// What the freelancer still seeks of the money in dispute, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(expecting = "a claim: an object with `amount`, `reason` and `details`")]
 pub struct Claim {
     /// How much of the disputed money.
     pub amount: Amount,

@@ -14,6 +14,7 @@ use super::{
 
 /// A billing method.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(expecting = "a billing method: an object with `id` and `verified`")]
 pub struct Source {
     /// Its id at the payment provider.
     pub id: Id,

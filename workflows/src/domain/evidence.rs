@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A file that a party refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(expecting = "a file: an object with `sha256`, `name`, `size` and `media_type`")]
 pub struct Evidence {
     /// SHA-256 of its content, 64 hexadecimal digits in lower case.
     pub sha256: String,

@@ -18,6 +18,7 @@ const NOTE_BYTES_MAX: usize = 5_000;
 
 /// A step of a contract that is paid by itself (E1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(expecting = "a milestone: an object with `id`, `ordinal`, `name` and `amount`")]
 pub struct Milestone {
     /// Its id.
     pub id: Id,

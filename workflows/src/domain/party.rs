@@ -9,6 +9,7 @@ use super::{ids::Id, money::Currency, rule::Rule};
 
 /// The agreement between a client and a freelancer (E1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(expecting = "a contract: an object with `id`, `kind`, `currency`, `client` and `freelancer`")]
 pub struct Contract {
     /// Its id.
     pub id: Id,
@@ -41,6 +42,7 @@ pub enum ContractKind {
 
 /// One side of a contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(expecting = "a party: an object with an `id`")]
 pub struct Party {
     /// Its id.
     pub id: Id,
@@ -57,6 +59,7 @@ pub struct Party {
 
 /// An agency that is paid for a freelancer's work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(expecting = "an agency: an object with an `id`")]
 pub struct Agency {
     /// Its id.
     pub id: Id,
@@ -165,6 +168,7 @@ impl fmt::Display for Role {
 
 /// Who sends a command: a role and an id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(expecting = "an object with a `party` and an `id`")]
 pub struct Actor {
     /// In which role.
     pub party: Role,

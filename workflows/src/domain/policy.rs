@@ -11,7 +11,7 @@ pub const WINDOW_DAYS_MAX: u32 = 366;
 
 /// What the rules take their numbers from. Every field defaults to the rule book's number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, expecting = "a policy: an object")]
 pub struct Policy {
     /// How long the client reviews a submission (E4).
     pub milestone_review: Window,

@@ -22,6 +22,7 @@ pub enum Unit {
 
 /// A length and a unit (T1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(expecting = "a window: an object with `days` and `unit`")]
 pub struct Window {
     /// How many days.
     pub days: u32,

@@ -7,9 +7,8 @@ use super::{Command, Message, Subject, Unreadable, Verb};
 use crate::domain::{
     claim::{Rejection, RejectionReason},
     evidence::Evidence,
-    ids::Id,
     money::Amount,
-    party::{Actor, Role},
+    party::Actor,
 };
 
 /// The largest command in bytes of JSON. Ten files of evidence and a full text fit several times over.
@@ -22,18 +21,9 @@ pub const KEY_LENGTH_MAX: usize = 200;
 #[derive(Deserialize)]
 #[serde(expecting = "an object with `by`")]
 struct Head {
-    #[serde(with = "Sender")]
     by: Actor,
     at: Option<Timestamp>,
     key: Option<String>,
-}
-
-/// How an [`Actor`] is read: what is no sender is told in words, and not in the names of this program's types.
-#[derive(Deserialize)]
-#[serde(remote = "Actor", expecting = "an object with a `party` and an `id`")]
-struct Sender {
-    party: Role,
-    id: Id,
 }
 
 impl Message {

@@ -122,11 +122,9 @@ impl DisputeCase {
                 let Split { to_freelancer, to_client } = self.split(to_freelancer, Rule::M3)?;
                 check_text("rationale", &rationale).map_err(|reason| Refusal::invalid(Rule::M3, reason))?;
                 let currency = self.file.contract.currency;
-                let note = format!(
-                    "{} to the freelancer, {} to the client",
-                    currency.show(to_freelancer),
-                    currency.show(to_client)
-                );
+                let rest = if self.grounds.is_active() { "stays in escrow" } else { "to the client" };
+                let (paid, left) = (currency.show(to_freelancer), currency.show(to_client));
+                let note = format!("{paid} to the freelancer, {left} {rest}");
                 self.file.record(at, Role::Mediator, What::ResolutionProposed, Rule::M3, note);
                 self.file.overdue = false;
                 self.stage = Stage::AwaitingParties;
