@@ -307,6 +307,35 @@ fn auto_release_and_the_contracts_end_never_both_move_the_money() {
     });
 }
 
+/// E11: a milestone that is submitted again while the contract ends does not hold the end up, nor is it paid.
+#[test]
+fn submitting_again_while_the_contract_ends_holds_nothing_up() {
+    run(async {
+        let world = World::shared().await;
+        join_all((0..4).map(|_| {
+            Box::pin(async move {
+                let mut story = funded(world, "again").await;
+                story.submit("m-1", 1, 30_000).await;
+                let ending = story.again();
+                let again = story.again();
+                let resubmitting = async {
+                    for _ in 0..15 {
+                        again.submit_at_once("m-1", 1, 30_000).await;
+                        tokio::time::sleep(std::time::Duration::from_millis(15)).await;
+                    }
+                };
+                let (status, ()) = futures_util::join!(ending.end(0, Value::Null), resubmitting);
+                assert_eq!((status.stage.as_str(), status.held.minor()), ("awaiting_freelancer", 30_000));
+                let review = story.wait(&story.review("m-1"), |status| status.outcome.is_some()).await.outcome.unwrap();
+                assert_eq!(review.rule.id(), "E11", "superseded, or refused after the end: {review:?}");
+                assert_eq!(story.ledger().await, "deposit 30000");
+            })
+        }))
+        .await;
+        world.check_money().await;
+    });
+}
+
 /// R1, D3, E11: a milestone's dispute keeps its money out of the refund request, which covers the rest. A claim that is
 /// then withdrawn does not bring the review back to life.
 #[test]

@@ -106,13 +106,23 @@ impl<'a> Story<'a> {
         self.submit_with(milestone, ordinal, minor, json!(null)).await
     }
 
-    /// The same with a policy.
-    pub async fn submit_with(&mut self, milestone: &str, ordinal: u32, minor: i64, policy: Value) -> Status {
+    /// Submits a milestone and waits for nothing.
+    pub async fn submit_at_once(&self, milestone: &str, ordinal: u32, minor: i64) {
+        let start = self.submission(milestone, ordinal, minor, Value::Null);
+        self.world.client.start(start).await.unwrap();
+    }
+
+    fn submission(&self, milestone: &str, ordinal: u32, minor: i64, policy: Value) -> MilestoneReviewStart {
         let start = json!({
             "contract": self.contract, "note": "Three sketches.", "policy": policy,
             "milestone": {"id": milestone, "ordinal": ordinal, "name": format!("Part {ordinal}"), "amount": minor},
         });
-        let start: MilestoneReviewStart = serde_json::from_value(start).unwrap();
+        serde_json::from_value(start).unwrap()
+    }
+
+    /// The same as [`submit`](Self::submit) with a policy.
+    pub async fn submit_with(&mut self, milestone: &str, ordinal: u32, minor: i64, policy: Value) -> Status {
+        let start = self.submission(milestone, ordinal, minor, policy);
         let case = self.world.client.start(start).await.unwrap();
         self.started(case).await
     }
