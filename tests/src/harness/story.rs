@@ -108,11 +108,11 @@ impl<'a> Story<'a> {
 
     /// Submits a milestone and waits for nothing.
     pub async fn submit_at_once(&self, milestone: &str, ordinal: u32, minor: i64) {
-        let start = self.submission(milestone, ordinal, minor, Value::Null);
+        let start = self.submission(milestone, ordinal, minor, &Value::Null);
         self.world.client.start(start).await.unwrap();
     }
 
-    fn submission(&self, milestone: &str, ordinal: u32, minor: i64, policy: Value) -> MilestoneReviewStart {
+    fn submission(&self, milestone: &str, ordinal: u32, minor: i64, policy: &Value) -> MilestoneReviewStart {
         let start = json!({
             "contract": self.contract, "note": "Three sketches.", "policy": policy,
             "milestone": {"id": milestone, "ordinal": ordinal, "name": format!("Part {ordinal}"), "amount": minor},
@@ -122,7 +122,7 @@ impl<'a> Story<'a> {
 
     /// The same as [`submit`](Self::submit) with a policy.
     pub async fn submit_with(&mut self, milestone: &str, ordinal: u32, minor: i64, policy: Value) -> Status {
-        let start = self.submission(milestone, ordinal, minor, policy);
+        let start = self.submission(milestone, ordinal, minor, &policy);
         let case = self.world.client.start(start).await.unwrap();
         self.started(case).await
     }
