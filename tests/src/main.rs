@@ -7,6 +7,7 @@
 
 mod command_line;
 mod contract;
+mod contract_end;
 mod edges;
 mod faults;
 mod harness;

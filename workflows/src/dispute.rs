@@ -55,7 +55,7 @@ async fn conduct(ctx: &WorkflowContext<Dispute>) -> Outcome {
         Err(refused) => return refused,
     };
     let (take, parent) = takes(ctx, &case);
-    let review = parent.filter(|_| case.read(DisputeCase::is_about_a_milestone));
+    let review = parent.filter(|_| case.read(|case| case.grounds().is_active()));
     let alone = !matches!(take, Take::Over { .. });
     case.open(take, |case, opened, elsewhere, now| {
         let opened = Opened { held: opened.held, deposits: opened.deposits };

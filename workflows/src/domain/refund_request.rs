@@ -171,11 +171,6 @@ impl RefundRequestCase {
         self.claim.as_ref().filter(|_| self.stage == Stage::Disputed)
     }
 
-    /// What is disputed or asked back.
-    pub const fn rest(&self) -> Amount {
-        self.rest
-    }
-
     /// What moves the rest as decided (R4, R7, R10).
     ///
     /// Nothing if the deposits do not hold what is to be refunded, which the ledger's law forbids.

@@ -223,11 +223,6 @@ impl DisputeCase {
         self.milestone.as_ref()
     }
 
-    /// Whether it is about a milestone of an active contract.
-    pub const fn is_about_a_milestone(&self) -> bool {
-        self.grounds.is_active()
-    }
-
     /// How much is claimed.
     pub const fn claimed(&self) -> Amount {
         self.claim.amount

@@ -165,7 +165,7 @@ proptest! {
             if let (Some(claim), None) = (claim, &child) {
                 let filing = Filing { contract: contract(), grounds: Grounds::RefundRequest, milestone: None, claim, contacted_client: false, policy: policy.clone() };
                 let mut case = DisputeCase::begin("dispute:c-1".into(), filing, now);
-                case.opened(Opened { held: parent.rest(), deposits: books.left.clone() }, None, None, now);
+                case.opened(Opened { held: parent.held(), deposits: books.left.clone() }, None, None, now);
                 prop_assert!(!case.is_decided(), "a claim that the refund request took is one that the dispute takes");
                 child = Some(case);
             }
