@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod command_line;
+mod continuing;
 mod contract;
 mod contract_end;
 mod edges;

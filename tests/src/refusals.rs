@@ -429,6 +429,9 @@ fn a_forbidden_start_is_refused_with_the_rule() {
                 "E2",
                 "not verified",
             ),
+            // Nobody begins a case in the middle: this is what a run hands on to the next.
+            ("RefundRequest", json!({"case": {"stage": "Settling"}, "case_ref": story.dispute}), "R1", "contract"),
+            ("Dispute", json!({"case": {"stage": "Settling"}, "case_ref": story.refund_request}), "D1", "contract"),
         ];
         for (index, (kind, start, rule, word)) in starts.into_iter().enumerate() {
             let id = format!("start-{index}:{}", story.id());

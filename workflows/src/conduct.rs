@@ -11,16 +11,24 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use futures_util::future::FusedFuture;
+use futures_util::{
+    FutureExt as _,
+    future::{Fuse, FusedFuture},
+};
 use jiff::Timestamp;
-use temporalio_common::{ActivityDefinition, data_converters::TemporalDeserializable};
+use temporalio_common::{
+    ActivityDefinition,
+    data_converters::{RawValue, TemporalDeserializable},
+};
 use temporalio_workflow::{
     ActivityOptions, RetryPolicy, TimerOptions, TimerResult, WaitConditionOptions, WorkflowCancellationToken,
-    WorkflowContext, WorkflowContextView,
+    WorkflowContext, WorkflowContextView, WorkflowTermination,
 };
 
 use crate::{
-    attributes, describe,
+    attributes,
+    continuing::{self, HandedOn},
+    describe,
     domain::{
         case::Case,
         command::{Refusal, RefusalKind},
@@ -58,14 +66,24 @@ pub trait Conducts: Sized + 'static {
     fn desk(&self) -> &Desk<Self::Case>;
     /// Its desk, to change.
     fn desk_mut(&mut self) -> &mut Desk<Self::Case>;
+    /// Ends this run, and begins the next one with `input`.
+    fn go_on(ctx: &WorkflowContext<Self>, input: RawValue) -> WorkflowTermination;
 }
 
 impl<C: Case> Desk<C> {
-    /// A desk with the case that a start begins, or with the outcome that refuses a start that cannot be read.
-    pub fn new(ctx: &WorkflowContextView, begin: impl FnOnce(String, Timestamp) -> Result<C, Outcome>) -> Self {
+    /// A desk with the case that a start begins, or with the outcome that refuses a start that cannot be read; or with the
+    /// case that an earlier run of the workflow has handed on.
+    pub fn new(
+        ctx: &WorkflowContextView,
+        start: &RawValue,
+        begin: impl FnOnce(String, &RawValue, Timestamp) -> Result<C, Outcome>,
+    ) -> Self {
         let id = ctx.workflow_id().to_owned();
+        if let Some(HandedOn { case, case_ref }) = continuing::handed_on(ctx, start) {
+            return Self { case: Ok(case), case_ref, id, open: true };
+        }
         let now = ctx.start_time().and_then(|at| at.try_into().ok()).unwrap_or(Timestamp::UNIX_EPOCH);
-        Self { case: begin(id.clone(), now), case_ref: id.clone(), id, open: false }
+        Self { case: begin(id.clone(), start, now), case_ref: id.clone(), id, open: false }
     }
 
     /// The answer to the `status` query.
@@ -176,6 +194,7 @@ pub struct Conduct<'a, W: Conducts> {
     ctx: &'a WorkflowContext<W>,
     contract: Contract,
     alarm: Option<Alarm<'a>>,
+    paying: Option<Pending<'a>>,
     telling: Vec<Pending<'a>>,
     seen: Option<u64>,
 }
@@ -190,7 +209,7 @@ impl<'a, W: Conducts> Conduct<'a, W> {
             Ok(case) => Ok(case.file().contract.clone()),
             Err(outcome) => Err(outcome.clone()),
         })?;
-        let conduct = Self { ctx, contract, alarm: None, telling: Vec::new(), seen: None };
+        let conduct = Self { ctx, contract, alarm: None, paying: None, telling: Vec::new(), seen: None };
         match conduct.read(|case| case.outcome().cloned()) {
             Some(refused) => {
                 conduct.show();
@@ -248,35 +267,55 @@ impl<'a, W: Conducts> Conduct<'a, W> {
         Ok(())
     }
 
+    /// Whether it is known what the case is about. A run that goes on for another begins with such a case.
+    pub fn is_open(&self) -> bool {
+        self.ctx.state(|state| state.desk().open)
+    }
+
     /// Lets the commands in that came before the case knew what it is about.
     pub fn open_to_commands(&self) {
         self.ctx.state_mut(|state| state.desk_mut().open = true);
     }
 
     /// Shows and tells what is new, then waits until a command, silence or an alarm changes the case.
-    pub async fn next_change(&mut self) {
+    ///
+    /// # Errors
+    /// The end of this run, which the workflow must return: the case goes on in the next one.
+    pub async fn next_change(&mut self) -> Result<(), WorkflowTermination> {
         self.publish();
         let seen = self.read(|case| case.file().version());
         while self.read(|case| case.file().version()) == seen {
-            let Some(at) = self.read(Case::wake_at) else {
-                self.alarm = None;
-                let changed = |state: &W| state.desk().version() != Some(seen);
-                let _ = self.ctx.wait_condition_with_options(changed, detached_wait()).await;
-                return;
-            };
-            if at <= now(self.ctx) {
+            let wake_at = self.read(Case::wake_at);
+            if wake_at.is_some_and(|at| at <= now(self.ctx)) {
                 self.change(Case::tick);
-                return;
+                return Ok(());
             }
-            self.set_alarm(at);
-            let Some(alarm) = &mut self.alarm else { return };
+            let ctx = self.ctx;
+            // First of all: a case that is sent one command after the other would otherwise never get to it.
+            if can_go_on(ctx, &mut self.paying, &mut self.telling).now_or_never().is_some() {
+                return Err(self.go_on());
+            }
+            match wake_at {
+                Some(at) => self.set_alarm(at),
+                None => self.alarm = None,
+            }
             let changed = |state: &W| state.desk().version() != Some(seen);
-            let mut changed = std::pin::pin!(self.ctx.wait_condition_with_options(changed, detached_wait()));
+            let mut changed = std::pin::pin!(ctx.wait_condition_with_options(changed, detached_wait()));
+            let mut can_go_on = std::pin::pin!(can_go_on(ctx, &mut self.paying, &mut self.telling).fuse());
+            let mut alarm = self.alarm.as_mut().map_or_else(Fuse::terminated, |alarm| (&mut alarm.timer).fuse());
             temporalio_workflow::select! {
-                _ = changed => return,
-                _ = &mut alarm.timer => self.alarm = None,
+                _ = changed => return Ok(()),
+                _ = can_go_on => {}
+                _ = alarm => self.alarm = None,
             }
         }
+        Ok(())
+    }
+
+    /// Ends this run; the next one begins with the case as it stands.
+    fn go_on(&self) -> WorkflowTermination {
+        let handed_on = HandedOn { case: self.read(Clone::clone), case_ref: self.case_ref() };
+        W::go_on(self.ctx, RawValue::from_value(&handed_on, self.ctx.payload_converter()))
     }
 
     /// Runs the timer for `at`, unless it runs already; one for another instant is stopped.
@@ -313,6 +352,19 @@ impl<'a, W: Conducts> Conduct<'a, W> {
         let settled = order(self.ctx, || Escrow::settle, settlement, summary);
         async move {
             settled.await;
+        }
+    }
+
+    /// Moves money while the case goes on waiting.
+    pub fn pay_beside(&mut self, payment: Movement) {
+        let paid = self.settle(vec![payment], None);
+        self.paying = Some(Box::pin(paid));
+    }
+
+    /// Waits until what was paid beside the wait has moved.
+    pub async fn paid(&mut self) {
+        if let Some(paid) = self.paying.take() {
+            paid.await;
         }
     }
 
@@ -378,6 +430,26 @@ impl<'a, W: Conducts> Conduct<'a, W> {
     pub fn contract(&self) -> &Contract {
         &self.contract
     }
+}
+
+/// Done when the case should go on in a new run, and can: the server suggests it, what was ordered is done, and every command
+/// is answered.
+async fn can_go_on<'a, W: Conducts>(
+    ctx: &'a WorkflowContext<W>,
+    paying: &mut Option<Pending<'a>>,
+    telling: &mut Vec<Pending<'a>>,
+) {
+    let _ = ctx.wait_condition_with_options(|_| ctx.continue_as_new_suggested(), detached_wait()).await;
+    // This may be dropped at any await: what is not done yet stays where it is.
+    if let Some(paid) = paying {
+        paid.await;
+    }
+    *paying = None;
+    while let Some(told) = telling.last_mut() {
+        told.await;
+        telling.pop();
+    }
+    let _ = ctx.wait_condition_with_options(|_| ctx.all_handlers_finished(), detached_wait()).await;
 }
 
 impl<C: Case> Desk<C> {

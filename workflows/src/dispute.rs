@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use temporalio_common::data_converters::RawValue;
 use temporalio_workflow::{
-    ChildWorkflowOptions, ParentClosePolicy, TimerOptions, WorkflowCancellationToken, WorkflowContext,
+    ChildWorkflowOptions, ParentClosePolicy, TimerOptions, WorkflowCancellationToken, WorkflowContext, WorkflowResult,
 };
 
 use crate::{
@@ -49,24 +49,18 @@ fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<DisputeCase, Ou
     Ok(DisputeCase::begin(id, filing, now))
 }
 
-async fn conduct(ctx: &WorkflowContext<Dispute>) -> Outcome {
+async fn conduct(ctx: &WorkflowContext<Dispute>) -> WorkflowResult<Outcome> {
     let mut case = match Conduct::take_up(ctx) {
         Ok(case) => case,
-        Err(refused) => return refused,
+        Err(refused) => return Ok(refused),
     };
-    let (take, parent) = takes(ctx, &case);
-    let review = parent.filter(|_| case.read(|case| case.grounds().is_active()));
-    let alone = !matches!(take, Take::Over { .. });
-    case.open(take, |case, opened, elsewhere, now| {
-        let opened = Opened { held: opened.held, deposits: opened.deposits };
-        case.opened(opened, review, elsewhere.as_deref().filter(|_| alone), now);
-    })
-    .await
-    .expect("only a review, a payment and a contract's end are told why not");
+    if !case.is_open() {
+        open(ctx, &mut case).await; // D1, R6
+    }
     while !case.read(Case::is_decided) {
         let due = case.change(|case, _| case.take_fees_due());
         if due.is_empty() {
-            case.next_change().await;
+            case.next_change().await?;
         }
         for fee in due {
             case.publish();
@@ -80,7 +74,19 @@ async fn conduct(ctx: &WorkflowContext<Dispute>) -> Outcome {
         case.settle(movements, close).await; // D3, D5, M5, M7, A2, A3, A5
     }
     case.change(DisputeCase::close);
-    case.finish().await
+    Ok(case.finish().await)
+}
+
+async fn open(ctx: &WorkflowContext<Dispute>, case: &mut Conduct<'_, Dispute>) {
+    let (take, parent) = takes(ctx, case);
+    let review = parent.filter(|_| case.read(|case| case.grounds().is_active()));
+    let alone = !matches!(take, Take::Over { .. });
+    case.open(take, |case, opened, elsewhere, now| {
+        let opened = Opened { held: opened.held, deposits: opened.deposits };
+        case.opened(opened, review, elsewhere.as_deref().filter(|_| alone), now);
+    })
+    .await
+    .expect("only a review, a payment and a contract's end are told why not");
 }
 
 /// What the dispute takes of the escrow, and the case that held it until now, if it grew out of one (R6, D1).

@@ -78,6 +78,14 @@ macro_rules! case_workflow {
             fn desk_mut(&mut self) -> &mut $crate::conduct::Desk<$case> {
                 &mut self.desk
             }
+
+            fn go_on(
+                ctx: &temporalio_workflow::WorkflowContext<Self>,
+                input: temporalio_common::data_converters::RawValue,
+            ) -> temporalio_workflow::WorkflowTermination {
+                let Err(ended) = ctx.continue_as_new(input, temporalio_workflow::ContinueAsNewOptions::default());
+                ended
+            }
         }
 
         #[allow(missing_docs, clippy::needless_pass_by_value, clippy::unused_self, reason = "the SDK's macro wants these forms")]
@@ -85,12 +93,12 @@ macro_rules! case_workflow {
         impl $workflow {
             #[init]
             pub fn new(ctx: &temporalio_workflow::WorkflowContextView, start: temporalio_common::data_converters::RawValue) -> Self {
-                Self { desk: $crate::conduct::Desk::new(ctx, |id, now| $begin(id, &start, now)) }
+                Self { desk: $crate::conduct::Desk::new(ctx, &start, $begin) }
             }
 
             #[run]
             pub async fn run(ctx: &mut temporalio_workflow::WorkflowContext<Self>) -> temporalio_workflow::WorkflowResult<$crate::domain::outcome::Outcome> {
-                Ok($conduct(ctx).await)
+                $conduct(ctx).await
             }
 
             #[query]

@@ -2,13 +2,14 @@
 //!
 //! Read [`domain`] first: everything that decides is there, without a Temporal type. Then a workflow a file:
 //! [`escrow_deposit`], [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`]; how they are conducted is
-//! in [`conduct`], how commands come in is in [`handlers`]. [`effects`] is the only door to the world, [`messages`] and
+//! in [`conduct`], how a case outlives a run's history is in `continuing`, how commands come in is in [`handlers`]. [`effects`] is the only door to the world, [`messages`] and
 //! [`attributes`] are what programs outside see.
 //!
 //! Nothing in this crate reads a clock, draws a random number, or performs I/O: see `clippy.toml` beside it.
 
 pub mod attributes;
 pub mod conduct;
+mod continuing;
 pub mod describe;
 #[allow(missing_docs, reason = "the SDK's macro makes undocumented constants of a workflow's handlers")]
 pub mod dispute;

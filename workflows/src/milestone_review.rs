@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use temporalio_common::data_converters::RawValue;
-use temporalio_workflow::WorkflowContext;
+use temporalio_workflow::{WorkflowContext, WorkflowResult};
 
 use crate::{
     conduct::{Conduct, NotOpened, now, order},
@@ -41,17 +41,17 @@ fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<MilestoneReview
     Ok(MilestoneReviewCase::begin(id, first, now))
 }
 
-async fn conduct(ctx: &WorkflowContext<MilestoneReview>) -> Outcome {
+async fn conduct(ctx: &WorkflowContext<MilestoneReview>) -> WorkflowResult<Outcome> {
     let mut case = match Conduct::take_up(ctx) {
         Ok(case) => case,
-        Err(refused) => return refused,
+        Err(refused) => return Ok(refused),
     };
-    if !open(&mut case).await {
-        return case.finish().await; // E3, E13
+    if !case.is_open() && !open(&mut case).await {
+        return Ok(case.finish().await); // E3, E13
     }
     loop {
         while case.read(MilestoneReviewCase::is_waiting) {
-            case.next_change().await;
+            case.next_change().await?;
         }
         case.publish();
         match case.read(|case| case.disputed().cloned()) {
@@ -60,7 +60,7 @@ async fn conduct(ctx: &WorkflowContext<MilestoneReview>) -> Outcome {
         }
     }
     settle(ctx, &case).await; // E4–E7, E11
-    case.finish().await
+    Ok(case.finish().await)
 }
 
 /// Takes the milestone's amount of the escrow. Whether there is anything to review (E3, E13).

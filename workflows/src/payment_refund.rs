@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use temporalio_common::data_converters::RawValue;
-use temporalio_workflow::WorkflowContext;
+use temporalio_workflow::{WorkflowContext, WorkflowResult};
 
 use crate::{
     conduct::{Conduct, NotOpened, now, order},
@@ -38,24 +38,26 @@ fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<PaymentRefundCa
     Ok(PaymentRefundCase::begin(id, asked, now))
 }
 
-async fn conduct(ctx: &WorkflowContext<PaymentRefund>) -> Outcome {
+async fn conduct(ctx: &WorkflowContext<PaymentRefund>) -> WorkflowResult<Outcome> {
     let mut case = match Conduct::take_up(ctx) {
         Ok(case) => case,
-        Err(refused) => return refused,
+        Err(refused) => return Ok(refused),
     };
-    open(&mut case).await; // P1, P4
+    if !case.is_open() {
+        open(&mut case).await; // P1, P4
+    }
     while !case.read(Case::is_decided) {
         match case.read(PaymentRefundCase::returning) {
             Some(amount) => {
                 case.publish();
                 give_back(ctx, &case, amount).await; // P2, P4
             }
-            None => case.next_change().await,
+            None => case.next_change().await?,
         }
     }
     case.publish();
     case.change(PaymentRefundCase::close);
-    case.finish().await
+    Ok(case.finish().await)
 }
 
 /// Looks at the payment. No escrow is taken, so that there is nothing to let go of in the end.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 use temporalio_common::data_converters::RawValue;
-use temporalio_workflow::{SignalWorkflowOptions, WorkflowCancellationToken, WorkflowContext};
+use temporalio_workflow::{SignalWorkflowOptions, WorkflowCancellationToken, WorkflowContext, WorkflowResult};
 
 use crate::{
     conduct::{Conduct, NotOpened},
@@ -42,28 +42,27 @@ fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<RefundRequestCa
     Ok(RefundRequestCase::begin(id, end, now))
 }
 
-async fn conduct(ctx: &WorkflowContext<RefundRequest>) -> Outcome {
+async fn conduct(ctx: &WorkflowContext<RefundRequest>) -> WorkflowResult<Outcome> {
     let mut case = match Conduct::take_up(ctx) {
         Ok(case) => case,
-        Err(refused) => return refused,
+        Err(refused) => return Ok(refused),
     };
-    // R1–R3
-    open(ctx, &mut case).await;
-    let paying = case.change(|case, now| case.payment_now(now).filter(|_| case.is_waiting()));
-    case.publish();
-    let paying = paying.map(|payment| case.settle(vec![payment], None)); // R2, beside the window
+    if !case.is_open() {
+        open(ctx, &mut case).await; // R1–R3
+        let paying = case.change(|case, now| case.payment_now(now).filter(|_| case.is_waiting()));
+        case.publish();
+        paying.into_iter().for_each(|payment| case.pay_beside(payment)); // R2, beside the window
+    }
     while case.read(RefundRequestCase::is_waiting) {
-        case.next_change().await;
+        case.next_change().await?;
     }
     case.publish();
-    if let Some(paid) = paying {
-        paid.await;
-    }
+    case.paid().await;
     match case.read(|case| case.disputed().cloned()) {
         Some(claim) => dispute(ctx, &case, claim).await, // R6
         None => settle(&case).await,                     // R2, R4, R7, R10
     }
-    case.finish().await
+    Ok(case.finish().await)
 }
 
 /// Takes the contract's free escrow. Running reviews are told that the contract has ended, and what they hold is waited

@@ -38,6 +38,8 @@ pub struct ServerOptions {
     pub database: Option<PathBuf>,
     /// Whether its metrics are served, on any free port.
     pub metrics: bool,
+    /// After how many events of history it suggests that a workflow goes on in a new run; the server's own default if absent.
+    pub continue_as_new_after: Option<u32>,
     /// Its log level; `warn` if absent.
     pub log_level: Option<String>,
     /// The file that its log goes to.
@@ -171,8 +173,11 @@ fn arguments(options: &ServerOptions, ports: Ports) -> Vec<String> {
     for (name, kind) in attributes::ALL {
         arguments.extend(["--search-attribute".to_owned(), format!("{name}={kind}")]);
     }
-    let time_skipping = "frontend.WorkflowTimeSkippingEnabled=true";
-    arguments.extend(["--dynamic-config-value".to_owned(), time_skipping.to_owned()]);
+    let mut settings = vec!["frontend.WorkflowTimeSkippingEnabled=true".to_owned()];
+    settings.extend(
+        options.continue_as_new_after.map(|events| format!("limit.historyCount.suggestContinueAsNew={events}")),
+    );
+    arguments.extend(settings.into_iter().flat_map(|setting| ["--dynamic-config-value".to_owned(), setting]));
     arguments
 }
 

@@ -52,7 +52,11 @@ pub struct World {
 
 async fn server() -> &'static LocalServer {
     static SERVER: OnceCell<LocalServer> = OnceCell::const_new();
-    let start = async || LocalServer::start(ServerOptions::default()).await.expect("the Temporal server starts");
+    // RECOURSE_TEST_CONTINUE_AFTER=20 has every case go on in new runs all the time.
+    let continue_as_new_after =
+        std::env::var("RECOURSE_TEST_CONTINUE_AFTER").ok().map(|events| events.parse().unwrap());
+    let options = ServerOptions { continue_as_new_after, ..ServerOptions::default() };
+    let start = async || LocalServer::start(options).await.expect("the Temporal server starts");
     SERVER.get_or_init(start).await
 }
 

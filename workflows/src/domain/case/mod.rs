@@ -7,6 +7,7 @@
 mod file;
 
 use jiff::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
 
 use file::Key;
 pub use file::{Alarm, CaseFile, Particulars, REFUSALS_KEPT_MAX, TimelineEntry, What, Who};
@@ -22,8 +23,8 @@ use super::{
     window::receipt_time,
 };
 
-/// A case of one kind.
-pub trait Case: Clone {
+/// A case of one kind. It can be written down as it stands, and goes on from there.
+pub trait Case: Clone + Serialize + DeserializeOwned {
     /// What it is about.
     const KIND: CaseKind;
 

@@ -1,0 +1,105 @@
+//! Cases that are sent so much that they go on in a new run: what a case knows, holds, was promised and has answered goes with
+//! it, on its own clock.
+
+use recourse_workflows::messages::Status;
+use serde_json::{Value, json};
+use temporalio_client::{UntypedWorkflow, WorkflowDescribeOptions};
+
+use crate::harness::{Story, World, run, shown};
+
+/// A command that is too long by far; the server suggests a new run after 4 MB of them.
+const LONG_BYTES: usize = 120_000;
+
+/// How many of them that takes, and some more.
+const COUNT: usize = 40;
+
+async fn run_of(world: &World, case: &str) -> String {
+    let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
+    handle.describe(WorkflowDescribeOptions::default()).await.unwrap().run_id().to_owned()
+}
+
+/// Sends the case one long command after the other until it goes on in a new run, which must know all that it knew.
+async fn sent_a_lot(world: &World, story: &Story<'_>) {
+    let case = story.case();
+    let (verb, mut body) = story.command("operator", "extend 1");
+    body["reason"] = json!("x".repeat(LONG_BYTES));
+    let body = serde_json::to_vec(&body).unwrap();
+    world.quiet(case).await;
+    let first = run_of(world, case).await;
+    let before = world.client.status(case).await.unwrap();
+    for _ in 0..COUNT {
+        world.client.signal(case, verb.name(), body.clone()).await.unwrap();
+    }
+    let mut patience = 400;
+    while run_of(world, case).await == first {
+        patience -= 1;
+        assert!(patience > 0, "{case} never went on in a new run");
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    let refused = |status: &Status| {
+        let kept =
+            status.timeline.iter().filter(|entry| serde_json::to_value(entry.what).unwrap() == "refused").count();
+        kept + status.refusals_omitted as usize
+    };
+    let after = story.wait(case, |status| refused(status) >= refused(&before) + COUNT).await;
+    assert_eq!(refused(&after), refused(&before) + COUNT, "{case}: each is refused once");
+    let (mut known, mut knows) = (before, after);
+    knows.timeline.truncate(known.timeline.len());
+    (known.refusals_omitted, knows.refusals_omitted) = (0, 0);
+    assert_eq!(knows, known, "{case} is where it was");
+}
+
+/// L5, L7, T2: a refund request and a dispute that go on in a new run know what was said and when, answer a repeated command
+/// as before, and let silence decide when it was to decide.
+#[test]
+fn a_case_that_goes_on_in_a_new_run_loses_nothing() {
+    run(async {
+        let world = World::shared().await;
+        let mut story = Story::new(world, "goeson");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(10_000, Value::Null).await;
+        story.until(2.0).await;
+        sent_a_lot(world, &story).await;
+        story.play("6 freelancer claim 15000; 7 client offer 5000").await;
+        let (verb, mut body) = story.command("freelancer", "amend 16000");
+        body.insert("key".into(), json!("once"));
+        world.client.command(story.case(), verb, body.clone()).await.unwrap();
+        sent_a_lot(world, &story).await;
+        let again = world.client.command(story.case(), verb, body).await.unwrap();
+        let amended =
+            again.timeline.iter().filter(|entry| serde_json::to_value(entry.what).unwrap() == "claim_amended");
+        assert_eq!(amended.count(), 1, "the key is remembered");
+        story.play("8 client reject claim; 9 mediator propose 9000; 9.5 client accept resolution").await;
+        sent_a_lot(world, &story).await;
+        story.play("11.1 freelancer demand").await;
+        sent_a_lot(world, &story).await;
+        story.play("18.2").await;
+        assert_eq!(shown(&story.outcome().await), "released arbitration_sole_demand A3 30000/0/0");
+        let moved = "deposit 30000, release 10000, fee 33750, release 20000, fee_return 33750";
+        assert_eq!(story.ledger().await, moved);
+        world.check_money().await;
+    });
+}
+
+/// E4, E8, P2: the same for a milestone's review and a request for a released payment.
+#[test]
+fn a_review_and_a_payments_request_go_on_in_a_new_run() {
+    run(async {
+        let world = World::shared().await;
+        let mut story = Story::new(world, "reviewgoeson");
+        story.fund("d-1", "m-1", 30_000, &story.card()).await;
+        story.submit("m-1", 1, 30_000).await;
+        story.play("1 client request; 2 freelancer submit").await;
+        sent_a_lot(world, &story).await;
+        story.play("15.9; 16.1").await;
+        let review = story.review("m-1");
+        assert_eq!(shown(&story.outcome_of(&review).await), "released client_silence E4 30000/0/0");
+        let released_at = jiff::Timestamp::now();
+        let case = story.ask_back(&format!("{review}/release"), released_at, 30_000).await.case;
+        sent_a_lot(world, &story).await;
+        story.play("20 freelancer approve 12000").await;
+        assert_eq!(shown(&story.outcome_of(&case).await), "refunded freelancer_approval P2 0/12000/0");
+        assert_eq!(story.ledger().await, "deposit 30000, release 30000, return 12000");
+        world.check_money().await;
+    });
+}
