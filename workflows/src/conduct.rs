@@ -1,8 +1,8 @@
 //! How a case is conducted in Temporal: the part that all case workflows share.
 //!
-//! A workflow holds its case on a [`Desk`]. Handlers put commands before the case; the workflow's `run` conducts it with
-//! a [`Conduct`]: shows every stage, races commands against the deadline, orders effects, and closes when the last one
-//! is done. What is decided, and by which rule, is none of this module's business.
+//! A workflow holds its case on a [`Desk`](crate::desk::Desk). Handlers put commands before the case; the workflow's `run`
+//! conducts it with a [`Conduct`]: shows every stage, races commands against the deadline, orders effects, and closes when the
+//! last one is done. What is decided, and by which rule, is none of this module's business.
 //!
 //! Three rules of the SDK shape it. All handlers are asynchronous, because within one activation those are polled in the
 //! order of arrival and before `run`: so the first of two commands wins, and a timely command is seen before the timer
@@ -22,16 +22,16 @@ use temporalio_common::{
 };
 use temporalio_workflow::{
     ActivityOptions, RetryPolicy, TimerOptions, TimerResult, WaitConditionOptions, WorkflowCancellationToken,
-    WorkflowContext, WorkflowContextView, WorkflowTermination,
+    WorkflowContext, WorkflowTermination,
 };
 
 use crate::{
     attributes,
-    continuing::{self, HandedOn},
+    continuing::HandedOn,
     describe,
+    desk::Conducts,
     domain::{
         case::Case,
-        command::{Refusal, RefusalKind},
         milestone::NotReviewable,
         money::Amount,
         outcome::Outcome,
@@ -49,65 +49,6 @@ const EFFECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest wait between two tries of an effect.
 const RETRY_INTERVAL_MAX: Duration = Duration::from_mins(1);
-
-/// Where a workflow keeps its case.
-pub struct Desk<C> {
-    pub(crate) case: Result<C, Outcome>,
-    id: String,
-    case_ref: String,
-    pub(crate) open: bool,
-}
-
-/// A workflow that conducts a case.
-pub trait Conducts: Sized + 'static {
-    /// The case's kind.
-    type Case: Case;
-    /// Its desk.
-    fn desk(&self) -> &Desk<Self::Case>;
-    /// Its desk, to change.
-    fn desk_mut(&mut self) -> &mut Desk<Self::Case>;
-    /// Ends this run, and begins the next one with `input`.
-    fn go_on(ctx: &WorkflowContext<Self>, input: RawValue) -> WorkflowTermination;
-}
-
-impl<C: Case> Desk<C> {
-    /// A desk with the case that a start begins, or with the outcome that refuses a start that cannot be read; or with the
-    /// case that an earlier run of the workflow has handed on.
-    pub fn new(
-        ctx: &WorkflowContextView,
-        start: &RawValue,
-        begin: impl FnOnce(String, &RawValue, Timestamp) -> Result<C, Outcome>,
-    ) -> Self {
-        let id = ctx.workflow_id().to_owned();
-        if let Some(HandedOn { case, case_ref }) = continuing::handed_on(ctx, start) {
-            return Self { case: Ok(case), case_ref, id, open: true };
-        }
-        let now = ctx.start_time().and_then(|at| at.try_into().ok()).unwrap_or(Timestamp::UNIX_EPOCH);
-        Self { case: begin(id.clone(), start, now), case_ref: id.clone(), id, open: false }
-    }
-
-    /// The answer to the `status` query.
-    ///
-    /// # Errors
-    /// If the start could not be read there is no case: the message is the refused outcome's.
-    pub fn status(&self) -> Result<Status, Refusal> {
-        match &self.case {
-            Ok(case) => Ok(Status::of(case)),
-            Err(outcome) => Err(self.refused(outcome)),
-        }
-    }
-
-    /// Whether commands can be put before the case: it is open, or was refused at its start.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.open || self.case.as_ref().map_or(true, Case::is_decided)
-    }
-
-    fn refused(&self, outcome: &Outcome) -> Refusal {
-        let why = outcome.message.as_deref().unwrap_or_default();
-        let reason = format!("{} was refused at its start: {why}", self.id);
-        Refusal { kind: RefusalKind::NotAllowed, rule: Some(outcome.rule), reason, can: None }
-    }
-}
 
 pub(crate) fn detached_wait() -> WaitConditionOptions {
     WaitConditionOptions::builder().cancellation_token(WorkflowCancellationToken::new()).build()
@@ -338,8 +279,23 @@ impl<'a, W: Conducts> Conduct<'a, W> {
         }
     }
 
-    /// Moves money as decided. The order is given at once; the future is done when the money is where it should be.
-    pub fn settle(&self, movements: Vec<Movement>, close: Option<Close>) -> impl Future<Output = ()> + use<'a, W> {
+    /// Shows the decision, moves the money and lets go of what is held. If there is nothing to do, it is shown with the case's
+    /// closing, which follows at once.
+    pub async fn settle(&mut self, movements: Vec<Movement>, close: Option<Close>) {
+        if movements.is_empty() && close.is_none() {
+            return;
+        }
+        self.publish();
+        self.paid().await;
+        self.order_settlement(movements, close).await;
+    }
+
+    /// The order is given at once; the future is done when the money is where it should be.
+    pub fn order_settlement(
+        &self,
+        movements: Vec<Movement>,
+        close: Option<Close>,
+    ) -> impl Future<Output = ()> + use<'a, W> {
         let summary = describe::movements(&movements, self.contract.currency);
         let settlement = Settlement {
             case: self.case_id(),
@@ -357,7 +313,7 @@ impl<'a, W: Conducts> Conduct<'a, W> {
 
     /// Moves money while the case goes on waiting.
     pub fn pay_beside(&mut self, payment: Movement) {
-        let paid = self.settle(vec![payment], None);
+        let paid = self.order_settlement(vec![payment], None);
         self.paying = Some(Box::pin(paid));
     }
 
@@ -450,10 +406,4 @@ async fn can_go_on<'a, W: Conducts>(
         telling.pop();
     }
     let _ = ctx.wait_condition_with_options(|_| ctx.all_handlers_finished(), detached_wait()).await;
-}
-
-impl<C: Case> Desk<C> {
-    fn version(&self) -> Option<u64> {
-        self.case.as_ref().ok().map(|case| case.file().version())
-    }
 }

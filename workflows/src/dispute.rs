@@ -63,16 +63,12 @@ async fn conduct(ctx: &WorkflowContext<Dispute>) -> WorkflowResult<Outcome> {
             case.next_change().await?;
         }
         for fee in due {
-            case.publish();
             charge_fee(ctx, &case, fee).await; // A1
         }
     }
-    case.publish();
     let movements = case.change(|case, now| case.settlement(now)).expect("L3: the deposits hold what is in escrow");
     let close = case.read(DisputeCase::close_hold);
-    if !movements.is_empty() || close.is_some() {
-        case.settle(movements, close).await; // D3, D5, M5, M7, A2, A3, A5
-    }
+    case.settle(movements, close).await; // D3, D5, M5, M7, A2, A3, A5
     case.change(DisputeCase::close);
     Ok(case.finish().await)
 }

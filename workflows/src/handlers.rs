@@ -4,7 +4,8 @@ use temporalio_common::data_converters::RawValue;
 use temporalio_workflow::WorkflowContext;
 
 use crate::{
-    conduct::{Conducts, Desk, detached_wait, now},
+    conduct::{detached_wait, now},
+    desk::{Conducts, Desk},
     domain::{
         case::{Case, REFUSALS_KEPT_MAX},
         command::{Message, Refusal, Unreadable, Verb},
@@ -65,17 +66,17 @@ macro_rules! case_workflow {
         $(#[$doc])*
         #[temporalio_macros::workflow]
         pub struct $workflow {
-            desk: $crate::conduct::Desk<$case>,
+            desk: $crate::desk::Desk<$case>,
         }
 
-        impl $crate::conduct::Conducts for $workflow {
+        impl $crate::desk::Conducts for $workflow {
             type Case = $case;
 
-            fn desk(&self) -> &$crate::conduct::Desk<$case> {
+            fn desk(&self) -> &$crate::desk::Desk<$case> {
                 &self.desk
             }
 
-            fn desk_mut(&mut self) -> &mut $crate::conduct::Desk<$case> {
+            fn desk_mut(&mut self) -> &mut $crate::desk::Desk<$case> {
                 &mut self.desk
             }
 
@@ -93,7 +94,7 @@ macro_rules! case_workflow {
         impl $workflow {
             #[init]
             pub fn new(ctx: &temporalio_workflow::WorkflowContextView, start: temporalio_common::data_converters::RawValue) -> Self {
-                Self { desk: $crate::conduct::Desk::new(ctx, &start, $begin) }
+                Self { desk: $crate::desk::Desk::new(ctx, &start, $begin) }
             }
 
             #[run]

@@ -11,6 +11,7 @@ pub mod attributes;
 pub mod conduct;
 mod continuing;
 pub mod describe;
+pub mod desk;
 #[allow(missing_docs, reason = "the SDK's macro makes undocumented constants of a workflow's handlers")]
 pub mod dispute;
 pub mod domain;

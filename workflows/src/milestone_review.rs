@@ -85,7 +85,7 @@ async fn open(case: &mut Conduct<'_, MilestoneReview>) -> bool {
 async fn settle(ctx: &WorkflowContext<MilestoneReview>, case: &Conduct<'_, MilestoneReview>) {
     let movements = case.change(|case, now| case.settlement(now));
     let close = case.read(MilestoneReviewCase::close_hold);
-    let settled = case.settle(movements, Some(close));
+    let settled = case.order_settlement(movements, Some(close));
     if let Some(bonus) = case.change(MilestoneReviewCase::take_bonus_due) {
         pay_bonus(ctx, case, bonus).await;
     }

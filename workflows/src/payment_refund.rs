@@ -55,7 +55,6 @@ async fn conduct(ctx: &WorkflowContext<PaymentRefund>) -> WorkflowResult<Outcome
             None => case.next_change().await?,
         }
     }
-    case.publish();
     case.change(PaymentRefundCase::close);
     Ok(case.finish().await)
 }

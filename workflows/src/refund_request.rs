@@ -56,11 +56,9 @@ async fn conduct(ctx: &WorkflowContext<RefundRequest>) -> WorkflowResult<Outcome
     while case.read(RefundRequestCase::is_waiting) {
         case.next_change().await?;
     }
-    case.publish();
-    case.paid().await;
     match case.read(|case| case.disputed().cloned()) {
-        Some(claim) => dispute(ctx, &case, claim).await, // R6
-        None => settle(&case).await,                     // R2, R4, R7, R10
+        Some(claim) => dispute(ctx, &mut case, claim).await, // R6
+        None => settle(&mut case).await,                     // R2, R4, R7, R10
     }
     Ok(case.finish().await)
 }
@@ -100,17 +98,17 @@ async fn supersede(ctx: &WorkflowContext<RefundRequest>, review: String, ended_a
     ctx.external_workflow(review, None).signal(MilestoneReview::supersede_signal, command, options).await.is_ok()
 }
 
-async fn settle(case: &Conduct<'_, RefundRequest>) {
+async fn settle(case: &mut Conduct<'_, RefundRequest>) {
     let movements = case.change(|case, now| case.settlement(now)).expect("L3: the deposits hold what is in escrow");
     let close = case.read(RefundRequestCase::close_hold);
-    if !movements.is_empty() || close.is_some() {
-        case.settle(movements, close).await;
-    }
+    case.settle(movements, close).await;
     case.change(RefundRequestCase::close);
 }
 
 /// Conducts the dispute as a case of its own, which goes on if this one is stopped and settles its own money.
-async fn dispute(ctx: &WorkflowContext<RefundRequest>, case: &Conduct<'_, RefundRequest>, claim: Claim) {
+async fn dispute(ctx: &WorkflowContext<RefundRequest>, case: &mut Conduct<'_, RefundRequest>, claim: Claim) {
+    case.publish();
+    case.paid().await;
     let start = DisputeStart {
         contract: case.contract().clone(),
         grounds: Grounds::RefundRequest,

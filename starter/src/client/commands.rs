@@ -7,8 +7,7 @@ use recourse_workflows::{
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use temporalio_client::{
-    UntypedSignal, UntypedUpdate, WorkflowExecuteUpdateOptions, WorkflowExecutionStatus, WorkflowSignalOptions,
-    errors::WorkflowUpdateError,
+    UntypedSignal, UntypedUpdate, WorkflowExecuteUpdateOptions, WorkflowSignalOptions, errors::WorkflowUpdateError,
 };
 use temporalio_common::data_converters::RawValue;
 
@@ -70,12 +69,6 @@ impl Client {
         };
         let hint = stopped_hint.unwrap_or_else(|| format!("see `recourse show {case}`"));
         ClientError::refused(RefusalKind::TooLate, format!("the case is closed: {how}"), Some(hint))
-    }
-
-    pub(super) async fn is_closed(&self, case: &str) -> Result<bool, ClientError> {
-        let described = self.handle(case).describe(temporalio_client::WorkflowDescribeOptions::default()).await;
-        let described = described.map_err(|error| self.error(case, error))?;
-        Ok(described.status() != WorkflowExecutionStatus::Running)
     }
 }
 

@@ -26,6 +26,10 @@ use super::{
     rule::Rule,
 };
 
+/// How often a freelancer may agree to a return that their balance does not cover: bounded like everything that a party can
+/// repeat.
+const RETURNS_TRIED_MAX: usize = 100;
+
 /// What a client asks for when money was already released.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AskedBack {
@@ -239,6 +243,11 @@ impl PaymentRefundCase {
             let reason =
                 format!("amount: {} is more than the {} asked for", currency.show(amount), currency.show(asked));
             return Err(Refusal::invalid(Rule::P2, reason));
+        }
+        let tried = self.file.timeline.iter().filter(|entry| entry.what == What::ReturnNotCovered).count();
+        if tried >= RETURNS_TRIED_MAX {
+            let reason = format!("a return was not covered {RETURNS_TRIED_MAX} times, which is all there may be");
+            return Err(Refusal::new(RefusalKind::NotAllowed, Rule::P4, reason));
         }
         self.file.record(at, Role::Freelancer, What::ReturnAgreed, Rule::P2, currency.show(amount));
         self.stage = Stage::Returning(amount);

@@ -23,8 +23,9 @@ use crate::domain::{
 /// How many refused or unreadable commands a timeline keeps. The rest are counted, so that a flood cannot fill a case.
 pub const REFUSALS_KEPT_MAX: usize = 100;
 
-/// How many answered keys a case remembers for repeated commands (L7).
-const KEYS_KEPT_MAX: usize = 2_000;
+/// How much a case remembers of answered keys for repeated commands (L7), in bytes of JSON: some two thousand of the usual
+/// length. With everything else that is bounded, a case stays within what a server takes as one payload.
+const KEYS_KEPT_BYTES_MAX: usize = 256 * 1024;
 
 /// What a case file holds, whatever the case is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +51,7 @@ pub struct CaseFile {
     pub(super) extended: bool,
     pub(super) alarms: Vec<(Timestamp, Alarm)>,
     answered: BTreeMap<String, Answered>,
+    answered_bytes: usize,
     pub(super) notices: Vec<Notice>,
     pub(super) notices_given: u32,
     version: u64,
@@ -243,6 +245,7 @@ impl CaseFile {
             extended: false,
             alarms: Vec::new(),
             answered: BTreeMap::new(),
+            answered_bytes: 0,
             notices: Vec::new(),
             notices_given: 0,
             version: 0,
@@ -329,9 +332,12 @@ impl CaseFile {
     }
 
     pub(super) fn remember(&mut self, key: Key, answer: &Result<(), Refusal>) {
-        if self.answered.len() < KEYS_KEPT_MAX {
-            let refusal = answer.as_ref().err().cloned();
-            self.answered.insert(key.name, Answered { content: key.content, refusal });
+        let answered = Answered { content: key.content, refusal: answer.as_ref().err().cloned() };
+        let bytes = serde_json::to_vec(&(&key.name, &answered)).map_or(usize::MAX, |json| json.len());
+        let with_it = self.answered_bytes.saturating_add(bytes);
+        if with_it <= KEYS_KEPT_BYTES_MAX {
+            self.answered_bytes = with_it;
+            self.answered.insert(key.name, answered);
         }
     }
 

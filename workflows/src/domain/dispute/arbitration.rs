@@ -6,10 +6,13 @@ use super::{
     Alarm, Amount, Case, Command, DecidedBy, Deserialize, DisputeCase, Facts, Id, IfSilent, Movement, NoArbitration,
     NoticeEvent, Outcome, Refusal, ResultKind, Role, Rule, Serialize, Split, Stage, Timestamp, What, Who,
 };
-use crate::domain::{claim::check_short_text, window::later};
+use crate::domain::{claim::check_short_text, command::RefusalKind, window::later};
 
 /// How often operators are reminded of a case that waits for its award (A4).
 const REMINDER_EVERY: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// How often a party may demand arbitration whose share cannot be charged: bounded like everything that a party can repeat.
+const DEMANDS_MAX: u32 = 20;
 
 /// How far a party's demand has come (A1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,16 +97,21 @@ impl DisputeCase {
         if !matches!(command, Command::DemandArbitration) {
             return Err(self.not_now(command.verb()));
         }
+        let attempt = match self.demands.get(&role) {
+            Some(Demand::Declined(attempt)) => attempt + 1,
+            _ => 1,
+        };
+        if attempt > DEMANDS_MAX {
+            let reason =
+                format!("the {role}'s share could not be charged {DEMANDS_MAX} times, which is all there may be");
+            return Err(Refusal::new(RefusalKind::NotAllowed, Rule::A1, reason));
+        }
         let amount = self.file.policy.arbitration_fee_share;
         self.file.record(at, role, What::ArbitrationDemanded, Rule::A1, "");
         if amount.is_zero() {
             self.paid(role, None, now);
             return Ok(());
         }
-        let attempt = match self.demands.get(&role) {
-            Some(Demand::Declined(attempt)) => attempt + 1,
-            _ => 1,
-        };
         self.demands.insert(role, Demand::Charging(attempt));
         let step = format!("fee:{role}:{attempt}");
         self.fees_due.push(FeeDue { party: role, source: self.fee_source(role), amount, step });

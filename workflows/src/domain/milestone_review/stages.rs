@@ -10,6 +10,10 @@ use crate::domain::{
     notice::{Facts, NoticeEvent},
 };
 
+/// How often changes may be requested, and how often a claim may be filed: more than anyone works on a milestone, fewer than
+/// would fill a case.
+const ROUNDS_MAX: usize = 200;
+
 impl Case for MilestoneReviewCase {
     const KIND: CaseKind = CaseKind::MilestoneReview;
 
@@ -160,6 +164,7 @@ impl MilestoneReviewCase {
     /// The window stops, and the freelancer is told at once (E8).
     fn request_changes(&mut self, message: String, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
         check_changes(&message).map_err(|reason| Refusal::invalid(Rule::E8, reason))?;
+        self.check_rounds(What::ChangesRequested, "changes were requested", Rule::E8)?;
         self.file.record(at, Role::Client, What::ChangesRequested, Rule::E8, "");
         self.stage = Stage::ChangesRequested;
         self.file.enter(None, now);
@@ -185,6 +190,7 @@ impl MilestoneReviewCase {
         }
         let currency = self.file.contract.currency;
         claim.check(self.amount(), currency, &self.file.policy).map_err(|reason| Refusal::invalid(Rule::R5, reason))?;
+        self.check_rounds(What::ClaimFiled, "the milestone was disputed", Rule::D1)?;
         self.file.record(at, Role::Freelancer, What::ClaimFiled, Rule::D1, currency.show(claim.amount));
         self.window_left = self.file.deadline.map(|deadline| deadline.duration_since(at));
         self.claim = Some(claim);
@@ -193,5 +199,14 @@ impl MilestoneReviewCase {
         let dispute = dispute_id(&self.file.contract.id, Some(&self.review.milestone.id));
         self.file.record(now, Who::Case, What::DisputeOpened, Rule::D1, dispute);
         Ok(())
+    }
+
+    /// That something was not done so often that a timeline would be full of it.
+    fn check_rounds(&self, what: What, words: &str, rule: Rule) -> Result<(), Refusal> {
+        if self.file.timeline.iter().filter(|entry| entry.what == what).count() < ROUNDS_MAX {
+            return Ok(());
+        }
+        let reason = format!("{words} {ROUNDS_MAX} times, which is all there may be");
+        Err(Refusal::new(RefusalKind::NotAllowed, rule, reason))
     }
 }

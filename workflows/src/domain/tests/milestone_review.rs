@@ -22,7 +22,7 @@ fn begun(minor: i64, policy: &Policy) -> MilestoneReviewCase {
     MilestoneReviewCase::begin("milestone-review:c-1:m-1".into(), first, day(0.0))
 }
 
-fn submitted(minor: i64) -> MilestoneReviewCase {
+pub(super) fn submitted(minor: i64) -> MilestoneReviewCase {
     let mut case = begun(minor, &Policy::default());
     case.opened(&deposits(&[minor]), day(0.0));
     case

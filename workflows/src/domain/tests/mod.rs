@@ -1,6 +1,7 @@
 //! The rules as tables: each row is a story, and what it must come to. Time is days from the contract's end.
 
 mod active;
+mod bounds;
 mod dispute;
 mod laws;
 mod milestone_review;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::domain::ids::PaymentId;
 
-fn asks(minor: i64, released_on: f64, asked_on: f64, returned: i64) -> PaymentRefundCase {
+pub(super) fn asks(minor: i64, released_on: f64, asked_on: f64, returned: i64) -> PaymentRefundCase {
     let asked = AskedBack {
         contract: contract(),
         payment: PaymentId::new("milestone-review:c-1:m-1/release").unwrap(),

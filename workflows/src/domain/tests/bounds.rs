@@ -1,0 +1,135 @@
+//! What parties can repeat or write is bounded, so that a case stays within what a server takes as one payload (2 MB): it is
+//! answered as a status, and handed on to the next run of its workflow.
+
+use super::{
+    super::{
+        outcome::{DecidedBy, Outcome, ResultKind},
+        rule::Rule,
+    },
+    milestone_review::submitted,
+    payment_refund::asks,
+    *,
+};
+
+/// What a server takes as one payload.
+const PAYLOAD_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// A text of this many bytes that is longest as JSON: every byte is escaped.
+fn escaped(bytes: usize) -> String {
+    "\u{1}".repeat(bytes)
+}
+
+fn keyed(role: Role, key: usize, command: Command) -> Message {
+    let key = format!("{key:05}{}", "\u{1}".repeat(195));
+    Message { key: Some(key), ..message(role, command) }
+}
+
+fn receive<C: Case>(case: &mut C, days: f64, message: Message) -> Result<(), Refusal> {
+    let answer = case.receive(message.command.verb(), Ok(message), day(days));
+    case.file_mut().take_notices(); // As the workflow does at once.
+    answer
+}
+
+fn bytes_of<C: Case>(case: &C) -> usize {
+    let status = serde_json::to_vec(&crate::messages::Status::of(case)).unwrap().len();
+    serde_json::to_vec(case).unwrap().len().max(status)
+}
+
+/// L7, M7, D5: both parties write as much as they can, in the form that is longest as JSON, and repeat it as often as they can.
+#[test]
+fn a_dispute_stays_within_what_a_server_takes() {
+    // 20,000 bytes that are all escaped fill most of a command.
+    let long = || escaped(20_000);
+    let filing = Filing {
+        contract: contract(),
+        grounds: Grounds::RefundRequest,
+        milestone: None,
+        claim: Claim { details: long(), ..claim(100) },
+        contacted_client: false,
+        policy: Policy::default(),
+    };
+    let mut case = DisputeCase::begin("dispute:c-1".into(), filing, day(0.0));
+    case.opened(Opened { held: amount(300), deposits: deposits(&[300]) }, None, None, day(0.0));
+    let mut key = 0;
+    let mut next = |role, command| {
+        key += 1;
+        keyed(role, key, command)
+    };
+    for _ in 0..30 {
+        let amend = Command::Amend { amount: amount(100), details: long() };
+        let _ = receive(&mut case, 1.0, next(Role::Freelancer, amend));
+        for party in Role::PARTIES {
+            let offer = Command::Offer { to_freelancer: amount(1), message: Some(escaped(1_000)) };
+            let _ = receive(&mut case, 1.0, next(party, offer));
+        }
+    }
+    let rejection = Rejection { reason: RejectionReason::Other, details: long(), evidence: vec![] };
+    receive(&mut case, 1.5, next(Role::Client, Command::RejectClaim(rejection))).unwrap();
+    let propose = Command::Propose { to_freelancer: amount(90), rationale: long() };
+    receive(&mut case, 2.0, next(Role::Mediator, propose)).unwrap();
+    for _ in 0..3_000 {
+        let refused = Command::Extend { hours: 1, reason: escaped(2_000) };
+        assert!(receive(&mut case, 2.0, next(Role::Operator, refused)).is_err());
+    }
+    for _ in 0..3 {
+        let answer = Command::Accept(Subject::Resolution);
+        let _ = receive(&mut case, 2.5, next(Role::Client, answer));
+    }
+    let bytes = bytes_of(&case);
+    assert!(bytes < PAYLOAD_BYTES_MAX * 3 / 4, "{bytes} bytes");
+    assert!(bytes > PAYLOAD_BYTES_MAX / 4, "{bytes} bytes: the test fills nothing");
+    let read: DisputeCase = serde_json::from_slice(&serde_json::to_vec(&case).unwrap()).unwrap();
+    assert_eq!(read, case, "what is handed on is the case");
+}
+
+/// E8, D1: rounds of a review are bounded, and so is how often it is disputed.
+#[test]
+fn a_review_stays_within_what_a_server_takes() {
+    let mut case = submitted(300);
+    let mut rounds = 0;
+    while send(&mut case, 1.0, Role::Client, Command::RequestChanges { message: escaped(5_000) }).is_ok() {
+        rounds += 1;
+        let submission = Submission { note: escaped(5_000), files: vec![] };
+        send(&mut case, 1.0, Role::Freelancer, Command::Submit(submission)).unwrap();
+        case.file_mut().take_notices();
+    }
+    assert_eq!((rounds, case.stage()), (200, "awaiting_client"), "the client's window runs on");
+    let mut disputes = 0;
+    while send(&mut case, 1.0, Role::Freelancer, command("claim 100")).is_ok() {
+        disputes += 1;
+        let withdrawn = Outcome::without_money(ResultKind::Withdrawn, DecidedBy::FreelancerWithdrawal, Rule::D5);
+        case.dispute_ended(withdrawn, day(1.0));
+        case.file_mut().take_notices();
+    }
+    assert_eq!(disputes, 200);
+    let bytes = bytes_of(&case);
+    assert!(bytes < PAYLOAD_BYTES_MAX / 2, "{bytes} bytes");
+    let read: MilestoneReviewCase = serde_json::from_slice(&serde_json::to_vec(&case).unwrap()).unwrap();
+    assert_eq!(read, case, "what is handed on is the case");
+}
+
+/// P4, A1: a return that is not covered, and a share that is declined, are not tried for ever.
+#[test]
+fn what_fails_is_not_tried_for_ever() {
+    let mut case = asks(300, 0.0, 1.0, 0);
+    let mut tried = 0;
+    while send(&mut case, 1.0, Role::Freelancer, command("approve 100")).is_ok() {
+        tried += 1;
+        case.not_covered(amount(0), day(1.0));
+    }
+    assert_eq!((tried, case.stage()), (100, "awaiting_freelancer"), "it can still be rejected");
+    send(&mut case, 1.0, Role::Freelancer, command("keep")).unwrap();
+
+    let mut case = filed(300, 100, &Policy::default());
+    send(&mut case, 1.0, Role::Client, command("reject claim")).unwrap();
+    send(&mut case, 2.0, Role::Mediator, command("close")).unwrap();
+    let mut tried = 0;
+    while send(&mut case, 3.0, Role::Client, command("demand")).is_ok() {
+        tried += 1;
+        for fee in case.take_fees_due() {
+            case.fee_charged(fee.party, Err("no".into()), day(3.0));
+        }
+    }
+    assert_eq!(tried, 20);
+    assert_eq!(case.stage(), "awaiting_arbitration_demand", "the other party can still demand");
+}
