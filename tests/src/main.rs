@@ -8,6 +8,7 @@
 mod command_line;
 mod contract;
 mod contract_end;
+mod cost;
 mod edges;
 mod faults;
 mod harness;
