@@ -14,6 +14,7 @@ mod faults;
 mod harness;
 mod lateness;
 mod milestones;
+mod mutations;
 mod notices;
 mod operators;
 mod outcomes;
