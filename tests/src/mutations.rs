@@ -87,3 +87,21 @@ fn every_invariant_has_a_mutation() {
     let without: Vec<_> = INVARIANTS.iter().filter(|invariant| !broken.contains(*invariant)).collect();
     assert!(without.is_empty(), "invariants that nothing breaks: {without:?}");
 }
+
+/// The invariants' table names tests that are there.
+#[test]
+fn every_invariant_names_a_test_that_would_notice() {
+    let tests: BTreeSet<String> = rulebook::tests().iter().map(|test| plain(&test.name)).collect();
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let (_, rows) = page.split_once("| which test would notice |").expect("the invariants say which test would notice");
+    let rows: Vec<&str> = rows.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() >= INVARIANTS.len(), "{}", rows.len());
+    for row in rows {
+        let named = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+        let named: Vec<&str> = named.split('`').skip(1).step_by(2).filter(|name| name.contains("::")).collect();
+        assert!(!named.is_empty(), "{row}");
+        for name in named {
+            assert!(tests.contains(&plain(name)), "there is no test {name}");
+        }
+    }
+}
