@@ -8,10 +8,10 @@ endif
 export RECOURSE_TEMPORAL_CLI := $(abspath $(TEMPORAL))
 export RECOURSE_PYTHON := $(abspath .tools/venv/bin/python)
 
-.PHONY: demo dev test lint fmt build clean help
+.PHONY: demo dev test mutants lint fmt build clean help
 
 help: ## What can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(TEMPORAL) build ## Plays the main stories on a real server in seconds, and shows the money
 	@target/debug/recourse demo
@@ -21,6 +21,9 @@ dev: $(TEMPORAL) build ## Server, Web UI and worker for playing by hand, until C
 
 test: $(TEMPORAL) .tools/venv/ready build ## Every test, on real parts
 	cargo test --workspace --locked --no-fail-fast
+
+mutants: $(TEMPORAL) .tools/venv/ready ## Breaks the code on purpose, mistake by mistake, and sees each caught by a test
+	tests/mutate
 
 lint: ## Formatting and lints, as CI checks them
 	cargo fmt --all --check

@@ -16,8 +16,9 @@ const NAMED_MAX: usize = 4;
 const PROOF: &str = "Proved by ";
 
 /// A test, and the rules that it says it is about.
-struct Test {
-    name: String,
+pub struct Test {
+    /// Its package, modules and function.
+    pub name: String,
     on_the_server: bool,
     rules: Vec<String>,
 }
@@ -38,7 +39,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// Every test of the workspace.
-fn tests() -> Vec<Test> {
+pub fn tests() -> Vec<Test> {
     let mut found = Vec::new();
     for package in ["workflows", "activities", "worker", "starter", "tests"] {
         let folder = root().join(package).join("src");

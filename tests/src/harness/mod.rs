@@ -6,4 +6,4 @@ mod world;
 
 pub use mailbox::{Mailbox, python};
 pub use story::{Story, ledger_of, shown};
-pub use world::{World, program, run, unique};
+pub use world::{World, program, run, server_metrics, unique};

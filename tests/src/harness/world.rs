@@ -15,6 +15,8 @@ use recourse_starter::{
 use temporalio_client::{UntypedWorkflow, WorkflowDescribeOptions, tonic::IntoRequest as _};
 use temporalio_common::protos::temporal::api::workflowservice::v1::RegisterNamespaceRequest;
 use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
     runtime::Runtime,
     sync::{Mutex, OnceCell},
 };
@@ -55,9 +57,21 @@ async fn server() -> &'static LocalServer {
     // RECOURSE_TEST_CONTINUE_AFTER=20 has every case go on in new runs all the time.
     let continue_as_new_after =
         std::env::var("RECOURSE_TEST_CONTINUE_AFTER").ok().map(|events| events.parse().unwrap());
-    let options = ServerOptions { continue_as_new_after, ..ServerOptions::default() };
-    let start = async || LocalServer::start(options).await.expect("the Temporal server starts");
+    let options = ServerOptions { metrics: true, continue_as_new_after, ..ServerOptions::default() };
+    let start = async || LocalServer::start(options.clone()).await.expect("the Temporal server starts");
     SERVER.get_or_init(start).await
+}
+
+/// What the server counts, in Prometheus' format.
+pub async fn server_metrics() -> String {
+    let url = server().await.metrics_url().expect("it was started with metrics");
+    let address = url.trim_start_matches("http://").split('/').next().unwrap_or_default().to_owned();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // Version 1.0 of HTTP: the answer ends with the connection, and needs no client library.
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
 }
 
 impl World {
