@@ -8,7 +8,7 @@ endif
 export RECOURSE_TEMPORAL_CLI := $(abspath $(TEMPORAL))
 export RECOURSE_PYTHON := $(abspath .tools/venv/bin/python)
 
-.PHONY: demo dev test lint fmt build clean help
+.PHONY: demo dev test chaos lint fmt build clean help
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ dev: $(TEMPORAL) build ## Server, Web UI and worker for playing by hand, until C
 
 test: $(TEMPORAL) .tools/venv/ready build ## Every test, on real parts
 	cargo test --workspace --locked --no-fail-fast
+
+chaos: $(TEMPORAL) .tools/venv/ready build ## Lets everything fail for CHAOS_MINUTES (10), and proves that nothing is lost
+	CHAOS_MINUTES=$${CHAOS_MINUTES:-10} cargo test --workspace --locked --test recourse chaos::whatever_fails -- --nocapture
 
 lint: ## Formatting and lints, as CI checks them
 	cargo fmt --all --check

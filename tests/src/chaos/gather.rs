@@ -102,11 +102,8 @@ async fn run(parts: &Parts, listed: &Listed) -> Run {
     let status = if kind == CaseKind::EscrowDeposit {
         None
     } else {
-        let query = handle.query(
-            UntypedQuery::new("status"),
-            RawValue::new(Vec::new()),
-            WorkflowQueryOptions::default(),
-        );
+        let query =
+            handle.query(UntypedQuery::new("status"), RawValue::new(Vec::new()), WorkflowQueryOptions::default());
         match tokio::time::timeout(ANSWER_TIMEOUT, query).await {
             Ok(Ok(raw)) => read::<Status>(&raw).ok(),
             _ => None,

@@ -351,4 +351,3 @@ impl Player {
 async fn timely<T>(call: impl Future<Output = Result<T, ClientError>>) -> Option<T> {
     tokio::time::timeout(CALL_TIMEOUT, call).await.ok()?.ok()
 }
-

@@ -88,7 +88,8 @@ impl Parts {
         let database_url = format!("sqlite:{}", books.join("recourse.db").display());
         let database = Database::connect(&database_url).await.unwrap();
         database.migrate().await.unwrap();
-        let connect = async |address| Client::connect(Config { address: Some(address), namespace: None }).await.unwrap();
+        let connect =
+            async |address| Client::connect(Config { address: Some(address), namespace: None }).await.unwrap();
         let parts = Arc::new(Self {
             folder: folder.to_owned(),
             mount,
@@ -160,7 +161,10 @@ impl Parts {
         let log = Some(self.folder.join(format!("logs/worker-{}.log", which + 1)));
         let options = WorkerOptions { env, log, binary: Some(program("recourse-worker")) };
         // A worker that finds no server or no database at its start says so and ends; that is its supervisor's business.
-        WorkerProcess::start(options).await.map_err(|error| self.tell(&format!("a worker does not start: {error}"))).ok()
+        WorkerProcess::start(options)
+            .await
+            .map_err(|error| self.tell(&format!("a worker does not start: {error}")))
+            .ok()
     }
 
     /// Starts a mail server, to which the line leads from now on.

@@ -102,7 +102,9 @@ fn everything_was_started_and_has_closed(wrong: &mut Findings, pages: &Pages, ru
 }
 
 fn timelines<'a>(runs: &'a [Run], case: &'a str) -> impl Iterator<Item = &'a TimelineEntry> {
-    runs.iter().filter(move |run| run.case == case).filter_map(|run| run.status.as_ref()).flat_map(|s| &s.timeline)
+    // The first entry is the start's own, which is no command.
+    let of = runs.iter().filter(move |run| run.case == case).filter_map(|run| run.status.as_ref());
+    of.flat_map(|status| status.timeline.iter().skip(1))
 }
 
 /// L7: what was acknowledged is there, once; what was not may be there, once.
@@ -125,7 +127,9 @@ fn acted_once(wrong: &mut Findings, given: &Given, all: &[Given], runs: &[Run]) 
     let refusal = format!("{verb} by ");
     let refused = timelines(runs, case)
         .filter(by_them)
-        .filter(|entry| entry.what == What::Refused && entry.note.as_ref().is_some_and(|note| note.starts_with(&refusal)))
+        .filter(|entry| {
+            entry.what == What::Refused && entry.note.as_ref().is_some_and(|note| note.starts_with(&refusal))
+        })
         .count();
     let (told, maybe) = (answered(Answer::Taken), answered(Answer::Signalled) + answered(Answer::None));
     let count = taken.len();
@@ -229,7 +233,8 @@ fn outcomes_agree(wrong: &mut Findings, history: &History, runs: &[Run]) {
                 }
             }
             (CaseKind::Dispute, Some(parent)) => {
-                let counts_it = |run: &&&Run| run.case == *parent && run.outcome.as_ref().is_ok_and(leaves_it_to_the_dispute);
+                let counts_it =
+                    |run: &&&Run| run.case == *parent && run.outcome.as_ref().is_ok_and(leaves_it_to_the_dispute);
                 if mine.iter().any(|run| counts_it(&run)) {
                     told.add(run.kind, outcome);
                 }
