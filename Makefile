@@ -8,7 +8,7 @@ endif
 export RECOURSE_TEMPORAL_CLI := $(abspath $(TEMPORAL))
 export RECOURSE_PYTHON := $(abspath .tools/venv/bin/python)
 
-.PHONY: demo dev test mutants lint fmt build clean help
+.PHONY: demo dev test mutants lint fmt build clean help chaos
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: $(TEMPORAL) .tools/venv/ready build ## Every test, on real parts
 
 mutants: $(TEMPORAL) .tools/venv/ready ## Breaks the code on purpose, mistake by mistake, and sees each caught by a test
 	tests/mutate
+
+chaos: $(TEMPORAL) .tools/venv/ready build ## Lets everything fail for CHAOS_MINUTES (10), and proves that nothing is lost
+	CHAOS_MINUTES=$${CHAOS_MINUTES:-10} cargo test --workspace --locked --test recourse chaos::whatever_fails -- --nocapture
 
 lint: ## Formatting and lints, as CI checks them
 	cargo fmt --all --check

@@ -91,7 +91,7 @@ pub struct OutboxEmail {
 
 impl OutboxEmail {
     /// What makes it this email and no other, for its `Message-ID`: safe left of the `@`.
-    pub(super) fn key(&self) -> String {
+    pub fn key(&self) -> String {
         let key: String = self
             .case_ref
             .bytes()

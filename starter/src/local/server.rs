@@ -129,6 +129,11 @@ impl LocalServer {
     pub async fn stop(self) -> Result<(), LocalError> {
         self.process.stop().await
     }
+
+    /// Ends the server at once (SIGKILL), as a crash would.
+    pub async fn kill(self) -> Result<(), LocalError> {
+        self.process.kill().await
+    }
 }
 
 impl Ports {

@@ -57,6 +57,11 @@ impl Mailbox {
         format!("smtp://127.0.0.1:{}", self.port)
     }
 
+    /// Everything that it has received, now and later. What it got stays there when it ends.
+    pub fn received(&self) -> Arc<Mutex<Vec<Value>>> {
+        self.received.clone()
+    }
+
     /// What was sent to this address, once there are at least `count` messages.
     pub async fn to(&self, address: &str, count: usize) -> Vec<Value> {
         for _ in 0..300 {

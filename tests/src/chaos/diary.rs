@@ -1,0 +1,189 @@
+//! What the parties asked for and what they were told: the promises that the verdict holds the product to.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard},
+};
+
+use jiff::Timestamp;
+use recourse_workflows::{
+    domain::{
+        case::{TimelineEntry, What},
+        command::Verb,
+        ids::CaseKind,
+        outcome::Outcome,
+        party::Role,
+    },
+    messages::Status,
+};
+use serde_json::{Map, Value};
+
+/// What came back for a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing that says what became of it.
+    None,
+    /// An update was answered with the case's status.
+    Taken,
+    /// An update was refused by the case.
+    Refused,
+    /// The server took a signal: what the case makes of it is in its timeline.
+    Signalled,
+}
+
+/// One command, however often it was sent.
+#[derive(Debug, Clone)]
+pub struct Given {
+    /// The case.
+    pub case: String,
+    /// Who gave it.
+    pub by: Role,
+    /// Which one.
+    pub verb: Verb,
+    /// What the timeline says if it was taken.
+    pub what: What,
+    /// Its key (L7).
+    pub key: String,
+    /// The receipt time that it was stamped with, which no other command has.
+    pub at: Timestamp,
+    /// What came back.
+    pub answer: Answer,
+    /// What every try said, where one was answered: all must have said the same (L7).
+    pub answers: BTreeSet<&'static str>,
+}
+
+/// What was started.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Begun {
+    /// Whether somebody was told that it was.
+    pub acknowledged: bool,
+}
+
+/// What a case has said of itself.
+#[derive(Debug, Clone, Default)]
+pub struct Said {
+    timeline: Vec<TimelineEntry>,
+    outcome: Option<Outcome>,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct Pages {
+    /// Starts by case.
+    pub starts: BTreeMap<String, Begun>,
+    /// Commands in the order in which they were given.
+    pub commands: Vec<Given>,
+    /// What cases said, by case and when that case began.
+    pub said: BTreeMap<(String, Timestamp), Said>,
+    /// What a case said that does not fit what it had said before.
+    pub contradictions: Vec<String>,
+    /// The cases that are being played.
+    pub open: BTreeSet<String>,
+    /// The contracts that were begun.
+    pub contracts: Vec<recourse_workflows::domain::ids::Id>,
+}
+
+/// The diary that everybody writes into.
+#[derive(Debug, Default)]
+pub struct Diary(Mutex<Pages>);
+
+impl Diary {
+    /// Its pages. Nobody holds them while waiting.
+    pub fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Pages {
+    /// A case is about to be started.
+    pub fn starting(&mut self, case: &str) {
+        self.starts.entry(case.to_owned()).or_default();
+    }
+
+    /// Somebody was told that the case was started.
+    pub fn started(&mut self, case: &str) {
+        self.starts.entry(case.to_owned()).or_default().acknowledged = true;
+    }
+
+    /// Compares what a case says with what it said before, and keeps the longer.
+    pub fn see(&mut self, status: &Status) {
+        let Some(first) = status.timeline.first() else { return };
+        let said = self.said.entry((status.case.clone(), first.at)).or_default();
+        if let Err(problem) = said.agrees_with(&status.timeline, status.outcome.as_ref()) {
+            self.contradictions.push(format!("{}: {problem}", status.case));
+        }
+        if status.timeline.len() > said.timeline.len() {
+            said.timeline.clone_from(&status.timeline);
+        }
+        if said.outcome.is_none() {
+            said.outcome.clone_from(&status.outcome);
+        }
+    }
+
+    /// How many commands were taken, refused, and neither.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let count = |wanted: &[Answer]| self.commands.iter().filter(|given| wanted.contains(&given.answer)).count();
+        (count(&[Answer::Taken, Answer::Signalled]), count(&[Answer::Refused]), count(&[Answer::None]))
+    }
+}
+
+impl Said {
+    /// What was told stays: of two timelines of a case one begins with the other, and an outcome never changes.
+    ///
+    /// # Errors
+    /// What does not agree.
+    pub fn agrees_with(&self, timeline: &[TimelineEntry], outcome: Option<&Outcome>) -> Result<(), String> {
+        if let Some(at) = self.timeline.iter().zip(timeline).position(|(before, after)| before != after) {
+            return Err(format!(
+                "entry {} of the timeline was {:?} and is {:?}",
+                at + 1,
+                self.timeline[at],
+                timeline[at]
+            ));
+        }
+        match (&self.outcome, outcome) {
+            (Some(before), Some(after)) if before != after => {
+                Err(format!("the outcome was {before:?} and is {after:?}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a last word is short of what was told before.
+    pub fn is_longer_than(&self, timeline: &[TimelineEntry]) -> bool {
+        self.timeline.len() > timeline.len()
+    }
+}
+
+/// What the timeline says of a command that was taken.
+pub fn what_of(kind: CaseKind, verb: Verb, body: &Map<String, Value>) -> What {
+    let of = body.get("of").and_then(Value::as_str);
+    match (verb, kind, of) {
+        (Verb::Submit, ..) => What::Submitted,
+        (Verb::Approve, CaseKind::MilestoneReview, _) => What::Approved,
+        (Verb::Approve, CaseKind::PaymentRefund, _) => What::ReturnAgreed,
+        (Verb::Approve, ..) => What::RefundApproved,
+        (Verb::RequestChanges, ..) => What::ChangesRequested,
+        (Verb::Dispute, ..) => What::ClaimFiled,
+        (Verb::Release, ..) => What::RefundRequestReleased,
+        (Verb::Amend, ..) => What::ClaimAmended,
+        (Verb::Withdraw, ..) => What::ClaimWithdrawn,
+        (Verb::Offer, ..) => What::OfferMade,
+        (Verb::Retract, ..) => What::OfferRetracted,
+        (Verb::Accept, _, Some("offer")) => What::OfferAccepted,
+        (Verb::Accept, _, Some("resolution")) => What::ResolutionAccepted,
+        (Verb::Accept, ..) => What::ClaimAccepted,
+        (Verb::Reject, CaseKind::PaymentRefund, _) => What::ReturnRejected,
+        (Verb::Reject, _, Some("offer")) => What::OfferRejected,
+        (Verb::Reject, _, Some("resolution")) => What::ResolutionRejected,
+        (Verb::Reject, ..) => What::ClaimRejected,
+        (Verb::Propose, ..) => What::ResolutionProposed,
+        (Verb::Close, ..) => What::MediationClosed,
+        (Verb::DemandArbitration, ..) => What::ArbitrationDemanded,
+        (Verb::Award, ..) => What::AwardGiven,
+        (Verb::Extend, ..) => What::Extended,
+        (Verb::RequestMediation, ..) => What::MediationRequested,
+        (Verb::Opinion, ..) => What::OpinionGiven,
+        (Verb::Supersede, ..) => What::Superseded,
+    }
+}

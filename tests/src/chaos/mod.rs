@@ -1,0 +1,215 @@
+//! Everything goes wrong, in an order that a seed decides, and nothing may be lost: the real processes are killed, frozen and
+//! cut off from each other, the database is locked and its disk full, the bank and the mail server fail, while the parties of
+//! many contracts go on. Then all is mended, every story is brought to its end, and everything is counted.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`supervisor`], [`mount`], [`proxy`] | start the processes, keep them up, and stand between them |
+//! | [`load`], [`diary`] | what the parties do, and what they were told |
+//! | [`faults`] | what goes wrong |
+//! | [`gather`], [`verdict`] | what is there at the end, and whether it is as it must be |
+//!
+//! `make chaos` runs it for ten minutes with a new seed (`CHAOS_MINUTES`, `CHAOS_SEED`); `make test` for one minute with the
+//! same seed every time. The seed decides what is tried; how the processes meet it, they decide themselves.
+
+mod diary;
+mod faults;
+mod gather;
+mod load;
+mod mount;
+mod proxy;
+mod supervisor;
+mod verdict;
+
+use std::{
+    collections::BTreeMap,
+    env,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use recourse_activities::notices::{EmailState, MailConfig, Pace};
+
+use self::{
+    diary::{Diary, Pages},
+    faults::{Deck, heal, rage},
+    supervisor::Parts,
+    verdict::Evidence,
+};
+use crate::harness::{program, run};
+
+/// What a run without instructions does: always the same, and short.
+const SEED: u64 = 11;
+const SHORT: Duration = Duration::from_secs(60);
+
+/// How long the stories may take to end once everything is well. Nothing may hang.
+const PATIENCE: Duration = Duration::from_mins(4);
+
+/// How often progress is shown.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// L5, L6, L7, N2, N3: whatever fails, and however often: what was acknowledged is there, each movement once on both sides, each
+/// notice once, and every case closes.
+#[test]
+fn whatever_fails_nothing_is_lost_and_nothing_is_done_twice() {
+    let minutes = env::var("CHAOS_MINUTES").ok().map(|text| text.parse::<f64>().expect("CHAOS_MINUTES is a number"));
+    let seed = env::var("CHAOS_SEED").ok().map(|text| text.parse().expect("CHAOS_SEED is a whole number"));
+    let seed = seed.unwrap_or_else(|| if minutes.is_some() { drawn() } else { SEED });
+    let length = minutes.map_or(SHORT, |minutes| Duration::from_secs_f64(minutes * 60.0));
+    run(async move {
+        let folder = tempfile::Builder::new().prefix("recourse-chaos-").tempdir().unwrap();
+        println!("chaos: seed {seed}, {} s of faults, in {}", length.as_secs(), folder.path().display());
+        let parts = Parts::start(folder.path()).await;
+        let (findings, events) = play(&parts, seed, length).await;
+        if findings.is_empty() {
+            return;
+        }
+        for event in &events {
+            println!("{event}");
+        }
+        keep_books(&parts, folder.path());
+        drop(parts);
+        let kept = folder.keep();
+        panic!(
+            "seed {seed}: {} findings:\n  {}\nthe logs and the databases are in {}",
+            findings.len(),
+            findings.join("\n  "),
+            kept.display()
+        );
+    });
+}
+
+/// A seed that nobody has chosen.
+fn drawn() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64 % 1_000_000)
+}
+
+/// The database's own file system goes with the parts; its files are for whoever looks into a failure.
+fn keep_books(parts: &Parts, folder: &Path) {
+    if parts.mount.is_some() {
+        for entry in std::fs::read_dir(folder.join("books")).unwrap().flatten() {
+            let _ = std::fs::copy(entry.path(), folder.join(entry.file_name()));
+        }
+    }
+}
+
+async fn play(parts: &Arc<Parts>, seed: u64, length: Duration) -> (Vec<String>, Vec<String>) {
+    if parts.mount.is_none() {
+        parts.tell("this machine lets us mount nothing: the disk is never full");
+    }
+    let diary = Arc::new(Diary::default());
+    let showing = tokio::spawn(show(parts.clone(), diary.clone()));
+    let mut playing = tokio::spawn(load::drive(parts.clone(), diary.clone(), seed));
+    let mut deck = Deck::new(seed, parts.mount.is_some());
+    let faults = rage(parts, &mut deck, Instant::now() + length).await;
+    let healing = Instant::now();
+    heal(parts).await;
+    parts.healed.store(true, Ordering::Relaxed);
+    parts.tell("everything is mended; the stories are brought to their end");
+    let in_time = tokio::time::timeout(PATIENCE, &mut playing).await;
+    let mut findings = Vec::new();
+    if let Ok(Err(error)) = &in_time {
+        findings.push(format!("the parties: {error}"));
+    }
+    playing.abort();
+    settle(parts, healing).await;
+    let took = healing.elapsed();
+    parts.tell(&format!("at rest after {:.1} s", took.as_secs_f64()));
+    let runs = gather::runs(parts).await;
+    parts.stop_workers().await;
+    give_up_lost_emails(parts).await;
+    showing.abort();
+    let pages = std::mem::take(&mut *diary.pages());
+    if in_time.is_err() {
+        findings.push(format!("close: after {} s still open: {:?}", PATIENCE.as_secs(), pages.open));
+    }
+    let evidence = gather::evidence(parts, &pages, runs).await;
+    findings.extend(verdict::judge(&pages, &evidence));
+    findings.extend(check_as_a_program(parts).await);
+    summary(parts, &Summed { seed, length, took, faults: &faults, pages: &pages, evidence: &evidence }, &findings);
+    (findings, parts.events())
+}
+
+/// Waits until every process is up, no case is open and no email waits; the verdict says what did not come about.
+async fn settle(parts: &Parts, since: Instant) {
+    while since.elapsed() < PATIENCE {
+        let waiting = parts
+            .book
+            .emails()
+            .await
+            .map_or(1, |emails| emails.iter().filter(|email| email.state == EmailState::Queued).count());
+        if parts.is_up().await && waiting == 0 && gather::open_cases(parts).await == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// An email that a killed worker was sending is given up after two minutes. Nobody sends any more, so that it can be at once.
+async fn give_up_lost_emails(parts: &Parts) {
+    let url = format!("smtp://{}", parts.mail_line.address());
+    let config = MailConfig { url: Some(url), from: "Recourse <recourse@localhost>".to_owned() };
+    let pace = Pace { lease: Duration::ZERO, poll: Duration::from_millis(100), ..Pace::default() };
+    let postman = parts.book.postman(&config).unwrap().at_pace(pace);
+    postman.run(tokio::time::sleep(Duration::from_secs(1))).await;
+}
+
+/// `recourse ledger --check`, as an operator would.
+async fn check_as_a_program(parts: &Parts) -> Option<String> {
+    let arguments = ["ledger", "--check", "--database", &parts.database_url];
+    let output = tokio::process::Command::new(program("recourse")).args(arguments).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    (!output.status.success()).then(|| format!("ledger: `recourse ledger --check`: {} {said}", output.status))
+}
+
+/// How far everything is, every few seconds.
+async fn show(parts: Arc<Parts>, diary: Arc<Diary>) {
+    loop {
+        tokio::time::sleep(PROGRESS).await;
+        let line = {
+            let pages = diary.pages();
+            let (taken, refused, unanswered) = pages.counts();
+            let (contracts, cases, open) = (pages.contracts.len(), pages.starts.len(), pages.open.len());
+            format!(
+                "{contracts} contracts, {cases} cases started, {open} open; commands: {taken} acknowledged, {refused} \
+                 refused, {unanswered} unanswered"
+            )
+        };
+        println!("{} {line}", parts.clock());
+    }
+}
+
+/// What is told at the end.
+struct Summed<'a> {
+    seed: u64,
+    length: Duration,
+    took: Duration,
+    faults: &'a BTreeMap<&'static str, u32>,
+    pages: &'a Pages,
+    evidence: &'a Evidence,
+}
+
+fn summary(parts: &Parts, summed: &Summed<'_>, findings: &[String]) {
+    let Summed { seed, length, took, faults, pages, evidence } = summed;
+    let (taken, refused, unanswered) = pages.counts();
+    let mut emails: BTreeMap<&str, usize> = BTreeMap::new();
+    for email in &evidence.emails {
+        *emails.entry(email.state.name()).or_default() += 1;
+    }
+    let listed = |counts: Vec<String>| counts.join(", ");
+    let faults = listed(faults.iter().map(|(name, count)| format!("{name} {count}")).collect());
+    let emails = listed(emails.iter().map(|(state, count)| format!("{count} {state}")).collect());
+    println!("\nseed {seed}, {:.1} minutes of faults", length.as_secs_f64() / 60.0);
+    println!("contracts        {}", pages.contracts.len());
+    println!("cases            {}", evidence.runs.len());
+    println!("commands         {taken} acknowledged, {refused} refused, {unanswered} unanswered");
+    println!("faults           {faults}");
+    println!("ended themselves {}", parts.ended_by_themselves().len());
+    println!("postings         {}", evidence.check.postings);
+    println!("bank movements   {}", evidence.movements.len());
+    println!("notices          {}", evidence.notices.len());
+    println!("emails           {emails}");
+    println!("healed in        {:.1} s", took.as_secs_f64());
+    println!("verdict          {}\n", if findings.is_empty() { "nothing lost, nothing twice" } else { "NOT SOUND" });
+}

@@ -1,0 +1,160 @@
+//! A small TCP proxy: what stands between two parts, and can be slow, cut or closed. It understands nothing of what passes.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+/// What the line is like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Weather {
+    /// Whether new connections are turned away.
+    pub refuses: bool,
+    /// How much later everything arrives on the way there.
+    pub there: Duration,
+    /// How much later everything arrives on the way back.
+    pub back: Duration,
+}
+
+/// A listening proxy. It ends with its runtime.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    line: Arc<Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    target: AtomicU16,
+    weather: watch::Sender<Weather>,
+    /// Grows with every cut.
+    cuts: watch::Sender<u64>,
+}
+
+impl Proxy {
+    /// A proxy on any free port of this machine to another port of it.
+    pub async fn to(target: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (weather, cuts) = (watch::Sender::new(Weather::default()), watch::Sender::new(0));
+        let line = Arc::new(Line { target: AtomicU16::new(target), weather, cuts });
+        let serving = line.clone();
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                if !serving.weather.borrow().refuses {
+                    tokio::spawn(serve(serving.clone(), connection));
+                }
+            }
+        });
+        Self { port, line }
+    }
+
+    /// Where it listens, as `host:port`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// From now on new connections lead to this port.
+    pub fn lead_to(&self, target: u16) {
+        self.line.target.store(target, Ordering::Relaxed);
+    }
+
+    /// From now on the line is like this.
+    pub fn set(&self, weather: Weather) {
+        self.line.weather.send_replace(weather);
+    }
+
+    /// Breaks every connection, whatever is under way in it.
+    pub fn cut(&self) {
+        self.line.cuts.send_modify(|cuts| *cuts += 1);
+    }
+}
+
+async fn serve(line: Arc<Line>, from: TcpStream) {
+    let mut cuts = line.cuts.subscribe();
+    let target = line.target.load(Ordering::Relaxed);
+    let Ok(to) = TcpStream::connect(("127.0.0.1", target)).await else { return };
+    let (_, _) = (from.set_nodelay(true), to.set_nodelay(true));
+    let ((from_read, from_write), (to_read, to_write)) = (from.into_split(), to.into_split());
+    tokio::select! {
+        () = pass(from_read, to_write, &line, |weather| weather.there) => {}
+        () = pass(to_read, from_write, &line, |weather| weather.back) => {}
+        _ = cuts.changed() => {}
+    }
+}
+
+/// Passes on what comes until an end closes.
+async fn pass(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    line: &Line,
+    delay: impl Fn(&Weather) -> Duration,
+) {
+    let mut bytes = vec![0; 64 * 1024];
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        let later = delay(&line.weather.borrow());
+        if !later.is_zero() {
+            tokio::time::sleep(later).await;
+        }
+        if to.write_all(&bytes[..count]).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::harness::run;
+
+    async fn echo() -> u16 {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut byte = [0];
+                    while connection.read_exact(&mut byte).await.is_ok() && connection.write_all(&byte).await.is_ok() {}
+                });
+            }
+        });
+        port
+    }
+
+    async fn answers(connection: &mut TcpStream) -> bool {
+        let mut byte = [7];
+        connection.write_all(&byte).await.is_ok() && connection.read_exact(&mut byte).await.is_ok()
+    }
+
+    #[test]
+    fn a_line_passes_is_slow_is_cut_and_refuses() {
+        run(async {
+            let proxy = Proxy::to(echo().await).await;
+            let mut connection = TcpStream::connect(proxy.address()).await.unwrap();
+            assert!(answers(&mut connection).await);
+            let (there, back) = (Duration::from_millis(60), Duration::from_millis(40));
+            proxy.set(Weather { there, back, refuses: false });
+            let started = Instant::now();
+            assert!(answers(&mut connection).await && started.elapsed() >= there + back);
+            proxy.set(Weather { refuses: true, ..Weather::default() });
+            assert!(answers(&mut connection).await, "what is connected stays so");
+            proxy.cut();
+            assert!(!answers(&mut connection).await, "until it is cut");
+            let mut refused = TcpStream::connect(proxy.address()).await.unwrap();
+            assert!(!answers(&mut refused).await);
+            proxy.set(Weather::default());
+            assert!(answers(&mut TcpStream::connect(proxy.address()).await.unwrap()).await);
+        });
+    }
+}

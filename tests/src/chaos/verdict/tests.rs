@@ -1,0 +1,1 @@
+//! Each finding can be found.
