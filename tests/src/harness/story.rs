@@ -279,7 +279,7 @@ pub fn command_of(contract: &Value, who: &str, words: &str) -> (Verb, Map<String
         "approve" => (Verb::Approve, json!({"amount": number()})),
         "keep" => (Verb::Reject, json!({})),
         "submit" => (Verb::Submit, json!({"note": "Another try."})),
-        "request" => (Verb::RequestChanges, json!({"message": "The brand is wrong."})),
+        "request" | "request_changes" => (Verb::RequestChanges, json!({"message": "The brand is wrong."})),
         "ask" => (Verb::RequestMediation, json!({"message": "We do not agree."})),
         "opinion" => (Verb::Opinion, json!({"text": "Half of it would be fair."})),
         "accept" | "reject" => {

@@ -190,7 +190,9 @@ fn other_content(command: &Command) -> Command {
 /// rule: arbitration for its award, as long as it takes (A4), and a milestone with requested changes for its next
 /// submission, or for the contract's end (E8, E11). They close once that has come.
 pub fn silence_closes(state: &State) -> bool {
-    [true, false].into_iter().all(|bank| closes_in_silence(state.paper.clone(), bank))
+    // What the bank says makes a difference only if it is asked.
+    closes_in_silence(state.paper.clone(), true)
+        && (state.paper.asked.is_empty() || closes_in_silence(state.paper.clone(), false))
 }
 
 fn closes_in_silence(mut paper: Paper, bank: bool) -> bool {

@@ -13,7 +13,7 @@ use recourse_workflows::domain::{
 use super::{laws, state::State};
 use crate::{
     harness::command_of,
-    paper::{To, on_case},
+    paper::{Paper, To, on_case},
 };
 
 /// The least difference that the model makes between two instants.
@@ -72,17 +72,22 @@ pub struct Saying {
 pub struct Repertoire(pub Vec<Saying>);
 
 impl Repertoire {
+    /// The command that `who` gives in these words.
+    pub fn saying(who: Role, words: &str) -> Saying {
+        let contract = serde_json::to_value(crate::paper::contract()).unwrap();
+        let (verb, body) = command_of(&contract, who.name(), words);
+        let message = Message::read(verb, &serde_json::to_vec(&body).unwrap()).unwrap();
+        Saying { who, words: words.to_owned(), verb, message }
+    }
+
     /// Made of lines like `client: accept claim, offer 1`. Who may not give a command tries it too, once in each form.
     pub fn new(lines: &str) -> Self {
-        let contract = serde_json::to_value(crate::paper::contract()).unwrap();
         let mut all: Vec<Saying> = Vec::new();
         let mut say = |who: Role, words: &str| {
             if all.iter().any(|before| before.who == who && before.words == words) {
                 return;
             }
-            let (verb, body) = command_of(&contract, who.name(), words);
-            let message = Message::read(verb, &serde_json::to_vec(&body).unwrap()).unwrap();
-            all.push(Saying { who, words: words.to_owned(), verb, message });
+            all.push(Self::saying(who, words));
         };
         let lines: Vec<(&str, &str)> = lines.lines().filter_map(|line| line.trim().split_once(": ")).collect();
         for (who, words) in &lines {
@@ -142,18 +147,21 @@ pub fn moves(state: &State, repertoire: &Repertoire, moves: &mut Vec<Move>) {
     if !paper.asked.is_empty() {
         moves.extend([Move::Run(Some(true)), Move::Run(Some(false))]);
     }
+    let mut tried = paper.clone();
     for to in [To::Main, To::Dispute] {
-        commands(state, to, repertoire, moves);
+        commands(state, to, &mut tried, repertoire, moves);
+    }
+    if State::of(tried, state.handing).footprint != state.footprint {
+        moves.push(Move::Wrong(0, To::Main, Stamp::None, "a command was refused, and changed something"));
     }
 }
 
-fn commands(state: &State, to: To, repertoire: &Repertoire, moves: &mut Vec<Move>) {
+fn commands(state: &State, to: To, tried: &mut Paper, repertoire: &Repertoire, moves: &mut Vec<Move>) {
     let Some(times @ (now, deadline, _)) = times(state, to) else { return };
     let passed = deadline.is_some_and(|deadline| deadline <= now);
     let stamps: &[Stamp] =
         if passed { &[Stamp::None, Stamp::InTime, Stamp::BeforeTheStage, Stamp::InTheFuture] } else { &[Stamp::None] };
     let offered = Role::ALL.map(|role| state.paper.allowed(to, role));
-    let mut tried = state.paper.clone();
     for (index, saying) in repertoire.0.iter().enumerate().filter(|(_, saying)| state.paper.takes(to, saying.verb)) {
         for stamp in stamps {
             let message = Message { at: stamp.at(times), ..saying.message.clone() };
@@ -164,12 +172,9 @@ fn commands(state: &State, to: To, repertoire: &Repertoire, moves: &mut Vec<Move
             }
             if answer.is_ok() {
                 moves.push(Move::Say(index, to, *stamp));
-                tried = state.paper.clone();
+                *tried = state.paper.clone();
             }
         }
-    }
-    if State::of(tried, state.handing).footprint != state.footprint {
-        moves.push(Move::Wrong(0, to, Stamp::None, "a command was refused, and changed something"));
     }
 }
 
