@@ -5,5 +5,5 @@ mod story;
 mod world;
 
 pub use mailbox::{Mailbox, python};
-pub use story::{Story, ledger_of, shown};
+pub use story::{Story, command_of, ledger_of, shown};
 pub use world::{World, program, run, server_metrics, unique};

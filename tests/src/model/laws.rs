@@ -1,0 +1,244 @@
+//! What must hold in every state, and after every step.
+
+use recourse_workflows::domain::{
+    case::Case,
+    command::{Command, Message, Refusal, RefusalKind},
+    money::Amount,
+    outcome::{DecidedBy, Outcome},
+    party::{Actor, Role},
+    posting::PostingKind,
+    rule::Rule,
+};
+
+use super::{
+    moves::{Stamp, Times},
+    state::State,
+};
+use crate::paper::{AnyCase, Paper, To, on_case};
+
+/// How many things may have to happen until a case closes in which everybody is silent.
+const SILENCE_STEPS_MAX: usize = 30;
+
+/// L1–L3: nothing is posted twice, nobody moves what they do not hold, and what was paid and what is in escrow add up.
+pub fn money_adds_up(state: &State) -> bool {
+    let books = &state.paper.books;
+    let outside = books.to_freelancer + books.to_client;
+    books.faults.is_empty() && books.escrow >= 0 && outside + books.escrow == books.deposited
+}
+
+/// What the current case says it holds is what it holds; once all is over, nobody holds anything but what waits for an
+/// operator (A2), and the outcome says what moved.
+pub fn cases_and_books_agree(state: &State) -> bool {
+    let (paper, books) = (&state.paper, &state.paper.books);
+    let holding = books.holds.values().sum::<i64>();
+    if let Some(child) = &paper.dispute {
+        return child.case.is_decided() || child.case.held().minor() == holding;
+    }
+    let Some(outcome) = paper.outcome() else {
+        return on_case!(&paper.main, case => case.is_decided() || case.held().minor() == holding);
+    };
+    let minor = [outcome.to_freelancer, outcome.to_client, outcome.bonus].map(Amount::minor);
+    match &paper.main {
+        AnyCase::Payment(_) => minor == [0, books.returned, 0] && holding == 0,
+        _ if outcome.result == recourse_workflows::domain::outcome::ResultKind::OnHold => {
+            holding == books.escrow && minor == [books.to_freelancer, 0, 0]
+        }
+        _ => {
+            let moved = [books.to_freelancer, books.to_client, books.bonus];
+            minor == moved && outcome.kept_in_escrow.minor() == books.escrow && holding == 0
+        }
+    }
+}
+
+/// E10: escrow goes back to the client by the freelancer's approval or silence, or by a dispute's outcome, and never while
+/// the contract goes on.
+pub fn nothing_to_the_client_but_by_rule(state: &State) -> bool {
+    use DecidedBy::{
+        Agreement, ArbitrationAward, ArbitrationDefault, ArbitrationSoleDemand, ClientAcceptance, ClientSilence,
+        FreelancerApproval, FreelancerSilence, FreelancerWithdrawal, ResolutionAccepted,
+    };
+    let refund_request = matches!(state.paper.main, AnyCase::RefundRequest(_));
+    state.paper.books.postings.iter().filter(|posting| posting.kind == PostingKind::Refund).all(|posting| {
+        let by_dispute = posting.id.starts_with("dispute:");
+        let by_rule = match posting.decided_by {
+            Some(FreelancerApproval | FreelancerSilence) => !by_dispute,
+            Some(
+                ClientAcceptance
+                | ClientSilence
+                | FreelancerWithdrawal
+                | Agreement
+                | ResolutionAccepted
+                | ArbitrationDefault
+                | ArbitrationSoleDemand
+                | ArbitrationAward,
+            ) => by_dispute,
+            _ => false,
+        };
+        refund_request && by_rule
+    })
+}
+
+/// What was answered: it may be added to, and never changes.
+fn answers(state: &State) -> Vec<(String, serde_json::Value)> {
+    let mut found = Vec::new();
+    let [main, dispute] = [0, 1].map(|index| &state.footprint[index]);
+    let opening = state.paper.dispute.as_ref().map_or(0, |child| child.number);
+    for (whose, case) in [("case".to_owned(), main), (format!("dispute {opening}"), dispute)] {
+        for name in ["rejection", "resolution"] {
+            found.push((format!("{whose}'s {name}"), case[name].clone()));
+        }
+        for (name, kept) in [("answers", None), ("demands", Some("Paid"))] {
+            for (role, answer) in case[name].as_object().into_iter().flatten() {
+                if kept.is_none_or(|kept| answer == kept) {
+                    found.push((format!("{whose}'s {name} of the {role}"), answer.clone()));
+                }
+            }
+        }
+        // A bonus is charged beside the release, and its outcome says later what came of it (E7).
+        let outcome = &case["outcome"];
+        for part in ["result", "decided_by", "rule", "to_freelancer", "to_client", "kept_in_escrow"] {
+            found.push((format!("{whose}'s outcome's {part}"), outcome[part].clone()));
+        }
+        for name in ["mediation", "opinion"] {
+            found.push((format!("{whose}'s {name}"), case["request"][name].clone()));
+        }
+    }
+    found.retain(|(_, value)| !value.is_null());
+    found
+}
+
+/// D4, M4, M7, A5, P3: an answer that was given is still there, and the same, after a step. What changed, if anything did.
+pub fn answers_that_changed(before: &State, after: &State) -> Vec<String> {
+    let later = answers(after);
+    let same_dispute = |state: &State| state.paper.dispute.as_ref().map(|child| child.number);
+    let dispute_ended = same_dispute(before) != same_dispute(after);
+    answers(before)
+        .into_iter()
+        .filter(|(name, _)| !(dispute_ended && name.starts_with("dispute")))
+        .filter(|answer| !later.contains(answer))
+        .map(|(name, value)| format!("{name} was {value} and changed"))
+        .collect()
+}
+
+/// T2, and "who may do what": what is wrong with the answer to a command, if anything is.
+pub fn wrong_answer(
+    before: &State,
+    (to, times): (To, Times),
+    stamp: Stamp,
+    offered: bool,
+    answer: &Result<(), Refusal>,
+) -> Option<&'static str> {
+    let (now, deadline, opened) = times;
+    let received = stamp.at(times).filter(|at| (opened..=now).contains(at)).unwrap_or(now);
+    let late = deadline.is_some_and(|deadline| received >= deadline);
+    let decided = match (to, &before.paper.dispute) {
+        (To::Dispute, Some(child)) => child.case.is_decided(),
+        _ => on_case!(&before.paper.main, case => case.is_decided()),
+    };
+    match answer {
+        Ok(()) if late => Some("T2: a late command was taken"),
+        Ok(()) if decided => Some("a command was taken after the case was decided"),
+        Ok(()) if !offered => Some("a command was taken that the status does not offer"),
+        Err(refusal) if refusal.kind == RefusalKind::TooLate && refusal.rule != Some(Rule::P3) && !late && !decided => {
+            Some("T2: a timely command was refused as late")
+        }
+        Err(refusal) if late && offered && !decided && refusal.kind == RefusalKind::Invalid => {
+            Some("T2: a late command's fields were looked at")
+        }
+        _ => None,
+    }
+}
+
+/// L7: what was taken once and comes again, now, has the first one's answer and changes nothing; the same key with other
+/// content is refused.
+pub fn twice_is_once(state: &State) -> bool {
+    let mut paper = state.paper.clone();
+    let again = state.taken.iter().all(|(to, message)| {
+        let verb = message.command.verb();
+        let other = Message { command: other_content(&message.command), ..message.clone() };
+        let refused = other.command == message.command
+            || paper.receive(*to, verb, other).is_err_and(|refusal| refusal.rule == Some(Rule::L7));
+        paper.receive(*to, verb, message.clone()) == Ok(()) && refused
+    });
+    again && paper.main == state.paper.main && same_dispute(&paper, &state.paper)
+}
+
+fn same_dispute(one: &Paper, other: &Paper) -> bool {
+    one.dispute.as_ref().map(|child| &child.case) == other.dispute.as_ref().map(|child| &child.case)
+}
+
+/// The same command with something else in it, where that is possible.
+fn other_content(command: &Command) -> Command {
+    let more = |amount: &Amount| amount.plus(Amount::new(1).unwrap()).unwrap();
+    match command.clone() {
+        Command::Offer { to_freelancer, message } => Command::Offer { to_freelancer: more(&to_freelancer), message },
+        Command::Propose { to_freelancer, rationale } => {
+            Command::Propose { to_freelancer: more(&to_freelancer), rationale }
+        }
+        Command::Award { to_freelancer, reference } => {
+            Command::Award { to_freelancer: more(&to_freelancer), reference }
+        }
+        Command::Amend { amount, details } => Command::Amend { amount: more(&amount), details },
+        Command::Approve { amount } => Command::Approve { amount: Some(amount.map_or(Amount::ZERO, |old| more(&old))) },
+        Command::Extend { hours, reason } => Command::Extend { hours: hours + 1, reason },
+        Command::Retract { number } => Command::Retract { number: number + 1 },
+        other => other,
+    }
+}
+
+/// From here, if everybody is silent from now on, the case closes, whatever the bank says. Two things wait for somebody by
+/// rule: arbitration for its award, as long as it takes (A4), and a milestone with requested changes for its next
+/// submission, or for the contract's end (E8, E11). They close once that has come.
+pub fn silence_closes(state: &State) -> bool {
+    // What the bank says makes a difference only if it is asked.
+    closes_in_silence(state.paper.clone(), true)
+        && (state.paper.asked.is_empty() || closes_in_silence(state.paper.clone(), false))
+}
+
+fn closes_in_silence(mut paper: Paper, bank: bool) -> bool {
+    paper.run(None);
+    let mut reminders = 0;
+    for _ in 0..SILENCE_STEPS_MAX {
+        if paper.is_over() {
+            return paper.outcome().is_some_and(is_sound);
+        }
+        let stage = paper.status(paper.current()).map(|status| status.stage).unwrap_or_default();
+        if !paper.asked.is_empty() {
+            paper.run(Some(bank));
+        } else if stage == "in_arbitration" && reminders == 2 {
+            let award = Command::Award { to_freelancer: Amount::ZERO, reference: "AAA-1".to_owned() };
+            if !told(&mut paper, Role::Arbitrator, award) {
+                return false;
+            }
+        } else if stage == "changes_requested" {
+            if !told(&mut paper, Role::Operator, Command::Supersede) {
+                return false;
+            }
+        } else if let Some(at) = paper.wake_at() {
+            reminders += usize::from(stage == "in_arbitration");
+            paper.pass(at.max(paper.clock()));
+            paper.run(None);
+        } else {
+            return false;
+        }
+    }
+    false
+}
+
+fn told(paper: &mut Paper, who: Role, command: Command) -> bool {
+    let id = recourse_workflows::domain::ids::Id::new(&format!("{who}-1")).unwrap();
+    let message = Message { by: Actor { party: who, id }, at: None, key: None, command };
+    let to = paper.current();
+    let taken = paper.receive(to, message.command.verb(), message).is_ok();
+    paper.run(None);
+    taken
+}
+
+fn is_sound(outcome: &Outcome) -> bool {
+    outcome.bonus.is_zero() || !outcome.bonus_failed
+}
+
+/// Whether this case is over and was decided so.
+pub fn is_decided_by(state: &State, decided_by: DecidedBy) -> bool {
+    state.paper.outcome().is_some_and(|outcome| outcome.decided_by == decided_by)
+}

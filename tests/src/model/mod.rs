@@ -1,0 +1,115 @@
+//! The rules, explored exhaustively: every order of commands, deadlines, repetitions and late arrivals that a case can
+//! meet, within the bounds below. The checker is `stateright`; what it explores is a story on paper ([`crate::paper`]), so
+//! the very functions that the workflows call.
+
+mod laws;
+mod moves;
+mod runs;
+mod state;
+
+use recourse_workflows::domain::{command::Message, outcome::DecidedBy};
+use stateright::{Model, Property};
+
+use self::{
+    moves::{Move, Repertoire, SECOND, Until},
+    state::State,
+};
+use crate::paper::{Paper, To};
+
+/// Sometimes: this decides.
+fn decides(decided_by: DecidedBy) -> Property<Cases> {
+    macro_rules! sometimes {
+        ($($name:ident)+) => {
+            match decided_by {
+                $(DecidedBy::$name => Property::sometimes(
+                    concat!(stringify!($name), " decides"),
+                    |_, state: &State| laws::is_decided_by(state, DecidedBy::$name),
+                ),)+
+            }
+        };
+    }
+    sometimes! {
+        ClientApproval ClientSilence ClientRelease ClientAcceptance FreelancerApproval FreelancerSilence
+        FreelancerRejection FreelancerWithdrawal Agreement ResolutionAccepted ArbitrationDefault ArbitrationSoleDemand
+        ArbitrationAward ContractEnd Rule
+    }
+}
+
+/// What a run of the checker explores.
+struct Cases {
+    begun: Vec<Paper>,
+    repertoire: Repertoire,
+    reachable: &'static [DecidedBy],
+}
+
+impl Model for Cases {
+    type State = State;
+    type Action = Move;
+
+    fn init_states(&self) -> Vec<State> {
+        self.begun.iter().map(|paper| State::of(paper.clone(), false)).collect()
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Move>) {
+        moves::moves(state, &self.repertoire, actions);
+    }
+
+    fn next_state(&self, before: &State, next: Move) -> Option<State> {
+        let mut paper = before.paper.clone();
+        let (mut taken, mut faults) = (before.taken.clone(), Vec::new());
+        let handing = match next {
+            Move::Pass(until) => {
+                let at = match until {
+                    Until::JustBefore => paper.wake_at()? - SECOND,
+                    Until::Then => paper.wake_at()?.max(paper.clock()),
+                    Until::TooLate => paper.deadline()?.max(paper.clock()) + SECOND * 3600,
+                };
+                paper.pass(at);
+                true
+            }
+            Move::Run(bank) => {
+                paper.run(bank);
+                false
+            }
+            Move::Wrong(_, _, _, fault) => {
+                faults.push(fault.to_owned());
+                before.handing
+            }
+            Move::Say(index, to, stamp) => {
+                let saying = &self.repertoire.0[index];
+                let message = Message {
+                    at: stamp.at(moves::times(before, to)?),
+                    key: Some(format!("key-{}", taken.len())),
+                    ..saying.message.clone()
+                };
+                let answer = paper.receive(to, saying.verb, message.clone());
+                assert!(answer.is_ok(), "{}: it was taken a moment ago", saying.words);
+                taken.push((to, message));
+                true
+            }
+        };
+        if paper.dispute.is_none() {
+            taken.retain(|(to, _)| *to == To::Main);
+        }
+        let after = State::of(paper, handing);
+        faults.extend(laws::answers_that_changed(before, &after));
+        Some(State { taken, faults, ..after })
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut all = vec![
+            Property::always("every step keeps to the rules", |_, state: &State| state.faults.is_empty()),
+            Property::always("paid at most once, and paid and held is what was deposited", |_, state| {
+                laws::money_adds_up(state)
+            }),
+            Property::always("cases and books agree", |_, state| laws::cases_and_books_agree(state)),
+            Property::always("nothing to the client but by rule", |_, state| {
+                laws::nothing_to_the_client_but_by_rule(state)
+            }),
+            Property::always("twice is once", |_, state| laws::twice_is_once(state)),
+            Property::always("silence closes the case", |_, state| laws::silence_closes(state)),
+        ];
+        all.extend(self.reachable.iter().map(|decided_by| decides(*decided_by)));
+        all
+    }
+}

@@ -1,0 +1,193 @@
+//! What can happen next: commands of everybody, at every instant that can make a difference, in every order; time that
+//! passes; and the bank's answers.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use recourse_workflows::domain::{
+    case::Case,
+    command::{Message, Verb},
+    party::Role,
+};
+
+use super::{laws, state::State};
+use crate::{
+    harness::command_of,
+    paper::{Paper, To, on_case},
+};
+
+/// The least difference that the model makes between two instants.
+pub const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+/// Something that happens.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    /// The clock runs, and then a worker looks.
+    Pass(Until),
+    /// A command, by its place in the [`Repertoire`], is handed over.
+    Say(usize, To, Stamp),
+    /// It was tried, and the answer breaks a law.
+    Wrong(usize, To, Stamp, &'static str),
+    /// `run` goes on, with the bank's answer if there is one.
+    Run(Option<bool>),
+}
+
+/// How far the clock runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// A second before the next deadline or alarm.
+    JustBefore,
+    /// The next deadline or alarm.
+    Then,
+    /// An hour after the deadline: every worker was down, and the alarms before it go unseen.
+    TooLate,
+}
+
+/// When the receiving API says that it received a command (T2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stamp {
+    /// It does not say.
+    None,
+    /// A second before the deadline, which has passed: the command comes late, and was sent in time.
+    InTime,
+    /// Before the stage opened: a wrong clock.
+    BeforeTheStage,
+    /// In an hour: a wrong clock.
+    InTheFuture,
+}
+
+/// A command that can be given.
+pub struct Saying {
+    /// Who gives it.
+    pub who: Role,
+    /// In words.
+    pub words: String,
+    /// Its name.
+    pub verb: Verb,
+    /// What is handed over; without a key and a stamp.
+    pub message: Message,
+}
+
+/// Every command that a run of the model tries.
+pub struct Repertoire(pub Vec<Saying>);
+
+impl Repertoire {
+    /// The command that `who` gives in these words.
+    pub fn saying(who: Role, words: &str) -> Saying {
+        let contract = serde_json::to_value(crate::paper::contract()).unwrap();
+        let (verb, body) = command_of(&contract, who.name(), words);
+        let message = Message::read(verb, &serde_json::to_vec(&body).unwrap()).unwrap();
+        Saying { who, words: words.to_owned(), verb, message }
+    }
+
+    /// Made of lines like `client: accept claim, offer 1`. Who may not give a command tries it too, once in each form.
+    pub fn new(lines: &str) -> Self {
+        let mut all: Vec<Saying> = Vec::new();
+        let mut say = |who: Role, words: &str| {
+            if all.iter().any(|before| before.who == who && before.words == words) {
+                return;
+            }
+            all.push(Self::saying(who, words));
+        };
+        let lines: Vec<(&str, &str)> = lines.lines().filter_map(|line| line.trim().split_once(": ")).collect();
+        for (who, words) in &lines {
+            let who = Role::ALL.into_iter().find(|role| role.name() == *who).unwrap();
+            words.split(", ").for_each(|words| say(who, words));
+        }
+        // The first command of each line, from everybody: most of them have no right to it.
+        for (_, words) in &lines {
+            let words = words.split(", ").next().unwrap();
+            Role::ALL.into_iter().for_each(|who| say(who, words));
+        }
+        Self(all)
+    }
+}
+
+/// A case's clock, its deadline, and when its stage opened.
+pub type Times = (Timestamp, Option<Timestamp>, Timestamp);
+
+/// The clock, deadline and stage's beginning of one of the cases.
+pub fn times(state: &State, to: To) -> Option<Times> {
+    let of =
+        |now: Timestamp, file: &recourse_workflows::domain::case::CaseFile| (now, file.deadline, file.stage_opened_at);
+    match (to, &state.paper.dispute) {
+        (To::Main, _) => Some(on_case!(&state.paper.main, case => of(state.paper.now, case.file()))),
+        (To::Dispute, Some(child)) => Some(of(child.now, child.case.file())),
+        (To::Dispute, None) => None,
+    }
+}
+
+impl Stamp {
+    /// The instant that it says.
+    pub fn at(self, (now, deadline, opened): Times) -> Option<Timestamp> {
+        match self {
+            Self::None => None,
+            Self::InTime => deadline.map(|deadline| deadline - SECOND),
+            Self::BeforeTheStage => Some(opened - SECOND),
+            Self::InTheFuture => Some(now + SECOND * 3600),
+        }
+    }
+}
+
+/// What can happen in this state. Commands that are refused lead nowhere: they are tried here, one after another, and must
+/// leave everything as it is.
+pub fn moves(state: &State, repertoire: &Repertoire, moves: &mut Vec<Move>) {
+    let paper = &state.paper;
+    if state.handing {
+        moves.push(Move::Run(None));
+    } else if let Some(at) = paper.wake_at() {
+        if at - SECOND > paper.clock() {
+            moves.push(Move::Pass(Until::JustBefore));
+        }
+        moves.push(Move::Pass(Until::Then));
+        if paper.deadline().is_some() {
+            moves.push(Move::Pass(Until::TooLate));
+        }
+    }
+    if !paper.asked.is_empty() {
+        moves.extend([Move::Run(Some(true)), Move::Run(Some(false))]);
+    }
+    let mut tried = paper.clone();
+    for to in [To::Main, To::Dispute] {
+        commands(state, to, &mut tried, repertoire, moves);
+    }
+    if State::of(tried, state.handing).footprint != state.footprint {
+        moves.push(Move::Wrong(0, To::Main, Stamp::None, "a command was refused, and changed something"));
+    }
+}
+
+fn commands(state: &State, to: To, tried: &mut Paper, repertoire: &Repertoire, moves: &mut Vec<Move>) {
+    let Some(times @ (now, deadline, _)) = times(state, to) else { return };
+    let passed = deadline.is_some_and(|deadline| deadline <= now);
+    let stamps: &[Stamp] =
+        if passed { &[Stamp::None, Stamp::InTime, Stamp::BeforeTheStage, Stamp::InTheFuture] } else { &[Stamp::None] };
+    let offered = Role::ALL.map(|role| state.paper.allowed(to, role));
+    for (index, saying) in repertoire.0.iter().enumerate().filter(|(_, saying)| state.paper.takes(to, saying.verb)) {
+        for stamp in stamps {
+            let message = Message { at: stamp.at(times), ..saying.message.clone() };
+            let answer = tried.receive(to, saying.verb, message);
+            let offered = offered[saying.who as usize].contains(&saying.verb);
+            if let Some(fault) = laws::wrong_answer(state, (to, times), *stamp, offered, &answer) {
+                moves.push(Move::Wrong(index, to, *stamp, fault));
+            }
+            if answer.is_ok() {
+                moves.push(Move::Say(index, to, *stamp));
+                *tried = state.paper.clone();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Move {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pass(until) => write!(f, "time passes: {until:?}"),
+            Self::Say(index, to, stamp) => write!(f, "command {index} for {to:?}, stamp {stamp:?}"),
+            Self::Wrong(index, to, stamp, fault) => {
+                write!(f, "command {index} for {to:?}, stamp {stamp:?}: {fault}")
+            }
+            Self::Run(None) => f.write_str("run"),
+            Self::Run(Some(yes)) => write!(f, "run, and the bank says {}", if *yes { "yes" } else { "no" }),
+        }
+    }
+}

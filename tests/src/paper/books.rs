@@ -1,0 +1,235 @@
+//! The money of a story: deposits, who holds what of the escrow, and every posting. It keeps the ledger's law (L1–L3) in
+//! its own way, and says where it is broken instead of stopping.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use recourse_workflows::domain::{
+    case::Case,
+    dispute::{DisputeCase, FeeDue},
+    ids::Id,
+    money::Amount,
+    outcome::{DecidedBy, Outcome},
+    posting::{Close, FundedDeposit, Movement, PostingKind, Remainder},
+};
+
+/// One posting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posting {
+    /// `{case}/{step}` (L2).
+    pub id: String,
+    /// What it is for.
+    pub kind: PostingKind,
+    /// How much, in minor units.
+    pub minor: i64,
+    /// What decided that it is made, if it is a case's settlement.
+    pub decided_by: Option<DecidedBy>,
+}
+
+/// The money of one contract.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Books {
+    /// What was deposited.
+    pub deposited: i64,
+    /// What is in escrow.
+    pub escrow: i64,
+    /// What the freelancer was paid of the escrow.
+    pub to_freelancer: i64,
+    /// What went back to the client of the escrow.
+    pub to_client: i64,
+    /// What was paid on top (E7).
+    pub bonus: i64,
+    /// What the freelancer gave back (P2).
+    pub returned: i64,
+    /// What was paid for arbitration and not given back.
+    pub fees: i64,
+    /// Which case holds how much of the escrow.
+    pub holds: BTreeMap<String, i64>,
+    /// Every posting, in order.
+    pub postings: Vec<Posting>,
+    /// How the ledger's law was broken.
+    pub faults: Vec<String>,
+    left: Vec<FundedDeposit>,
+    openings: BTreeMap<String, u32>,
+    ids: BTreeSet<String>,
+}
+
+fn amount(minor: i64) -> Amount {
+    Amount::new(minor).unwrap_or_default()
+}
+
+impl Books {
+    /// With these deposits from one billing method.
+    pub fn with(deposits: &[i64], source: &str) -> Self {
+        let mut books = Self::default();
+        for (index, minor) in deposits.iter().enumerate() {
+            let deposit = Id::new(&format!("d-{}", index + 1)).unwrap();
+            let (source, charge) = (Id::new(source).unwrap(), format!("charge-{}", index + 1));
+            books.left.push(FundedDeposit { deposit, source, charge, left: amount(*minor) });
+            books.deposited += minor;
+            books.escrow += minor;
+            books.book(format!("deposit-{}", index + 1), PostingKind::Deposit, *minor, None);
+        }
+        books
+    }
+
+    /// The same, and so much was released to the freelancer before.
+    pub fn and_paid(mut self, id: &str, minor: i64) -> Self {
+        self.escrow -= minor;
+        self.to_freelancer += minor;
+        self.book(id.to_owned(), PostingKind::Release, minor, None);
+        self
+    }
+
+    /// The deposits in the order in which they were made, with what is left of each.
+    pub fn deposits(&self) -> Vec<FundedDeposit> {
+        self.left.clone()
+    }
+
+    /// What is on top of the deposits and below: everything in `kind amount, …` as the ledger's history shows it.
+    pub fn shown(&self) -> String {
+        self.postings.iter().map(|each| format!("{} {}", each.kind.name(), each.minor)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// How often a case with this id has opened.
+    pub fn openings(&self, case: &str) -> u32 {
+        self.openings.get(case).copied().unwrap_or_default()
+    }
+
+    /// A law was broken.
+    pub fn broken(&mut self, how: String) {
+        self.faults.push(how);
+    }
+
+    /// A case takes what no other holds of the escrow.
+    pub fn take(&mut self, case: &str) -> Amount {
+        let free = self.escrow - self.holds.values().sum::<i64>();
+        self.opens(case, free);
+        amount(free)
+    }
+
+    /// A dispute takes over what its parent holds.
+    pub fn take_over(&mut self, from: &str, case: &str) -> Amount {
+        let held = self.holds.remove(from).unwrap_or_default();
+        self.opens(case, held);
+        amount(held)
+    }
+
+    fn opens(&mut self, case: &str, held: i64) {
+        *self.openings.entry(case.to_owned()).or_default() += 1;
+        if let Some(before) = self.holds.insert(case.to_owned(), held) {
+            self.broken(format!("{case} opens while it holds {before}"));
+        }
+    }
+
+    /// What this case's postings are named by.
+    fn reference(&self, case: &str) -> String {
+        match self.openings(case) {
+            0 | 1 => case.to_owned(),
+            number => format!("{case}#{number}"),
+        }
+    }
+
+    fn book(&mut self, id: String, kind: PostingKind, minor: i64, decided_by: Option<DecidedBy>) {
+        if !self.ids.insert(id.clone()) {
+            self.broken(format!("L2: {id} is posted twice"));
+        }
+        self.postings.push(Posting { id, kind, minor, decided_by });
+    }
+
+    /// Moves money as decided. A movement of nothing is left out, as `Escrow.settle` leaves it out.
+    pub fn post(&mut self, case: &str, movements: Vec<Movement>, outcome: Option<&Outcome>) {
+        let reference = self.reference(case);
+        let decided_by = outcome.map(|outcome| outcome.decided_by);
+        for movement in movements {
+            let (Movement::Release { step, amount, .. }
+            | Movement::Refund { step, amount, .. }
+            | Movement::FeeReturn { step, amount, .. }) = &movement;
+            let (id, minor) = (format!("{reference}/{step}"), amount.minor());
+            if minor == 0 {
+                continue;
+            }
+            match &movement {
+                Movement::Release { .. } => {
+                    self.draw(case, minor);
+                    self.to_freelancer += minor;
+                    self.book(id, PostingKind::Release, minor, decided_by);
+                }
+                Movement::Refund { deposit, .. } => {
+                    self.draw(case, minor);
+                    self.to_client += minor;
+                    let from = self.left.iter_mut().find(|from| from.deposit == *deposit);
+                    match from.as_ref().and_then(|from| from.left.minus(*amount)) {
+                        Some(left) => from.into_iter().for_each(|from| from.left = left),
+                        None => self.broken(format!("R7: {id} gives back more than {deposit} has left")),
+                    }
+                    self.book(id, PostingKind::Refund, minor, decided_by);
+                }
+                Movement::FeeReturn { .. } => {
+                    self.fees -= minor;
+                    if self.fees < 0 {
+                        self.broken(format!("A3: {id} gives back a fee that was not paid"));
+                    }
+                    self.book(id, PostingKind::FeeReturn, minor, decided_by);
+                }
+            }
+        }
+    }
+
+    fn draw(&mut self, case: &str, minor: i64) {
+        self.escrow -= minor;
+        let held = self.holds.get(case).copied().unwrap_or_default();
+        if minor > held {
+            self.broken(format!("L3: {case} moves {minor} and holds {held}"));
+        }
+        self.holds.insert(case.to_owned(), held - minor);
+    }
+
+    /// How a case lets go of what it holds, if it does.
+    pub fn let_go(&mut self, case: &str, how: Option<&Close>) {
+        let Some(close) = how else {
+            // What holds nothing has nothing to let go of.
+            self.holds.retain(|holder, held| holder != case || *held != 0);
+            return;
+        };
+        let left = self.holds.remove(case).unwrap_or_default();
+        if let Remainder::Back { case } = &close.remainder {
+            *self.holds.entry(case.clone()).or_default() += left;
+        }
+    }
+
+    /// A share of the arbitration fee was charged or declined (A1).
+    pub fn fee(&mut self, case: &mut DisputeCase, fee: FeeDue, paid: bool, now: Timestamp) {
+        let FeeDue { party, amount, step, .. } = fee;
+        let charge = format!("{}/{step}", self.reference(&case.file().id));
+        if paid {
+            self.fees += amount.minor();
+            self.book(charge.clone(), PostingKind::Fee, amount.minor(), None);
+        }
+        case.fee_charged(party, if paid { Ok(charge) } else { Err("declined".to_owned()) }, now);
+    }
+
+    /// A bonus was charged and paid on (E7).
+    pub fn bonus(&mut self, case: &str, amount: Amount) {
+        self.bonus += amount.minor();
+        self.book(format!("{}/bonus", self.reference(case)), PostingKind::Bonus, amount.minor(), None);
+    }
+
+    /// A payment goes back: to the oldest deposits first (P4).
+    pub fn give_back(&mut self, case: &str, amount: Amount) {
+        use recourse_workflows::domain::posting::return_legs;
+        self.returned += amount.minor();
+        let Some(legs) = return_legs(&self.left, amount) else {
+            return self.broken(format!("P4: the deposits do not have {} left", amount.minor()));
+        };
+        for leg in legs {
+            let deposit = leg.deposit.clone().expect("a release was paid by deposits");
+            let from = self.left.iter_mut().find(|from| from.deposit == deposit).expect("it is one of them");
+            from.left = from.left.minus(leg.amount).unwrap_or_default();
+            self.book(format!("{case}/return:{deposit}"), PostingKind::Return, leg.amount.minor(), None);
+        }
+        if self.returned > self.to_freelancer {
+            self.broken("P4: more is returned than was paid".to_owned());
+        }
+    }
+}

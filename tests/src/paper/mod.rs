@@ -1,0 +1,448 @@
+//! One case on paper: the domain's state machines put together as the workflows put them together, with a small book
+//! instead of a ledger and a bank that says what it is told to. No server, no I/O; its clock is a field.
+//!
+//! The model (`crate::model`) explores it, and the differential test (`crate::differential`) plays scripts on it and on
+//! the real server and compares. So it must follow `conduct.rs` and the workflows step by step, and it calls the very
+//! functions that they call. It may decide nothing: what a rule says is asked of the domain.
+//!
+//! An activation of a workflow hands over all commands first, and then lets `run` go on until it waits: here
+//! [`Paper::receive`] for each command, then [`Paper::run`]. So a timely command is seen before the timer that it raced
+//! (T2), and a worker that was down is one that is late with both.
+
+mod any;
+mod books;
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use recourse_workflows::{
+    domain::{
+        case::Case,
+        claim::Claim,
+        command::{Message, Refusal, Unreadable, Verb},
+        dispute::{DisputeCase, FeeDue, Filing, Grounds, Opened},
+        ids::{dispute_id, payment_refund_id, refund_request_id},
+        milestone_review::{BonusDue, FirstSubmission, MilestoneReviewCase},
+        money::Amount,
+        outcome::Outcome,
+        party::{Contract, Role},
+        payment_refund::{AskedBack, PaymentRefundCase},
+        refund_request::{ContractEnd, RefundRequestCase},
+    },
+    messages::Status,
+};
+
+pub use any::AnyCase;
+pub(crate) use any::on_case;
+pub use books::Books;
+
+/// A story on paper: a case, the dispute that grew out of it if one did, and the money.
+#[derive(Debug, Clone)]
+pub struct Paper {
+    /// The case's clock.
+    pub now: Timestamp,
+    /// The case.
+    pub main: AnyCase,
+    /// The dispute that it waits for.
+    pub dispute: Option<Child>,
+    /// The money.
+    pub books: Books,
+    /// What the bank is asked, in this order. Its answers come with an activation.
+    pub asked: VecDeque<Ask>,
+    /// Whether the dispute's clock is the case's too, as in the world; or its own, as on a server that skips time.
+    pub one_clock: bool,
+    settled: bool,
+}
+
+/// A dispute that another case waits for.
+#[derive(Debug, Clone)]
+pub struct Child {
+    /// The dispute.
+    pub case: DisputeCase,
+    /// Its clock.
+    pub now: Timestamp,
+    /// Which of the parent's disputes it is, from 1.
+    pub number: u32,
+}
+
+/// Which of the two cases a command is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum To {
+    /// The case that the story is of.
+    Main,
+    /// The dispute that grew out of it.
+    Dispute,
+}
+
+/// What the bank is asked.
+#[derive(Debug, Clone)]
+pub enum Ask {
+    /// To charge a share of the arbitration fee (A1).
+    Fee(FeeDue),
+    /// To charge a bonus (E7).
+    Bonus(BonusDue),
+    /// To take so much of a payment back from the freelancer (P4).
+    Return(Amount),
+}
+
+impl Paper {
+    /// The contract ends, with so much in escrow (R1, R2).
+    pub fn contract_ends(end: ContractEnd, books: Books, now: Timestamp) -> Self {
+        let id = refund_request_id(&end.contract.id);
+        let mut case = RefundRequestCase::begin(id.clone(), end, now);
+        let mut paper = Self::begun(books, now);
+        if !case.is_decided() {
+            let held = paper.books.take(&id);
+            case.opened(held, paper.books.deposits(), None, now);
+            let paying = case.payment_now(now).filter(|_| case.is_waiting());
+            paper.books.post(&id, paying.into_iter().collect(), None);
+        }
+        paper.with(AnyCase::RefundRequest(case))
+    }
+
+    /// A claim on what is held over from a milestone of a contract that goes on (D1), filed by itself.
+    pub fn claim_is_filed(filing: Filing, books: Books, now: Timestamp) -> Self {
+        let id = dispute_id(&filing.contract.id, filing.milestone.as_ref());
+        let mut case = DisputeCase::begin(id.clone(), filing, now);
+        let mut paper = Self::begun(books, now);
+        if !case.is_decided() {
+            let held = paper.books.take(&id);
+            case.opened(Opened { held, deposits: paper.books.deposits() }, None, None, now);
+        }
+        paper.with(AnyCase::Dispute(case))
+    }
+
+    /// A milestone is submitted, whose whole amount is in escrow (E4, E13).
+    pub fn milestone_is_submitted(id: &str, first: FirstSubmission, books: Books, now: Timestamp) -> Self {
+        let mut case = MilestoneReviewCase::begin(id.to_owned(), first, now);
+        let mut paper = Self::begun(books, now);
+        if !case.is_decided() {
+            paper.books.take(id);
+            case.opened(&paper.books.deposits(), now);
+        }
+        paper.with(AnyCase::Review(case))
+    }
+
+    /// Released money is asked back: what was paid, and when (P1).
+    pub fn payment_is_asked_back(
+        asked: AskedBack,
+        (paid, returned, at): (Amount, Amount, Timestamp),
+        books: Books,
+        now: Timestamp,
+    ) -> Self {
+        let mut case = PaymentRefundCase::begin(payment_refund_id(&asked.payment), asked, now);
+        if !case.is_decided() {
+            case.opened(paid, returned, at, now);
+        }
+        Self::begun(books, now).with(AnyCase::Payment(case))
+    }
+
+    fn begun(books: Books, now: Timestamp) -> Begun {
+        Begun { now, books }
+    }
+
+    /// The case that a command or silence is awaited in: the dispute while there is one.
+    pub fn current(&self) -> To {
+        if self.dispute.is_some() { To::Dispute } else { To::Main }
+    }
+
+    /// The clock of the current case.
+    pub fn clock(&self) -> Timestamp {
+        self.dispute.as_ref().map_or(self.now, |child| child.now)
+    }
+
+    /// Lets the current case's clock run to `at`. Nobody has looked at it yet: see [`run`](Self::run).
+    pub fn pass(&mut self, at: Timestamp) {
+        match &mut self.dispute {
+            Some(child) => {
+                child.now = at;
+                if self.one_clock {
+                    self.now = at;
+                }
+            }
+            None => self.now = at,
+        }
+    }
+
+    /// The status of one of the cases.
+    pub fn status(&self, of: To) -> Option<Status> {
+        match (of, &self.dispute) {
+            (To::Main, _) => Some(on_case!(&self.main, case => Status::of(case))),
+            (To::Dispute, Some(child)) => Some(Status::of(&child.case)),
+            (To::Dispute, None) => None,
+        }
+    }
+
+    /// When the current case's clock must tick next. It does not while an effect is awaited.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        if !self.asked.is_empty() {
+            return None;
+        }
+        match &self.dispute {
+            Some(child) => child.case.wake_at(),
+            None => on_case!(&self.main, case => case.wake_at()),
+        }
+    }
+
+    /// The current case's deadline.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        match &self.dispute {
+            Some(child) => child.case.file().deadline,
+            None => on_case!(&self.main, case => case.file().deadline),
+        }
+    }
+
+    /// Whether one of the cases' workflows takes this command at all.
+    pub fn takes(&self, to: To, verb: Verb) -> bool {
+        let givers = match to {
+            To::Main => on_case!(&self.main, case => givers(case, verb)),
+            To::Dispute => DisputeCase::givers(verb),
+        };
+        !givers.is_empty()
+    }
+
+    /// What one of the cases offers this role.
+    pub fn allowed(&self, to: To, role: Role) -> Vec<Verb> {
+        match (to, &self.dispute) {
+            (To::Main, _) => on_case!(&self.main, case => case.allowed(role)),
+            (To::Dispute, Some(child)) => child.case.allowed(role),
+            (To::Dispute, None) => Vec::new(),
+        }
+    }
+
+    /// Hands a command over, as the handlers do: before `run` goes on.
+    pub fn receive(&mut self, to: To, verb: Verb, message: Message) -> Result<(), Refusal> {
+        match (to, &mut self.dispute) {
+            (To::Dispute, Some(child)) => received(&mut child.case, verb, message, child.now),
+            _ => {
+                let now = self.now;
+                on_case!(&mut self.main, case => received(case, verb, message, now))
+            }
+        }
+    }
+
+    /// Nobody is told anything on paper.
+    pub fn forget_notices(&mut self) {
+        on_case!(&mut self.main, case => drop(case.file_mut().take_notices()));
+        if let Some(child) = &mut self.dispute {
+            drop(child.case.file_mut().take_notices());
+        }
+    }
+
+    /// How the story ended, once it is over.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        on_case!(&self.main, case => case.outcome().filter(|_| is_over(case)))
+    }
+
+    /// Whether the case is over, and nothing is on its way.
+    pub fn is_over(&self) -> bool {
+        on_case!(&self.main, case => is_over(case))
+    }
+
+    /// The first thing that the bank was asked is answered: charged or declined, covered or not.
+    fn bank_answers(&mut self, yes: bool) {
+        let Some(ask) = self.asked.pop_front() else { return };
+        let now = self.clock();
+        match (ask, &mut self.dispute, &mut self.main) {
+            (Ask::Fee(fee), Some(child), _) => self.books.fee(&mut child.case, fee, yes, now),
+            (Ask::Fee(fee), None, AnyCase::Dispute(case)) => self.books.fee(case, fee, yes, now),
+            (Ask::Bonus(bonus), _, AnyCase::Review(case)) => {
+                let reason = || "declined".to_owned();
+                if yes {
+                    self.books.bonus(&case.file().id, bonus.amount);
+                }
+                case.bonus_charged(bonus.amount, if yes { Ok(()) } else { Err(reason()) }, now);
+            }
+            (Ask::Return(amount), _, AnyCase::Payment(case)) => {
+                if yes {
+                    self.books.give_back(&case.file().id, amount);
+                    case.returned(amount, now);
+                } else {
+                    case.not_covered(Amount::ZERO, now);
+                }
+            }
+            (ask, ..) => self.books.broken(format!("nobody asked for {ask:?}")),
+        }
+    }
+
+    /// `run` goes on until it waits: with the bank's answer, if one has come; then whatever is due is done.
+    pub fn run(&mut self, bank: Option<bool>) {
+        if let Some(yes) = bank {
+            self.bank_answers(yes);
+        }
+        if let Some(child) = &mut self.dispute {
+            if !conduct_dispute(&mut child.case, &mut self.books, &mut self.asked, child.now) {
+                return;
+            }
+            let outcome = child.case.outcome().cloned().expect("a closed case has an outcome");
+            self.dispute = None;
+            let now = self.now;
+            match &mut self.main {
+                AnyCase::RefundRequest(case) => case.dispute_ended(outcome, now),
+                AnyCase::Review(case) => case.dispute_ended(outcome, now),
+                AnyCase::Dispute(_) | AnyCase::Payment(_) => unreachable!("they wait for no dispute"),
+            }
+        }
+        self.run_main();
+    }
+
+    fn run_main(&mut self) {
+        let now = self.now;
+        match &mut self.main {
+            AnyCase::RefundRequest(case) => {
+                while case.is_waiting() {
+                    if !ticked(case, now) {
+                        return;
+                    }
+                }
+                if let Some(claim) = case.disputed().cloned() {
+                    return self.dispute_opens(Grounds::RefundRequest, claim);
+                }
+                if !is_over(case) {
+                    let movements = case.settlement(now).expect("L3: the deposits hold what is in escrow");
+                    let (id, outcome) = (case.file().id.clone(), case.outcome().cloned());
+                    self.books.post(&id, movements, outcome.as_ref());
+                    self.books.let_go(&id, case.close_hold().as_ref());
+                    case.close(now);
+                }
+            }
+            AnyCase::Dispute(case) => {
+                conduct_dispute(case, &mut self.books, &mut self.asked, now);
+            }
+            AnyCase::Review(case) => {
+                while case.is_waiting() {
+                    if !ticked(case, now) {
+                        return;
+                    }
+                }
+                if let Some(claim) = case.disputed().cloned() {
+                    return self.dispute_opens(Grounds::NonRelease, claim);
+                }
+                if !is_over(case) && !self.settled {
+                    self.settled = true;
+                    let (id, outcome) = (case.file().id.clone(), case.outcome().cloned());
+                    self.books.post(&id, case.settlement(now), outcome.as_ref());
+                    self.books.let_go(&id, Some(&case.close_hold()));
+                    self.asked.extend(case.take_bonus_due(now).map(Ask::Bonus));
+                }
+                if !is_over(case) && self.asked.is_empty() {
+                    case.close(now);
+                }
+            }
+            AnyCase::Payment(case) => {
+                while !case.is_decided() && self.asked.is_empty() {
+                    match case.returning() {
+                        Some(amount) => self.asked.push_back(Ask::Return(amount)),
+                        None if !ticked(case, now) => return,
+                        None => {}
+                    }
+                }
+                if case.is_decided() && !is_over(case) {
+                    case.close(now);
+                }
+            }
+        }
+    }
+
+    /// Conducts the dispute as a case of its own, which takes over what this one holds (R6, D1).
+    fn dispute_opens(&mut self, grounds: Grounds, claim: Claim) {
+        if self.dispute.is_some() {
+            return;
+        }
+        let now = self.now;
+        let (contract, policy, parent) = on_case!(&self.main, case => {
+            let file = case.file();
+            (file.contract.clone(), file.policy.clone(), file.id.clone())
+        });
+        let milestone = match &self.main {
+            AnyCase::Review(case) => Some(case.milestone().id.clone()),
+            _ => None,
+        };
+        let review = milestone.is_some().then(|| parent.clone());
+        let id = dispute_id(&contract.id, milestone.as_ref());
+        let contacted_client = grounds.is_active();
+        let filing = Filing { contract, grounds, milestone, claim, contacted_client, policy };
+        let mut case = DisputeCase::begin(id.clone(), filing, now);
+        let held = self.books.take_over(&parent, &id);
+        case.opened(Opened { held, deposits: self.books.deposits() }, review, None, now);
+        if case.is_decided() {
+            self.books.broken("the dispute does not take a claim that its parent took".to_owned());
+        }
+        let number = self.books.openings(&id);
+        self.dispute = Some(Child { case, now, number });
+        self.run(None);
+    }
+}
+
+/// A story whose case is not there yet.
+struct Begun {
+    now: Timestamp,
+    books: Books,
+}
+
+impl Begun {
+    fn with(self, main: AnyCase) -> Paper {
+        let Self { now, books } = self;
+        let asked = VecDeque::new();
+        let mut paper = Paper { now, main, dispute: None, books, asked, one_clock: true, settled: false };
+        paper.run(None);
+        paper
+    }
+}
+
+fn givers<C: Case>(_: &C, verb: Verb) -> &'static [Role] {
+    C::givers(verb)
+}
+
+fn received<C: Case>(case: &mut C, verb: Verb, message: Message, now: Timestamp) -> Result<(), Refusal> {
+    let readable: Result<(), Unreadable> = C::readable(&message.command);
+    case.receive(verb, readable.map(|()| message), now)
+}
+
+/// Whether nothing is left to do: [`Case::is_decided`] is true while the money still moves.
+pub fn is_over<C: Case>(case: &C) -> bool {
+    matches!(case.stage(), "closed" | "on_hold")
+}
+
+/// Lets silence or an alarm act that is due, as `Conduct::next_change` does. Whether one was.
+fn ticked<C: Case>(case: &mut C, now: Timestamp) -> bool {
+    let due = case.wake_at().is_some_and(|at| at <= now);
+    if due {
+        case.tick(now);
+    }
+    due
+}
+
+/// A dispute goes on until it waits, as in `dispute.rs`. Whether it is over.
+fn conduct_dispute(case: &mut DisputeCase, books: &mut Books, asked: &mut VecDeque<Ask>, now: Timestamp) -> bool {
+    if is_over(case) {
+        return true;
+    }
+    loop {
+        if !asked.is_empty() {
+            return false;
+        }
+        if case.is_decided() {
+            break;
+        }
+        asked.extend(case.take_fees_due().into_iter().map(Ask::Fee));
+        if asked.is_empty() && !ticked(case, now) {
+            return false;
+        }
+    }
+    let movements = case.settlement(now).expect("L3: the deposits hold what is in escrow");
+    let (id, outcome) = (case.file().id.clone(), case.outcome().cloned());
+    books.post(&id, movements, outcome.as_ref());
+    books.let_go(&id, case.close_hold().as_ref());
+    case.close(now);
+    true
+}
+
+/// The contract that stories on paper are of.
+pub fn contract() -> Contract {
+    serde_json::from_value(serde_json::json!({
+        "id": "c-1", "title": "Logo", "kind": "fixed_price", "currency": "USD",
+        "client": {"id": "cl-1", "name": "Cleo"}, "freelancer": {"id": "fl-1", "name": "Finn"},
+    }))
+    .unwrap()
+}
