@@ -19,5 +19,6 @@ mod outcomes;
 mod payments;
 mod refunds;
 mod refusals;
+mod replay;
 mod rulebook;
 mod survival;
