@@ -58,7 +58,7 @@ pub fn commands_of(history: &[u8]) -> String {
     for event in events {
         let (name, attributes) = event["attributes"].as_object().unwrap().iter().next().unwrap();
         let name = name.trim_end_matches("EventAttributes");
-        if NOT_SHOWN.contains(&name) {
+        if NOT_SHOWN.contains(&name) || is_tried_again(name, attributes) {
             continue;
         }
         if FROM_OUTSIDE.contains(&name) {
@@ -84,6 +84,12 @@ pub fn commands_of(history: &[u8]) -> String {
         }
     }
     text
+}
+
+/// Whether the server had the task done once more because something came in meanwhile, which it does with any.
+fn is_tried_again(name: &str, attributes: &Value) -> bool {
+    name == "WorkflowTaskTimedOut"
+        || name == "WorkflowTaskFailed" && attributes["failure"]["message"] == "UnhandledCommand"
 }
 
 fn what_came(attributes: &Value) -> String {

@@ -119,7 +119,10 @@ impl Play<'_> {
             }
             ["refused", days, who, ..] => self.refused(step, days, who).await,
             ["down"] => self.down().await,
-            ["pass_deadline"] => pass_deadline(self.world, self.story.case(), self.deadline.unwrap()).await,
+            ["pass_deadline"] => {
+                pass_deadline(self.world, self.story.case(), self.deadline.unwrap()).await;
+                self.timers_fired().await;
+            }
             ["up"] => self.world.start_worker().await,
             _ => self.command(step).await,
         }
@@ -146,10 +149,16 @@ impl Play<'_> {
 
     /// Waits until the case has seen everything that is due, so that what happens next is a task of its own in every run.
     async fn settle_down(&self) {
+        self.world.quiet(self.story.case()).await;
+        self.timers_fired().await;
+        self.world.quiet(self.story.case()).await;
+    }
+
+    /// The server tells a case of a timer a moment after the clock has passed it.
+    async fn timers_fired(&self) {
         let case = self.story.case();
         let handle = self.world.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
         for _ in 0..400 {
-            self.world.quiet(case).await;
             let now = self.world.client.virtual_now(case).await.unwrap();
             let events = handle.fetch_history(WorkflowFetchHistoryOptions::default()).into_events().await.unwrap();
             if !has_due_timer(&events, now) {

@@ -1,7 +1,7 @@
 //! Replaying a recorded history against workflow code, and saying what is wrong.
 //!
-//! The SDK's replayer passes a history in which no task was completed, and one of a type that it does not know, and never
-//! returns from an empty one. So a history is looked at first, and a replay has a time limit.
+//! The SDK's replayer passes a history in which no task was completed, whatever its type, and never returns from an empty
+//! one. So a history is looked at first, and a replay has a time limit.
 
 use std::{collections::BTreeSet, sync::mpsc, time::Duration};
 

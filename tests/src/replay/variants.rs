@@ -85,7 +85,10 @@ async fn deposit<W: 'static>(ctx: &WorkflowContext<W>, start: &RawValue, change:
     let apart = match change {
         Change::Apart => true,
         Change::ApartPatched => ctx.patched(PATCH),
-        Change::ApartDeprecated => ctx.deprecate_patch(PATCH),
+        Change::ApartDeprecated => {
+            ctx.deprecate_patch(PATCH);
+            true
+        }
         Change::Nothing | Change::Reordered | Change::Missing => false,
     };
     let at_once = if apart { 1 } else { notices.len() };
