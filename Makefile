@@ -8,10 +8,13 @@ endif
 export RECOURSE_TEMPORAL_CLI := $(abspath $(TEMPORAL))
 export RECOURSE_PYTHON := $(abspath .tools/venv/bin/python)
 
-.PHONY: demo dev test mutants lint fmt build clean help chaos
+.PHONY: demo dev test forced-replay histories mutants chaos lint fmt build clean help
+
+# The tests whose cases go through many steps. The others are about one step, or stop workers by themselves.
+END_TO_END := outcomes:: milestones:: contract_end:: payments:: lateness:: edges:: survival:: mode::
 
 help: ## What can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(TEMPORAL) build ## Plays the main stories on a real server in seconds, and shows the money
 	@target/debug/recourse demo
@@ -21,6 +24,16 @@ dev: $(TEMPORAL) build ## Server, Web UI and worker for playing by hand, until C
 
 test: $(TEMPORAL) .tools/venv/ready build ## Every test, on real parts
 	cargo test --workspace --locked --no-fail-fast
+	@$(MAKE) --no-print-directory forced-replay
+
+forced-replay: $(TEMPORAL) .tools/venv/ready build ## The end-to-end tests again, with every step of every case replayed
+	RECOURSE_TEST_WORKER=uncached cargo test --workspace --locked --test recourse -- $(END_TO_END)
+	RECOURSE_TEST_WORKER=swapped cargo test --workspace --locked --test recourse -- $(END_TO_END)
+
+histories: $(TEMPORAL) .tools/venv/ready build ## Records the histories and commands that have changed
+	RECOURSE_RECORD=$${RECOURSE_RECORD:-1} cargo test --workspace --locked --test recourse -- \
+		replay::every_path_orders_what_it_is_known_to_order
+	cargo test --workspace --locked --test recourse -- replay::
 
 mutants: $(TEMPORAL) .tools/venv/ready ## Breaks the code on purpose, mistake by mistake, and sees each caught by a test
 	tests/mutate

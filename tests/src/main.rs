@@ -25,5 +25,6 @@ mod paper;
 mod payments;
 mod refunds;
 mod refusals;
+mod replay;
 mod rulebook;
 mod survival;

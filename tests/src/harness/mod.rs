@@ -1,9 +1,11 @@
 //! Starting the real parts, and playing stories on them.
 
 mod mailbox;
+mod mode;
 mod story;
 mod world;
 
 pub use mailbox::{Mailbox, python};
+pub use mode::Mode;
 pub use story::{Story, command_of, ledger_of, shown};
 pub use world::{World, program, run, server_metrics, unique};

@@ -2,7 +2,11 @@
 //! on day 2 of the case, sent as an update through the client that the command line uses, after the case's clock was
 //! advanced to that day.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use recourse_starter::client::ClientError;
@@ -12,7 +16,7 @@ use recourse_workflows::messages::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{World, unique};
+use super::{World, mode::assert_it_happened, unique};
 
 /// How long something that takes milliseconds may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,16 +30,26 @@ pub struct Story<'a> {
     pub refund_request: String,
     /// The dispute's workflow id.
     pub dispute: String,
+    /// The policy of the cases that are started without saying one; null for the default.
+    pub policy: Value,
     /// The case that commands go to, and whose clock is advanced.
     current: String,
     /// How far each case's own clock is, in days.
     clocks: BTreeMap<String, f64>,
+    /// How often the worker had been swapped after this story's last step.
+    swaps: Cell<u64>,
+    /// How many commands each case has taken since it was begun.
+    commands: RefCell<BTreeMap<String, usize>>,
 }
 
 impl<'a> Story<'a> {
     /// A new contract.
     pub fn new(world: &'a World, name: &str) -> Self {
-        let id = unique(name);
+        Self::named(world, &unique(name))
+    }
+
+    /// A new contract with this very id, in a world where no other has it.
+    pub fn named(world: &'a World, id: &str) -> Self {
         let contract = json!({
             "id": id, "title": "Logo", "kind": "fixed_price", "currency": "USD",
             "client": {"id": format!("cl-{id}"), "name": "Cleo", "email": format!("cleo.{id}@example.com")},
@@ -46,7 +60,17 @@ impl<'a> Story<'a> {
     }
 
     fn of(world: &'a World, contract: Value, refund_request: String, dispute: String) -> Self {
-        Self { world, contract, current: refund_request.clone(), refund_request, dispute, clocks: BTreeMap::new() }
+        Self {
+            world,
+            contract,
+            current: refund_request.clone(),
+            refund_request,
+            dispute,
+            policy: Value::Null,
+            clocks: BTreeMap::new(),
+            swaps: Cell::default(),
+            commands: RefCell::default(),
+        }
     }
 
     /// The same contract, ended once more.
@@ -103,7 +127,7 @@ impl<'a> Story<'a> {
 
     /// Submits a milestone, and from now on speaks of its review.
     pub async fn submit(&mut self, milestone: &str, ordinal: u32, minor: i64) -> Status {
-        self.submit_with(milestone, ordinal, minor, json!(null)).await
+        self.submit_with(milestone, ordinal, minor, self.policy.clone()).await
     }
 
     /// Submits a milestone and waits for nothing.
@@ -142,7 +166,7 @@ impl<'a> Story<'a> {
     pub async fn ask_back(&mut self, payment: &str, released_at: Timestamp, minor: i64) -> Status {
         let start = json!({
             "contract": self.contract, "payment": payment, "released_at": released_at, "amount": minor,
-            "message": "The files do not open.",
+            "message": "The files do not open.", "policy": self.policy,
         });
         let start: PaymentRefundStart = serde_json::from_value(start).unwrap();
         let case = self.world.client.start(start).await.unwrap();
@@ -153,6 +177,7 @@ impl<'a> Story<'a> {
     pub async fn dispute_alone(&mut self, grounds: &str, milestone: &str, minor: i64) -> Status {
         let start = json!({
             "contract": self.contract, "grounds": grounds, "milestone": milestone, "contacted_client": true,
+            "policy": self.policy,
             "claim": {"amount": minor, "reason": "work_delivered", "details": "It is done."},
         });
         let start: DisputeStart = serde_json::from_value(start).unwrap();
@@ -175,7 +200,10 @@ impl<'a> Story<'a> {
 
     /// The status once the case has learnt what is held.
     pub async fn opened(&self, case: &str) -> Status {
-        self.wait(case, |status| !status.is_opening()).await
+        let status = self.wait(case, |status| !status.is_opening()).await;
+        self.commands.borrow_mut().remove(case);
+        self.swaps.set(self.world.swaps());
+        status
     }
 
     /// The status once it is as wanted.
@@ -194,19 +222,25 @@ impl<'a> Story<'a> {
     pub async fn until(&mut self, days: f64) {
         let is = self.clocks.get(&self.current).copied().unwrap_or_default();
         if days > is {
+            self.world.swapped_since(self.swaps.get()).await;
             let by = Duration::from_secs_f64((days - is) * 86_400.0);
             self.world.client.advance(self.case(), by).await.unwrap_or_else(|error| panic!("{}: {error}", self.case()));
             self.clocks.insert(self.current.clone(), days);
             // What the clock set off is done before it is advanced again: a stage that opens late would close late.
             self.world.client.catch_up(self.case()).await.unwrap();
             self.world.quiet(self.case()).await;
+            self.swaps.set(self.world.swaps());
         }
     }
 
     /// Sends a command of `who`, as an update.
     pub async fn say(&mut self, who: &str, words: &str) -> Result<Status, ClientError> {
         let (verb, body) = self.command(who, words);
-        let status = self.world.client.command(self.case(), verb, body).await?;
+        self.world.swapped_since(self.swaps.get()).await;
+        let answered = self.world.client.command(self.case(), verb, body).await;
+        self.swaps.set(self.world.swaps());
+        let status = answered?;
+        *self.commands.borrow_mut().entry(self.current.clone()).or_default() += 1;
         if verb == Verb::Dispute {
             let dispute = status.dispute.clone().unwrap();
             let now = self.clocks.get(&self.current).copied().unwrap_or_default();
@@ -249,6 +283,8 @@ impl<'a> Story<'a> {
     pub async fn outcome_of(&self, case: &str) -> Outcome {
         let result = tokio::time::timeout(PATIENCE, self.world.client.result(case)).await;
         let Ok(outcome) = result else { panic!("not over: {:?}", self.world.client.status(self.case()).await) };
+        let commands = self.commands.borrow().get(case).copied().unwrap_or_default();
+        assert_it_happened(self.world, self.world.mode, case, commands).await;
         outcome.unwrap()
     }
 

@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -21,7 +21,7 @@ use tokio::{
     sync::{Mutex, OnceCell},
 };
 
-use super::Mailbox;
+use super::{Mailbox, Mode};
 
 /// Runs a test on the runtime that all tests share, so that connections outlive each of them.
 pub fn run(test: impl Future<Output = ()>) {
@@ -48,6 +48,10 @@ pub struct World {
     /// The database that all of them are in.
     pub database_url: String,
     worker: Mutex<Option<WorkerProcess>>,
+    /// How the worker behaves. One that tests stop by themselves is not swapped.
+    pub mode: Mode,
+    /// How often the worker was swapped for another.
+    swaps: AtomicU64,
     env: Vec<(String, String)>,
     _directory: tempfile::TempDir,
 }
@@ -81,7 +85,7 @@ impl World {
         let make = async || {
             let mailbox = Mailbox::shared().await;
             let smtp = ("RECOURSE_SMTP_URL".to_owned(), mailbox.url());
-            World::make("default", vec![smtp]).await
+            World::make("default", vec![smtp], Mode::from_env()).await
         };
         WORLD.get_or_init(make).await
     }
@@ -98,10 +102,12 @@ impl World {
         };
         first.temporal().connection().workflow_service().register_namespace(request.into_request()).await.unwrap();
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self::make(&namespace, env).await
+        let mode = if Mode::from_env() == Mode::Uncached { Mode::Uncached } else { Mode::Cached };
+        Self::make(&namespace, env, mode).await
     }
 
-    async fn make(namespace: &str, mut env: Vec<(String, String)>) -> Self {
+    async fn make(namespace: &str, mut env: Vec<(String, String)>, mode: Mode) -> Self {
+        env.extend(mode.env());
         let address = server().await.address();
         let directory = tempfile::tempdir().unwrap();
         let database_url = format!("sqlite:{}", directory.path().join("recourse.db").display());
@@ -130,6 +136,8 @@ impl World {
             notices: NoticeBook::new(database),
             database_url,
             worker: Mutex::new(None),
+            mode,
+            swaps: AtomicU64::new(0),
             env,
             _directory: directory,
         };
@@ -144,12 +152,39 @@ impl World {
 
     /// Starts the world's worker, as a process.
     pub async fn start_worker(&self) {
+        let started = self.new_worker().await;
+        *self.worker.lock().await = Some(started);
+    }
+
+    async fn new_worker(&self) -> WorkerProcess {
         // For finding out why a test fails: RECOURSE_TEST_LOGS=/some/folder keeps what the workers say.
         let log = std::env::var_os("RECOURSE_TEST_LOGS")
             .map(|folder| PathBuf::from(folder).join(format!("{}.log", self.client.namespace())));
         let options = WorkerOptions { env: self.env.clone(), binary: Some(program("recourse-worker")), log };
-        let started = WorkerProcess::start(options).await.expect("the worker starts");
-        *self.worker.lock().await = Some(started);
+        WorkerProcess::start(options).await.expect("the worker starts")
+    }
+
+    /// How often the worker was swapped.
+    pub fn swaps(&self) -> u64 {
+        self.swaps.load(Ordering::Acquire)
+    }
+
+    /// If workers are swapped here, waits until that was done once more than `seen`. One swap serves everybody who waits:
+    /// another worker starts, then the present one stops in good order, as in a deployment.
+    pub async fn swapped_since(&self, seen: u64) {
+        if self.mode != Mode::Swapped {
+            return;
+        }
+        let mut worker = self.worker.lock().await;
+        if self.swaps() > seen {
+            return;
+        }
+        let next = self.new_worker().await;
+        let before = worker.replace(next);
+        if let Some(before) = before {
+            before.stop().await.expect("the worker stops");
+        }
+        self.swaps.fetch_add(1, Ordering::Release);
     }
 
     /// Stops it in good order (SIGTERM).

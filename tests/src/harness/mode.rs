@@ -1,0 +1,111 @@
+//! How the shared world's worker behaves: as it does, or so that every step of a case is replayed (`RECOURSE_TEST_WORKER`).
+//!
+//! A worker keeps the cases that it conducts in memory and replays a case only after a restart, so most tests never replay
+//! anything. In these modes each test does, with the same expectations; and each case that comes to its end is looked at, so
+//! that a mode which did nothing fails.
+
+use std::collections::BTreeSet;
+
+use temporalio_client::{UntypedWorkflow, WorkflowFetchHistoryOptions};
+use temporalio_common::protos::temporal::api::{enums::v1::TaskQueueKind, history::v1::history_event::Attributes};
+
+use super::World;
+
+/// How the worker behaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// It keeps cases in memory.
+    Cached,
+    /// It forgets a case after every task, and replays it at the next.
+    Uncached,
+    /// Before every step of a case, another worker takes over, and the one before it stops.
+    Swapped,
+}
+
+impl Mode {
+    /// As the environment says.
+    pub fn from_env() -> Self {
+        match std::env::var("RECOURSE_TEST_WORKER").as_deref() {
+            Err(_) | Ok("" | "cached") => Self::Cached,
+            Ok("uncached") => Self::Uncached,
+            Ok("swapped") => Self::Swapped,
+            Ok(other) => panic!("RECOURSE_TEST_WORKER: {other} is none of cached, uncached, swapped"),
+        }
+    }
+
+    /// What the workers are told.
+    pub fn env(self) -> Option<(String, String)> {
+        (self == Self::Uncached).then(|| ("RECOURSE_MAX_CACHED_WORKFLOWS".to_owned(), "0".to_owned()))
+    }
+}
+
+/// What the case's history says of the workers that conducted it.
+struct Evidence {
+    /// How many tasks were meant for the worker that has the case in memory.
+    sticky: usize,
+    /// The workers that took its tasks.
+    workers: BTreeSet<String>,
+}
+
+async fn evidence(world: &World, case: &str) -> Evidence {
+    let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
+    let events = handle.fetch_history(WorkflowFetchHistoryOptions::default()).into_events().await.unwrap();
+    let mut evidence = Evidence { sticky: 0, workers: BTreeSet::new() };
+    for event in events {
+        match event.attributes {
+            Some(Attributes::WorkflowTaskScheduledEventAttributes(task)) => {
+                let kind = task.task_queue.map(|queue| queue.kind()).unwrap_or_default();
+                evidence.sticky += usize::from(kind == TaskQueueKind::Sticky);
+            }
+            Some(Attributes::WorkflowTaskStartedEventAttributes(task)) => drop(evidence.workers.insert(task.identity)),
+            _ => {}
+        }
+    }
+    evidence
+}
+
+/// Asserts that the case was conducted as the mode says, over this many commands that were given to it one after another.
+pub async fn assert_it_happened(world: &World, mode: Mode, case: &str, commands: usize) {
+    match mode {
+        Mode::Cached => {}
+        Mode::Uncached => {
+            let sticky = evidence(world, case).await.sticky;
+            assert_eq!(sticky, 0, "{case} was kept in memory for {sticky} of its tasks");
+        }
+        Mode::Swapped => {
+            let workers = evidence(world, case).await.workers;
+            assert!(
+                workers.len() > commands,
+                "{case} was given {commands} commands and conducted by {workers:?}: not another worker for each"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::harness::{Story, run};
+
+    /// What the other tests' cases are looked at by tells the modes apart.
+    #[test]
+    fn the_worker_behaves_as_the_mode_says() {
+        run(async {
+            let world = World::shared().await;
+            let mut story = Story::new(world, "mode");
+            story.deposit("d-1", 20_000, "card-1").await;
+            story.end(0, Value::Null).await;
+            story.play("1 operator extend 24; 2 freelancer approve").await;
+            story.outcome().await;
+            let Evidence { sticky, workers } = evidence(world, &story.refund_request).await;
+            println!("{:?}: {sticky} tasks in memory, {} workers", world.mode, workers.len());
+            match world.mode {
+                Mode::Cached => assert!(sticky > 0 && workers.len() == 1, "{sticky} {workers:?}"),
+                Mode::Uncached => assert!(sticky == 0 && workers.len() == 1, "{sticky} {workers:?}"),
+                Mode::Swapped => assert!(workers.len() >= 3, "{workers:?}"),
+            }
+        });
+    }
+}

@@ -1,0 +1,56 @@
+//! Open cases outlive the code that began them: what was recorded replays with the present code, and what the present code
+//! orders is known to the letter.
+//!
+//! [`paths`] is the list of ways through the workflows. Each was played on a real server and its history kept; every run
+//! of these tests replays all of them ([`replay`]). A replay sees whether the same kinds of commands come in the same
+//! order, not what they say; so each path is also played anew, and its commands compared with a text ([`commands`]).
+//! `make histories` records what has changed. [`variants`] are workflows with mistakes in them, which must be found, and
+//! the example of a change that leaves open cases whole.
+
+mod commands;
+mod controls;
+mod coverage;
+mod files;
+mod patch;
+mod paths;
+mod play;
+mod record;
+#[allow(clippy::module_inception, reason = "the one that replays")]
+mod replay;
+mod variants;
+
+use std::fs;
+
+use self::{
+    record::{Record, play_all},
+    replay::{PRESENT, replay},
+};
+use crate::harness::run;
+
+/// How to record.
+const HINT: &str = "If that is wanted, `make histories` records it; look at what it changes. Cases that are open need a \
+                    patch first: docs/contributing.md, \"Changing a workflow that has open cases\"";
+
+/// T2, L5: a case that a worker no longer has in memory goes on as it began, whichever way it took until then.
+#[test]
+fn every_recorded_history_replays_with_the_present_code() {
+    let histories = files::histories();
+    assert!(histories.len() > 100, "{} histories are recorded; `make histories` records them", histories.len());
+    let faults: Vec<String> = histories
+        .iter()
+        .filter_map(|path| {
+            let fault = replay(&fs::read(path).unwrap(), PRESENT).err()?;
+            Some(format!("{}: {fault:?}", path.display()))
+        })
+        .collect();
+    assert!(faults.is_empty(), "{} of {}:\n{}\n{HINT}", faults.len(), histories.len(), faults.join("\n"));
+}
+
+/// Timers' lengths, what effects are given, search attributes, children, signals, results: a replay sees none of them.
+#[test]
+fn every_path_orders_what_it_is_known_to_order() {
+    run(async {
+        let faults = play_all(Record::from_env()).await;
+        assert!(faults.is_empty(), "{}\n\n{HINT}", faults.join("\n\n"));
+    });
+}

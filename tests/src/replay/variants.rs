@@ -1,0 +1,255 @@
+//! Workflows that the replay is tested with: the real ones' commands written down once more, with a change.
+//!
+//! Each has the name of a real workflow, so that a recorded history is replayed against it. One is like the real one: that
+//! it replays shows that the others fail by their change and nothing else.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use recourse_workflows::{
+    attributes::{CASE_OUTCOME, CASE_STAGE},
+    conduct::{Conduct, Conducts, Desk},
+    domain::{
+        command::Verb,
+        deposit,
+        notice::Notice,
+        outcome::Outcome,
+        refund_request::{ContractEnd, RefundRequestCase},
+        rule::Rule,
+    },
+    effects::{DepositOrder, DepositReceipt, Escrow, Notices, Take, Tell},
+    handlers::{admit, receive},
+    messages::{EscrowDepositStart, RefundRequestStart, Status, read},
+};
+use temporalio_common::data_converters::RawValue;
+use temporalio_macros::{workflow, workflow_methods};
+use temporalio_sdk::workflow_replayer::WorkflowReplayerOptions;
+use temporalio_workflow::{ActivityOptions, WorkflowContext, WorkflowContextView, WorkflowResult};
+
+use super::replay::Code;
+
+/// What a variant does otherwise than the real workflow.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    Nothing,
+    /// Two commands come in another order.
+    Reordered,
+    /// An activity is missing.
+    Missing,
+    /// Each recipient is told by an effect of its own: the change, without a thought of open cases.
+    Apart,
+    /// The same change behind a patch: the first step.
+    ApartPatched,
+    /// The same change when no case from before the patch is open any more: the second step.
+    ApartDeprecated,
+}
+
+/// The patch of [`Change::ApartPatched`].
+const PATCH: &str = "deposit-told-apart";
+
+fn effect() -> ActivityOptions {
+    ActivityOptions::with_start_to_close_timeout(Duration::from_secs(10)).build()
+}
+
+fn now<W>(ctx: &WorkflowContext<W>) -> Timestamp {
+    ctx.workflow_time().and_then(|at| at.try_into().ok()).unwrap_or_default()
+}
+
+/// A deposit that is taken.
+async fn deposit<W: 'static>(ctx: &WorkflowContext<W>, start: &RawValue, change: Change) -> Outcome {
+    let EscrowDepositStart { contract, deposit: id, amount, milestone, source } = read(start).unwrap();
+    let case = ctx.workflow_id().to_owned();
+    let show = |stage: &str| ctx.upsert_search_attributes([CASE_STAGE.value_set(stage.to_owned())]);
+    if change == Change::Reordered {
+        show("closed");
+    }
+    let order = DepositOrder {
+        case: case.clone(),
+        contract: contract.clone(),
+        deposit: id,
+        milestone,
+        amount,
+        source: source.id,
+        at: now(ctx),
+    };
+    let receipt = ctx.execute_activity(Escrow::deposit, order, effect()).await.unwrap();
+    let DepositReceipt::Deposited { charged, from_held, held } = receipt else { unreachable!("it is taken") };
+    let (outcome, notices): (Outcome, Vec<Notice>) = deposit::made(charged, from_held, held);
+    if change != Change::Reordered {
+        ctx.upsert_search_attributes([
+            CASE_STAGE.value_set("closed".to_owned()),
+            CASE_OUTCOME.value_set(outcome.result.name().to_owned()),
+        ]);
+    }
+    let apart = match change {
+        Change::Apart => true,
+        Change::ApartPatched => ctx.patched(PATCH),
+        Change::ApartDeprecated => {
+            ctx.deprecate_patch(PATCH);
+            true
+        }
+        Change::Nothing | Change::Reordered | Change::Missing => false,
+    };
+    let at_once = if apart { 1 } else { notices.len() };
+    for notices in notices.chunks(at_once).filter(|_| change != Change::Missing) {
+        let (case, contract, notices) = (case.clone(), contract.clone(), notices.to_vec());
+        let tell = Tell { case_ref: case.clone(), case, contract, notices, at: now(ctx) };
+        ctx.execute_activity(Notices::tell, tell, effect()).await.unwrap();
+    }
+    outcome
+}
+
+macro_rules! deposit_variant {
+    ($(#[$doc:meta])* $name:ident, $code:ident, $change:expr) => {
+        $(#[$doc])*
+        #[workflow]
+        #[derive(Default)]
+        pub struct $name;
+
+        #[workflow_methods]
+        impl $name {
+            #[run(name = "EscrowDeposit")]
+            pub async fn run(ctx: &mut WorkflowContext<Self>, start: RawValue) -> WorkflowResult<Outcome> {
+                Ok(deposit(ctx, &start, $change).await)
+            }
+        }
+
+        $(#[$doc])*
+        pub const $code: Code = Code {
+            types: &["EscrowDeposit"],
+            workflows: || WorkflowReplayerOptions::new().register_workflow::<$name>().unwrap().build(),
+        };
+    };
+}
+
+deposit_variant!(
+    /// A deposit as it is.
+    DepositAsItIs, DEPOSIT_AS_IT_IS, Change::Nothing
+);
+deposit_variant!(
+    /// The stage is shown before the money is taken.
+    DepositReordered, DEPOSIT_REORDERED, Change::Reordered
+);
+deposit_variant!(
+    /// Nobody is told.
+    DepositUntold, DEPOSIT_UNTOLD, Change::Missing
+);
+deposit_variant!(
+    /// The change without a patch, which is also what is left of it in the end.
+    DepositApart, DEPOSIT_APART, Change::Apart
+);
+deposit_variant!(
+    /// The change with its patch.
+    DepositPatched, DEPOSIT_PATCHED, Change::ApartPatched
+);
+deposit_variant!(
+    /// The change with its patch deprecated.
+    DepositDeprecated, DEPOSIT_DEPRECATED, Change::ApartDeprecated
+);
+
+fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<RefundRequestCase, Outcome> {
+    let start: RefundRequestStart = read(start).map_err(|unreadable| Outcome::refused(Rule::R1, unreadable.reason))?;
+    let RefundRequestStart { contract, pay_now, reason, policy } = start;
+    Ok(RefundRequestCase::begin(id, ContractEnd { contract, pay_now, reason, policy: policy.unwrap_or_default() }, now))
+}
+
+/// A contract's end without reviews, of which the client pays a part, and whose rest the freelancer lets go.
+async fn end<W: Conducts<Case = RefundRequestCase>>(ctx: &WorkflowContext<W>, change: Change) -> Outcome {
+    let mut case = Conduct::take_up(ctx).unwrap_or_else(|refused| panic!("{refused:?}"));
+    let take = Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
+    let opened = case.open(take, |case, opened, _, now| case.opened(opened.held, opened.deposits, None, now)).await;
+    assert!(opened.is_ok(), "no review runs");
+    let payment = case.change(|case, now| case.payment_now(now)).expect("the client pays a part");
+    case.publish();
+    let paid = case.settle(vec![payment], None);
+    while case.read(RefundRequestCase::is_waiting) {
+        case.next_change().await;
+    }
+    let movements = case.change(|case, now| case.settlement(now)).unwrap();
+    let close = case.read(RefundRequestCase::close_hold);
+    if change == Change::Reordered {
+        let settled = case.settle(movements, close);
+        case.publish();
+        settled.await;
+    } else {
+        case.publish();
+        paid.await;
+        if change != Change::Missing {
+            case.settle(movements, close).await;
+        }
+    }
+    case.change(RefundRequestCase::close);
+    case.finish().await
+}
+
+macro_rules! end_variant {
+    ($(#[$doc:meta])* $name:ident, $code:ident, $change:expr) => {
+        $(#[$doc])*
+        #[workflow]
+        pub struct $name {
+            desk: Desk<RefundRequestCase>,
+        }
+
+        impl Conducts for $name {
+            type Case = RefundRequestCase;
+
+            fn desk(&self) -> &Desk<RefundRequestCase> {
+                &self.desk
+            }
+
+            fn desk_mut(&mut self) -> &mut Desk<RefundRequestCase> {
+                &mut self.desk
+            }
+        }
+
+        #[workflow_methods]
+        impl $name {
+            #[init]
+            pub fn new(ctx: &WorkflowContextView, start: RawValue) -> Self {
+                Self { desk: Desk::new(ctx, |id, now| begin(id, &start, now)) }
+            }
+
+            #[run(name = "RefundRequest")]
+            pub async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<Outcome> {
+                Ok(end(ctx, $change).await)
+            }
+
+            #[update(name = "approve")]
+            pub async fn approve(
+                ctx: &mut WorkflowContext<Self>,
+                raw: RawValue,
+            ) -> Result<Status, Box<dyn std::error::Error + Send + Sync>> {
+                receive(ctx.clone(), Verb::Approve, raw).await.map_err(Into::into)
+            }
+
+            #[update_validator(approve)]
+            fn approve_readable(
+                &self,
+                _ctx: &WorkflowContextView,
+                raw: &RawValue,
+            ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+                admit(&self.desk, Verb::Approve, raw)
+            }
+        }
+
+        $(#[$doc])*
+        pub const $code: Code = Code {
+            types: &["RefundRequest"],
+            workflows: || WorkflowReplayerOptions::new().register_workflow::<$name>().unwrap().build(),
+        };
+    };
+}
+
+end_variant!(
+    /// A contract's end as it is.
+    EndAsItIs, END_AS_IT_IS, Change::Nothing
+);
+end_variant!(
+    /// The money is moved before anybody is told.
+    EndReordered, END_REORDERED, Change::Reordered
+);
+end_variant!(
+    /// The refund is forgotten.
+    EndUnsettled, END_UNSETTLED, Change::Missing
+);
