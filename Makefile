@@ -26,9 +26,10 @@ test: $(TEMPORAL) .tools/venv/ready build ## Every test, on real parts
 	cargo test --workspace --locked --no-fail-fast
 	@$(MAKE) --no-print-directory forced-replay
 
-forced-replay: $(TEMPORAL) .tools/venv/ready build ## The end-to-end tests again, with every step of every case replayed
+forced-replay: $(TEMPORAL) .tools/venv/ready build ## The end-to-end tests again, every step of every case replayed or in a new run
 	RECOURSE_TEST_WORKER=uncached cargo test --workspace --locked --test recourse -- $(END_TO_END)
 	RECOURSE_TEST_WORKER=swapped cargo test --workspace --locked --test recourse -- $(END_TO_END)
+	RECOURSE_TEST_WORKER=continued cargo test --workspace --locked --test recourse -- $(END_TO_END)
 
 histories: $(TEMPORAL) .tools/venv/ready build ## Records the histories and commands that have changed
 	RECOURSE_RECORD=$${RECOURSE_RECORD:-1} cargo test --workspace --locked --test recourse -- \

@@ -1,4 +1,5 @@
-//! How the shared world's worker behaves: as it does, or so that every step of a case is replayed (`RECOURSE_TEST_WORKER`).
+//! How the shared world's worker behaves: as it does, or so that every step of a case is replayed or handed on to a new run
+//! (`RECOURSE_TEST_WORKER`).
 //!
 //! A worker keeps the cases that it conducts in memory and replays a case only after a restart, so most tests never replay
 //! anything. In these modes each test does, with the same expectations; and each case that comes to its end is looked at, so
@@ -20,6 +21,8 @@ pub enum Mode {
     Uncached,
     /// Before every step of a case, another worker takes over, and the one before it stops.
     Swapped,
+    /// The server suggests all the time that cases go on in a new run.
+    Continued,
 }
 
 impl Mode {
@@ -29,8 +32,14 @@ impl Mode {
             Err(_) | Ok("" | "cached") => Self::Cached,
             Ok("uncached") => Self::Uncached,
             Ok("swapped") => Self::Swapped,
-            Ok(other) => panic!("RECOURSE_TEST_WORKER: {other} is none of cached, uncached, swapped"),
+            Ok("continued") => Self::Continued,
+            Ok(other) => panic!("RECOURSE_TEST_WORKER: {other} is none of cached, uncached, swapped, continued"),
         }
+    }
+
+    /// After how many events the server suggests a new run; its own default if nothing.
+    pub fn continue_as_new_after(self) -> Option<u32> {
+        (self == Self::Continued).then_some(10)
     }
 
     /// What the workers are told.
@@ -39,23 +48,28 @@ impl Mode {
     }
 }
 
-/// What the case's history says of the workers that conducted it.
+/// What the history of the case's last run says of the workers that conducted it.
 struct Evidence {
     /// How many tasks were meant for the worker that has the case in memory.
     sticky: usize,
     /// The workers that took its tasks.
     workers: BTreeSet<String>,
+    /// Whether the run followed another one.
+    continued: bool,
 }
 
 async fn evidence(world: &World, case: &str) -> Evidence {
     let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
     let events = handle.fetch_history(WorkflowFetchHistoryOptions::default()).into_events().await.unwrap();
-    let mut evidence = Evidence { sticky: 0, workers: BTreeSet::new() };
+    let mut evidence = Evidence { sticky: 0, workers: BTreeSet::new(), continued: false };
     for event in events {
         match event.attributes {
             Some(Attributes::WorkflowTaskScheduledEventAttributes(task)) => {
                 let kind = task.task_queue.map(|queue| queue.kind()).unwrap_or_default();
                 evidence.sticky += usize::from(kind == TaskQueueKind::Sticky);
+            }
+            Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) => {
+                evidence.continued = !started.continued_execution_run_id.is_empty();
             }
             Some(Attributes::WorkflowTaskStartedEventAttributes(task)) => drop(evidence.workers.insert(task.identity)),
             _ => {}
@@ -79,6 +93,10 @@ pub async fn assert_it_happened(world: &World, mode: Mode, case: &str, commands:
                 "{case} was given {commands} commands and conducted by {workers:?}: not another worker for each"
             );
         }
+        Mode::Continued => {
+            let continued = evidence(world, case).await.continued;
+            assert!(commands < 2 || continued, "{case} never went on in a new run, over {commands} commands");
+        }
     }
 }
 
@@ -99,12 +117,13 @@ mod tests {
             story.end(0, Value::Null).await;
             story.play("1 operator extend 24; 2 freelancer approve").await;
             story.outcome().await;
-            let Evidence { sticky, workers } = evidence(world, &story.refund_request).await;
+            let Evidence { sticky, workers, continued } = evidence(world, &story.refund_request).await;
             println!("{:?}: {sticky} tasks in memory, {} workers", world.mode, workers.len());
             match world.mode {
-                Mode::Cached => assert!(sticky > 0 && workers.len() == 1, "{sticky} {workers:?}"),
+                Mode::Cached => assert!(sticky > 0 && workers.len() == 1 && !continued, "{sticky} {workers:?}"),
                 Mode::Uncached => assert!(sticky == 0 && workers.len() == 1, "{sticky} {workers:?}"),
                 Mode::Swapped => assert!(workers.len() >= 3, "{workers:?}"),
+                Mode::Continued => assert!(continued, "one run"),
             }
         });
     }

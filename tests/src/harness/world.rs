@@ -58,9 +58,7 @@ pub struct World {
 
 async fn server() -> &'static LocalServer {
     static SERVER: OnceCell<LocalServer> = OnceCell::const_new();
-    // RECOURSE_TEST_CONTINUE_AFTER=20 has every case go on in new runs all the time.
-    let continue_as_new_after =
-        std::env::var("RECOURSE_TEST_CONTINUE_AFTER").ok().map(|events| events.parse().unwrap());
+    let continue_as_new_after = Mode::from_env().continue_as_new_after();
     let options = ServerOptions { metrics: true, continue_as_new_after, ..ServerOptions::default() };
     let start = async || LocalServer::start(options.clone()).await.expect("the Temporal server starts");
     SERVER.get_or_init(start).await
