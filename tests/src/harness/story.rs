@@ -105,6 +105,7 @@ impl<'a> Story<'a> {
     pub async fn deposit(&self, deposit: &str, minor: i64, source: &str) -> Outcome {
         let start = json!({"contract": self.contract, "deposit": deposit, "amount": minor, "source": {"id": source, "verified": true}});
         let start: EscrowDepositStart = serde_json::from_value(start).unwrap();
+        let _step = self.world.step().await;
         let case = self.world.client.start(start).await.unwrap();
         self.world.client.result(&case).await.unwrap()
     }
@@ -116,6 +117,7 @@ impl<'a> Story<'a> {
             "source": {"id": source, "verified": true},
         });
         let start: EscrowDepositStart = serde_json::from_value(start).unwrap();
+        let _step = self.world.step().await;
         let case = self.world.client.start(start).await.unwrap();
         self.world.client.result(&case).await.unwrap()
     }
@@ -194,13 +196,19 @@ impl<'a> Story<'a> {
     pub async fn end(&self, pay_now: i64, policy: Value) -> Status {
         let start = json!({"contract": self.contract, "pay_now": pay_now, "policy": policy});
         let start: RefundRequestStart = serde_json::from_value(start).unwrap();
+        let _step = self.world.step().await;
         self.world.client.start(start).await.unwrap();
-        self.opened(&self.refund_request).await
+        self.opened_within(&self.refund_request).await
     }
 
     /// The status once the case has learnt what is held.
     pub async fn opened(&self, case: &str) -> Status {
-        let status = self.wait(case, |status| !status.is_opening()).await;
+        let _step = self.world.step().await;
+        self.opened_within(case).await
+    }
+
+    async fn opened_within(&self, case: &str) -> Status {
+        let status = self.wait_within(case, |status| !status.is_opening()).await;
         self.commands.borrow_mut().remove(case);
         self.swaps.set(self.world.swaps());
         status
@@ -208,6 +216,11 @@ impl<'a> Story<'a> {
 
     /// The status once it is as wanted.
     pub async fn wait(&self, case: &str, wanted: impl Fn(&Status) -> bool) -> Status {
+        let _step = self.world.step().await;
+        self.wait_within(case, wanted).await
+    }
+
+    async fn wait_within(&self, case: &str, wanted: impl Fn(&Status) -> bool) -> Status {
         let status = self.world.client.wait_for(case, PATIENCE, &wanted).await.unwrap();
         assert!(wanted(&status), "{case} is {status:?}");
         status
@@ -222,7 +235,7 @@ impl<'a> Story<'a> {
     pub async fn until(&mut self, days: f64) {
         let is = self.clocks.get(&self.current).copied().unwrap_or_default();
         if days > is {
-            self.world.swapped_since(self.swaps.get()).await;
+            let _step = self.world.step_after(self.swaps.get()).await;
             let by = Duration::from_secs_f64((days - is) * 86_400.0);
             self.world.client.advance(self.case(), by).await.unwrap_or_else(|error| panic!("{}: {error}", self.case()));
             self.clocks.insert(self.current.clone(), days);
@@ -236,7 +249,7 @@ impl<'a> Story<'a> {
     /// Sends a command of `who`, as an update.
     pub async fn say(&mut self, who: &str, words: &str) -> Result<Status, ClientError> {
         let (verb, body) = self.command(who, words);
-        self.world.swapped_since(self.swaps.get()).await;
+        let _step = self.world.step_after(self.swaps.get()).await;
         let answered = self.world.client.command(self.case(), verb, body).await;
         self.swaps.set(self.world.swaps());
         let status = answered?;
@@ -246,20 +259,25 @@ impl<'a> Story<'a> {
             let now = self.clocks.get(&self.current).copied().unwrap_or_default();
             self.clocks.insert(dispute.clone(), now);
             self.current = dispute;
-            self.opened_child().await;
+            self.opened_child_within().await;
         }
         Ok(status)
     }
 
     /// Waits until the dispute that was just filed is there and open.
     pub async fn opened_child(&self) {
+        let _step = self.world.step().await;
+        self.opened_child_within().await;
+    }
+
+    async fn opened_child_within(&self) {
         let mut patience = 400;
         while let Err(ClientError::NotFound { .. }) = self.world.client.status(&self.current).await {
             patience -= 1;
             assert!(patience > 0, "{} never started", self.current);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        self.opened(&self.current).await;
+        self.opened_within(&self.current).await;
     }
 
     /// Plays `0.5 client offer 100; 2 freelancer accept offer 1; 30`. Every command must be taken.
@@ -281,6 +299,7 @@ impl<'a> Story<'a> {
 
     /// A case's outcome.
     pub async fn outcome_of(&self, case: &str) -> Outcome {
+        let _step = self.world.step().await;
         let result = tokio::time::timeout(PATIENCE, self.world.client.result(case)).await;
         let Ok(outcome) = result else { panic!("not over: {:?}", self.world.client.status(self.case()).await) };
         let commands = self.commands.borrow().get(case).copied().unwrap_or_default();

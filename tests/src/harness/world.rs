@@ -18,7 +18,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     runtime::Runtime,
-    sync::{Mutex, OnceCell},
+    sync::{Mutex, OnceCell, RwLock, RwLockReadGuard},
 };
 
 use super::{Mailbox, Mode};
@@ -52,6 +52,8 @@ pub struct World {
     pub mode: Mode,
     /// How often the worker was swapped for another.
     swaps: AtomicU64,
+    /// Held by each step of a case, and alone by a swap.
+    steps: RwLock<()>,
     env: Vec<(String, String)>,
     _directory: tempfile::TempDir,
 }
@@ -136,6 +138,7 @@ impl World {
             worker: Mutex::new(None),
             mode,
             swaps: AtomicU64::new(0),
+            steps: RwLock::new(()),
             env,
             _directory: directory,
         };
@@ -167,21 +170,35 @@ impl World {
         self.swaps.load(Ordering::Acquire)
     }
 
-    /// If workers are swapped here, waits until that was done once more than `seen`. One swap serves everybody who waits:
-    /// another worker starts, then the present one stops in good order, as in a deployment.
-    pub async fn swapped_since(&self, seen: u64) {
-        if self.mode != Mode::Swapped {
-            return;
+    /// Begins a step of a case. If workers are swapped here, that was done once more than `seen` by then: another worker
+    /// starts, then the present one stops in good order, as in a deployment. One swap serves everybody who waits.
+    ///
+    /// No step is under way during a swap: a task that the server hands to a worker which has just stopped asking is lost
+    /// until it times out, after 10 s, and waiting for that would prove nothing about replay.
+    pub async fn step_after(&self, seen: u64) -> RwLockReadGuard<'_, ()> {
+        loop {
+            let step = self.step().await;
+            if self.mode != Mode::Swapped || self.swaps() > seen {
+                return step;
+            }
+            drop(step);
+            let _alone = self.steps.write().await;
+            if self.swaps() <= seen {
+                self.swap().await;
+            }
         }
+    }
+
+    /// Begins something that no swap is to disturb. It must not be begun within another.
+    pub async fn step(&self) -> RwLockReadGuard<'_, ()> {
+        self.steps.read().await
+    }
+
+    async fn swap(&self) {
         let mut worker = self.worker.lock().await;
-        if self.swaps() > seen {
-            return;
-        }
         let next = self.new_worker().await;
-        let before = worker.replace(next);
-        if let Some(before) = before {
-            before.stop().await.expect("the worker stops");
-        }
+        let before = worker.replace(next).expect("a shared world's worker runs");
+        before.stop().await.expect("the worker stops");
         self.swaps.fetch_add(1, Ordering::Release);
     }
 
