@@ -8,7 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use recourse_workflows::{
     attributes::{CASE_OUTCOME, CASE_STAGE},
-    conduct::{Conduct, Conducts, Desk},
+    conduct::Conduct,
+    desk::{Conducts, Desk},
     domain::{
         command::Verb,
         deposit,
@@ -24,7 +25,9 @@ use recourse_workflows::{
 use temporalio_common::data_converters::RawValue;
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::workflow_replayer::WorkflowReplayerOptions;
-use temporalio_workflow::{ActivityOptions, WorkflowContext, WorkflowContextView, WorkflowResult};
+use temporalio_workflow::{
+    ActivityOptions, ContinueAsNewOptions, WorkflowContext, WorkflowContextView, WorkflowResult, WorkflowTermination,
+};
 
 use super::replay::Code;
 
@@ -155,32 +158,35 @@ fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<RefundRequestCa
 }
 
 /// A contract's end without reviews, of which the client pays a part, and whose rest the freelancer lets go.
-async fn end<W: Conducts<Case = RefundRequestCase>>(ctx: &WorkflowContext<W>, change: Change) -> Outcome {
+async fn end<W: Conducts<Case = RefundRequestCase>>(
+    ctx: &WorkflowContext<W>,
+    change: Change,
+) -> WorkflowResult<Outcome> {
     let mut case = Conduct::take_up(ctx).unwrap_or_else(|refused| panic!("{refused:?}"));
     let take = Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
     let opened = case.open(take, |case, opened, _, now| case.opened(opened.held, opened.deposits, None, now)).await;
     assert!(opened.is_ok(), "no review runs");
     let payment = case.change(|case, now| case.payment_now(now)).expect("the client pays a part");
     case.publish();
-    let paid = case.settle(vec![payment], None);
+    case.pay_beside(payment);
     while case.read(RefundRequestCase::is_waiting) {
-        case.next_change().await;
+        case.next_change().await?;
     }
     let movements = case.change(|case, now| case.settlement(now)).unwrap();
     let close = case.read(RefundRequestCase::close_hold);
     if change == Change::Reordered {
-        let settled = case.settle(movements, close);
+        let settled = case.order_settlement(movements, close);
         case.publish();
         settled.await;
     } else {
         case.publish();
-        paid.await;
+        case.paid().await;
         if change != Change::Missing {
             case.settle(movements, close).await;
         }
     }
     case.change(RefundRequestCase::close);
-    case.finish().await
+    Ok(case.finish().await)
 }
 
 macro_rules! end_variant {
@@ -201,18 +207,23 @@ macro_rules! end_variant {
             fn desk_mut(&mut self) -> &mut Desk<RefundRequestCase> {
                 &mut self.desk
             }
+
+            fn go_on(ctx: &WorkflowContext<Self>, input: RawValue) -> WorkflowTermination {
+                let Err(ended) = ctx.continue_as_new(input, ContinueAsNewOptions::default());
+                ended
+            }
         }
 
         #[workflow_methods]
         impl $name {
             #[init]
             pub fn new(ctx: &WorkflowContextView, start: RawValue) -> Self {
-                Self { desk: Desk::new(ctx, |id, now| begin(id, &start, now)) }
+                Self { desk: Desk::new(ctx, &start, begin) }
             }
 
             #[run(name = "RefundRequest")]
             pub async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<Outcome> {
-                Ok(end(ctx, $change).await)
+                end(ctx, $change).await
             }
 
             #[update(name = "approve")]
