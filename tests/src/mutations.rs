@@ -44,8 +44,8 @@ fn mutations() -> Vec<Mutation> {
     let mut files: Vec<_> = files.collect();
     files.sort();
     let read = |path: PathBuf| {
-        let list: List =
-            toml::from_str(&fs::read_to_string(&path).unwrap()).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+        let list: List = toml::from_str(&fs::read_to_string(&path).unwrap())
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         list.mutation
     };
     files.into_iter().flat_map(read).collect()
