@@ -11,9 +11,9 @@ use crate::rulebook;
 const MUTATIONS_MIN: usize = 20;
 
 /// What the list must have a mistake for; see `docs/architecture.md`.
-const INVARIANTS: [&str; 17] = [
+const INVARIANTS: [&str; 18] = [
     "E1", "L1", "L2", "L3", "L4", "L5", "L6", "L7", "T2", "E10", "E11", "R8", "N2", "N3", "no float", "refusals",
-    "shown",
+    "shown", "cost",
 ];
 
 #[derive(Deserialize)]
@@ -44,8 +44,8 @@ fn mutations() -> Vec<Mutation> {
     let mut files: Vec<_> = files.collect();
     files.sort();
     let read = |path: PathBuf| {
-        let list: List =
-            toml::from_str(&fs::read_to_string(&path).unwrap()).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+        let list: List = toml::from_str(&fs::read_to_string(&path).unwrap())
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         list.mutation
     };
     files.into_iter().flat_map(read).collect()
