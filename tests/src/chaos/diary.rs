@@ -64,6 +64,9 @@ pub struct Begun {
 pub struct Said {
     timeline: Vec<TimelineEntry>,
     outcome: Option<Outcome>,
+    /// Whether the case was over then. Before that its money still moves, and a bonus is in the outcome only when it was
+    /// charged (E7); everything else of the outcome stands.
+    is_final: bool,
 }
 
 /// All of it.
@@ -109,14 +112,15 @@ impl Pages {
     pub fn see(&mut self, status: &Status) {
         let Some(first) = status.timeline.first() else { return };
         let said = self.said.entry((status.case.clone(), first.at)).or_default();
-        if let Err(problem) = said.agrees_with(&status.timeline, status.outcome.as_ref()) {
+        if let Err(problem) = said.agrees_with(status) {
             self.contradictions.push(format!("{}: {problem}", status.case));
         }
         if status.timeline.len() > said.timeline.len() {
             said.timeline.clone_from(&status.timeline);
         }
-        if said.outcome.is_none() {
+        if !said.is_final {
             said.outcome.clone_from(&status.outcome);
+            said.is_final = status.stage != "settling" && status.outcome.is_some();
         }
     }
 
@@ -132,7 +136,8 @@ impl Said {
     ///
     /// # Errors
     /// What does not agree.
-    pub fn agrees_with(&self, timeline: &[TimelineEntry], outcome: Option<&Outcome>) -> Result<(), String> {
+    pub fn agrees_with(&self, status: &Status) -> Result<(), String> {
+        let timeline = &status.timeline;
         if let Some(at) = self.timeline.iter().zip(timeline).position(|(before, after)| before != after) {
             return Err(format!(
                 "entry {} of the timeline was {:?} and is {:?}",
@@ -141,12 +146,13 @@ impl Said {
                 timeline[at]
             ));
         }
-        match (&self.outcome, outcome) {
-            (Some(before), Some(after)) if before != after => {
-                Err(format!("the outcome was {before:?} and is {after:?}"))
-            }
-            _ => Ok(()),
+        let (Some(before), Some(after)) = (&self.outcome, &status.outcome) else { return Ok(()) };
+        let of_a_bonus = if self.is_final && status.stage != "settling" { before } else { after };
+        let (bonus, bonus_failed) = (of_a_bonus.bonus, of_a_bonus.bonus_failed);
+        if (Outcome { bonus, bonus_failed, ..before.clone() }) == *after {
+            return Ok(());
         }
+        Err(format!("the outcome was {before:?} and is {after:?}"))
     }
 
     /// Whether a last word is short of what was told before.

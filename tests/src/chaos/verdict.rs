@@ -147,7 +147,7 @@ fn what_was_told_stays(wrong: &mut Findings, pages: &Pages, runs: &[Run]) {
         let Some(status) = &run.status else { continue };
         let Some(first) = status.timeline.first() else { continue };
         if let Some(said) = pages.said.get(&(run.case.clone(), first.at)) {
-            if let Err(problem) = said.agrees_with(&status.timeline, status.outcome.as_ref()) {
+            if let Err(problem) = said.agrees_with(status) {
                 wrong.find(format!("contradiction: {}: {problem}", run.case));
             }
             if said.is_longer_than(&status.timeline) {

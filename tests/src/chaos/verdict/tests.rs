@@ -198,11 +198,28 @@ fn a_case_that_takes_back_what_it_said_is_found() {
     });
     finds("and shows", |_, evidence| evidence.runs[1].outcome.as_mut().unwrap().to_client = amount(299));
     finds("and no case did", |_, evidence| drop(timeline(evidence).remove(0)));
+    finds("the outcome was", |_, evidence| {
+        let status = evidence.runs[1].status.as_mut().unwrap();
+        status.outcome.as_mut().unwrap().bonus = amount(1);
+    });
     let (mut pages, _) = sound();
     let mut other = status();
     other.timeline[1].note = Some("else".to_owned());
     pages.see(&other);
     assert_eq!(pages.contradictions.len(), 1);
+}
+
+/// E7: while the money moves a bonus is not charged yet, so that the outcome does not have it; all else stands.
+#[test]
+fn a_bonus_may_come_to_the_outcome_while_the_money_moves() {
+    for (to_client, problems) in [(300, 0), (299, 1)] {
+        let (mut pages, _) = sound();
+        pages.said.clear();
+        pages.see(&Status { stage: "settling".to_owned(), ..status() });
+        let outcome = Some(Outcome { bonus: amount(5), to_client: amount(to_client), ..refunded() });
+        pages.see(&Status { outcome, ..status() });
+        assert_eq!(pages.contradictions.len(), problems, "{to_client}");
+    }
 }
 
 #[test]
