@@ -76,8 +76,11 @@ pub struct Pages {
     pub starts: BTreeMap<String, Begun>,
     /// Commands in the order in which they were given.
     pub commands: Vec<Given>,
-    /// What cases said, by case and when that case began.
+    /// What cases answered to commands, by case and when that case began.
     pub said: BTreeMap<(String, Timestamp), Said>,
+    /// What cases showed when they were looked at. A worker answers that from its memory, which the server may not have
+    /// accepted yet: if it then never does, what was shown is not what is kept.
+    pub shown: BTreeMap<(String, Timestamp), Said>,
     /// What a case said that does not fit what it had said before.
     pub contradictions: Vec<String>,
     /// The cases that are being played.
@@ -108,19 +111,18 @@ impl Pages {
         self.starts.entry(case.to_owned()).or_default().acknowledged = true;
     }
 
-    /// Compares what a case says with what it said before, and keeps the longer.
+    /// A case answered a command with this.
+    pub fn hear(&mut self, status: &Status) {
+        if let Some(problem) = keep(&mut self.said, status) {
+            self.contradictions.push(problem);
+        }
+    }
+
+    /// A case showed this. What it ended with is not shown before it has.
     pub fn see(&mut self, status: &Status) {
-        let Some(first) = status.timeline.first() else { return };
-        let said = self.said.entry((status.case.clone(), first.at)).or_default();
-        if let Err(problem) = said.agrees_with(status) {
-            self.contradictions.push(format!("{}: {problem}", status.case));
-        }
-        if status.timeline.len() > said.timeline.len() {
-            said.timeline.clone_from(&status.timeline);
-        }
-        if !said.is_final {
-            said.outcome.clone_from(&status.outcome);
-            said.is_final = status.stage != "settling" && status.outcome.is_some();
+        let problem = keep(&mut self.shown, status);
+        if let Some(problem) = problem.filter(|_| status.stage == "closed") {
+            self.contradictions.push(problem);
         }
     }
 
@@ -129,6 +131,21 @@ impl Pages {
         let count = |wanted: &[Answer]| self.commands.iter().filter(|given| wanted.contains(&given.answer)).count();
         (count(&[Answer::Taken, Answer::Signalled]), count(&[Answer::Refused]), count(&[Answer::None]))
     }
+}
+
+/// Compares what a case says with what it said before, and keeps the longer. What does not agree, in words.
+fn keep(said: &mut BTreeMap<(String, Timestamp), Said>, status: &Status) -> Option<String> {
+    let first = status.timeline.first()?;
+    let said = said.entry((status.case.clone(), first.at)).or_default();
+    let problem = said.agrees_with(status).err().map(|problem| format!("{}: {problem}", status.case));
+    if status.timeline.len() > said.timeline.len() {
+        said.timeline.clone_from(&status.timeline);
+    }
+    if !said.is_final {
+        said.outcome.clone_from(&status.outcome);
+        said.is_final = status.stage != "settling" && status.outcome.is_some();
+    }
+    problem
 }
 
 impl Said {
@@ -153,6 +170,11 @@ impl Said {
             return Ok(());
         }
         Err(format!("the outcome was {before:?} and is {after:?}"))
+    }
+
+    /// How the case showed that it had ended, if it did.
+    pub fn ended_with(&self) -> Option<&Outcome> {
+        self.outcome.as_ref().filter(|_| self.is_final)
     }
 
     /// Whether a last word is short of what was told before.

@@ -103,7 +103,7 @@ fn sound() -> (Pages, Evidence) {
         commands: vec![given],
         ..Pages::default()
     };
-    pages.see(&status());
+    pages.hear(&status());
     let deposited = Outcome::without_money(ResultKind::Deposited, DecidedBy::Rule, Rule::E2);
     let deposited = Outcome { charged: Some(amount(300)), ..deposited };
     let history = History {
@@ -205,7 +205,7 @@ fn a_case_that_takes_back_what_it_said_is_found() {
     let (mut pages, _) = sound();
     let mut other = status();
     other.timeline[1].note = Some("else".to_owned());
-    pages.see(&other);
+    pages.hear(&other);
     assert_eq!(pages.contradictions.len(), 1);
 }
 
@@ -215,11 +215,25 @@ fn a_bonus_may_come_to_the_outcome_while_the_money_moves() {
     for (to_client, problems) in [(300, 0), (299, 1)] {
         let (mut pages, _) = sound();
         pages.said.clear();
-        pages.see(&Status { stage: "settling".to_owned(), ..status() });
+        pages.hear(&Status { stage: "settling".to_owned(), ..status() });
         let outcome = Some(Outcome { bonus: amount(5), to_client: amount(to_client), ..refunded() });
-        pages.see(&Status { outcome, ..status() });
+        pages.hear(&Status { outcome, ..status() });
         assert_eq!(pages.contradictions.len(), problems, "{to_client}");
     }
+}
+
+/// Only what a case answered is a promise, and how it showed that it ended; what else it showed may have been too early.
+#[test]
+fn what_was_shown_too_early_is_counted_and_an_end_that_was_shown_stays() {
+    let (mut pages, evidence) = sound();
+    let mut early = Status { stage: "awaiting_freelancer".to_owned(), outcome: None, ..status() };
+    early.timeline[0].at = jiff::Timestamp::UNIX_EPOCH;
+    pages.see(&early);
+    assert_eq!(judge(&pages, &evidence), Vec::<String>::new());
+    assert_eq!(shown_too_early(&pages, &evidence.runs).len(), 1);
+    finds("refund-request:c-1 showed", |pages, _| {
+        pages.see(&Status { outcome: Some(Outcome { to_client: amount(299), ..refunded() }), ..status() });
+    });
 }
 
 #[test]
