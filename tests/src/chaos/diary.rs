@@ -64,6 +64,9 @@ pub struct Begun {
 pub struct Said {
     timeline: Vec<TimelineEntry>,
     outcome: Option<Outcome>,
+    /// Whether the case was over then. Before that its money still moves, and a bonus is in the outcome only when it was
+    /// charged (E7); everything else of the outcome stands.
+    is_final: bool,
 }
 
 /// All of it.
@@ -73,8 +76,11 @@ pub struct Pages {
     pub starts: BTreeMap<String, Begun>,
     /// Commands in the order in which they were given.
     pub commands: Vec<Given>,
-    /// What cases said, by case and when that case began.
+    /// What cases answered to commands, by case and when that case began.
     pub said: BTreeMap<(String, Timestamp), Said>,
+    /// What cases showed when they were looked at. A worker answers that from its memory, which the server may not have
+    /// accepted yet: if it then never does, what was shown is not what is kept.
+    pub shown: BTreeMap<(String, Timestamp), Said>,
     /// What a case said that does not fit what it had said before.
     pub contradictions: Vec<String>,
     /// The cases that are being played.
@@ -105,18 +111,18 @@ impl Pages {
         self.starts.entry(case.to_owned()).or_default().acknowledged = true;
     }
 
-    /// Compares what a case says with what it said before, and keeps the longer.
+    /// A case answered a command with this.
+    pub fn hear(&mut self, status: &Status) {
+        if let Some(problem) = keep(&mut self.said, status) {
+            self.contradictions.push(problem);
+        }
+    }
+
+    /// A case showed this. What it ended with is not shown before it has.
     pub fn see(&mut self, status: &Status) {
-        let Some(first) = status.timeline.first() else { return };
-        let said = self.said.entry((status.case.clone(), first.at)).or_default();
-        if let Err(problem) = said.agrees_with(&status.timeline, status.outcome.as_ref()) {
-            self.contradictions.push(format!("{}: {problem}", status.case));
-        }
-        if status.timeline.len() > said.timeline.len() {
-            said.timeline.clone_from(&status.timeline);
-        }
-        if said.outcome.is_none() {
-            said.outcome.clone_from(&status.outcome);
+        let problem = keep(&mut self.shown, status);
+        if let Some(problem) = problem.filter(|_| status.stage == "closed") {
+            self.contradictions.push(problem);
         }
     }
 
@@ -127,12 +133,28 @@ impl Pages {
     }
 }
 
+/// Compares what a case says with what it said before, and keeps the longer. What does not agree, in words.
+fn keep(said: &mut BTreeMap<(String, Timestamp), Said>, status: &Status) -> Option<String> {
+    let first = status.timeline.first()?;
+    let said = said.entry((status.case.clone(), first.at)).or_default();
+    let problem = said.agrees_with(status).err().map(|problem| format!("{}: {problem}", status.case));
+    if status.timeline.len() > said.timeline.len() {
+        said.timeline.clone_from(&status.timeline);
+    }
+    if !said.is_final {
+        said.outcome.clone_from(&status.outcome);
+        said.is_final = status.stage != "settling" && status.outcome.is_some();
+    }
+    problem
+}
+
 impl Said {
     /// What was told stays: of two timelines of a case one begins with the other, and an outcome never changes.
     ///
     /// # Errors
     /// What does not agree.
-    pub fn agrees_with(&self, timeline: &[TimelineEntry], outcome: Option<&Outcome>) -> Result<(), String> {
+    pub fn agrees_with(&self, status: &Status) -> Result<(), String> {
+        let timeline = &status.timeline;
         if let Some(at) = self.timeline.iter().zip(timeline).position(|(before, after)| before != after) {
             return Err(format!(
                 "entry {} of the timeline was {:?} and is {:?}",
@@ -141,12 +163,18 @@ impl Said {
                 timeline[at]
             ));
         }
-        match (&self.outcome, outcome) {
-            (Some(before), Some(after)) if before != after => {
-                Err(format!("the outcome was {before:?} and is {after:?}"))
-            }
-            _ => Ok(()),
+        let (Some(before), Some(after)) = (&self.outcome, &status.outcome) else { return Ok(()) };
+        let of_a_bonus = if self.is_final && status.stage != "settling" { before } else { after };
+        let (bonus, bonus_failed) = (of_a_bonus.bonus, of_a_bonus.bonus_failed);
+        if (Outcome { bonus, bonus_failed, ..before.clone() }) == *after {
+            return Ok(());
         }
+        Err(format!("the outcome was {before:?} and is {after:?}"))
+    }
+
+    /// How the case showed that it had ended, if it did.
+    pub fn ended_with(&self) -> Option<&Outcome> {
+        self.outcome.as_ref().filter(|_| self.is_final)
     }
 
     /// Whether a last word is short of what was told before.

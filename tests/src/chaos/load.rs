@@ -305,7 +305,7 @@ impl Player {
         let mut pages = self.diary.pages();
         match answered {
             Ok(Ok(status)) => {
-                pages.see(&status);
+                pages.hear(&status);
                 pages.commands[index].answers.insert("taken");
                 Some(Answer::Taken)
             }

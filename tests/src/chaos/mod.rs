@@ -210,6 +210,9 @@ fn summary(parts: &Parts, summed: &Summed<'_>, findings: &[String]) {
     println!("bank movements   {}", evidence.movements.len());
     println!("notices          {}", evidence.notices.len());
     println!("emails           {emails}");
+    for early in verdict::shown_too_early(pages, &evidence.runs) {
+        println!("shown too early  {early}");
+    }
     println!("healed in        {:.1} s", took.as_secs_f64());
     println!("verdict          {}\n", if findings.is_empty() { "nothing lost, nothing twice" } else { "NOT SOUND" });
 }

@@ -17,7 +17,7 @@ use recourse_workflows::{
     messages::Status,
 };
 
-use super::diary::{Answer, Given, Pages};
+use super::diary::{Answer, Given, Pages, Said};
 
 /// One run of a case's workflow.
 #[derive(Debug, Clone)]
@@ -147,7 +147,7 @@ fn what_was_told_stays(wrong: &mut Findings, pages: &Pages, runs: &[Run]) {
         let Some(status) = &run.status else { continue };
         let Some(first) = status.timeline.first() else { continue };
         if let Some(said) = pages.said.get(&(run.case.clone(), first.at)) {
-            if let Err(problem) = said.agrees_with(&status.timeline, status.outcome.as_ref()) {
+            if let Err(problem) = said.agrees_with(status) {
                 wrong.find(format!("contradiction: {}: {problem}", run.case));
             }
             if said.is_longer_than(&status.timeline) {
@@ -163,8 +163,29 @@ fn what_was_told_stays(wrong: &mut Findings, pages: &Pages, runs: &[Run]) {
     let known: BTreeSet<_> =
         runs.iter().filter_map(|run| Some((run.case.clone(), run.status.as_ref()?.timeline.first()?.at))).collect();
     for (case, at) in pages.said.keys().filter(|said| !known.contains(said)) {
-        wrong.find(format!("contradiction: {case} spoke, and began at {at}, and no case did"));
+        wrong.find(format!("contradiction: {case} answered, and began at {at}, and no case did"));
     }
+    for ((case, _), shown) in &pages.shown {
+        let ended: Vec<_> = runs.iter().filter(|run| run.case == *case).map(|run| &run.outcome).collect();
+        if let Some(outcome) = shown.ended_with()
+            && !ended.iter().any(|ended| ended.as_ref() == Ok(outcome))
+        {
+            wrong.find(format!("contradiction: {case} showed {outcome:?}, and ended with {ended:?}"));
+        }
+    }
+}
+
+/// What cases showed and did not keep: nobody was promised it, but it is good to know how often that is seen.
+pub fn shown_too_early(pages: &Pages, runs: &[Run]) -> Vec<String> {
+    let kept = |case: &str, shown: &Said| {
+        let statuses = runs.iter().filter(|run| run.case == case).filter_map(|run| run.status.as_ref());
+        statuses.clone().next().is_none()
+            || statuses
+                .into_iter()
+                .any(|status| shown.agrees_with(status).is_ok() && !shown.is_longer_than(&status.timeline))
+    };
+    let lost = pages.shown.iter().filter(|((case, _), shown)| !kept(case, shown));
+    lost.map(|((case, _), shown)| format!("{case} showed {shown:?}")).collect()
 }
 
 /// L5, L6: for each posting that needs the bank one movement of its, and no other movement.
