@@ -8,6 +8,7 @@
 mod command_line;
 mod contract;
 mod contract_end;
+mod differential;
 mod edges;
 mod faults;
 mod harness;

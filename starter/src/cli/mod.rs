@@ -23,7 +23,7 @@ mod refunds;
 mod sandbox;
 mod setup;
 mod show;
-mod sim;
+pub mod sim;
 mod start;
 mod submit;
 mod values;

@@ -6,8 +6,8 @@
 
 mod bank;
 mod case;
-mod decide;
-mod dice;
+pub mod decide;
+pub mod dice;
 mod fields;
 mod money;
 mod plan;
