@@ -193,8 +193,12 @@ impl<'a> Played<'a> {
     async fn compare(&mut self) -> Result<(), String> {
         let started = Instant::now();
         loop {
-            self.set_clocks().await?;
-            let Err(differs) = self.differs().await else { return Ok(()) };
+            // A dispute that was just filed is not there at once: that is a difference too.
+            let looked = match self.set_clocks().await {
+                Ok(()) => self.differs().await,
+                Err(unknown) => Err(unknown),
+            };
+            let Err(differs) = looked else { return Ok(()) };
             if started.elapsed() > PATIENCE {
                 return Err(differs);
             }

@@ -18,7 +18,7 @@ use self::{
 use crate::paper::{Paper, To};
 
 /// How many offers are made in a case at most (M7). The rules allow more, and they would be more of the same.
-const OFFERS_MAX: usize = 3;
+const OFFERS_MAX: usize = 2;
 
 /// Sometimes: this decides.
 fn decides(decided_by: DecidedBy) -> Property<Cases> {
