@@ -11,6 +11,7 @@ mod continuing;
 mod contract;
 mod contract_end;
 mod cost;
+mod differential;
 mod edges;
 mod faults;
 mod harness;

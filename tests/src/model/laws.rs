@@ -1,7 +1,7 @@
 //! What must hold in every state, and after every step.
 
 use recourse_workflows::domain::{
-    case::Case,
+    case::{Case, Particulars},
     command::{Command, Message, Refusal, RefusalKind},
     money::Amount,
     outcome::{DecidedBy, Outcome},
@@ -11,6 +11,7 @@ use recourse_workflows::domain::{
 };
 
 use super::{
+    footprint,
     moves::{Stamp, Times},
     state::State,
 };
@@ -78,32 +79,38 @@ pub fn nothing_to_the_client_but_by_rule(state: &State) -> bool {
     })
 }
 
-/// What was answered: it may be added to, and never changes.
-fn answers(state: &State) -> Vec<(String, serde_json::Value)> {
-    let mut found = Vec::new();
-    let [main, dispute] = [0, 1].map(|index| &state.footprint[index]);
-    let opening = state.paper.dispute.as_ref().map_or(0, |child| child.number);
-    for (whose, case) in [("case".to_owned(), main), (format!("dispute {opening}"), dispute)] {
-        for name in ["rejection", "resolution"] {
-            found.push((format!("{whose}'s {name}"), case[name].clone()));
-        }
-        for (name, kept) in [("answers", None), ("demands", Some("Paid"))] {
-            for (role, answer) in case[name].as_object().into_iter().flatten() {
-                if kept.is_none_or(|kept| answer == kept) {
-                    found.push((format!("{whose}'s {name} of the {role}"), answer.clone()));
-                }
-            }
-        }
-        // A bonus is charged beside the release, and its outcome says later what came of it (E7).
-        let outcome = &case["outcome"];
-        for part in ["result", "decided_by", "rule", "to_freelancer", "to_client", "kept_in_escrow"] {
-            found.push((format!("{whose}'s outcome's {part}"), outcome[part].clone()));
-        }
-        for name in ["mediation", "opinion"] {
-            found.push((format!("{whose}'s {name}"), case["request"][name].clone()));
-        }
+/// What was answered in a case: it may be added to, and never changes.
+fn answers_in<C: Case>(whose: &str, case: &C, footprint: &str, found: &mut Vec<(String, String)>) {
+    let Particulars { rejection, resolution, answers, payment, .. } = case.particulars();
+    let mut add = |name: &str, value: String| found.push((format!("{whose}'s {name}"), value));
+    rejection.into_iter().for_each(|rejection| add("rejection", format!("{rejection:?}")));
+    resolution.into_iter().for_each(|resolution| add("resolution", format!("{resolution:?}")));
+    for (role, answer) in answers {
+        add(&format!("answer of the {role}"), format!("{answer:?}"));
     }
-    found.retain(|(_, value)| !value.is_null());
+    for party in Role::PARTIES.map(Role::name).into_iter().filter(|party| footprint::has_paid(footprint, party)) {
+        add(&format!("demand of the {party}"), "paid".to_owned());
+    }
+    if let Some(payment) = payment {
+        payment.mediation.into_iter().for_each(|message| add("mediation", message));
+        payment.opinion.into_iter().for_each(|text| add("opinion", text));
+    }
+    if let Some(Outcome { result, decided_by, rule, to_freelancer, to_client, kept_in_escrow, .. }) = case.outcome() {
+        // A bonus is charged beside the release, and its outcome says later what came of it (E7).
+        let parts = [to_freelancer, to_client, kept_in_escrow].map(|amount| amount.minor());
+        add("outcome", format!("{result:?} {decided_by:?} {rule} {parts:?}"));
+    }
+}
+
+fn answers(state: &State) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    on_case!(&state.paper.main, case => answers_in("case", case, "", &mut found));
+    if let AnyCase::Dispute(case) = &state.paper.main {
+        answers_in("case", case, &state.footprint, &mut found);
+    }
+    if let Some(child) = &state.paper.dispute {
+        answers_in("dispute", &child.case, &state.footprint, &mut found);
+    }
     found
 }
 
@@ -190,6 +197,10 @@ fn other_content(command: &Command) -> Command {
 /// rule: arbitration for its award, as long as it takes (A4), and a milestone with requested changes for its next
 /// submission, or for the contract's end (E8, E11). They close once that has come.
 pub fn silence_closes(state: &State) -> bool {
+    if state.handing {
+        // `run` goes on next, and the state after that is looked at.
+        return true;
+    }
     // What the bank says makes a difference only if it is asked.
     closes_in_silence(state.paper.clone(), true)
         && (state.paper.asked.is_empty() || closes_in_silence(state.paper.clone(), false))
@@ -202,7 +213,7 @@ fn closes_in_silence(mut paper: Paper, bank: bool) -> bool {
         if paper.is_over() {
             return paper.outcome().is_some_and(is_sound);
         }
-        let stage = paper.status(paper.current()).map(|status| status.stage).unwrap_or_default();
+        let stage = paper.stage();
         if !paper.asked.is_empty() {
             paper.run(Some(bank));
         } else if stage == "in_arbitration" && reminders == 2 {

@@ -2,6 +2,7 @@
 //! meet, within the bounds below. The checker is `stateright`; what it explores is a story on paper ([`crate::paper`]), so
 //! the very functions that the workflows call.
 
+mod footprint;
 mod laws;
 mod moves;
 mod runs;
@@ -15,6 +16,9 @@ use self::{
     state::State,
 };
 use crate::paper::{Paper, To};
+
+/// How many offers are made in a case at most (M7). The rules allow more, and they would be more of the same.
+const OFFERS_MAX: usize = 2;
 
 /// Sometimes: this decides.
 fn decides(decided_by: DecidedBy) -> Property<Cases> {
@@ -94,6 +98,10 @@ impl Model for Cases {
         let after = State::of(paper, handing);
         faults.extend(laws::answers_that_changed(before, &after));
         Some(State { taken, faults, ..after })
+    }
+
+    fn within_boundary(&self, state: &State) -> bool {
+        state.paper.offers() <= OFFERS_MAX
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

@@ -155,7 +155,7 @@ fn a_contracts_end_leads_where_the_rules_say_in_every_order() {
          client: release
          client: accept claim
          operator: extend 24, extend 0, extend 9999";
-    explore("contract end", 100, reachable, begun, lines);
+    explore("contract end", 80, reachable, begun, lines);
 }
 
 /// D2–D5, M1–M6, A1–A5, T2, L7: a disputed refund, from the claim to the award.
@@ -217,13 +217,14 @@ fn the_parties_may_agree_at_any_time_until_an_award() {
 #[test]
 fn a_milestones_review_leads_where_the_rules_say_in_every_order() {
     let begun = vec![submitted(common_policy())];
-    let reachable = &[ClientApproval, ClientSilence, ContractEnd, ClientAcceptance, FreelancerWithdrawal];
+    let reachable = &[ClientApproval, ClientSilence, ContractEnd, ClientAcceptance, ArbitrationDefault];
     let lines = "client: approve, approve 1, approve 5, approve 0
          client: request_changes
          freelancer: submit
          freelancer: claim 1
          operator: supersede
          client: accept claim
+         client: reject claim
          freelancer: withdraw";
     explore("milestone review", 100, reachable, begun, lines);
 }

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 use recourse_workflows::{
     domain::{
-        case::Case,
+        case::{Case, CaseFile, What},
         claim::Claim,
         command::{Message, Refusal, Unreadable, Verb},
         dispute::{DisputeCase, FeeDue, Filing, Grounds, Opened},
@@ -192,6 +192,14 @@ impl Paper {
         }
     }
 
+    /// How many offers were made in the current case (M7).
+    pub fn offers(&self) -> usize {
+        match &self.dispute {
+            Some(child) => child.case.particulars().offers.len(),
+            None => on_case!(&self.main, case => case.particulars().offers.len()),
+        }
+    }
+
     /// Whether one of the cases' workflows takes this command at all.
     pub fn takes(&self, to: To, verb: Verb) -> bool {
         let givers = match to {
@@ -212,20 +220,45 @@ impl Paper {
 
     /// Hands a command over, as the handlers do: before `run` goes on.
     pub fn receive(&mut self, to: To, verb: Verb, message: Message) -> Result<(), Refusal> {
+        let message = self.readable(to, Ok(message));
+        self.receive_read(to, verb, message)
+    }
+
+    /// Whether what was read has the fields that it needs in such a case.
+    pub fn readable(&self, to: To, read: Result<Message, Unreadable>) -> Result<Message, Unreadable> {
+        let message = read?;
+        match to {
+            To::Main => on_case!(&self.main, case => readable(case, &message)),
+            To::Dispute => DisputeCase::readable(&message.command),
+        }?;
+        Ok(message)
+    }
+
+    /// Hands over what could be read, or what could not.
+    pub fn receive_read(&mut self, to: To, verb: Verb, read: Result<Message, Unreadable>) -> Result<(), Refusal> {
         match (to, &mut self.dispute) {
-            (To::Dispute, Some(child)) => received(&mut child.case, verb, message, child.now),
+            (To::Dispute, Some(child)) => child.case.receive(verb, read, child.now),
             _ => {
                 let now = self.now;
-                on_case!(&mut self.main, case => received(case, verb, message, now))
+                on_case!(&mut self.main, case => case.receive(verb, read, now))
             }
         }
     }
 
-    /// Nobody is told anything on paper.
-    pub fn forget_notices(&mut self) {
-        on_case!(&mut self.main, case => drop(case.file_mut().take_notices()));
+    /// Forgets what only grows and decides nothing: notices, and what happened but for a claim's amendments, which are
+    /// counted (D5).
+    pub fn forget_what_was_told(&mut self) {
+        on_case!(&mut self.main, case => forget(case.file_mut()));
         if let Some(child) = &mut self.dispute {
-            drop(child.case.file_mut().take_notices());
+            forget(child.case.file_mut());
+        }
+    }
+
+    /// The current case's stage.
+    pub fn stage(&self) -> &'static str {
+        match &self.dispute {
+            Some(child) => child.case.stage(),
+            None => on_case!(&self.main, case => case.stage()),
         }
     }
 
@@ -390,13 +423,17 @@ impl Begun {
     }
 }
 
+fn forget(file: &mut CaseFile) {
+    drop(file.take_notices());
+    file.timeline.retain(|entry| entry.what == What::ClaimAmended);
+}
+
 fn givers<C: Case>(_: &C, verb: Verb) -> &'static [Role] {
     C::givers(verb)
 }
 
-fn received<C: Case>(case: &mut C, verb: Verb, message: Message, now: Timestamp) -> Result<(), Refusal> {
-    let readable: Result<(), Unreadable> = C::readable(&message.command);
-    case.receive(verb, readable.map(|()| message), now)
+fn readable<C: Case>(_: &C, message: &Message) -> Result<(), Unreadable> {
+    C::readable(&message.command)
 }
 
 /// Whether nothing is left to do: [`Case::is_decided`] is true while the money still moves.

@@ -1,0 +1,340 @@
+//! Scripts: how a case begins and what happens in it, drawn by dice on paper. What people do is what `recourse sim` lets
+//! them do; beside that commands come twice, with wrong clocks, late, and for a case that waits for its dispute.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use recourse_starter::cli::sim::{
+    decide::{Wait, decide},
+    dice::Dice,
+};
+use recourse_workflows::domain::{
+    command::{Message, Refusal, Verb},
+    ids::{Id, PaymentId},
+    milestone::{Milestone, Submission},
+    milestone_review::FirstSubmission,
+    money::Amount,
+    party::{Contract, Role},
+    payment_refund::AskedBack,
+    policy::Policy,
+    refund_request::ContractEnd,
+};
+use serde_json::{Map, Value, json};
+
+use crate::paper::{Books, Paper, To};
+
+/// No script gets longer; one that does is ended by silence.
+const STEPS_MAX: usize = 14;
+
+/// How a case begins.
+#[derive(Debug, Clone)]
+pub enum Beginning {
+    /// The contract ends, and so much is paid at once.
+    End { pay_now: i64 },
+    /// A milestone of this amount is submitted.
+    Submission { minor: i64 },
+    /// So much of a payment is asked back; the payment is of everything.
+    AskedBack { minor: i64 },
+}
+
+/// A script.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// The seed of its run.
+    pub seed: u64,
+    /// Its number in the run.
+    pub number: u64,
+    /// What is deposited before.
+    pub deposits: Vec<i64>,
+    /// How the case begins.
+    pub beginning: Beginning,
+    /// Its policy, as JSON.
+    pub policy: Value,
+    /// What happens.
+    pub steps: Vec<Step>,
+}
+
+/// Something that happens: time passes, and then somebody says something, or nobody does.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// How long it takes.
+    pub pass: Pass,
+    /// What is said.
+    pub say: Option<Say>,
+}
+
+/// How long something takes.
+#[derive(Debug, Clone, Copy)]
+pub enum Pass {
+    /// No time.
+    Nothing,
+    /// So many sixteenths of what is left of the window.
+    Sixteenths(u8),
+    /// Until an hour before the deadline.
+    HourBefore,
+    /// Until the deadline has passed.
+    Deadline,
+    /// So many days.
+    Days(u8),
+}
+
+/// Something that is said.
+#[derive(Debug, Clone)]
+pub struct Say {
+    /// To which case.
+    pub to: To,
+    /// Which command.
+    pub verb: Verb,
+    /// Its JSON object without `at`; with the parties' names as on paper.
+    pub body: Map<String, Value>,
+    /// By how many hours the stamp of its receipt is ahead of the case's clock.
+    pub ahead: i64,
+    /// Whether it is sent as a signal, which has no answer.
+    pub signal: bool,
+    /// Whether it comes once more.
+    pub twice: bool,
+    /// Whether the bank declines what it charges.
+    pub declined: bool,
+}
+
+impl Beginning {
+    /// The case on paper.
+    pub fn on_paper(&self, contract: Contract, deposits: &[i64], policy: Policy, now: Timestamp) -> Paper {
+        let amount = |minor: i64| Amount::new(minor).unwrap();
+        let books = Books::with(deposits, "card-1");
+        let mut paper = match self {
+            Self::End { pay_now } => {
+                let end = ContractEnd { contract, pay_now: amount(*pay_now), reason: None, policy };
+                Paper::contract_ends(end, books, now)
+            }
+            Self::Submission { minor } => {
+                let id = Id::new("m-1").unwrap();
+                let case = format!("milestone-review:{}:m-1", contract.id);
+                let milestone =
+                    Milestone { id, ordinal: 1, name: "Part 1".to_owned(), amount: amount(*minor), description: None };
+                let submission = Submission { note: "Three sketches.".to_owned(), files: vec![] };
+                let first = FirstSubmission { contract, milestone, submission, policy };
+                Paper::milestone_is_submitted(&case, first, books, now)
+            }
+            Self::AskedBack { minor } => {
+                let paid: i64 = deposits.iter().sum();
+                let payment = PaymentId::new(&format!("refund-request:{}/pay_now", contract.id)).unwrap();
+                let books = books.and_paid(payment.as_str(), paid);
+                let message = "The files do not open.".to_owned();
+                let asked = AskedBack { contract, payment, released_at: now, amount: amount(*minor), message, policy };
+                Paper::payment_is_asked_back(asked, (amount(paid), Amount::ZERO, now), books, now)
+            }
+        };
+        paper.one_clock = false;
+        paper
+    }
+}
+
+impl Pass {
+    /// When it is over, if it can be said.
+    pub fn until(self, now: Timestamp, deadline: Option<Timestamp>) -> Timestamp {
+        let left = deadline.map(|deadline| deadline.duration_since(now));
+        let by = match (self, left) {
+            (Self::Sixteenths(sixteenths), Some(left)) => left / 16 * i32::from(sixteenths),
+            (Self::HourBefore, Some(left)) => left - SignedDuration::from_hours(1),
+            (Self::Deadline, Some(left)) => left + SignedDuration::from_secs(1),
+            (Self::Days(days), _) => SignedDuration::from_hours(24 * i64::from(days)),
+            _ => SignedDuration::ZERO,
+        };
+        now + by.max(SignedDuration::ZERO)
+    }
+}
+
+/// Lets a story's clock run, with every alarm and deadline on the way at its own instant.
+pub fn pass(paper: &mut Paper, until: Timestamp) {
+    while let Some(at) = paper.wake_at().filter(|at| *at <= until) {
+        let (current, at) = (paper.current(), at.max(paper.clock()));
+        paper.pass(at);
+        paper.run(None);
+        if paper.current() != current {
+            return;
+        }
+    }
+    if until > paper.clock() {
+        paper.pass(until);
+    }
+}
+
+/// Hands a command over on paper. What cannot be read reaches a case only as a signal.
+pub fn hand_over(paper: &mut Paper, say: &Say, body: &Map<String, Value>) -> Result<(), Refusal> {
+    let read = Message::read(say.verb, &serde_json::to_vec(body).unwrap());
+    let answer = match paper.readable(say.to, read) {
+        Err(unreadable) if !say.signal => return Err(unreadable.into()),
+        read => paper.receive_read(say.to, say.verb, read),
+    };
+    paper.run(None);
+    while !paper.asked.is_empty() {
+        paper.run(Some(!say.declined));
+    }
+    answer
+}
+
+impl Script {
+    /// The script with this number in the run with this seed.
+    pub fn draw(seed: u64, number: u64) -> Self {
+        let mut dice = Dice::new(seed, number);
+        let deposits: Vec<i64> = (0..=dice.below(2)).map(|_| dice.minor(2, 30_000)).collect();
+        let held: i64 = deposits.iter().sum();
+        let beginning = match dice.below(8) {
+            0 => Beginning::AskedBack { minor: dice.minor(1, held) },
+            1 | 2 => Beginning::Submission { minor: held },
+            _ => Beginning::End { pay_now: if dice.chance(50) { 0 } else { dice.minor(0, held + 1) } },
+        };
+        let policy = match beginning {
+            Beginning::AskedBack { .. } => json!({}),
+            _ => json!({
+                "client_silence": dice.pick(&"claimed_amount", &["all_held"]),
+                "no_arbitration": dice.pick(&"refund_client", &["release_freelancer", "follow_resolution", "hold"]),
+                "arbitration_fee_share": dice.pick(&0, &[5_000, 33_750]),
+            }),
+        };
+        let mut script = Self { seed, number, deposits, beginning, policy, steps: Vec::new() };
+        script.steps = script.draw_steps(&mut dice);
+        script
+    }
+
+    /// The policy as a value.
+    pub fn policy(&self) -> Policy {
+        serde_json::from_value(self.policy.clone()).unwrap()
+    }
+
+    fn draw_steps(&self, dice: &mut Dice) -> Vec<Step> {
+        let now = Timestamp::from_second(1_793_534_400).unwrap();
+        let mut paper = self.beginning.on_paper(crate::paper::contract(), &self.deposits, self.policy(), now);
+        let mut steps: Vec<Step> = Vec::new();
+        while !paper.is_over() && steps.len() < STEPS_MAX * 3 {
+            let step = draw_step(dice, &paper, steps.len());
+            let key = format!("step-{}", steps.len());
+            let step = play(&mut paper, step, key);
+            steps.push(step);
+        }
+        assert!(paper.is_over(), "a script that comes to no end: {:?}", self.beginning);
+        steps
+    }
+}
+
+/// Plays a step on paper while it is drawn. Whether the bank is asked is known after that.
+fn play(paper: &mut Paper, mut step: Step, key: String) -> Step {
+    let until = step.pass.until(paper.clock(), paper.deadline());
+    pass(paper, until);
+    if let Some(say) = &mut step.say {
+        say.body.insert("key".to_owned(), json!(key));
+        let mut tried = paper.clone();
+        let mut asked = tried.clone();
+        let _ = hand_over(&mut tried, say, &stamped(say, clock_of(paper, say.to)));
+        // Declined and not: only what is charged makes a difference.
+        let other = Say { declined: !say.declined, ..say.clone() };
+        let _ = hand_over(&mut asked, &other, &stamped(say, clock_of(paper, say.to)));
+        say.declined = say.declined && tried.books != asked.books;
+        *paper = tried;
+    }
+    step
+}
+
+/// The clock of one of a story's cases.
+pub fn clock_of(paper: &Paper, to: To) -> Timestamp {
+    if to == To::Main { paper.now } else { paper.clock() }
+}
+
+/// The command's object with the stamp of its receipt.
+pub fn stamped(say: &Say, now: Timestamp) -> Map<String, Value> {
+    let mut body = say.body.clone();
+    body.insert("at".to_owned(), json!(now + SignedDuration::from_hours(say.ahead)));
+    body
+}
+
+fn draw_step(dice: &mut Dice, paper: &Paper, steps: usize) -> Step {
+    let status = paper.status(paper.current()).expect("there is a current case");
+    let drawn = if steps < STEPS_MAX { decide(dice, &status) } else { None };
+    let say = |by: Role, verb, mut body: Map<String, Value>| {
+        body.insert("by".to_owned(), json!({"party": by, "id": id_of(by)}));
+        let to = paper.current();
+        Say { to, verb, body, ahead: 0, signal: false, twice: false, declined: false }
+    };
+    let Some(next) = drawn else {
+        let last = |by, verb, body: Value| {
+            let Value::Object(body) = body else { unreachable!() };
+            Step { pass: Pass::Days(1), say: Some(say(by, verb, body)) }
+        };
+        return match status.stage.as_str() {
+            "in_arbitration" => last(
+                Role::Arbitrator,
+                Verb::Award,
+                json!({"to_freelancer": dice.part(status.held), "reference": "AAA-1"}),
+            ),
+            "changes_requested" => last(Role::Operator, Verb::Supersede, json!({})),
+            _ => Step { pass: Pass::Deadline, say: None },
+        };
+    };
+    let mut said = say(next.by, next.verb, next.fields);
+    if next.stranger {
+        said.body.insert("by".to_owned(), json!({"party": next.by, "id": "nobody"}));
+    }
+    let pass = match (next.wait, status.deadline) {
+        (Wait::Sixteenths(_), Some(_)) if dice.chance(15) => Pass::HourBefore,
+        (Wait::Sixteenths(sixteenths), Some(_)) => Pass::Sixteenths(sixteenths),
+        (Wait::Days(days), None) => Pass::Days(days),
+        _ => Pass::Nothing,
+    };
+    // A stamp from some hours ago may be from before the stage opened; one from the future never counts.
+    said.ahead = *dice.pick(&0, &[0, 0, 0, -1, -30, 24]);
+    said.signal = dice.chance(25);
+    said.twice = dice.chance(15);
+    said.declined = next.declined.is_some();
+    if paper.current() == To::Dispute && dice.chance(8) {
+        said = misdirected(dice, paper, said);
+    }
+    Step { pass, say: Some(said) }
+}
+
+/// For the case that waits for the dispute: its own commands, which it must not take now; or that the contract has ended,
+/// which a review may hear of at any time (E11).
+fn misdirected(dice: &mut Dice, paper: &Paper, said: Say) -> Say {
+    let (by, verb) = if paper.takes(To::Main, Verb::Supersede) {
+        *dice.pick(&(Role::Operator, Verb::Supersede), &[(Role::Client, Verb::Approve)])
+    } else {
+        *dice.pick(&(Role::Client, Verb::Release), &[(Role::Freelancer, Verb::Approve)])
+    };
+    let Value::Object(body) = json!({"by": {"party": by, "id": id_of(by)}}) else { unreachable!() };
+    Say { to: To::Main, verb, body, declined: false, ..said }
+}
+
+fn id_of(role: Role) -> String {
+    match role {
+        Role::Client => "cl-1".to_owned(),
+        Role::Freelancer => "fl-1".to_owned(),
+        role => format!("{role}-1"),
+    }
+}
+
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "script {} of seed {}; to play it alone:", self.number, self.seed)?;
+        writeln!(
+            f,
+            "  RECOURSE_SEED={} RECOURSE_DIFFERENTIAL_ONLY={} cargo test -p recourse-tests differential",
+            self.seed, self.number
+        )?;
+        writeln!(f, "  {:?} of {:?} with {}", self.beginning, self.deposits, self.policy)?;
+        for (number, step) in self.steps.iter().enumerate() {
+            write!(f, "  {number}: {:?}", step.pass)?;
+            if let Some(say) = &step.say {
+                let Say { to, verb, body, ahead, signal, twice, declined } = say;
+                let body = Value::Object(body.clone());
+                write!(f, "; {verb} to {to:?} {body} stamped {ahead:+} h")?;
+                for (is, word) in [(*signal, "signal"), (*twice, "twice"), (*declined, "declined by the bank")] {
+                    if is {
+                        write!(f, ", {word}")?;
+                    }
+                }
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
