@@ -17,7 +17,7 @@ use super::{
 use crate::harness::World;
 
 /// How many paths are played at once.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 8;
 
 /// What is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
