@@ -121,7 +121,8 @@ impl Play<'_> {
             ["down"] => self.down().await,
             ["pass_deadline"] => {
                 pass_deadline(self.world, self.story.case(), self.deadline.unwrap()).await;
-                self.timers_fired().await;
+                // The timer runs from when it was ordered, a moment after the deadline was decided.
+                self.timers_fired(Some(Timestamp::MAX)).await;
             }
             ["up"] => self.world.start_worker().await,
             _ => self.command(step).await,
@@ -150,18 +151,19 @@ impl Play<'_> {
     /// Waits until the case has seen everything that is due, so that what happens next is a task of its own in every run.
     async fn settle_down(&self) {
         self.world.quiet(self.story.case()).await;
-        self.timers_fired().await;
+        self.timers_fired(None).await;
         self.world.quiet(self.story.case()).await;
     }
 
-    /// The server tells a case of a timer a moment after the clock has passed it.
-    async fn timers_fired(&self) {
+    /// Waits for the timers until then, or until the case's present time: the server tells a case of a timer a moment
+    /// after the clock has passed it.
+    async fn timers_fired(&self, until: Option<Timestamp>) {
         let case = self.story.case();
         let handle = self.world.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
-        for _ in 0..400 {
+        for _ in 0..1000 {
             let now = self.world.client.virtual_now(case).await.unwrap();
             let events = handle.fetch_history(WorkflowFetchHistoryOptions::default()).into_events().await.unwrap();
-            if !has_due_timer(&events, now) {
+            if !has_due_timer(&events, until.unwrap_or(now)) {
                 return;
             }
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
