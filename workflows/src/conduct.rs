@@ -246,7 +246,7 @@ impl<'a, W: Conducts> Conduct<'a, W> {
             let mut alarm = self.alarm.as_mut().map_or_else(Fuse::terminated, |alarm| (&mut alarm.timer).fuse());
             temporalio_workflow::select! {
                 _ = changed => return Ok(()),
-                _ = can_go_on => {}
+                () = can_go_on => {}
                 _ = alarm => self.alarm = None,
             }
         }

@@ -51,7 +51,9 @@ async fn conduct(ctx: &WorkflowContext<RefundRequest>) -> WorkflowResult<Outcome
         open(ctx, &mut case).await; // R1–R3
         let paying = case.change(|case, now| case.payment_now(now).filter(|_| case.is_waiting()));
         case.publish();
-        paying.into_iter().for_each(|payment| case.pay_beside(payment)); // R2, beside the window
+        if let Some(payment) = paying {
+            case.pay_beside(payment); // R2, beside the window
+        }
     }
     while case.read(RefundRequestCase::is_waiting) {
         case.next_change().await?;

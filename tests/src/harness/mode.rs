@@ -21,7 +21,7 @@ pub enum Mode {
     Uncached,
     /// Before every step of a case, another worker takes over, and the one before it stops.
     Swapped,
-    /// The server suggests all the time that cases go on in a new run.
+    /// The server suggests all the time that cases go on in a new run, each step of which is replayed.
     Continued,
 }
 
@@ -44,7 +44,8 @@ impl Mode {
 
     /// What the workers are told.
     pub fn env(self) -> Option<(String, String)> {
-        (self == Self::Uncached).then(|| ("RECOURSE_MAX_CACHED_WORKFLOWS".to_owned(), "0".to_owned()))
+        matches!(self, Self::Uncached | Self::Continued)
+            .then(|| ("RECOURSE_MAX_CACHED_WORKFLOWS".to_owned(), "0".to_owned()))
     }
 }
 
