@@ -8,7 +8,10 @@ use std::{
 
 use futures_util::future::join_all;
 use recourse_activities::payments::Fault as BankFault;
-use recourse_starter::cli::sim::dice::Dice;
+use recourse_starter::{
+    cli::sim::dice::Dice,
+    local::{LocalServer, WorkerProcess},
+};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{AnyConnection, Connection as _};
 
@@ -137,8 +140,8 @@ impl Kind {
         match (self, other) {
             (KillWorker(one) | FreezeWorker(one), KillWorker(two) | FreezeWorker(two)) => one == two,
             (Cut(one) | Close(one) | Slow(one), Cut(two) | Close(two) | Slow(two)) => one == two,
-            (KillServer | FreezeServer, KillServer | FreezeServer) => true,
-            (LockDatabase | FillDisk | Bank, LockDatabase | FillDisk | Bank) => true,
+            (KillServer | FreezeServer, KillServer | FreezeServer)
+            | (LockDatabase | FillDisk | Bank, LockDatabase | FillDisk | Bank) => true,
             (one, two) => one == two,
         }
     }
@@ -209,10 +212,10 @@ impl Deck {
         let length = Duration::from_millis(from + length);
         let (there, back) = (self.dice.below(700), self.dice.below(700));
         let late = BankFault::Late(Duration::from_millis(200 + self.dice.below(12_000)));
-        let bank = *self.dice.pick(&BankFault::FailAfter, &[BankFault::FailBefore, late, BankFault::Decline]);
+        let wrong = *self.dice.pick(&BankFault::FailAfter, &[BankFault::FailBefore, late, BankFault::Decline]);
         let times = 1 + u32::try_from(self.dice.below(4)).unwrap();
         let (there, back) = (Duration::from_millis(there), Duration::from_millis(back));
-        Fault { kind, length, there, back, bank: (bank, times) }
+        Fault { kind, length, there, back, bank: (wrong, times) }
     }
 }
 
@@ -259,7 +262,7 @@ impl Fault {
             }
             Kind::FreezeWorker(which) => {
                 let worker = parts.workers[which].lock().await;
-                freeze(worker.as_ref().and_then(|worker| worker.pid()), wait).await;
+                freeze(worker.as_ref().and_then(WorkerProcess::pid), wait).await;
             }
             Kind::KillServer => {
                 let mut server = parts.server.lock().await;
@@ -271,7 +274,7 @@ impl Fault {
             }
             Kind::FreezeServer => {
                 let server = parts.server.lock().await;
-                freeze(server.as_ref().and_then(|server| server.pid()), wait).await;
+                freeze(server.as_ref().and_then(LocalServer::pid), wait).await;
             }
             Kind::Cut(line) => line.of(parts).cut(),
             Kind::Close(line) => self.weather(line.of(parts), Weather { refuses: true, ..Weather::default() }).await,

@@ -155,12 +155,12 @@ impl Player {
         self.diary.pages().starting(&case);
         let (client, twice) = (self.parts.client.clone(), self.dice.chance(10));
         loop {
-            let once = || timely(client.start_or_find(start.clone()));
+            let ask = || timely(client.start_or_find(start.clone()));
             let started = if twice {
-                let (one, two) = tokio::join!(once(), once());
+                let (one, two) = tokio::join!(ask(), ask());
                 one.is_some() || two.is_some()
             } else {
-                once().await.is_some()
+                ask().await.is_some()
             };
             // A start has no key: whoever got no answer looks before starting again.
             if started || timely(client.virtual_now(&case)).await.is_some() {
@@ -301,7 +301,8 @@ impl Player {
         body: &serde_json::Map<String, Value>,
         index: usize,
     ) -> Option<Answer> {
-        let answered = tokio::time::timeout(CALL_TIMEOUT, self.parts.client.command(case, verb, body.clone())).await;
+        let call = Box::pin(self.parts.client.command(case, verb, body.clone()));
+        let answered = tokio::time::timeout(CALL_TIMEOUT, call).await;
         let mut pages = self.diary.pages();
         match answered {
             Ok(Ok(status)) => {
@@ -349,5 +350,5 @@ impl Player {
 
 /// The answer to a call, if there is one.
 async fn timely<T>(call: impl Future<Output = Result<T, ClientError>>) -> Option<T> {
-    tokio::time::timeout(CALL_TIMEOUT, call).await.ok()?.ok()
+    tokio::time::timeout(CALL_TIMEOUT, Box::pin(call)).await.ok()?.ok()
 }

@@ -15,7 +15,7 @@ use std::{
 use recourse_activities::{Database, Ledger, SandboxBank, notices::NoticeBook};
 use recourse_starter::{
     client::{Client, Config},
-    local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
+    local::{LocalError, LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
 };
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -145,7 +145,7 @@ impl Parts {
     /// Starts the server again, on its port and with its database file.
     pub async fn start_server(&self) -> Option<LocalServer> {
         let started = LocalServer::start(server_options(&self.folder, Some(self.server_port))).await;
-        started.map_err(|error| self.tell(&format!("the server does not start: {error}"))).ok()
+        started.map_err(|error| self.tell(&format!("the server does not start: {}", first_line(&error)))).ok()
     }
 
     /// Starts a worker, as a process.
@@ -163,7 +163,7 @@ impl Parts {
         // A worker that finds no server or no database at its start says so and ends; that is its supervisor's business.
         WorkerProcess::start(options)
             .await
-            .map_err(|error| self.tell(&format!("a worker does not start: {error}")))
+            .map_err(|error| self.tell(&format!("a worker does not start: {}", first_line(&error))))
             .ok()
     }
 
@@ -199,6 +199,11 @@ impl Parts {
         self.tell(&told);
         self.ended_by_themselves.lock().unwrap().push(told);
     }
+}
+
+/// What an error says, without the program's last words, which are in its log.
+fn first_line(error: &LocalError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 fn port_of(mail: &Mailbox) -> u16 {
