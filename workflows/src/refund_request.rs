@@ -50,8 +50,8 @@ async fn conduct(ctx: &WorkflowContext<RefundRequest>) -> WorkflowResult<Outcome
     if !case.is_open() {
         open(ctx, &mut case).await; // R1–R3
         let paying = case.change(|case, now| case.payment_now(now).filter(|_| case.is_waiting()));
-        case.publish();
         if let Some(payment) = paying {
+            case.publish();
             case.pay_beside(payment); // R2, beside the window
         }
     }

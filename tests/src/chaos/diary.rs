@@ -118,10 +118,11 @@ impl Pages {
         }
     }
 
-    /// A case showed this. What it ended with is not shown before it has.
+    /// A case showed this. Once it has shown its end, it always shows the same.
     pub fn see(&mut self, status: &Status) {
+        let had_ended = ended_before(&self.shown, status);
         let problem = keep(&mut self.shown, status);
-        if let Some(problem) = problem.filter(|_| status.stage == "closed") {
+        if let Some(problem) = problem.filter(|_| had_ended) {
             self.contradictions.push(problem);
         }
     }
@@ -133,17 +134,24 @@ impl Pages {
     }
 }
 
+/// Whether the case has shown its end before.
+fn ended_before(shown: &BTreeMap<(String, Timestamp), Said>, status: &Status) -> bool {
+    let first = status.timeline.first();
+    first.is_some_and(|first| shown.get(&(status.case.clone(), first.at)).is_some_and(|said| said.is_final))
+}
+
 /// Compares what a case says with what it said before, and keeps the longer. What does not agree, in words.
 fn keep(said: &mut BTreeMap<(String, Timestamp), Said>, status: &Status) -> Option<String> {
     let first = status.timeline.first()?;
     let said = said.entry((status.case.clone(), first.at)).or_default();
     let problem = said.agrees_with(status).err().map(|problem| format!("{}: {problem}", status.case));
-    if status.timeline.len() > said.timeline.len() {
+    let ends = !said.is_final && status.stage != "settling" && status.outcome.is_some();
+    if ends || status.timeline.len() > said.timeline.len() {
         said.timeline.clone_from(&status.timeline);
     }
     if !said.is_final {
         said.outcome.clone_from(&status.outcome);
-        said.is_final = status.stage != "settling" && status.outcome.is_some();
+        said.is_final = ends;
     }
     problem
 }

@@ -236,6 +236,21 @@ fn what_was_shown_too_early_is_counted_and_an_end_that_was_shown_stays() {
     });
 }
 
+/// What was decided in a task that the server never accepted is decided again later, at another instant.
+#[test]
+fn a_decision_that_was_shown_and_not_kept_is_no_broken_promise() {
+    let (mut pages, evidence) = sound();
+    let mut early = Status { stage: "settling".to_owned(), ..status() };
+    early.timeline.last_mut().unwrap().at = jiff::Timestamp::UNIX_EPOCH;
+    pages.see(&early);
+    pages.see(&status());
+    pages.see(&status());
+    assert_eq!(judge(&pages, &evidence), Vec::<String>::new());
+    early.stage = "closed".to_owned();
+    pages.see(&early);
+    assert_eq!(pages.contradictions.len(), 1, "an end that was shown stays");
+}
+
 #[test]
 fn money_that_moved_on_one_side_only_is_found() {
     finds("0 movements for", |_, evidence| drop(evidence.movements.pop()));
