@@ -1,6 +1,7 @@
 //! Where the rules meet the edges: the smallest amounts, other currencies, everything claimed, everybody silent at once.
 
 use futures_util::future::join_all;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::{
@@ -107,5 +108,22 @@ fn silence_decides_in_every_stage_at_once() {
         }
         world.check_money().await;
         world.stop_worker().await;
+    });
+}
+
+/// M2: the limit counts from the filing by the case's own clock, however far the refund request's was advanced before.
+#[test]
+fn mediation_lasts_until_21_days_after_the_filing() {
+    run(async {
+        let world = World::shared().await;
+        let mut story = Story::new(world, "limit");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(0, json!(null)).await;
+        story.play("6 freelancer claim 10000").await;
+        let filed = world.client.virtual_now(&story.dispute).await.unwrap();
+        story.play("8 client reject claim").await;
+        let status = world.client.status(&story.dispute).await.unwrap();
+        let lasts = status.deadline.unwrap().duration_since(filed);
+        assert!((lasts - SignedDuration::from_hours(21 * 24)).abs() < SignedDuration::from_hours(1), "{lasts:?}");
     });
 }

@@ -3,8 +3,11 @@
 use recourse_workflows::domain::{
     case::{Case, Particulars},
     command::{Command, Message, Refusal, RefusalKind},
+    dispute::Answer,
+    ids::Id,
     money::Amount,
-    outcome::{DecidedBy, Outcome},
+    offers::OfferState,
+    outcome::{DecidedBy, Outcome, ResultKind},
     party::{Actor, Role},
     posting::PostingKind,
     rule::Rule,
@@ -38,12 +41,15 @@ pub fn cases_and_books_agree(state: &State) -> bool {
     let Some(outcome) = paper.outcome() else {
         return on_case!(&paper.main, case => case.is_decided() || case.held().minor() == holding);
     };
+    // A share of the fee that did not pay for an arbitration goes back (A3).
+    let share = on_case!(&paper.main, case => case.file().policy.arbitration_fee_share.minor());
+    if books.fees != 0 && books.fees != 2 * share {
+        return false;
+    }
     let minor = [outcome.to_freelancer, outcome.to_client, outcome.bonus].map(Amount::minor);
     match &paper.main {
         AnyCase::Payment(_) => minor == [0, books.returned, 0] && holding == 0,
-        _ if outcome.result == recourse_workflows::domain::outcome::ResultKind::OnHold => {
-            holding == books.escrow && minor == [books.to_freelancer, 0, 0]
-        }
+        _ if outcome.result == ResultKind::OnHold => holding == books.escrow && minor == [books.to_freelancer, 0, 0],
         _ => {
             let moved = [books.to_freelancer, books.to_client, books.bonus];
             minor == moved && outcome.kept_in_escrow.minor() == books.escrow && holding == 0
@@ -76,6 +82,38 @@ pub fn nothing_to_the_client_but_by_rule(state: &State) -> bool {
             _ => false,
         };
         refund_request && by_rule
+    })
+}
+
+/// D3, D5, M5, M7: a dispute's outcome is what was answered.
+pub fn disputes_end_as_they_were_answered(state: &State) -> bool {
+    let alone = match &state.paper.main {
+        AnyCase::Dispute(case) => Some(case),
+        _ => None,
+    };
+    state.paper.ended.as_ref().into_iter().chain(alone).all(|case| {
+        let Some(outcome) = case.outcome() else { return true };
+        let to_freelancer = outcome.to_freelancer;
+        let Particulars { claim, rejection, offers, resolution, answers, .. } = case.particulars();
+        match outcome.decided_by {
+            DecidedBy::ClientAcceptance => {
+                rejection.is_none() && claim.is_some_and(|claim| claim.amount == to_freelancer)
+            }
+            DecidedBy::ClientSilence => rejection.is_none() && !to_freelancer.is_zero(),
+            DecidedBy::FreelancerWithdrawal => rejection.is_none() && to_freelancer.is_zero(),
+            DecidedBy::Agreement => {
+                offers.iter().any(|offer| offer.state == OfferState::Accepted && offer.to_freelancer == to_freelancer)
+            }
+            DecidedBy::ResolutionAccepted => {
+                let proposed = resolution.map(|resolution| resolution.to_freelancer);
+                let both = Role::PARTIES.iter().all(|party| answers.get(party) == Some(&Answer::Accepted));
+                both && proposed == Some(to_freelancer)
+            }
+            DecidedBy::ArbitrationDefault | DecidedBy::ArbitrationSoleDemand | DecidedBy::ArbitrationAward => {
+                rejection.is_some()
+            }
+            _ => outcome.result == ResultKind::Refused,
+        }
     })
 }
 
@@ -237,7 +275,7 @@ fn closes_in_silence(mut paper: Paper, bank: bool) -> bool {
 }
 
 fn told(paper: &mut Paper, who: Role, command: Command) -> bool {
-    let id = recourse_workflows::domain::ids::Id::new(&format!("{who}-1")).unwrap();
+    let id = Id::new(&format!("{who}-1")).unwrap();
     let message = Message { by: Actor { party: who, id }, at: None, key: None, command };
     let to = paper.current();
     let taken = paper.receive(to, message.command.verb(), message).is_ok();

@@ -1,6 +1,23 @@
 //! The rules, explored exhaustively: every order of commands, deadlines, repetitions and late arrivals that a case can
 //! meet, within the bounds below. The checker is `stateright`; what it explores is a story on paper ([`crate::paper`]), so
 //! the very functions that the workflows call.
+//!
+//! - **Always**: nothing is paid twice, and what was paid and what is held is what was deposited; escrow goes back to the
+//!   client only as E10 says; an answer, a paid demand and an outcome never change; what is refused changes nothing; a late
+//!   command is never taken, and a timely one never refused as late, unless the case has decided; a command that comes twice
+//!   acts once.
+//! - **Sometimes**: everything that can decide such a case does.
+//! - **In the end**: from every state, a case in which everybody is silent closes. The checker's own `eventually` misses
+//!   paths that end in a circle, or in a state that another path reached; so this is an `always` that lets everybody be silent
+//!   from the state at hand, which is exact. Two waits have no end by rule and are named there: for an award (A4), and for a
+//!   milestone with requested changes (E8).
+//!
+//! Bounds. Amounts are nothing, a part, all, and too much of 3 minor units in two deposits. Time moves to the instants that
+//! can make a difference: a second before each deadline or alarm, that instant, and an hour after the deadline, when every
+//! worker was down. Each command comes with no stamp, or once the deadline has passed with one from before it, from before
+//! the stage, and from the future. At most two offers are made. Each run (`runs`) says which commands are tried; everybody
+//! tries the first of each line, whether they may or not. Windows are in calendar days, so that no state depends on the day
+//! of the week.
 
 mod footprint;
 mod laws;
@@ -113,6 +130,9 @@ impl Model for Cases {
             Property::always("cases and books agree", |_, state| laws::cases_and_books_agree(state)),
             Property::always("nothing to the client but by rule", |_, state| {
                 laws::nothing_to_the_client_but_by_rule(state)
+            }),
+            Property::always("disputes end as they were answered", |_, state| {
+                laws::disputes_end_as_they_were_answered(state)
             }),
             Property::always("twice is once", |_, state| laws::twice_is_once(state)),
             Property::always("silence closes the case", |_, state| laws::silence_closes(state)),

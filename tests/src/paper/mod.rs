@@ -45,6 +45,8 @@ pub struct Paper {
     pub main: AnyCase,
     /// The dispute that it waits for.
     pub dispute: Option<Child>,
+    /// The one that ended last.
+    pub ended: Option<DisputeCase>,
     /// The money.
     pub books: Books,
     /// What the bank is asked, in this order. Its answers come with an activation.
@@ -308,7 +310,7 @@ impl Paper {
                 return;
             }
             let outcome = child.case.outcome().cloned().expect("a closed case has an outcome");
-            self.dispute = None;
+            self.ended = self.dispute.take().map(|child| child.case);
             let now = self.now;
             match &mut self.main {
                 AnyCase::RefundRequest(case) => case.dispute_ended(outcome, now),
@@ -417,7 +419,7 @@ impl Begun {
     fn with(self, main: AnyCase) -> Paper {
         let Self { now, books } = self;
         let asked = VecDeque::new();
-        let mut paper = Paper { now, main, dispute: None, books, asked, one_clock: true, settled: false };
+        let mut paper = Paper { now, main, dispute: None, ended: None, books, asked, one_clock: true, settled: false };
         paper.run(None);
         paper
     }
@@ -441,13 +443,15 @@ pub fn is_over<C: Case>(case: &C) -> bool {
     matches!(case.stage(), "closed" | "on_hold")
 }
 
-/// Lets silence or an alarm act that is due, as `Conduct::next_change` does. Whether one was.
+/// Lets silence or an alarm act that is due, as `Conduct::next_change` does. Whether something came of it: a clock that
+/// ticked for nothing would never stop.
 fn ticked<C: Case>(case: &mut C, now: Timestamp) -> bool {
-    let due = case.wake_at().is_some_and(|at| at <= now);
-    if due {
-        case.tick(now);
+    let (due, version) = (case.wake_at(), case.file().version());
+    if due.is_none_or(|at| at > now) {
+        return false;
     }
-    due
+    case.tick(now);
+    case.wake_at() != due || case.file().version() != version
 }
 
 /// A dispute goes on until it waits, as in `dispute.rs`. Whether it is over.
