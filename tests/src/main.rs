@@ -11,6 +11,7 @@ mod contract_end;
 mod edges;
 mod faults;
 mod harness;
+mod hostile;
 mod lateness;
 mod milestones;
 mod notices;

@@ -23,7 +23,17 @@ impl<'a> Text<'a> {
     pub fn of(path: &'a Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-        Ok(Self { path, text })
+        Ok(Self::new(path, text))
+    }
+
+    /// What somebody says that `path` says.
+    pub const fn new(path: &'a Path, text: String) -> Self {
+        Self { path, text }
+    }
+
+    /// Where it is from.
+    pub const fn path(&self) -> &Path {
+        self.path
     }
 
     /// The value that it is, by the file's extension: `.toml` is TOML, anything else JSON.
