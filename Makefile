@@ -8,10 +8,10 @@ endif
 export RECOURSE_TEMPORAL_CLI := $(abspath $(TEMPORAL))
 export RECOURSE_PYTHON := $(abspath .tools/venv/bin/python)
 
-.PHONY: demo dev test lint fmt build clean help
+.PHONY: demo dev test lint fmt build fuzz coverage clean help
 
 help: ## What can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(TEMPORAL) build ## Plays the main stories on a real server in seconds, and shows the money
 	@target/debug/recourse demo
@@ -33,6 +33,15 @@ fmt: ## Formats the code
 build: ## The two programs, and the tests
 	@echo "building (a few minutes the first time)"
 	@cargo build --workspace --all-targets --locked --quiet
+
+# Under a minute each the fuzzer mostly repeats what CI does; leave it on overnight with FUZZ_SECONDS=3600.
+FUZZ_SECONDS ?= 60
+
+fuzz: ## Feeds every parser and whole cases with bytes that a fuzzer makes up, FUZZ_SECONDS=60 each
+	@.ci/fuzz $(FUZZ_SECONDS)
+
+coverage: $(TEMPORAL) .tools/venv/ready ## Which lines of the rules and workflows the tests run; fails under 95 %
+	@.ci/coverage
 
 clean: ## Removes what was built and what was installed
 	cargo clean

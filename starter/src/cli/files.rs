@@ -2,6 +2,7 @@
 
 use std::{ops::Range, path::Path};
 
+use recourse_workflows::domain::command::shortened;
 use serde::de::DeserializeOwned;
 
 use super::answer::Failure;
@@ -44,7 +45,12 @@ impl<'a> Text<'a> {
             let line = mistake.line.map(|line| format!(", line {line}")).unwrap_or_default();
             let is_whole = matches!(mistake.field.as_str(), "." | "?");
             let field = if is_whole { String::new() } else { format!(", {}", mistake.field) };
-            Failure::usage(format!("{}{line}{field}: {}", self.path.display(), mistake.message))
+            Failure::usage(format!(
+                "{}{line}{}: {}",
+                self.path.display(),
+                shortened(&field),
+                shortened(&mistake.message)
+            ))
         })
     }
 }

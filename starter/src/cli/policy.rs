@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use recourse_workflows::domain::{
+    command::shortened,
     money::{Amount, Currency},
     policy::{ClientSilence, NoArbitration, Policy},
 };
@@ -52,7 +53,8 @@ impl PolicyArgs {
 /// The policy that a file says, if a case can be conducted by it and every field means something (T3).
 pub fn checked(text: &files::Text<'_>) -> Result<Policy, Failure> {
     let policy: Policy = text.parse()?;
-    let refuse = |reason: String| Failure::new("refused", 1, format!("{}: {reason}", text.path().display()));
+    let refuse =
+        |reason: String| Failure::new("refused", 1, format!("{}: {}", text.path().display(), shortened(&reason)));
     let unknown = unknown_fields(&text.parse()?)?;
     if let Some(field) = unknown.first() {
         let known = known_fields()?.into_iter().collect::<Vec<_>>().join(", ");

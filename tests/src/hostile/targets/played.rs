@@ -333,7 +333,10 @@ fn contract_end(bytes: &mut Bytes<'_>) {
     let moved = (outcome.to_freelancer.minor().into(), outcome.to_client.minor().into());
     assert_eq!((books.to_freelancer, books.to_client), moved, "the outcome says what moved");
     let refused = outcome.result.name() == "refused";
-    assert!(refused || books.escrow == outcome.kept_in_escrow.minor().into(), "paid out and held is what was deposited");
+    assert!(
+        refused || books.escrow == outcome.kept_in_escrow.minor().into(),
+        "paid out and held is what was deposited"
+    );
 }
 
 fn milestone_review(bytes: &mut Bytes<'_>) {
@@ -419,4 +422,3 @@ fn payment_refund(bytes: &mut Bytes<'_>) {
     assert!(outcome.to_client <= paid && outcome.to_freelancer.is_zero());
     assert!(matches!(outcome.result.name(), "refunded" | "declined" | "refused"), "{outcome:?}");
 }
-

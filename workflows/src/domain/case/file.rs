@@ -26,6 +26,10 @@ pub const REFUSALS_KEPT_MAX: usize = 100;
 /// How many answered keys a case remembers for repeated commands (L7).
 const KEYS_KEPT_MAX: usize = 2_000;
 
+/// How many of them may be of refused commands: their answers are long, and a case has to fit into one payload. A refused
+/// command that is not remembered is judged again when it is repeated.
+const REFUSED_KEYS_KEPT_MAX: usize = 200;
+
 /// What a case file holds, whatever the case is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseFile {
@@ -71,7 +75,8 @@ pub(super) struct Key {
 
 impl Key {
     pub(super) fn of(by: &Actor, key: &str, command: &Command) -> Self {
-        let name = format!("{} {} {} {key}", by.party, by.id, command.verb());
+        // The key itself may be long, and would be kept two thousand times.
+        let name = format!("{} {} {} {:016x}", by.party, by.id, command.verb(), checksum(key.as_bytes()));
         Self { name, content: checksum(&serde_json::to_vec(command).unwrap_or_default()) }
     }
 }
@@ -329,8 +334,9 @@ impl CaseFile {
     }
 
     pub(super) fn remember(&mut self, key: Key, answer: &Result<(), Refusal>) {
-        if self.answered.len() < KEYS_KEPT_MAX {
-            let refusal = answer.as_ref().err().cloned();
+        let refusal = answer.as_ref().err().cloned();
+        let refused = self.answered.values().filter(|answered| answered.refusal.is_some()).count();
+        if self.answered.len() < KEYS_KEPT_MAX && (refusal.is_none() || refused < REFUSED_KEYS_KEPT_MAX) {
             self.answered.insert(key.name, Answered { content: key.content, refusal });
         }
     }
