@@ -178,11 +178,16 @@ async fn told(
     update: Option<String>,
 ) -> Result<usize, String> {
     let Some(update) = update else {
-        return match world.client.command(case, verb, body.clone()).await {
-            Ok(status) => Ok(status.offers.len()),
-            Err(ClientError::Refused { message, .. }) => Err(message),
-            Err(other) => panic!("{other}"),
-        };
+        // What the key is for: who gets no answer sends it again.
+        for _ in 0..20 {
+            match world.client.command(case, verb, body.clone()).await {
+                Ok(status) => return Ok(status.offers.len()),
+                Err(ClientError::Refused { message, .. }) => return Err(message),
+                Err(ClientError::NoWorker { .. } | ClientError::Busy { .. } | ClientError::Unreachable { .. }) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+        panic!("{case} never answers");
     };
     let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
     let options = WorkflowExecuteUpdateOptions::builder().update_id(update).build();
