@@ -8,7 +8,7 @@ endif
 export RECOURSE_TEMPORAL_CLI := $(abspath $(TEMPORAL))
 export RECOURSE_PYTHON := $(abspath .tools/venv/bin/python)
 
-.PHONY: demo dev test forced-replay histories mutants chaos lint fmt build clean help
+.PHONY: demo dev test forced-replay histories mutants chaos fuzz coverage lint fmt build clean help
 
 # The tests whose cases go through many steps. The others are about one step, or stop workers by themselves.
 END_TO_END := outcomes:: milestones:: contract_end:: payments:: lateness:: edges:: survival:: mode::
@@ -53,6 +53,15 @@ fmt: ## Formats the code
 build: ## The two programs, and the tests
 	@echo "building (a few minutes the first time)"
 	@cargo build --workspace --all-targets --locked --quiet
+
+# Under a minute each the fuzzer mostly repeats what CI does; leave it on overnight with FUZZ_SECONDS=3600.
+FUZZ_SECONDS ?= 60
+
+fuzz: ## Feeds every parser and whole cases with bytes that a fuzzer makes up, FUZZ_SECONDS=60 each
+	@.ci/fuzz $(FUZZ_SECONDS)
+
+coverage: $(TEMPORAL) .tools/venv/ready ## Which lines of the rules and workflows the tests run; fails under 95 %
+	@.ci/coverage
 
 clean: ## Removes what was built and what was installed
 	cargo clean

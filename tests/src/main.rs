@@ -15,6 +15,7 @@ mod differential;
 mod edges;
 mod faults;
 mod harness;
+mod hostile;
 mod lateness;
 mod milestones;
 mod model;

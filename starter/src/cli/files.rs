@@ -2,6 +2,7 @@
 
 use std::{ops::Range, path::Path};
 
+use recourse_workflows::domain::command::shortened;
 use serde::de::DeserializeOwned;
 
 use super::answer::Failure;
@@ -23,7 +24,17 @@ impl<'a> Text<'a> {
     pub fn of(path: &'a Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-        Ok(Self { path, text })
+        Ok(Self::new(path, text))
+    }
+
+    /// What somebody says that `path` says.
+    pub const fn new(path: &'a Path, text: String) -> Self {
+        Self { path, text }
+    }
+
+    /// Where it is from.
+    pub const fn path(&self) -> &Path {
+        self.path
     }
 
     /// The value that it is, by the file's extension: `.toml` is TOML, anything else JSON.
@@ -34,7 +45,12 @@ impl<'a> Text<'a> {
             let line = mistake.line.map(|line| format!(", line {line}")).unwrap_or_default();
             let is_whole = matches!(mistake.field.as_str(), "." | "?");
             let field = if is_whole { String::new() } else { format!(", {}", mistake.field) };
-            Failure::usage(format!("{}{line}{field}: {}", self.path.display(), mistake.message))
+            Failure::usage(format!(
+                "{}{line}{}: {}",
+                self.path.display(),
+                shortened(&field),
+                shortened(&mistake.message)
+            ))
         })
     }
 }

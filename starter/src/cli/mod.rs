@@ -1,7 +1,8 @@
 //! The command line `recourse`: what people type, and what they are shown.
 //!
 //! A command returns an [`Answer`] or a [`Failure`]; only [`main`] prints, as text or as one JSON document. The doc
-//! comments of the arguments are the help.
+//! comments of the arguments are the help. What reads text that people wrote ([`files`], [`policy`], [`values`]) is public,
+//! so that it can be tested with text that nobody would write.
 
 mod act;
 mod advance;
@@ -11,13 +12,13 @@ mod balance;
 mod demo;
 mod dev;
 mod evidence;
-mod files;
+pub mod files;
 mod free;
 mod ledger;
 mod list;
 mod notices;
 mod parts;
-mod policy;
+pub mod policy;
 mod progress;
 mod refunds;
 mod sandbox;
@@ -26,7 +27,7 @@ mod show;
 pub mod sim;
 mod start;
 mod submit;
-mod values;
+pub mod values;
 mod view;
 
 use std::{future::Future, pin::Pin, process::ExitCode};

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use recourse_workflows::domain::{
+    command::shortened,
     money::{Amount, Currency},
     policy::{ClientSilence, NoArbitration, Policy},
 };
@@ -44,17 +45,23 @@ struct Check {
 impl PolicyArgs {
     pub(super) fn run(self) -> Result<Answer, Failure> {
         let PolicyCommand::Check(Check { file }) = self.command;
-        let text = files::Text::of(&file)?;
-        let policy: Policy = text.parse()?;
-        let refuse = |reason: String| Failure::new("refused", 1, format!("{}: {reason}", file.display()));
-        let unknown = unknown_fields(&text.parse()?)?;
-        if let Some(field) = unknown.first() {
-            let known = known_fields()?.into_iter().collect::<Vec<_>>().join(", ");
-            return Err(refuse(format!("{field}: no policy has this field")).hint(format!("the fields are {known}")));
-        }
-        policy.check().map_err(|reason| refuse(reason).hint("rule T3; see docs/policy.md"))?;
+        let policy = checked(&files::Text::of(&file)?)?;
         Answer::new(&policy, shown(&policy))
     }
+}
+
+/// The policy that a file says, if a case can be conducted by it and every field means something (T3).
+pub fn checked(text: &files::Text<'_>) -> Result<Policy, Failure> {
+    let policy: Policy = text.parse()?;
+    let refuse =
+        |reason: String| Failure::new("refused", 1, format!("{}: {}", text.path().display(), shortened(&reason)));
+    let unknown = unknown_fields(&text.parse()?)?;
+    if let Some(field) = unknown.first() {
+        let known = known_fields()?.into_iter().collect::<Vec<_>>().join(", ");
+        return Err(refuse(format!("{field}: no policy has this field")).hint(format!("the fields are {known}")));
+    }
+    policy.check().map_err(|reason| refuse(reason).hint("rule T3; see docs/policy.md"))?;
+    Ok(policy)
 }
 
 fn known_fields() -> Result<BTreeSet<String>, Failure> {

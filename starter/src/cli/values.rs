@@ -5,7 +5,7 @@ use std::{str::FromStr, time::Duration};
 use clap::{ValueEnum, builder::PossibleValue};
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 use recourse_workflows::domain::{
-    command::Verb,
+    command::{Verb, shortened},
     ids::{Id, PaymentId},
     money::{Amount, Currency},
     party::{Actor, Role},
@@ -25,7 +25,7 @@ pub fn actor(text: &str) -> Result<Actor, String> {
 /// A role by its name.
 pub fn role(text: &str) -> Result<Role, String> {
     let known = Role::ALL.into_iter().find(|role| role.name() == text);
-    known.ok_or_else(|| format!("\"{text}\" is no role; use {}", Role::ALL.map(Role::name).join(", ")))
+    known.ok_or_else(|| format!("\"{}\" is no role; use {}", shortened(text), Role::ALL.map(Role::name).join(", ")))
 }
 
 /// An id.
@@ -49,7 +49,7 @@ pub fn payee(text: &str) -> Result<Account, String> {
 
 /// A length of time, as `3d`, `12h` or `1d 6h 30m`; days have 24 hours.
 pub fn length(text: &str) -> Result<Duration, String> {
-    let refuse = || format!("\"{text}\" is no length of time; write it like 3d, 12h or 1d 6h 30m");
+    let refuse = || format!("\"{}\" is no length of time; write it like 3d, 12h or 1d 6h 30m", shortened(text));
     let span = Span::from_str(text).map_err(|_| refuse())?;
     let length: SignedDuration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| refuse())?;
     Duration::try_from(length).ok().filter(|length| !length.is_zero()).ok_or_else(refuse)
@@ -57,7 +57,8 @@ pub fn length(text: &str) -> Result<Duration, String> {
 
 /// A value of one of the wire contract's enums by its name; otherwise the names there are.
 pub fn named<T: DeserializeOwned>(option: &str, text: &str) -> Result<T, Failure> {
-    serde_json::from_value(Value::from(text)).map_err(|error| Failure::usage(format!("--{option}: {error}")))
+    serde_json::from_value(Value::from(text))
+        .map_err(|error| Failure::usage(format!("--{option}: {}", shortened(&error.to_string()))))
 }
 
 /// An amount as people type it.

@@ -2,7 +2,7 @@
 
 use recourse_workflows::domain::{
     case::Case as _,
-    command::{RefusalKind, Verb},
+    command::{RefusalKind, Verb, shortened},
     dispute::DisputeCase,
     ids::{CaseKind, Id, PaymentId},
     milestone_review::MilestoneReviewCase,
@@ -31,7 +31,7 @@ impl CaseId {
             Some(payment) => Self::of_payment(payment),
             None => Self::of_escrow(case),
         };
-        read.ok_or_else(|| ClientError::NoCaseId { case: case.to_owned() })
+        read.ok_or_else(|| ClientError::NoCaseId { case: shortened(case) })
     }
 
     /// A request for a payment is named by the payment's posting: `{case}/{step}`, or `{case}#2/{step}` if that was the

@@ -6,6 +6,8 @@ use iso_currency::Currency as Iso;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
+use super::command::shortened;
+
 /// The largest amount: 2^53 − 1 minor units, the largest integer that every JSON reader keeps exact.
 pub const AMOUNT_MAX: i64 = 9_007_199_254_740_991;
 
@@ -91,7 +93,7 @@ pub struct UnknownCurrency(String);
 impl Currency {
     /// The currency with this ISO 4217 code.
     pub fn from_code(code: &str) -> Result<Self, UnknownCurrency> {
-        Iso::from_code(code).map(Self).ok_or_else(|| UnknownCurrency(code.to_owned()))
+        Iso::from_code(code).map(Self).ok_or_else(|| UnknownCurrency(shortened(code)))
     }
 
     /// The three letters.
@@ -129,7 +131,7 @@ impl Currency {
     /// the currency has.
     pub fn parse(self, text: &str) -> Result<Amount, AmountError> {
         let refuse = || AmountError::NotAnAmount {
-            text: text.to_owned(),
+            text: shortened(text),
             currency: self,
             example: self.number(Amount(30_000)).replace(',', ""),
         };

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{money::Amount, rule::Rule};
+use super::{command::shortened, money::Amount, rule::Rule};
 
 /// How a case ended. Amounts count what this case moved; a parent's include its child's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -131,7 +131,8 @@ impl Outcome {
 
     /// A start that `rule` forbids, and why. Nothing has moved.
     pub fn refused(rule: Rule, message: impl Into<String>) -> Self {
-        Self { message: Some(message.into()), ..Self::without_money(ResultKind::Refused, DecidedBy::Rule, rule) }
+        let message = Some(shortened(&message.into()));
+        Self { message, ..Self::without_money(ResultKind::Refused, DecidedBy::Rule, rule) }
     }
 
     /// The result that the amounts speak of: both got a part, one got all, or it stays.

@@ -100,6 +100,7 @@ impl Contract {
             self.freelancer.name.as_ref(),
             self.client.email.as_ref(),
             self.freelancer.email.as_ref(),
+            self.freelancer.agency.as_ref().and_then(|agency| agency.name.as_ref()),
         ];
         if texts.into_iter().flatten().any(|text| text.chars().count() > 200) {
             return Err((Rule::E1, "a title, name or email is at most 200 characters".into()));

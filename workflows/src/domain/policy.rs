@@ -135,13 +135,17 @@ impl Policy {
                 self.mediation_limit, self.claim_response, self.resolution_target
             ));
         }
+        // Numbers first: looking for one that is given twice takes long where there are very many.
+        if self.holidays.len() > 1_000 {
+            return Err(format!("holidays: {} dates; at most 1000", self.holidays.len()));
+        }
         for (index, date) in self.holidays.iter().enumerate() {
             if self.holidays[..index].contains(date) {
                 return Err(format!("holidays: {date} is given twice"));
             }
         }
-        if self.holidays.len() > 1_000 {
-            return Err(format!("holidays: {} dates; at most 1000", self.holidays.len()));
+        if self.reminder_hours.len() > 5 {
+            return Err(format!("reminder_hours: {} reminders; at most 5", self.reminder_hours.len()));
         }
         for (index, hours) in self.reminder_hours.iter().enumerate() {
             if !(1..=24 * WINDOW_DAYS_MAX).contains(hours) {
@@ -153,9 +157,6 @@ impl Policy {
             if self.reminder_hours[..index].contains(hours) {
                 return Err(format!("reminder_hours: {hours} is given twice"));
             }
-        }
-        if self.reminder_hours.len() > 5 {
-            return Err(format!("reminder_hours: {} reminders; at most 5", self.reminder_hours.len()));
         }
         if self.evidence.max_files > 100 {
             return Err(format!("evidence.max_files: {}; at most 100", self.evidence.max_files));
@@ -207,11 +208,15 @@ mod tests {
             (r#"{"holidays":["2026-02-30"]}"#, "2026-02"),
             (r#"{"reminder_hours":[0]}"#, "reminder_hours"),
             (r#"{"reminder_hours":[24,24]}"#, "twice"),
+            (r#"{"reminder_hours":[1,2,3,4,5,6]}"#, "at most 5"),
+            (r#"{"evidence":{"max_files":101}}"#, "at most 100"),
             (r#"{"arbitration_fee_share":-1}"#, "at least 0"),
             (r#"{"no_arbitration":"keep"}"#, "keep"),
         ] {
             let error = read(json).unwrap_err();
             assert!(error.contains(word), "{json}: {error}");
         }
+        let many = Policy { holidays: vec!["2026-12-25".parse().unwrap(); 1_001], ..Policy::default() };
+        assert_eq!(many.check().unwrap_err(), "holidays: 1001 dates; at most 1000");
     }
 }

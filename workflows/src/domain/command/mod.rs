@@ -269,14 +269,47 @@ impl Unreadable {
 /// a timeline.
 pub const NOTE_BYTES_MAX: usize = 400;
 
-/// A text that is at most [`NOTE_BYTES_MAX`] long, cut where it is longer.
+/// A text that is at most [`NOTE_BYTES_MAX`] long, cut where it is longer, and on one line: it goes to logs and terminals,
+/// and a control character that a sender wrote is shown there (`\u{1b}`), not obeyed.
 pub fn shortened(text: &str) -> String {
-    if text.len() <= NOTE_BYTES_MAX {
-        return text.to_owned();
+    // What is cut off anyway is not looked at.
+    let mut shown = String::new();
+    for letter in text.chars() {
+        if shown.len() > NOTE_BYTES_MAX {
+            break;
+        }
+        if letter.is_control() { shown.extend(letter.escape_default()) } else { shown.push(letter) }
+    }
+    if shown.len() <= NOTE_BYTES_MAX {
+        return shown;
     }
     let mut end = NOTE_BYTES_MAX - '…'.len_utf8();
-    while !text.is_char_boundary(end) {
+    while !shown.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}…", &text[..end])
+    shown.truncate(end);
+    shown.push('…');
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_short_and_on_one_line() {
+        let longest = "x".repeat(NOTE_BYTES_MAX);
+        for (text, shown) in [
+            ("", ""),
+            ("Not as agreed.", "Not as agreed."),
+            ("two\nlines\t\u{1b}[2J\0", "two\\nlines\\t\\u{1b}[2J\\u{0}"),
+            (&longest, &longest),
+            (&format!("{longest}x"), &format!("{}…", "x".repeat(NOTE_BYTES_MAX - 3))),
+            (&"é".repeat(300), &format!("{}…", "é".repeat(198))),
+            (&"\n".repeat(201), &format!("{}\\…", "\\n".repeat(198))),
+        ] {
+            assert_eq!(shortened(text), shown, "{text:?}");
+            assert!(shown.len() <= NOTE_BYTES_MAX);
+        }
+    }
 }

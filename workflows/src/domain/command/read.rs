@@ -17,6 +17,9 @@ pub const COMMAND_BYTES_MAX: usize = 128 * 1024;
 /// The longest `key` in characters.
 pub const KEY_LENGTH_MAX: usize = 200;
 
+/// How much is shown of where something cannot be read, in characters.
+const PATH_LENGTH_MAX: usize = 80;
+
 /// The fields that every command has. Unknown ones are ignored, as everywhere in the wire contract.
 #[derive(Deserialize)]
 #[serde(expecting = "an object with `by`")]
@@ -103,7 +106,8 @@ fn read_command(verb: Verb, json: &[u8]) -> Result<Command, Unreadable> {
 pub fn fields<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
     let mut reader = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
+        // The names are the sender's: they must not push the reason out of the refusal.
+        let path: String = error.path().to_string().chars().take(PATH_LENGTH_MAX).collect();
         let reason = reason_of(error.inner());
         Unreadable::because(if path == "." { reason } else { format!("{path}: {reason}") })
     })?;
@@ -288,5 +292,10 @@ mod tests {
         ] {
             assert_eq!(read(Verb::Release, json).unwrap_err(), told, "{json}");
         }
+        let deep = format!(r#"{{"by":{{"party":"client","id":"cl-1"}},"amount":{}1"#, "[".repeat(500));
+        let told = read(Verb::Approve, &deep).unwrap_err();
+        assert!(told.ends_with("[0]: this is not JSON: recursion limit exceeded"), "{told}");
+        let told = read(Verb::Approve, r#"{"by":{"party":"\u001b[2J","id":"x"}}"#).unwrap_err();
+        assert!(told.starts_with("by.party: unknown variant `\\u{1b}[2J`"), "{told}");
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Unreadable, Verb};
+use super::{Unreadable, Verb, shortened};
 use crate::domain::{party::Role, rule::Rule};
 
 /// Why a command was not taken.
@@ -47,9 +47,9 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal of this kind by this rule.
+    /// A refusal of this kind by this rule. What the sender wrote may be in the reason, so it is [`shortened`].
     pub fn new(kind: RefusalKind, rule: Rule, reason: impl Into<String>) -> Self {
-        Self { kind, rule: Some(rule), reason: reason.into(), can: None }
+        Self { kind, rule: Some(rule), reason: shortened(&reason.into()), can: None }
     }
 
     /// Fields that break a rule.

@@ -1,5 +1,5 @@
-//! What parties can repeat or write is bounded, so that a case stays within what a server takes as one payload (2 MB): it is
-//! answered as a status, and handed on to the next run of its workflow.
+//! What parties can repeat is bounded, so that a case stays within what a server takes as one payload (2 MB): it is answered as
+//! a status, and handed on to the next run of its workflow. How large that is in the worst case is in [`super::size`].
 
 use super::{
     super::{
@@ -19,67 +19,9 @@ fn escaped(bytes: usize) -> String {
     "\u{1}".repeat(bytes)
 }
 
-fn keyed(role: Role, key: usize, command: Command) -> Message {
-    let key = format!("{key:05}{}", "\u{1}".repeat(195));
-    Message { key: Some(key), ..message(role, command) }
-}
-
-fn receive<C: Case>(case: &mut C, days: f64, message: Message) -> Result<(), Refusal> {
-    let answer = case.receive(message.command.verb(), Ok(message), day(days));
-    case.file_mut().take_notices(); // As the workflow does at once.
-    answer
-}
-
 fn bytes_of<C: Case>(case: &C) -> usize {
     let status = serde_json::to_vec(&crate::messages::Status::of(case)).unwrap().len();
     serde_json::to_vec(case).unwrap().len().max(status)
-}
-
-/// L7, M7, D5: both parties write as much as they can, in the form that is longest as JSON, and repeat it as often as they can.
-#[test]
-fn a_dispute_stays_within_what_a_server_takes() {
-    // 20,000 bytes that are all escaped fill most of a command.
-    let long = || escaped(20_000);
-    let filing = Filing {
-        contract: contract(),
-        grounds: Grounds::RefundRequest,
-        milestone: None,
-        claim: Claim { details: long(), ..claim(100) },
-        contacted_client: false,
-        policy: Policy::default(),
-    };
-    let mut case = DisputeCase::begin("dispute:c-1".into(), filing, day(0.0));
-    case.opened(Opened { held: amount(300), deposits: deposits(&[300]) }, None, None, day(0.0));
-    let mut key = 0;
-    let mut next = |role, command| {
-        key += 1;
-        keyed(role, key, command)
-    };
-    for _ in 0..30 {
-        let amend = Command::Amend { amount: amount(100), details: long() };
-        let _ = receive(&mut case, 1.0, next(Role::Freelancer, amend));
-        for party in Role::PARTIES {
-            let offer = Command::Offer { to_freelancer: amount(1), message: Some(escaped(1_000)) };
-            let _ = receive(&mut case, 1.0, next(party, offer));
-        }
-    }
-    let rejection = Rejection { reason: RejectionReason::Other, details: long(), evidence: vec![] };
-    receive(&mut case, 1.5, next(Role::Client, Command::RejectClaim(rejection))).unwrap();
-    let propose = Command::Propose { to_freelancer: amount(90), rationale: long() };
-    receive(&mut case, 2.0, next(Role::Mediator, propose)).unwrap();
-    for _ in 0..3_000 {
-        let refused = Command::Extend { hours: 1, reason: escaped(2_000) };
-        assert!(receive(&mut case, 2.0, next(Role::Operator, refused)).is_err());
-    }
-    for _ in 0..3 {
-        let answer = Command::Accept(Subject::Resolution);
-        let _ = receive(&mut case, 2.5, next(Role::Client, answer));
-    }
-    let bytes = bytes_of(&case);
-    assert!(bytes < PAYLOAD_BYTES_MAX * 3 / 4, "{bytes} bytes");
-    assert!(bytes > PAYLOAD_BYTES_MAX / 4, "{bytes} bytes: the test fills nothing");
-    let read: DisputeCase = serde_json::from_slice(&serde_json::to_vec(&case).unwrap()).unwrap();
-    assert_eq!(read, case, "what is handed on is the case");
 }
 
 /// E8, D1: rounds of a review are bounded, and so is how often it is disputed.

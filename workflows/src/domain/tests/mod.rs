@@ -7,6 +7,7 @@ mod laws;
 mod milestone_review;
 mod payment_refund;
 mod refund_request;
+mod size;
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -1,0 +1,177 @@
+//! The targets on the corpus that a fuzzer left, and on bytes made of it: bits turned, parts cut off, doubled and nested,
+//! numbers and texts put in that parsers stumble over. `make fuzz` looks for more.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use proptest::prelude::*;
+
+use super::targets;
+
+/// What is put in somewhere.
+const STUMBLING: [&[u8]; 28] = [
+    b"null",
+    b"true",
+    b"-1",
+    b"-0",
+    b"0.0",
+    b"1e400",
+    b"1e-400",
+    b"NaN",
+    b"Infinity",
+    b"9007199254740992",
+    b"-9223372036854775809",
+    b"18446744073709551616",
+    b"\"\"",
+    b"{}",
+    b"[]",
+    b"\"by\":{},",
+    b"\\ud800",
+    b"\\u0000",
+    b"\\u001b[2J",
+    b"\xff\xfe",
+    b"\xed\xa0\x80",
+    b"\xef\xbb\xbf",
+    b"\0",
+    b"\x1b",
+    "\u{202e}".as_bytes(),
+    b"-009999-01-01T00:00:00Z",
+    b"9999-12-30T22:00:00.999999999Z",
+    b"2026-12-31T23:59:60Z",
+];
+
+/// How bytes are spoiled.
+#[derive(Debug, Clone)]
+enum Spoil {
+    Flip(prop::sample::Index, u8),
+    Cut(prop::sample::Index),
+    Remove(prop::sample::Index, usize),
+    Double(prop::sample::Index, usize),
+    Insert(prop::sample::Index, usize),
+    Nest(prop::sample::Index, u8, u8),
+    Repeat(prop::sample::Index, u8, usize),
+}
+
+fn spoil() -> impl Strategy<Value = Spoil> {
+    let at = any::<prop::sample::Index>;
+    prop_oneof![
+        4 => (at(), any::<u8>()).prop_map(|(at, bits)| Spoil::Flip(at, bits)),
+        1 => at().prop_map(Spoil::Cut),
+        2 => (at(), 1_usize..40).prop_map(|(at, length)| Spoil::Remove(at, length)),
+        2 => (at(), 1_usize..200).prop_map(|(at, length)| Spoil::Double(at, length)),
+        4 => (at(), 0..STUMBLING.len()).prop_map(|(at, what)| Spoil::Insert(at, what)),
+        1 => (at(), any::<u8>(), any::<u8>()).prop_map(|(at, depth, kind)| Spoil::Nest(at, depth, kind)),
+        1 => (at(), any::<u8>(), 1_usize..40_000).prop_map(|(at, byte, times)| Spoil::Repeat(at, byte, times)),
+    ]
+}
+
+impl Spoil {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        let place = |at: &prop::sample::Index, bytes: &[u8]| at.index(bytes.len() + 1);
+        match self {
+            Self::Flip(at, bits) => {
+                let at = place(at, bytes);
+                bytes.get_mut(at).into_iter().for_each(|byte| *byte ^= bits);
+            }
+            Self::Cut(at) => bytes.truncate(place(at, bytes)),
+            Self::Remove(at, length) => {
+                let at = place(at, bytes);
+                bytes.drain(at..(at + length).min(bytes.len()));
+            }
+            Self::Double(at, length) => {
+                let at = place(at, bytes);
+                let part = bytes[at..(at + length).min(bytes.len())].to_vec();
+                bytes.splice(at..at, part);
+            }
+            Self::Insert(at, what) => {
+                let at = place(at, bytes);
+                bytes.splice(at..at, STUMBLING[*what].iter().copied());
+            }
+            Self::Nest(at, depth, kind) => {
+                let at = place(at, bytes);
+                let open: &[u8] = if kind & 1 == 0 { b"[" } else { b"{\"a\":" };
+                bytes.splice(at..at, open.repeat(usize::from(*depth)));
+            }
+            Self::Repeat(at, byte, times) => {
+                let at = place(at, bytes);
+                bytes.splice(at..at, std::iter::repeat_n(*byte, *times));
+            }
+        }
+    }
+}
+
+fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "{} is empty", folder.display());
+    files.into_iter().map(|path| (path.clone(), fs::read(&path).unwrap())).collect()
+}
+
+/// What a fuzzer has found interesting still holds, and so does what can be made of it.
+fn holds(target: &str, cases: u32) {
+    let corpus = corpus(target);
+    for (path, bytes) in &corpus {
+        println!("{}", path.display());
+        targets::run(target, bytes);
+    }
+    let seeds: Vec<Vec<u8>> = corpus.into_iter().map(|(_, bytes)| bytes).collect();
+    let seed = prop_oneof![
+        6 => prop::sample::select(seeds),
+        1 => prop::collection::vec(any::<u8>(), 0..300),
+        1 => any::<String>().prop_map(String::into_bytes),
+    ];
+    let made = (seed, prop::collection::vec(spoil(), 0..6)).prop_map(|(mut bytes, spoils)| {
+        spoils.iter().for_each(|spoil| spoil.apply(&mut bytes));
+        bytes
+    });
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig { cases, ..ProptestConfig::default() });
+    let result = runner.run(&made, |bytes| {
+        targets::run(target, &bytes);
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{target}: {error}");
+    }
+}
+
+#[test]
+fn a_command_is_read_or_refused_whatever_its_bytes() {
+    holds("commands", 4_000);
+}
+
+#[test]
+fn a_start_is_read_or_refused_whatever_its_bytes() {
+    holds("starts", 4_000);
+}
+
+#[test]
+fn a_file_is_read_or_refused_whatever_its_text() {
+    holds("files", 4_000);
+}
+
+/// L1: no text and no sum becomes an amount that is none.
+#[test]
+fn an_amount_is_an_amount_or_refused() {
+    holds("amounts", 4_000);
+}
+
+#[test]
+fn a_name_is_what_was_typed_or_refused() {
+    holds("words", 4_000);
+}
+
+/// L2, L3, L7, E10: a case stays sound whatever comes in, and every minor unit is accounted for.
+#[test]
+fn a_case_stays_sound_whatever_comes_in() {
+    holds("cases", 500);
+}
+
+#[test]
+fn every_target_has_a_corpus() {
+    for (target, _) in targets::ALL {
+        assert!(!corpus(target).is_empty());
+    }
+}
