@@ -47,10 +47,10 @@ async fn sent_a_lot(world: &World, story: &Story<'_>) {
     };
     let after = story.wait(case, |status| refused(status) >= refused(&before) + COUNT).await;
     assert_eq!(refused(&after), refused(&before) + COUNT, "{case}: each is refused once");
-    let (mut known, mut knows) = (before, after);
-    knows.timeline.truncate(known.timeline.len());
-    (known.refusals_omitted, knows.refusals_omitted) = (0, 0);
-    assert_eq!(knows, known, "{case} is where it was");
+    let (mut earlier, mut later) = (before, after);
+    later.timeline.truncate(earlier.timeline.len());
+    (earlier.refusals_omitted, later.refusals_omitted) = (0, 0);
+    assert_eq!(later, earlier, "{case} is where it was");
 }
 
 /// L5, L7, T2: a refund request and a dispute that go on in a new run know what was said and when, answer a repeated command
