@@ -216,7 +216,8 @@ impl<'a> Played<'a> {
             let real = self.world.client.status(&self.case_of(to)).await.map_err(|error| error.to_string())?;
             same(&on_paper, &real)?;
         }
-        let (ledger, books) = (ledger_of(self.world, &self.story.id()).await, self.paper.books.shown());
+        let ledger = ledger_of(self.world, &self.story.id()).await;
+        let [ledger, books] = [ledger, self.paper.books.shown()].map(|shown| bonus_last(&shown));
         if ledger != books {
             return Err(format!("the ledger is `{ledger}`, on paper `{books}`"));
         }
@@ -233,6 +234,12 @@ impl<'a> Played<'a> {
         }
         Ok(())
     }
+}
+
+/// A bonus is charged beside the release (E7): either may be posted first.
+fn bonus_last(shown: &str) -> String {
+    let (bonus, others): (Vec<&str>, Vec<&str>) = shown.split(", ").partition(|posting| posting.starts_with("bonus "));
+    [others, bonus].concat().join(", ")
 }
 
 /// What must be the same in both statuses.

@@ -26,6 +26,10 @@ use crate::paper::{Books, Paper, To};
 /// No script gets longer; one that does is ended by silence.
 const STEPS_MAX: usize = 14;
 
+/// How many steps a script has that is not short, and how often one is drawn to get it.
+const LONG: usize = 6;
+const TRIES_MAX: usize = 20;
+
 /// How a case begins.
 #[derive(Debug, Clone)]
 pub enum Beginning {
@@ -175,9 +179,18 @@ pub fn hand_over(paper: &mut Paper, say: &Say, body: &Map<String, Value>) -> Res
 }
 
 impl Script {
-    /// The script with this number in the run with this seed.
+    /// The script with this number in the run with this seed. Left to themselves most would be short; three of four are not.
     pub fn draw(seed: u64, number: u64) -> Self {
         let mut dice = Dice::new(seed, number);
+        let steps_min = if number.is_multiple_of(4) { 1 } else { LONG };
+        let mut drawn = (0..TRIES_MAX).map(|_| Self::drawn(&mut dice, seed, number));
+        let first = drawn.next().expect("it is drawn at least once");
+        let script =
+            if first.steps.len() >= steps_min { None } else { drawn.find(|script| script.steps.len() >= steps_min) };
+        script.unwrap_or(first)
+    }
+
+    fn drawn(dice: &mut Dice, seed: u64, number: u64) -> Self {
         let deposits: Vec<i64> = (0..=dice.below(2)).map(|_| dice.minor(2, 30_000)).collect();
         let held: i64 = deposits.iter().sum();
         let beginning = match dice.below(8) {
@@ -194,7 +207,7 @@ impl Script {
             }),
         };
         let mut script = Self { seed, number, deposits, beginning, policy, steps: Vec::new() };
-        script.steps = script.draw_steps(&mut dice);
+        script.steps = script.draw_steps(dice);
         script
     }
 

@@ -184,7 +184,7 @@ fn a_dispute_leads_where_the_rules_say_in_every_order() {
          client: demand_arbitration
          freelancer: demand_arbitration
          arbitrator: award 1, award 3";
-    explore("dispute", 100, reachable, begun, lines);
+    explore("dispute", 3000, reachable, begun, lines);
 }
 
 /// A2, A3, D3: every policy of silence, of what happens without a demand, and of the fee.
@@ -196,7 +196,7 @@ fn every_policy_decides_as_it_says() {
          mediator: propose 1
          client: demand_arbitration
          freelancer: demand_arbitration";
-    explore("policies", 100, reachable, begun, lines);
+    explore("policies", 4000, reachable, begun, lines);
 }
 
 /// M7: bargaining from the claim to the award: offers, newer offers, answers to them, and offers that are taken back.
@@ -210,7 +210,7 @@ fn the_parties_may_agree_at_any_time_until_an_award() {
          client: reject offer 1
          freelancer: retract 1, retract 2
          client: reject claim";
-    explore("bargaining", 100, &[Agreement], begun, lines);
+    explore("bargaining", 5000, &[Agreement], begun, lines);
 }
 
 /// E4–E8, E11, D1, D5: a milestone's review, approved in full, less or more, sent back, disputed and superseded.
@@ -226,7 +226,7 @@ fn a_milestones_review_leads_where_the_rules_say_in_every_order() {
          client: accept claim
          client: reject claim
          freelancer: withdraw";
-    explore("milestone review", 100, reachable, begun, lines);
+    explore("milestone review", 400, reachable, begun, lines);
 }
 
 /// D1, D3, E10: a dispute on a contract that goes on returns nothing to the client, whatever the policy.
@@ -239,7 +239,7 @@ fn a_dispute_on_an_active_contract_leaves_the_rest_in_escrow() {
          freelancer: withdraw
          client: demand_arbitration
          freelancer: demand_arbitration";
-    explore("active dispute", 100, reachable, begun, lines);
+    explore("active dispute", 2500, reachable, begun, lines);
 }
 
 /// P1–P4: released money that is asked back, in time and too late, all, a part and more than all.
@@ -253,5 +253,5 @@ fn a_payment_that_is_asked_back_is_returned_only_by_the_freelancer() {
          client: ask
          mediator: opinion
          operator: extend 24";
-    explore("payment refund", 100, reachable, begun.to_vec(), lines);
+    explore("payment refund", 1100, reachable, begun.to_vec(), lines);
 }
