@@ -132,7 +132,7 @@ impl<'a> Played<'a> {
         let body = self.real_names(stamped(say, self.now(say.to).await?));
         let real = self.send(say, &body).await?;
         let on_paper = hand_over(&mut self.paper, say, &body);
-        self.same_answer(say, real, &on_paper)?;
+        Self::same_answer(say, real, &on_paper)?;
         if say.twice {
             // As a signal: the server itself would answer a second update of the same id.
             let again = Say { signal: true, ..say.clone() };
@@ -162,7 +162,6 @@ impl<'a> Played<'a> {
     }
 
     fn same_answer(
-        &self,
         say: &Say,
         real: Option<Result<(), ClientError>>,
         on_paper: &Result<(), Refusal>,

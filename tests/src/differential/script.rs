@@ -223,7 +223,7 @@ impl Script {
         while !paper.is_over() && steps.len() < STEPS_MAX * 3 {
             let step = draw_step(dice, &paper, steps.len());
             let key = format!("step-{}", steps.len());
-            let step = play(&mut paper, step, key);
+            let step = play(&mut paper, step, &key);
             steps.push(step);
         }
         assert!(paper.is_over(), "a script that comes to no end: {:?}", self.beginning);
@@ -232,7 +232,7 @@ impl Script {
 }
 
 /// Plays a step on paper while it is drawn. Whether the bank is asked is known after that.
-fn play(paper: &mut Paper, mut step: Step, key: String) -> Step {
+fn play(paper: &mut Paper, mut step: Step, key: &str) -> Step {
     let until = step.pass.until(paper.clock(), paper.deadline());
     pass(paper, until);
     if let Some(say) = &mut step.say {
@@ -300,21 +300,21 @@ fn draw_step(dice: &mut Dice, paper: &Paper, steps: usize) -> Step {
     said.twice = dice.chance(15);
     said.declined = next.declined.is_some();
     if paper.current() == To::Dispute && dice.chance(8) {
-        said = misdirected(dice, paper, said);
+        said = misdirected(dice, paper, &said);
     }
     Step { pass, say: Some(said) }
 }
 
 /// For the case that waits for the dispute: its own commands, which it must not take now; or that the contract has ended,
 /// which a review may hear of at any time (E11).
-fn misdirected(dice: &mut Dice, paper: &Paper, said: Say) -> Say {
+fn misdirected(dice: &mut Dice, paper: &Paper, said: &Say) -> Say {
     let (by, verb) = if paper.takes(To::Main, Verb::Supersede) {
         *dice.pick(&(Role::Operator, Verb::Supersede), &[(Role::Client, Verb::Approve)])
     } else {
         *dice.pick(&(Role::Client, Verb::Release), &[(Role::Freelancer, Verb::Approve)])
     };
     let Value::Object(body) = json!({"by": {"party": by, "id": id_of(by)}}) else { unreachable!() };
-    Say { to: To::Main, verb, body, declined: false, ..said }
+    Say { to: To::Main, verb, body, declined: false, ..said.clone() }
 }
 
 fn id_of(role: Role) -> String {

@@ -124,7 +124,9 @@ fn holds(target: &str, cases: u32) {
         1 => any::<String>().prop_map(String::into_bytes),
     ];
     let made = (seed, prop::collection::vec(spoil(), 0..6)).prop_map(|(mut bytes, spoils)| {
-        spoils.iter().for_each(|spoil| spoil.apply(&mut bytes));
+        for spoil in &spoils {
+            spoil.apply(&mut bytes);
+        }
         bytes
     });
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig { cases, ..ProptestConfig::default() });

@@ -92,15 +92,15 @@ fn a_flood_of_signals_hides_nothing_and_ends_nothing() {
         let sent = stream::iter(signals).map(|Signal { name, json, .. }| world.client.signal(&dispute, name, json));
         let results: Vec<_> = sent.buffer_unordered(AT_ONCE).collect().await;
         let sent = started.elapsed();
-        assert_eq!(results.into_iter().filter_map(Result::err).next(), None, "seed {seed}");
+        assert_eq!(results.into_iter().find_map(Result::err), None, "seed {seed}");
 
         let counted = |status: &recourse_workflows::messages::Status| {
             let kept = status.timeline.iter().filter(|entry| matches!(entry.what, What::Refused | What::Unreadable));
             kept.count() + status.refusals_omitted as usize
         };
-        let seen =
+        let is_worked_off =
             |status: &recourse_workflows::messages::Status| counted(status) == refused && status.rejection.is_some();
-        let status = world.client.wait_for(&dispute, PATIENCE, seen).await.unwrap();
+        let status = world.client.wait_for(&dispute, PATIENCE, is_worked_off).await.unwrap();
         println!("{count} signals were sent in {sent:.1?} and worked off in {:.1?}", started.elapsed());
         assert_eq!(counted(&status), refused, "seed {seed}: every refusal is counted");
         assert_eq!(status.stage, "in_mediation", "seed {seed}");

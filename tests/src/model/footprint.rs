@@ -93,10 +93,11 @@ impl ser::Serializer for &mut Printer {
     }
 
     fn serialize_str(self, text: &str) -> fmt::Result {
-        if text.ends_with('Z') && text.starts_with(|first: char| first.is_ascii_digit()) {
-            if let Ok(at) = text.parse::<Timestamp>() {
-                return self.put(at.duration_since(self.now).as_secs());
-            }
+        if text.ends_with('Z')
+            && text.starts_with(|first: char| first.is_ascii_digit())
+            && let Ok(at) = text.parse::<Timestamp>()
+        {
+            return self.put(at.duration_since(self.now).as_secs());
         }
         self.put(text)
     }

@@ -121,8 +121,12 @@ pub fn disputes_end_as_they_were_answered(state: &State) -> bool {
 fn answers_in<C: Case>(whose: &str, case: &C, footprint: &str, found: &mut Vec<(String, String)>) {
     let Particulars { rejection, resolution, answers, payment, .. } = case.particulars();
     let mut add = |name: &str, value: String| found.push((format!("{whose}'s {name}"), value));
-    rejection.into_iter().for_each(|rejection| add("rejection", format!("{rejection:?}")));
-    resolution.into_iter().for_each(|resolution| add("resolution", format!("{resolution:?}")));
+    if let Some(rejection) = rejection {
+        add("rejection", format!("{rejection:?}"));
+    }
+    if let Some(resolution) = resolution {
+        add("resolution", format!("{resolution:?}"));
+    }
     for (role, answer) in answers {
         add(&format!("answer of the {role}"), format!("{answer:?}"));
     }
@@ -130,8 +134,12 @@ fn answers_in<C: Case>(whose: &str, case: &C, footprint: &str, found: &mut Vec<(
         add(&format!("demand of the {party}"), "paid".to_owned());
     }
     if let Some(payment) = payment {
-        payment.mediation.into_iter().for_each(|message| add("mediation", message));
-        payment.opinion.into_iter().for_each(|text| add("opinion", text));
+        if let Some(message) = payment.mediation {
+            add("mediation", message);
+        }
+        if let Some(text) = payment.opinion {
+            add("opinion", text);
+        }
     }
     if let Some(Outcome { result, decided_by, rule, to_freelancer, to_client, kept_in_escrow, .. }) = case.outcome() {
         // A bonus is charged beside the release, and its outcome says later what came of it (E7).

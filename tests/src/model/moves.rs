@@ -97,7 +97,9 @@ impl Repertoire {
         // The first command of each line, from everybody: most of them have no right to it.
         for (_, words) in &lines {
             let words = words.split(", ").next().unwrap();
-            Role::ALL.into_iter().for_each(|who| say(who, words));
+            for who in Role::ALL {
+                say(who, words);
+            }
         }
         Self(all)
     }

@@ -238,13 +238,11 @@ impl Paper {
 
     /// Hands over what could be read, or what could not.
     pub fn receive_read(&mut self, to: To, verb: Verb, read: Result<Message, Unreadable>) -> Result<(), Refusal> {
-        match (to, &mut self.dispute) {
-            (To::Dispute, Some(child)) => child.case.receive(verb, read, child.now),
-            _ => {
-                let now = self.now;
-                on_case!(&mut self.main, case => case.receive(verb, read, now))
-            }
+        if let (To::Dispute, Some(child)) = (to, &mut self.dispute) {
+            return child.case.receive(verb, read, child.now);
         }
+        let now = self.now;
+        on_case!(&mut self.main, case => case.receive(verb, read, now))
     }
 
     /// Forgets what only grows and decides nothing: notices, and what happened but for a claim's amendments, which are

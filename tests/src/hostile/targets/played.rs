@@ -316,7 +316,9 @@ fn contract_end(bytes: &mut Bytes<'_>) {
             assert!(!case.is_decided(), "a claim that the refund request took is one that the dispute takes");
             child = Some(case);
         }
-        child.iter_mut().for_each(|child| pay_fees(child, step.flags, now));
+        if let Some(child) = &mut child {
+            pay_fees(child, step.flags, now);
+        }
     }
     now += FOREVER;
     pass(&mut parent, now);

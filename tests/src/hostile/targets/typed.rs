@@ -126,8 +126,11 @@ pub fn words(data: &[u8]) {
         values::named::<ClaimReason>("reason", text).err(),
         values::named::<RejectionReason>("reason", text).err(),
         values::named::<Value>("anything", text).err(),
-    ] {
-        failure.into_iter().for_each(|failure| refused(failure.message));
+    ]
+    .into_iter()
+    .flatten()
+    {
+        refused(failure.message);
     }
     match CaseId::read(text) {
         Ok(case) => {
