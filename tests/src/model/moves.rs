@@ -149,16 +149,27 @@ pub fn moves(state: &State, repertoire: &Repertoire, moves: &mut Vec<Move>) {
     if !paper.asked.is_empty() {
         moves.extend([Move::Run(Some(true)), Move::Run(Some(false))]);
     }
-    let mut tried = paper.clone();
+    let (mut tried, mut refused) = (paper.clone(), Vec::new());
     for to in [To::Main, To::Dispute] {
-        commands(state, to, &mut tried, repertoire, moves);
+        commands(state, to, (&mut tried, &mut refused), repertoire, moves);
     }
-    if State::of(tried, state.handing).footprint != state.footprint {
+    // All that was refused, once more and one after another.
+    let mut unmoved = paper.clone();
+    for (to, verb, message) in refused {
+        let _ = unmoved.receive(to, verb, message);
+    }
+    if State::of(unmoved, state.handing).footprint != state.footprint {
         moves.push(Move::Wrong(0, To::Main, Stamp::None, "a command was refused, and changed something"));
     }
 }
 
-fn commands(state: &State, to: To, tried: &mut Paper, repertoire: &Repertoire, moves: &mut Vec<Move>) {
+fn commands(
+    state: &State,
+    to: To,
+    (tried, refused): (&mut Paper, &mut Vec<(To, Verb, Message)>),
+    repertoire: &Repertoire,
+    moves: &mut Vec<Move>,
+) {
     let Some(times @ (now, deadline, _)) = times(state, to) else { return };
     let passed = deadline.is_some_and(|deadline| deadline <= now);
     let stamps: &[Stamp] =
@@ -167,7 +178,7 @@ fn commands(state: &State, to: To, tried: &mut Paper, repertoire: &Repertoire, m
     for (index, saying) in repertoire.0.iter().enumerate().filter(|(_, saying)| state.paper.takes(to, saying.verb)) {
         for stamp in stamps {
             let message = Message { at: stamp.at(times), ..saying.message.clone() };
-            let answer = tried.receive(to, saying.verb, message);
+            let answer = tried.receive(to, saying.verb, message.clone());
             let offered = offered[saying.who as usize].contains(&saying.verb);
             if let Some(fault) = laws::wrong_answer(state, (to, times), *stamp, offered, &answer) {
                 moves.push(Move::Wrong(index, to, *stamp, fault));
@@ -175,6 +186,8 @@ fn commands(state: &State, to: To, tried: &mut Paper, repertoire: &Repertoire, m
             if answer.is_ok() {
                 moves.push(Move::Say(index, to, *stamp));
                 *tried = state.paper.clone();
+            } else {
+                refused.push((to, saying.verb, message));
             }
         }
     }

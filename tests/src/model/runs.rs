@@ -18,7 +18,7 @@ use recourse_workflows::domain::{
     refund_request::ContractEnd,
     window::Window,
 };
-use stateright::{Checker as _, Model as _};
+use stateright::{Checker as _, HasDiscoveries, Model as _};
 
 use super::{Cases, moves::Repertoire};
 use crate::paper::{Books, Paper, contract};
@@ -137,7 +137,8 @@ fn explore(name: &str, states_min: usize, reachable: &'static [DecidedBy], begun
     let started = Instant::now();
     let repertoire = Repertoire::new(lines);
     let sayings = repertoire.0.len();
-    let checker = Cases { begun, repertoire, reachable }.checker().spawn_bfs().join();
+    let checker =
+        Cases { begun, repertoire, reachable }.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let (states, steps) = (checker.unique_state_count(), checker.state_count());
     println!("model: {name}: {states} states, {steps} steps, {sayings} commands, {:.1?}", started.elapsed());
     checker.assert_properties();
