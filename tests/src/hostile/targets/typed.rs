@@ -14,6 +14,7 @@ use recourse_workflows::domain::{
     ids::{Id, PaymentId},
     money::{AMOUNT_MAX, Amount, Currency},
     party::{Contract, Role},
+    policy::WINDOW_DAYS_MAX,
     split::Split,
 };
 use serde_json::Value;
@@ -44,6 +45,7 @@ pub fn files(data: &[u8]) {
             kept(&policy);
             let now = Timestamp::from_second(1_793_534_400).expect("an instant");
             for (name, window) in policy.windows() {
+                assert!((1..=WINDOW_DAYS_MAX).contains(&window.days), "T3: {name}: {window}");
                 let length = policy.deadline(window, now).duration_since(now).as_hours();
                 assert!(length >= i64::from(window.days) * 24, "{name}: {window} is {length} hours");
             }
