@@ -240,14 +240,22 @@ impl<'a, W: Conducts> Conduct<'a, W> {
                 Some(at) => self.set_alarm(at),
                 None => self.alarm = None,
             }
-            let changed = |state: &W| state.desk().version() != Some(seen);
-            let mut changed = std::pin::pin!(ctx.wait_condition_with_options(changed, detached_wait()));
-            let mut can_go_on = std::pin::pin!(can_go_on(ctx, &mut self.paying, &mut self.telling).fuse());
-            let mut alarm = self.alarm.as_mut().map_or_else(Fuse::terminated, |alarm| (&mut alarm.timer).fuse());
-            temporalio_workflow::select! {
-                _ = changed => return Ok(()),
-                () = can_go_on => {}
-                _ = alarm => self.alarm = None,
+            let fired = {
+                let changed = |state: &W| state.desk().version() != Some(seen);
+                let mut changed = std::pin::pin!(ctx.wait_condition_with_options(changed, detached_wait()));
+                let mut can_go_on = std::pin::pin!(can_go_on(ctx, &mut self.paying, &mut self.telling).fuse());
+                let mut alarm = self.alarm.as_mut().map_or_else(Fuse::terminated, |alarm| (&mut alarm.timer).fuse());
+                temporalio_workflow::select! {
+                    _ = changed => return Ok(()),
+                    () = can_go_on => false,
+                    _ = alarm => true,
+                }
+            };
+            // A timer that fired is believed. A worker that was asked a question sees it fire before the server has given it the
+            // task, by the time of the task before; if it waited once more then, a replay would not.
+            if let Some(Alarm { at, .. }) = self.alarm.take_if(|_| fired) {
+                self.change(|case, now| case.tick(now.max(at)));
+                return Ok(());
             }
         }
         Ok(())

@@ -118,13 +118,9 @@ impl Pages {
         }
     }
 
-    /// A case showed this. Once it has shown its end, it always shows the same.
+    /// A case showed this. A worker may show what the server has not accepted yet, so it is no promise.
     pub fn see(&mut self, status: &Status) {
-        let had_ended = ended_before(&self.shown, status);
-        let problem = keep(&mut self.shown, status);
-        if let Some(problem) = problem.filter(|_| had_ended) {
-            self.contradictions.push(problem);
-        }
+        keep(&mut self.shown, status);
     }
 
     /// How many commands were taken, refused, and neither.
@@ -132,12 +128,6 @@ impl Pages {
         let count = |wanted: &[Answer]| self.commands.iter().filter(|given| wanted.contains(&given.answer)).count();
         (count(&[Answer::Taken, Answer::Signalled]), count(&[Answer::Refused]), count(&[Answer::None]))
     }
-}
-
-/// Whether the case has shown its end before.
-fn ended_before(shown: &BTreeMap<(String, Timestamp), Said>, status: &Status) -> bool {
-    let first = status.timeline.first();
-    first.is_some_and(|first| shown.get(&(status.case.clone(), first.at)).is_some_and(|said| said.is_final))
 }
 
 /// Compares what a case says with what it said before, and keeps the longer. What does not agree, in words.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     commands::commands_of,
-    files::history_of,
+    files::{histories, history_of},
     replay::{Fault, PRESENT, replay, replay_unseen},
     variants,
 };
@@ -33,6 +33,33 @@ fn a_reordered_command_and_a_missing_activity_are_found() {
         let found = replay(&history, code);
         assert!(matches!(found, Err(Fault::Nondeterminism(_))), "{name}: {found:?}");
     }
+}
+
+/// T2, L5: a worker that is asked a question may see a timer fire before the server has given it the task, and by the time of the
+/// task before. What it orders then is what a replay orders, which has the right time: the timer is believed.
+#[test]
+fn a_timer_that_fired_is_believed_whatever_the_time() {
+    let silent = histories().into_iter().filter(|path| path.to_string_lossy().contains("silence"));
+    let mut fired = 0;
+    for path in silent {
+        let mut history: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let (mut before, mut after_a_timer) = (Value::Null, false);
+        for event in history["events"].as_array_mut().unwrap() {
+            if event["attributes"].get("TimerFiredEventAttributes").is_some() {
+                after_a_timer = true;
+            }
+            if event["attributes"].get("WorkflowTaskStartedEventAttributes").is_some() {
+                if std::mem::take(&mut after_a_timer) {
+                    event["event_time"].clone_from(&before);
+                    fired += 1;
+                }
+                before.clone_from(&event["event_time"]);
+            }
+        }
+        let replayed = replay(&serde_json::to_vec(&history).unwrap(), PRESENT);
+        assert_eq!(replayed, Ok(()), "{}", path.display());
+    }
+    assert!(fired > 10, "{fired} timers");
 }
 
 /// The SDK's replayer never returns from the first, and passes the second.
