@@ -133,7 +133,8 @@ impl<'a> Played<'a> {
         let real = self.send(say, &body).await?;
         let on_paper = hand_over(&mut self.paper, say, &body);
         Self::same_answer(say, real, &on_paper)?;
-        if say.twice {
+        // A case that is over hears nothing any more.
+        if say.twice && !self.paper.is_over() {
             // As a signal: the server itself would answer a second update of the same id.
             let again = Say { signal: true, ..say.clone() };
             let _ = self.send(&again, &body).await?;

@@ -9,13 +9,14 @@ use serde::ser::{self, Serialize};
 
 /// What is left out: what happened (its number of amendments is bounded by the rules, D5), what was told, which keys were
 /// used (`twice_is_once` tries them), what never changes within a run, and names of attempts, charges and submissions.
-const LEFT_OUT: [&str; 14] = [
+const LEFT_OUT: [&str; 15] = [
     "id",
     "contract",
     "policy",
     "timeline",
     "refusals_omitted",
     "answered",
+    "answered_bytes",
     "notices",
     "notices_given",
     "version",
