@@ -12,6 +12,8 @@ export RECOURSE_PYTHON := $(abspath .tools/venv/bin/python)
 
 # The tests whose cases go through many steps. The others are about one step, or stop workers by themselves.
 END_TO_END := outcomes:: milestones:: contract_end:: payments:: lateness:: edges:: survival:: mode::
+# Of these, the ones that do not look at a run or stop the worker between a run and the next.
+IN_NEW_RUNS := outcomes:: milestones:: contract_end:: payments:: edges:: mode::
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +31,7 @@ test: $(TEMPORAL) .tools/venv/ready build ## Every test, on real parts
 forced-replay: $(TEMPORAL) .tools/venv/ready build ## The end-to-end tests again, every step of every case replayed or in a new run
 	RECOURSE_TEST_WORKER=uncached cargo test --workspace --locked --test recourse -- $(END_TO_END)
 	RECOURSE_TEST_WORKER=swapped cargo test --workspace --locked --test recourse -- $(END_TO_END)
-	RECOURSE_TEST_WORKER=continued cargo test --workspace --locked --test recourse -- $(END_TO_END)
+	RECOURSE_TEST_WORKER=continued cargo test --workspace --locked --test recourse -- $(IN_NEW_RUNS)
 
 histories: $(TEMPORAL) .tools/venv/ready build ## Records the histories and commands that have changed
 	RECOURSE_RECORD=$${RECOURSE_RECORD:-1} cargo test --workspace --locked --test recourse -- \

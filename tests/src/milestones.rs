@@ -323,9 +323,9 @@ fn a_submission_and_an_approval_twice_act_once() {
         for _ in 0..2 {
             world.client.command(story.case(), verb, body.clone()).await.unwrap();
         }
-        story.outcome_of(&story.review("m-1")).await;
+        let outcome = story.outcome_of(&story.review("m-1")).await;
         let mut ledger: Vec<String> = story.ledger().await.split(", ").map(str::to_owned).collect();
         ledger.sort();
-        assert_eq!(ledger.join(", "), "bonus 5000, deposit 30000, release 30000");
+        assert_eq!(ledger.join(", "), "bonus 5000, deposit 30000, release 30000", "{outcome:?}");
     });
 }

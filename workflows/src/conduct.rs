@@ -151,7 +151,8 @@ impl<'a, W: Conducts> Conduct<'a, W> {
             Err(outcome) => Err(outcome.clone()),
         })?;
         let conduct = Self { ctx, contract, alarm: None, paying: None, telling: Vec::new(), seen: None };
-        match conduct.read(|case| case.outcome().cloned()) {
+        // A case that an earlier run handed on may have been decided by a command in this run's first task, and is not refused.
+        match conduct.read(|case| case.outcome().cloned()).filter(|_| !conduct.is_open()) {
             Some(refused) => {
                 conduct.show();
                 Err(refused)
