@@ -76,8 +76,7 @@ async fn conduct(ctx: &WorkflowContext<Dispute>) -> WorkflowResult<Outcome> {
 async fn open(ctx: &WorkflowContext<Dispute>, case: &mut Conduct<'_, Dispute>) {
     if ctx.info().parent().is_some() {
         // A child begins at its parent's time, which may have been fast-forwarded; its start is noted by the server's clock.
-        // Mediation's limit counts from the filing (M2), so by the time in which the claim was filed.
-        case.change(|case, now| case.file_mut().opened_at = now);
+        case.change(DisputeCase::filed); // M2
     }
     let (take, parent) = takes(ctx, case);
     let review = parent.filter(|_| case.read(|case| case.grounds().is_active()));

@@ -41,8 +41,9 @@ pub use time::Advanced;
 /// How long a connection may take. Nobody waits minutes to be told that there is no server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a worker may take to answer a query or an update. It answers in milliseconds if there is one.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a worker may take to answer a query or an update. It answers in milliseconds if there is one; if the server had
+/// given the case's last task to one that was just stopped, another gets it when that times out, after 10 s.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long calls that meet a server in trouble are repeated.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -165,6 +165,11 @@ impl DisputeCase {
         }
     }
 
+    /// Takes note that the claim was filed at another time than the case began: mediation's limit counts from it (M2).
+    pub fn filed(&mut self, at: Timestamp) {
+        self.file.opened_at = at;
+    }
+
     /// Learns what is held. The claim must fit it (R5); then the client is asked (D2).
     ///
     /// `review` is the case of the milestone's review, if this dispute took over from it. `elsewhere` says which other cases
