@@ -3,8 +3,16 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use recourse_workflows::domain::command::Verb;
+use recourse_starter::client::Client;
+use recourse_workflows::{
+    domain::{case::What, command::Verb},
+    messages::Status,
+};
 use serde_json::{Value, json};
+use temporalio_client::tonic::IntoRequest as _;
+use temporalio_common::protos::temporal::api::{
+    common::v1::WorkflowExecution, workflowservice::v1::ResetStickyTaskQueueRequest,
+};
 
 use crate::{
     harness::{Story, World, run, shown},
@@ -84,4 +92,67 @@ fn a_stamp_that_cannot_be_true_is_the_time_of_arrival() {
             assert!(entry.at >= opened - day * 5 && entry.at < opened - day * 4, "{} of {opened}", entry.at);
         }
     });
+}
+
+/// T2: a question that waits for a worker is answered with the history as it is by then. What no workflow task has brought
+/// yet is not acted on by the time of the task before, here three days ago.
+#[test]
+fn what_happens_while_a_case_is_asked_happens_at_its_own_time() {
+    run(async {
+        let world = World::apart("asked", &[]).await;
+        let mut stories: Vec<Story> = (0..12).map(|_| Story::new(&world, "asked")).collect();
+        for story in &mut stories {
+            story.deposit("d-1", 30_000, "card-1").await;
+            story.end(0, json!({"reminder_hours": []})).await;
+            story.until(3.0).await;
+        }
+        world.stop_worker().await;
+        let asked: Vec<_> = stories
+            .iter()
+            .map(|story| {
+                let (client, case) = (world.client.clone(), story.refund_request.clone());
+                tokio::spawn(async move {
+                    forget_worker(&client, &case).await;
+                    client.status(&case).await
+                })
+            })
+            .collect();
+        // The server does not tell that a question waits; those that come too late for this wait for a task, and prove nothing.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        for story in &stories {
+            let now = world.client.virtual_now(&story.refund_request).await.unwrap();
+            let (verb, mut extend) = story.command("operator", "extend 24");
+            extend.insert("at".into(), json!(now.to_string()));
+            let json = serde_json::to_vec(&extend).unwrap();
+            world.client.signal(&story.refund_request, verb.name(), json).await.unwrap();
+        }
+        world.start_worker().await;
+        for answer in asked {
+            answer.await.unwrap().unwrap();
+        }
+        let mut shown = Vec::new();
+        for story in &stories {
+            let is_extended = |status: &Status| status.timeline.iter().any(|entry| entry.what == What::Extended);
+            let status = story.wait(&story.refund_request, is_extended).await;
+            let [ended, .., extended] = status.timeline.as_slice() else { panic!("{:?}", status.timeline) };
+            let after = extended.at.duration_since(ended.at);
+            assert!(after >= jiff::SignedDuration::from_hours(72), "{} was extended after {after:?}", status.case);
+            assert_eq!(failed_tasks(&world, &status.case).await, 0);
+            shown.push(status);
+        }
+        world.stop_worker().await;
+        world.start_worker().await;
+        for status in shown {
+            assert_eq!(world.client.status(&status.case).await.unwrap(), status, "replayed");
+        }
+    });
+}
+
+/// Lets the server forget which worker has the case in memory.
+async fn forget_worker(client: &Client, case: &str) {
+    let request = ResetStickyTaskQueueRequest {
+        namespace: client.namespace().to_owned(),
+        execution: Some(WorkflowExecution { workflow_id: case.to_owned(), run_id: String::new() }),
+    };
+    client.temporal().connection().workflow_service().reset_sticky_task_queue(request.into_request()).await.unwrap();
 }

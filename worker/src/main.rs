@@ -2,18 +2,21 @@
 //! activities, runs them with the postman and the refund desk beside them, and stops in good order when told to.
 
 mod config;
+mod forgets;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
 use config::{Config, Unreachable};
+use forgets::ForgetsTheAsked;
 use recourse_activities::{
     EscrowActivities, Ledger, PaymentGateway, RefundDesk, SandboxBank,
     notices::{MailConfig, NoticeActivities, NoticeBook},
 };
 use recourse_workflows::{Dispute, EscrowDeposit, MilestoneReview, PaymentRefund, RefundRequest, TASK_QUEUE};
-use temporalio_client::Client;
-use temporalio_sdk::{Runtime, Worker, WorkerOptions, runtime::RuntimeOptions};
+use temporalio_client::{Client, NamespacedClient as _};
+use temporalio_sdk::{Worker, WorkerOptions};
+use temporalio_sdk_core::{CoreRuntime, RuntimeOptions, init_worker};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -82,7 +85,7 @@ fn worker(
     book: NoticeBook,
     max_cached_workflows: usize,
 ) -> anyhow::Result<Worker> {
-    let options = WorkerOptions::new(TASK_QUEUE)
+    let mut options = WorkerOptions::new(TASK_QUEUE)
         .register_workflow::<EscrowDeposit>()?
         .register_workflow::<MilestoneReview>()?
         .register_workflow::<RefundRequest>()?
@@ -93,8 +96,11 @@ fn worker(
         .max_cached_workflows(max_cached_workflows)
         .graceful_shutdown_period(GRACE)
         .build();
-    let runtime = Runtime::from_current_tokio(RuntimeOptions::default())?;
-    Ok(Worker::new(&runtime, client.clone(), options)?)
+    let runtime = CoreRuntime::new_assume_tokio(RuntimeOptions::builder().build().map_err(anyhow::Error::msg)?)?;
+    let core = options.to_core_options(client.namespace(), client.identity()).map_err(anyhow::Error::msg)?;
+    let core = Arc::new(init_worker(&runtime, core, client.connection().clone())?);
+    options.worker_interceptor(ForgetsTheAsked(core.clone()));
+    Ok(Worker::new_from_core_options(core, client.options().clone(), options)?)
 }
 
 /// Done when the other end of the channel is gone. Nothing is ever sent.

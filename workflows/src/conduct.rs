@@ -252,8 +252,7 @@ impl<'a, W: Conducts> Conduct<'a, W> {
                     _ = alarm => true,
                 }
             };
-            // A timer that fired is believed. A worker that was asked a question sees it fire before the server has given it the
-            // task, by the time of the task before; if it waited once more then, a replay would not.
+            // A timer that fired is believed: what fires it and what dates the task may be two servers with two clocks.
             if let Some(Alarm { at, .. }) = self.alarm.take_if(|_| fired) {
                 self.change(|case, now| case.tick(now.max(at)));
                 return Ok(());
