@@ -4,7 +4,8 @@
 //! asked (L2, L6, N2), and each effect's ids derive from the case and the step.
 //!
 //! Read in this order: [`escrow`] carries out what moves money, [`ledger`] writes it down, [`payments`] is the provider,
-//! [`refunds`] follows what was given back to its end, [`notices`] tells people, [`database`] is what they share.
+//! [`refunds`] follows what was given back to its end, [`notices`] tells people, [`requests`] remembers what was answered,
+//! [`database`] is what they share.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -17,6 +18,7 @@ pub mod ledger;
 pub mod notices;
 pub mod payments;
 pub mod refunds;
+pub mod requests;
 
 pub use database::{Database, DatabaseError};
 pub use escrow::EscrowActivities;
@@ -24,6 +26,7 @@ pub use ledger::Ledger;
 pub use notices::{NoticeActivities, NoticeBook, Postman};
 pub use payments::{PaymentGateway, SandboxBank};
 pub use refunds::RefundDesk;
+pub use requests::RequestBook;
 
 #[cfg(test)]
 mod testing;

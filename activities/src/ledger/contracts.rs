@@ -1,10 +1,14 @@
 //! Contracts as their first deposit pinned them (E1): whose the money is, and its currency. From then on every deposit,
 //! case, settlement and fee of the contract must name the same. Names, titles and addresses are nobody's money.
 
-use recourse_workflows::domain::party::Contract;
-use sqlx::{Any, Row as _, Transaction};
+use recourse_workflows::domain::{
+    ids::Id,
+    money::Currency,
+    party::{Agency, Contract, ContractKind, Party},
+};
+use sqlx::{Any, Row as _, Transaction, any::AnyRow};
 
-use super::LedgerError;
+use super::{Ledger, LedgerError};
 use crate::database::Write;
 
 /// How a contract compares with what its first deposit said. Only [`Pin::Missing`] ever changes.
@@ -19,6 +23,79 @@ pub(super) enum Pin {
         /// What differs, in words.
         reason: String,
     },
+}
+
+/// Which contracts to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContractFilter {
+    /// Only those that this id is the client, the freelancer or the agency of.
+    pub party: Option<Id>,
+    /// Only those after this one, in the order of their ids.
+    pub after: Option<Id>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+impl Ledger {
+    /// The contract as its first deposit gave it; nothing for one without a deposit. Its names are those of that day.
+    ///
+    /// # Errors
+    /// Only if the database cannot be read, or was damaged.
+    pub async fn contract(&self, contract: &Id) -> Result<Option<Contract>, LedgerError> {
+        let found = sqlx::query(
+            "SELECT contract, currency, client, freelancer, agency, file FROM contracts WHERE contract = $1",
+        )
+        .bind(contract.as_str())
+        .fetch_optional(self.database.pool())
+        .await?;
+        found.as_ref().map(read).transpose()
+    }
+
+    /// The contracts that fit `filter`, in the order of their ids.
+    ///
+    /// # Errors
+    /// Only if the database cannot be read, or was damaged.
+    pub async fn contracts(&self, filter: &ContractFilter) -> Result<Vec<Contract>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT contract, currency, client, freelancer, agency, file FROM contracts
+             WHERE (CAST($1 AS TEXT) IS NULL OR client = $1 OR freelancer = $1 OR agency = $1)
+               AND (CAST($2 AS TEXT) IS NULL OR contract > $2)
+             ORDER BY contract LIMIT $3",
+        )
+        .bind(filter.party.as_ref().map(ToString::to_string))
+        .bind(filter.after.as_ref().map(ToString::to_string))
+        .bind(i64::from(filter.limit))
+        .fetch_all(self.database.pool())
+        .await?;
+        rows.iter().map(read).collect()
+    }
+}
+
+fn read(row: &AnyRow) -> Result<Contract, LedgerError> {
+    let id: String = row.try_get("contract")?;
+    let damaged = |field| LedgerError::Damaged { what: format!("contract {id}"), field };
+    if let Some(file) = row.try_get::<Option<String>, _>("file")? {
+        return serde_json::from_str(&file).map_err(|_| damaged("file"));
+    }
+    let read_id = |name: &'static str| -> Result<Option<Id>, LedgerError> {
+        let value: Option<String> = row.try_get(name)?;
+        value.map(|value| Id::new(&value).map_err(|_| damaged(name))).transpose()
+    };
+    let party = |id: Id, agency: Option<Id>| Party {
+        id,
+        name: None,
+        email: None,
+        agency: agency.map(|id| Agency { id, name: None }),
+    };
+    let currency: String = row.try_get("currency")?;
+    Ok(Contract {
+        title: String::new(),
+        kind: ContractKind::FixedPrice,
+        currency: Currency::from_code(&currency).map_err(|_| damaged("currency"))?,
+        client: party(read_id("client")?.ok_or_else(|| damaged("client"))?, None),
+        freelancer: party(read_id("freelancer")?.ok_or_else(|| damaged("freelancer"))?, read_id("agency")?),
+        id: read_id("contract")?.ok_or_else(|| damaged("contract"))?,
+    })
 }
 
 /// Compares `contract` with what its first deposit said.
@@ -80,7 +157,7 @@ pub(super) async fn require(
 /// Only if the database cannot be written.
 pub(super) async fn pin(write: &mut Write, contract: &Contract) -> Result<(), LedgerError> {
     sqlx::query(
-        "INSERT INTO contracts (contract, currency, client, freelancer, agency) VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO contracts (contract, currency, client, freelancer, agency, file) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (contract) DO NOTHING",
     )
     .bind(contract.id.as_str())
@@ -88,6 +165,7 @@ pub(super) async fn pin(write: &mut Write, contract: &Contract) -> Result<(), Le
     .bind(contract.client.id.as_str())
     .bind(contract.freelancer.id.as_str())
     .bind(agency(contract).map(ToOwned::to_owned))
+    .bind(serde_json::to_string(contract).unwrap_or_default())
     .execute(&mut **write)
     .await?;
     Ok(())

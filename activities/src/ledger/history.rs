@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use recourse_workflows::domain::ids::Id;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, any::AnyRow};
 
 use super::{Ledger, LedgerError};
 
 /// Everything that happened to a contract's money, oldest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct History {
     /// The contract.
     pub contract: String,
@@ -23,7 +24,7 @@ pub struct History {
 }
 
 /// Where a contract's money is, in minor units. Only this contract's, whatever else the accounts hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Balances {
     /// In escrow.
     pub escrow: i64,
@@ -40,7 +41,7 @@ pub struct Balances {
 }
 
 /// One posting.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
     /// `{case}/{step}`.
     pub id: String,

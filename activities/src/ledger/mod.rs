@@ -48,6 +48,7 @@ use recourse_workflows::domain::{
 use sqlx::{Any, Transaction};
 
 pub use check::{CheckReport, Finding, MoneyHeld};
+pub use contracts::ContractFilter;
 pub(crate) use deposits::{Deposit, Known};
 pub use history::{Balances, Entry, History};
 pub use holds::OpenHold;

@@ -65,6 +65,8 @@ impl NoticeError {
 /// A notice in the app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredNotice {
+    /// Its place among all notices; later ones are larger.
+    pub sequence: i64,
     /// What tells this case from an earlier one with the same id.
     pub case_ref: String,
     /// The notice's place in its case.
@@ -154,7 +156,7 @@ impl NoticeBook {
     /// Only if the database cannot be read, or was damaged.
     pub async fn list(&self, filter: &NoticeFilter) -> Result<Vec<StoredNotice>, NoticeError> {
         let rows = sqlx::query(
-            "SELECT case_ref, number, recipient, party, contract, case_id, event, rule, at, deadline, subject,
+            "SELECT sequence, case_ref, number, recipient, party, contract, case_id, event, rule, at, deadline, subject,
                     body_text, body_html
              FROM notices
              WHERE (CAST($1 AS TEXT) IS NULL OR contract = $1)
@@ -165,6 +167,36 @@ impl NoticeBook {
         .bind(filter.contract.as_ref().map(ToString::to_string))
         .bind(filter.recipient.map(|role| role.name().to_owned()))
         .bind(filter.party.as_ref().map(ToString::to_string))
+        .fetch_all(self.database.pool())
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// The newest notices that fit `filter`, newest first: at most `limit`, of those before the one with this sequence.
+    ///
+    /// # Errors
+    /// Only if the database cannot be read, or was damaged.
+    pub async fn latest(
+        &self,
+        filter: &NoticeFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<StoredNotice>, NoticeError> {
+        let rows = sqlx::query(
+            "SELECT sequence, case_ref, number, recipient, party, contract, case_id, event, rule, at, deadline, subject,
+                    body_text, body_html
+             FROM notices
+             WHERE (CAST($1 AS TEXT) IS NULL OR contract = $1)
+               AND (CAST($2 AS TEXT) IS NULL OR recipient = $2)
+               AND (CAST($3 AS TEXT) IS NULL OR party = $3)
+               AND sequence < $4
+             ORDER BY sequence DESC LIMIT $5",
+        )
+        .bind(filter.contract.as_ref().map(ToString::to_string))
+        .bind(filter.recipient.map(|role| role.name().to_owned()))
+        .bind(filter.party.as_ref().map(ToString::to_string))
+        .bind(before.unwrap_or(i64::MAX))
+        .bind(i64::from(limit))
         .fetch_all(self.database.pool())
         .await?;
         rows.iter().map(read).collect()
@@ -211,6 +243,7 @@ fn party_id(contract: &Contract, role: Role) -> Option<String> {
 
 fn read(row: &AnyRow) -> Result<StoredNotice, NoticeError> {
     Ok(StoredNotice {
+        sequence: row.try_get("sequence")?,
         case_ref: row.try_get("case_ref")?,
         number: row.try_get("number")?,
         recipient: read_role(row.try_get("recipient")?)?,

@@ -1,20 +1,35 @@
-//! `recourse dev`: everything on this machine, to play by hand.
+//! `recourse dev`: everything on this machine, to play by hand, with the console and people to play.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anstream::println;
 use clap::Args;
+use recourse_activities::{Ledger, NoticeBook, RequestBook};
 use serde_json::json;
 
 use super::{
     answer::{Answer, Failure},
     parts::{Parts, told_to_stop},
     progress::waiting,
+    serve::listen,
     view,
 };
-use crate::local::ServerOptions;
+use crate::{
+    api::{
+        Front, front,
+        identity::{TokenRules, Tokens},
+        keys::LocalIssuer,
+        limits::Limits,
+        personas,
+        serve::{self, PER_MINUTE},
+    },
+    local::ServerOptions,
+};
 
-/// Start a Temporal server with its Web UI, the database and the worker on this machine, until Ctrl-C.
+/// Start a Temporal server with its Web UI, the database, the worker and the console on this machine, until Ctrl-C.
 ///
 /// The server lets `recourse advance` fast-forward a case's clock. Everything is gone afterwards unless --data says where
 /// to keep it.
@@ -33,10 +48,18 @@ pub struct Dev {
     /// The Web UI's port; any free one without it.
     #[arg(long, value_name = "PORT")]
     ui_port: Option<u16>,
+    /// The console's and the API's port; any free one without it.
+    #[arg(long, value_name = "PORT")]
+    console_port: Option<u16>,
 }
 
 impl Dev {
     pub(super) async fn run(self, json: bool) -> Result<Answer, Failure> {
+        // Anybody can be anybody here. Where people are known by a real issuer that must never be so.
+        if std::env::var_os("RECOURSE_JWT_ISSUER").is_some() {
+            let failure = Failure::usage("RECOURSE_JWT_ISSUER is set, and `recourse dev` lets anybody be anybody");
+            return Err(failure.hint("use `recourse serve`, or unset RECOURSE_JWT_ISSUER to play"));
+        }
         let temporary = tempfile::tempdir().map_err(|error| Failure::new("local", 3, error.to_string()))?;
         let directory = match &self.data {
             Some(data) => keep_in(data)?,
@@ -54,9 +77,12 @@ impl Dev {
             started = start => started?,
             () = told_to_stop() => return Ok(Answer::told()),
         };
-        tell(&parts, &directory, json);
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], self.console_port.unwrap_or(0)))).await?;
+        let console = serve::url(listener.local_addr().map_err(|error| Failure::new("local", 3, error.to_string()))?);
+        let served = serve::serve(front(&parts)?, listener, told_to_stop());
+        tell(&parts, &directory, &console, json);
         tokio::select! {
-            () = told_to_stop() => {}
+            () = served => {}
             ended = parts.server.ended() => return Err(ended.into()),
             ended = parts.worker.ended() => return Err(ended.into()),
         }
@@ -65,20 +91,36 @@ impl Dev {
     }
 }
 
+/// The door to the console and the API, for people that are only played.
+fn front(parts: &Parts) -> Result<Front, Failure> {
+    let local = LocalIssuer::new(personas::ISSUER, personas::AUDIENCE);
+    let local = local.map_err(|reason| Failure::new("local", 3, reason))?;
+    Ok(Front::new(front::Parts {
+        client: parts.client.clone(),
+        ledger: Ledger::new(parts.database.clone()),
+        notices: NoticeBook::new(parts.database.clone()),
+        requests: RequestBook::new(parts.database.clone()),
+        tokens: Tokens::new(TokenRules::new(personas::ISSUER, personas::AUDIENCE), local.keys()),
+        local: Some(local),
+        limits: Limits::per_minute(PER_MINUTE),
+        temporal_ui: parts.server.ui_url(),
+    }))
+}
+
 fn keep_in(data: &Path) -> Result<PathBuf, Failure> {
     let made = std::fs::create_dir_all(data).and_then(|()| data.canonicalize());
     made.map_err(|error| Failure::usage(format!("--data: {}: {error}", data.display())))
 }
 
-fn tell(parts: &Parts, directory: &Path, json: bool) {
+fn tell(parts: &Parts, directory: &Path, console: &str, json: bool) {
     let (address, ui) = (parts.server.address(), parts.server.ui_url().unwrap_or_default());
     let (url, data) = (&parts.database_url, directory.display().to_string());
     if json {
-        println!("{}", json!({"address": address, "ui": ui, "database": url, "data": data}));
+        println!("{}", json!({"console": console, "address": address, "ui": ui, "database": url, "data": data}));
         return;
     }
     println!("{}", view::heading("running until Ctrl-C").trim_end());
-    print_fields(&[("server", &address), ("Web UI", &ui), ("data", &data)]);
+    print_fields(&[("console", console), ("server", &address), ("Web UI", &ui), ("data", &data)]);
     println!("\nin another terminal:\n");
     println!("  export TEMPORAL_ADDRESS={address} RECOURSE_DATABASE_URL={url}");
     println!("{}", PLAY.trim_end());

@@ -70,6 +70,7 @@ impl List {
             overdue: self.overdue,
             open: (self.open || self.closed).then_some(self.open),
             limit: Some(self.limit),
+            ..Filters::default()
         };
         let client = connect().await?;
         let page = waiting("listing cases", client.list(&filters, self.page.as_deref())).await?;

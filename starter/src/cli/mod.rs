@@ -22,6 +22,7 @@ pub mod policy;
 mod progress;
 mod refunds;
 mod sandbox;
+mod serve;
 mod setup;
 mod show;
 pub mod sim;
@@ -77,6 +78,7 @@ enum Command {
     Policy(policy::PolicyArgs),
     Advance(advance::Advance),
     Sandbox(sandbox::Sandbox),
+    Serve(Box<serve::Serve>),
     Dev(dev::Dev),
     Demo(demo::Demo),
     Sim(sim::Sim),
@@ -135,6 +137,7 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Policy(policy) => Box::pin(async { policy.run() }),
         Command::Advance(advance) => Box::pin(advance.run()),
         Command::Sandbox(sandbox) => Box::pin(sandbox.run()),
+        Command::Serve(serve) => Box::pin(serve.run(json)),
         Command::Dev(dev) => Box::pin(dev.run(json)),
         Command::Demo(demo) => Box::pin(demo.run(json)),
         Command::Sim(sim) => Box::pin(sim.run(json)),

@@ -6,6 +6,7 @@ use recourse_workflows::domain::{
     dispute::DisputeCase,
     ids::{CaseKind, Id, PaymentId},
     milestone_review::MilestoneReviewCase,
+    party::Role,
     payment_refund::PaymentRefundCase,
     refund_request::RefundRequestCase,
 };
@@ -80,15 +81,23 @@ pub fn check_command(case: &str, verb: Verb) -> Result<(), ClientError> {
     Err(ClientError::refused(RefusalKind::NotAllowed, reason, Some(format!("see `recourse show {case}`"))))
 }
 
+/// Whether this role ever gives this command to a case of this kind.
+pub fn gives(kind: CaseKind, verb: Verb, role: Role) -> bool {
+    givers(kind, verb).contains(&role)
+}
+
 fn takes(kind: CaseKind, verb: Verb) -> bool {
-    let givers = match kind {
+    !givers(kind, verb).is_empty()
+}
+
+fn givers(kind: CaseKind, verb: Verb) -> &'static [Role] {
+    match kind {
         CaseKind::EscrowDeposit => &[],
         CaseKind::RefundRequest => RefundRequestCase::givers(verb),
         CaseKind::Dispute => DisputeCase::givers(verb),
         CaseKind::MilestoneReview => MilestoneReviewCase::givers(verb),
         CaseKind::PaymentRefund => PaymentRefundCase::givers(verb),
-    };
-    !givers.is_empty()
+    }
 }
 
 #[cfg(test)]

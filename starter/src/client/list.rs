@@ -8,6 +8,7 @@ use recourse_workflows::domain::{
     money::{Amount, Currency},
     party::Role,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use temporalio_client::tonic::{Code, IntoRequest as _};
 use temporalio_common::protos::temporal::api::{
@@ -36,6 +37,10 @@ pub struct Filters {
     pub overdue: bool,
     /// Only open ones, or only closed ones.
     pub open: Option<bool>,
+    /// Only those that one of these is the client or the freelancer of.
+    pub parties: Option<Vec<Id>>,
+    /// Beside those of `parties`, those of these contracts.
+    pub or_contracts: Vec<Id>,
     /// How many at most on a page.
     pub limit: Option<u32>,
 }
@@ -51,7 +56,7 @@ pub struct CasePage {
 }
 
 /// What a list shows of a case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseRow {
     /// The workflow id.
     pub case: String,
@@ -103,6 +108,14 @@ impl Filters {
         if self.overdue {
             query.push_str(" AND CaseOverdue = true");
         }
+        if let Some(parties) = &self.parties {
+            let names = quoted(parties);
+            let _ = write!(query, " AND (CaseClient IN ({names}) OR CaseFreelancer IN ({names})");
+            if !self.or_contracts.is_empty() {
+                let _ = write!(query, " OR CaseContract IN ({})", quoted(&self.or_contracts));
+            }
+            query.push(')');
+        }
         match self.open {
             Some(true) => query.push_str(" AND ExecutionStatus = 'Running'"),
             Some(false) => query.push_str(" AND ExecutionStatus != 'Running'"),
@@ -110,6 +123,10 @@ impl Filters {
         }
         query
     }
+}
+
+fn quoted(ids: &[Id]) -> String {
+    ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", ")
 }
 
 impl Client {
@@ -146,7 +163,7 @@ pub(super) fn currency_of(info: &WorkflowExecutionInfo) -> Option<Currency> {
     read(info, "CaseCurrency")
 }
 
-fn row(info: &WorkflowExecutionInfo) -> CaseRow {
+pub(super) fn row(info: &WorkflowExecutionInfo) -> CaseRow {
     let waiting_on = read(info, "CaseWaitingOn").or_else(|| read(info, "CaseWaitingOn").map(|one: Role| vec![one]));
     CaseRow {
         case: info.execution.as_ref().map(|execution| execution.workflow_id.clone()).unwrap_or_default(),
@@ -180,12 +197,15 @@ mod tests {
             waiting_on: Some(Role::Mediator),
             overdue: true,
             open: Some(true),
+            parties: Some(vec![Id::new("cl-1").unwrap(), Id::new("ag-1").unwrap()]),
+            or_contracts: vec![Id::new("c-9").unwrap()],
             limit: None,
         };
         assert_eq!(
             filters.query(),
             "CaseKind IN ('refund_request', 'dispute') AND CaseContract = 'c-1' AND CaseStage = 'in_mediation' AND \
-             CaseWaitingOn = 'mediator' AND CaseOverdue = true AND ExecutionStatus = 'Running'"
+             CaseWaitingOn = 'mediator' AND CaseOverdue = true AND (CaseClient IN ('cl-1', 'ag-1') OR CaseFreelancer IN \
+             ('cl-1', 'ag-1') OR CaseContract IN ('c-9')) AND ExecutionStatus = 'Running'"
         );
     }
 }

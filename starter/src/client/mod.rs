@@ -3,6 +3,7 @@
 //! It decides nothing. What it adds to Temporal's own client is the wire contract: ids, types, the receipt time of a
 //! command (T2), update ids that make a repeated command one command (L7), and errors that say what to do.
 
+mod changes;
 mod commands;
 mod error;
 mod kind;
@@ -32,8 +33,9 @@ use temporalio_common::{
     },
 };
 
+pub use changes::Changes;
 pub use error::{ClientError, RefusalName};
-pub use kind::{CaseId, check_command};
+pub use kind::{CaseId, check_command, gives};
 pub use list::{CasePage, CaseRow, Filters};
 pub use start::{Start, Started};
 pub use time::Advanced;
@@ -170,6 +172,13 @@ impl Client {
     pub async fn currency(&self, case: &str) -> Result<Option<Currency>, ClientError> {
         let described = self.describe(case).await?;
         Ok(described.workflow_execution_info.and_then(|info| list::currency_of(&info)))
+    }
+
+    /// What a list would show of the case.
+    pub async fn row(&self, case: &str) -> Result<CaseRow, ClientError> {
+        let described = self.describe(case).await?;
+        let info = described.workflow_execution_info;
+        info.as_ref().map(list::row).ok_or_else(|| ClientError::NotFound { case: case.to_owned() })
     }
 
     /// That the case does not go on, or does something else first, if that is why there was no answer; otherwise the

@@ -1,0 +1,335 @@
+//! Cases: lists, statuses, commands, and their changes as they happen.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{
+        IntoResponse as _, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures_util::{Stream, StreamExt as _, stream};
+use recourse_workflows::{
+    domain::{
+        command::Verb,
+        evidence::Evidence,
+        ids::{CaseKind, Id},
+        money::Amount,
+        party::Role,
+    },
+    messages::Status,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+
+use super::{
+    Front, Problems,
+    extract::{Asked, Caller, Of, Write},
+    front::Acted,
+    identity::{Duty, Identity},
+    lists::{Page, limited},
+    once::Reply,
+    problem::Problem,
+};
+use crate::client::{CaseRow, Filters};
+
+/// Which cases to list.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct CaseFilter {
+    /// Only of this kind: `refund_request`, `dispute`, `milestone_review`, `payment_refund`, `escrow_deposit`.
+    kind: Option<String>,
+    /// Only of this contract. A party who is not the platform's staff has to name one of theirs, or gets all of theirs.
+    contract: Option<String>,
+    /// Only in this stage.
+    stage: Option<String>,
+    /// Only those that wait for this role.
+    waiting_on: Option<String>,
+    /// Only those that missed a target.
+    overdue: Option<bool>,
+    /// Only open ones, or only closed ones.
+    open: Option<bool>,
+    /// How many at most.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    after: Option<String>,
+}
+
+impl CaseFilter {
+    async fn filters(&self, front: &Front, who: &Identity) -> Result<Filters, Problem> {
+        let id = |name: &str, text: &Option<String>| {
+            let read = text.as_deref().map(Id::new).transpose();
+            read.map_err(|_| Problem::unreadable(format!("{name}: that is no id")))
+        };
+        Ok(Filters {
+            kinds: read_name("kind", self.kind.as_deref())?.map(|kind| vec![kind]).unwrap_or_default(),
+            contract: id("contract", &self.contract)?,
+            stage: id("stage", &self.stage)?,
+            waiting_on: read_name("waiting_on", self.waiting_on.as_deref())?,
+            overdue: self.overdue.unwrap_or(false),
+            open: self.open,
+            parties: parties_of(who),
+            or_contracts: front.contracts_of_agencies(who).await?,
+            limit: Some(limited(self.limit)),
+        })
+    }
+}
+
+/// Whose cases somebody sees: everybody's if the platform's work needs it, their own otherwise.
+pub fn parties_of(who: &Identity) -> Option<Vec<Id>> {
+    let sees_all = Duty::ALL.into_iter().any(|duty| who.is(duty));
+    (!sees_all).then(|| who.parties.iter().cloned().collect())
+}
+
+fn read_name<T: serde::de::DeserializeOwned>(field: &str, text: Option<&str>) -> Result<Option<T>, Problem> {
+    let read = text.map(|text| serde_json::from_value(Value::String(text.to_owned()))).transpose();
+    read.map_err(|_| Problem::unreadable(format!("{field}: there is no such {field}")))
+}
+
+/// A command's fields. Which of them a command has is in the wire contract; others are refused.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+pub struct CommandFields {
+    /// As whom, if you have several roles that can give it.
+    #[serde(rename = "as", skip_serializing_if = "Option::is_none")]
+    as_role: Option<Role>,
+    /// `approve`, `dispute`, `amend`: how much, in minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount: Option<Amount>,
+    /// `dispute`, `reject`, `close`, `extend`: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// `dispute`, `amend`, `reject`: in the sender's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<String>,
+    /// `dispute`, `reject`: files that were uploaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<Vec<Evidence>>,
+    /// `dispute` of a milestone: whether the client was contacted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contacted_client: Option<bool>,
+    /// `submit`: what is submitted, in the freelancer's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    /// `submit`: files that were uploaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<Vec<Evidence>>,
+    /// `request_changes`, `offer`, `request_mediation`: in the sender's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// `accept`, `reject`: `claim`, `resolution` or `offer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<String>,
+    /// `accept`, `reject`, `retract`: which offer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<u32>,
+    /// `offer`, `propose`, `award`: what the freelancer gets, in minor units. The rest is the client's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_freelancer: Option<Amount>,
+    /// `propose`: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rationale: Option<String>,
+    /// `award`: the arbitration provider's reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    /// `extend`: by how many hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hours: Option<u32>,
+    /// `opinion`: the mediator's opinion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+impl CommandFields {
+    /// The fields of this command, and as whom it is given.
+    ///
+    /// # Errors
+    /// A problem of status 422 for a field that the command does not have.
+    pub fn of(self, verb: Verb) -> Result<(Option<Role>, Map<String, Value>), Problem> {
+        let role = self.as_role;
+        let fields = serde_json::to_value(Self { as_role: None, ..self });
+        let Ok(Value::Object(fields)) = fields else { return Ok((role, Map::new())) };
+        let known = fields_of(verb);
+        match fields.keys().find(|field| !known.contains(&field.as_str())) {
+            Some(field) if known.is_empty() => Err(Problem::invalid(format!("{field}: {verb} has no fields"))),
+            Some(field) => Err(Problem::invalid(format!("{field}: {verb} has only {}", known.join(", ")))),
+            None => Ok((role, fields)),
+        }
+    }
+}
+
+/// A command's fields in the wire contract.
+const fn fields_of(verb: Verb) -> &'static [&'static str] {
+    match verb {
+        Verb::Submit => &["note", "files"],
+        Verb::Approve => &["amount"],
+        Verb::RequestChanges | Verb::RequestMediation => &["message"],
+        Verb::Dispute => &["amount", "reason", "details", "contacted_client", "evidence"],
+        Verb::Accept => &["of", "number"],
+        Verb::Reject => &["of", "number", "reason", "details", "evidence"],
+        Verb::Amend => &["amount", "details"],
+        Verb::Offer => &["to_freelancer", "message"],
+        Verb::Retract => &["number"],
+        Verb::Propose => &["to_freelancer", "rationale"],
+        Verb::Close => &["reason"],
+        Verb::Award => &["to_freelancer", "reference"],
+        Verb::Opinion => &["text"],
+        Verb::Extend => &["hours", "reason"],
+        Verb::Supersede | Verb::Release | Verb::Withdraw | Verb::DemandArbitration => &[],
+    }
+}
+
+/// A command that no worker has answered yet.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SentCommand {
+    /// The case.
+    case: String,
+    /// What it is sent as: a signal, which the server keeps until a worker is there. It counts by its receipt time.
+    sent_as: &'static str,
+    /// Where to look for what becomes of it.
+    status: String,
+}
+
+/// Where a case is.
+pub fn path_of(case: &str) -> String {
+    format!("/v1/cases/{}", segment(case))
+}
+
+/// A case's id as a part of a path.
+pub fn segment(case: &str) -> String {
+    case.replace('%', "%25").replace('/', "%2F").replace('#', "%23")
+}
+
+/// Lists cases that you may see, newest first.
+#[utoipa::path(
+    get, path = "/v1/cases", tag = "cases", params(CaseFilter),
+    responses((status = 200, description = "A page of them.", body = ref("#/components/schemas/CaseList")), Problems)
+)]
+pub async fn list(
+    State(front): State<Front>,
+    Caller(who): Caller,
+    Asked(asked): Asked<CaseFilter>,
+) -> Result<Response, Problem> {
+    let page = front.client().list(&asked.filters(&front, &who).await?, asked.after.as_deref()).await?;
+    let page: Page<CaseRow> = Page { items: page.cases, next: page.next };
+    Ok(Json(page).into_response())
+}
+
+/// Shows a case: where it stands, whose turn it is, by when, what silence does, and who can do what.
+#[utoipa::path(
+    get, path = "/v1/cases/{case}", tag = "cases",
+    params(("case" = String, Path, description = "The case's id, with `/` and `#` percent-encoded.")),
+    responses((status = 200, description = "Its status.", body = ref("#/components/schemas/Status")), Problems)
+)]
+pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(case): Of<String>) -> Result<Response, Problem> {
+    let (_, status) = front.status(&who, &case).await?;
+    Ok(Json(status).into_response())
+}
+
+/// Gives a case a command, and answers with the status after it.
+///
+/// The receipt time is stamped on arrival. If no worker answers within some seconds the command is with the server all the same,
+/// as a signal, and the answer is `202`.
+#[utoipa::path(
+    post, path = "/v1/cases/{case}/commands/{command}", tag = "cases",
+    params(("case" = String, Path, description = "The case's id, with `/` and `#` percent-encoded."),
+           ("command" = String, Path, description = "The command's name in the wire contract."),
+           ("Idempotency-Key" = String, Header, description = "A new random value for every new command.")),
+    request_body(content = ref("#/components/schemas/CommandFields")),
+    responses((status = 200, description = "It was taken.", body = ref("#/components/schemas/Status")),
+              (status = 202, description = "It is with the server; no worker has answered yet.", body = ref("#/components/schemas/SentCommand")),
+              Problems)
+)]
+pub async fn command(State(front): State<Front>, Of((case, verb)): Of<(String, String)>, write: Write) -> Response {
+    let work = async {
+        let verb = Verb::ALL.into_iter().find(|known| known.name() == verb);
+        let verb = verb.ok_or_else(|| Problem::not_found("there is no such command"))?;
+        let (role, fields) = write.json::<CommandFields>()?.of(verb)?;
+        match front.act(&write.who, &case, verb, role, fields, &write.key).await? {
+            Acted::Taken(status) => Reply::new(StatusCode::OK, &status),
+            Acted::Sent => {
+                let status = path_of(&case);
+                let sent = SentCommand { case: case.clone(), sent_as: "signal", status: status.clone() };
+                Ok(Reply::new(StatusCode::ACCEPTED, &sent)?.at(status))
+            }
+        }
+    };
+    write.once(&front, work).await
+}
+
+/// The status of a case now and after every change, as server-sent events of the type `status`.
+///
+/// The connection ends when the case is over. After a break just connect again: the first event is the status as it is.
+#[utoipa::path(
+    get, path = "/v1/cases/{case}/events", tag = "cases",
+    params(("case" = String, Path, description = "The case's id, with `/` and `#` percent-encoded.")),
+    responses((status = 200, description = "Events, each a status as JSON.", content_type = "text/event-stream", body = String), Problems)
+)]
+pub async fn events(
+    State(front): State<Front>,
+    Caller(who): Caller,
+    Of(case): Of<String>,
+) -> Result<Response, Problem> {
+    let seen = front.case(&who, &case).await?;
+    if seen.kind == CaseKind::EscrowDeposit {
+        return Err(Problem::invalid("a deposit has no status; see the contract's ledger"));
+    }
+    live(&front, &case, |status| serde_json::to_string(status).unwrap_or_default())
+}
+
+/// What changes in a case, shown by `show`, as server-sent events.
+///
+/// # Errors
+/// 503 if too many cases are looked at.
+pub fn live(front: &Front, case: &str, show: impl Fn(&Status) -> String + Send + 'static) -> Result<Response, Problem> {
+    let looking = front.watchers().look(case).ok_or_else(|| Problem::unavailable("too many cases are looked at"))?;
+    let events =
+        statuses(looking).map(move |status| Ok::<_, Infallible>(Event::default().event("status").data(show(&status))));
+    let keep_alive = KeepAlive::new().interval(Duration::from_secs(15));
+    Ok(Sse::new(events).keep_alive(keep_alive).into_response())
+}
+
+fn statuses(looking: watch::Receiver<Option<Arc<Status>>>) -> impl Stream<Item = Arc<Status>> {
+    stream::unfold((looking, true), |(mut looking, first)| async move {
+        loop {
+            let latest = looking.borrow_and_update().clone();
+            match latest {
+                Some(status) if first => return Some((status, (looking, false))),
+                _ => {}
+            }
+            looking.changed().await.ok()?;
+            let latest = looking.borrow().clone();
+            if let Some(status) = latest {
+                return Some((status, (looking, false)));
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_has_its_own_fields_only() {
+        let read = |json: &str| serde_json::from_str::<CommandFields>(json).unwrap();
+        let (role, fields) = read(r#"{"as": "client", "of": "offer", "number": 2}"#).of(Verb::Accept).unwrap();
+        assert_eq!((role, fields.len()), (Some(Role::Client), 2));
+        let problem = read(r#"{"to_freelancer": 5}"#).of(Verb::Accept).unwrap_err();
+        assert!(problem.detail.contains("to_freelancer: accept has only of, number"), "{}", problem.detail);
+        let problem = read(r#"{"amount": 5}"#).of(Verb::Release).unwrap_err();
+        assert!(problem.detail.contains("release has no fields"), "{}", problem.detail);
+    }
+
+    #[test]
+    fn a_case_is_one_part_of_a_path() {
+        let path = path_of("payment-refund:dispute:c-1#2/release");
+        assert_eq!(path, "/v1/cases/payment-refund:dispute:c-1%232%2Frelease");
+    }
+}

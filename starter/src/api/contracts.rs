@@ -1,0 +1,310 @@
+//! Contracts: their deposits, submissions, end, disputes, and their money.
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use jiff::Timestamp;
+use recourse_activities::ledger::History;
+use recourse_workflows::{
+    domain::{
+        claim::Claim,
+        deposit::Source,
+        dispute::Grounds,
+        ids::{Id, PaymentId},
+        milestone::{Milestone, Submission},
+        money::Amount,
+        outcome::Outcome,
+        party::{Contract, Role},
+        policy::Policy,
+    },
+    messages::{
+        DisputeStart, EscrowDepositStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart, Status,
+    },
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Front, Problems,
+    extract::{Asked, Caller, Of, Write},
+    front::Begun,
+    identity::{Duty, Identity},
+    lists::{Limit, Page},
+    once::Reply,
+    problem::Problem,
+};
+
+/// Charge a billing method and put the money in escrow (E2).
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct NewDeposit {
+    /// The deposit's id; the same id is the same deposit.
+    deposit: Id,
+    /// How much, in minor units.
+    amount: Amount,
+    /// The milestone that it is for; without one, the whole contract.
+    milestone: Option<Id>,
+    /// The billing method.
+    source: Source,
+    /// The contract. Needed for its first deposit, which says for good whose money it is.
+    contract: Option<Contract>,
+}
+
+/// Submit a milestone for the first time (E3).
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct NewSubmission {
+    /// The milestone.
+    milestone: Milestone,
+    /// In the freelancer's words.
+    note: String,
+    /// The work, or proof of it.
+    #[serde(default)]
+    files: Vec<recourse_workflows::domain::evidence::Evidence>,
+    /// The policy of the case; the default policy if there is none.
+    policy: Option<Policy>,
+}
+
+/// End the contract, and pay nothing or another amount (R1, R2).
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct NewEnd {
+    /// What is paid at once, in minor units; 0 to pay nothing. The rest is asked back.
+    pub(crate) pay_now: Amount,
+    /// Why, in the client's words.
+    pub(crate) reason: Option<String>,
+    /// The policy of the case; only the platform may choose it.
+    pub(crate) policy: Option<Policy>,
+}
+
+/// Dispute a milestone's money by itself (D1).
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct NewDispute {
+    /// What it is about.
+    grounds: Grounds,
+    /// The milestone.
+    milestone: Option<Id>,
+    /// What the freelancer claims.
+    claim: Claim,
+    /// Whether the freelancer says that they contacted the client and it did not help.
+    contacted_client: Option<bool>,
+    /// The policy of the case; only the platform may choose it.
+    policy: Option<Policy>,
+}
+
+/// Ask for released money back (P1).
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct NewPaymentRefund {
+    /// The payment: the id of a release in the ledger.
+    payment: PaymentId,
+    /// How much is asked for, in minor units.
+    amount: Amount,
+    /// Why, in the client's words.
+    #[serde(default)]
+    message: String,
+    /// The policy of the case; only the platform may choose it.
+    policy: Option<Policy>,
+}
+
+/// A case that was started.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StartedCase {
+    /// Its id.
+    case: String,
+    /// Whether it ran already: then it was left as it is.
+    already_running: bool,
+    /// Its status, if a worker has opened it by now.
+    status: Option<Status>,
+}
+
+/// What a deposit has come to.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StartedDeposit {
+    /// Its case.
+    case: String,
+    /// Its outcome, if it was charged by now.
+    outcome: Option<Outcome>,
+}
+
+/// Lists your contracts that have a deposit, in the order of their ids.
+#[utoipa::path(
+    get, path = "/v1/contracts", tag = "contracts", params(Limit),
+    responses((status = 200, description = "A page of them.", body = ref("#/components/schemas/ContractPage")), Problems)
+)]
+pub async fn list(
+    State(front): State<Front>,
+    Caller(who): Caller,
+    Asked(page): Asked<Limit>,
+) -> Result<Response, Problem> {
+    let limit = page.limit();
+    let after =
+        page.after().map(Id::new).transpose().map_err(|_| Problem::unreadable("after: that is no contract's id"))?;
+    let mut items = front.contracts(&who, after, limit + 1).await?;
+    let next = Page::cut(&mut items, limit, |last| last.id.to_string());
+    Ok(axum::Json(Page { items, next }).into_response())
+}
+
+/// Shows a contract.
+#[utoipa::path(
+    get, path = "/v1/contracts/{contract}", tag = "contracts",
+    params(("contract" = String, Path, description = "The contract's id.")),
+    responses((status = 200, description = "The contract.", body = ref("#/components/schemas/Contract")), Problems)
+)]
+pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id>) -> Result<Response, Problem> {
+    let (contract, _) = front.contract(&who, &id).await?;
+    Ok(axum::Json(contract).into_response())
+}
+
+/// Shows everything that happened to a contract's money, and where it is now (R9).
+#[utoipa::path(
+    get, path = "/v1/contracts/{contract}/ledger", tag = "contracts",
+    params(("contract" = String, Path, description = "The contract's id.")),
+    responses((status = 200, description = "Its history.", body = ref("#/components/schemas/History")), Problems)
+)]
+pub async fn ledger(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id>) -> Result<Response, Problem> {
+    front.contract(&who, &id).await?;
+    let history: Option<History> = front.ledger().history(&id, Timestamp::now()).await?;
+    let history = history.ok_or_else(|| Problem::not_found(format!("no money of contract {id} has moved")))?;
+    Ok(axum::Json(history).into_response())
+}
+
+/// Charges a billing method and puts the money in escrow. Only the platform's backend may.
+#[utoipa::path(
+    post, path = "/v1/contracts/{contract}/deposits", tag = "contracts",
+    params(("contract" = String, Path, description = "The contract's id."),
+           ("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    request_body(content = ref("#/components/schemas/NewDeposit")),
+    responses((status = 201, description = "Charged, or declined: see the outcome.", body = ref("#/components/schemas/StartedDeposit")),
+              (status = 202, description = "Under way.", body = ref("#/components/schemas/StartedDeposit")), Problems)
+)]
+pub async fn deposit(State(front): State<Front>, Of(id): Of<Id>, write: Write) -> Response {
+    let work = async {
+        only_service(&write.who, "deposit")?;
+        let NewDeposit { deposit, amount, milestone, source, contract } = write.json()?;
+        let contract = match contract {
+            Some(contract) if contract.id != id => {
+                return Err(Problem::invalid(format!("contract.id: it is {}, and the path says {id}", contract.id)));
+            }
+            Some(contract) => contract,
+            None => front.contract(&write.who, &id).await?.0,
+        };
+        let begun = front.start(EscrowDepositStart { contract, deposit, amount, milestone, source }).await?;
+        let outcome = front.outcome_soon(&begun.case).await?;
+        let status = if outcome.is_some() { StatusCode::CREATED } else { StatusCode::ACCEPTED };
+        let location = format!("/v1/contracts/{id}/ledger");
+        Ok(Reply::new(status, &StartedDeposit { case: begun.case, outcome })?.at(location))
+    };
+    write.once(&front, work).await
+}
+
+/// Submits a milestone for the first time. Only the platform's backend may: it knows the milestone's terms.
+#[utoipa::path(
+    post, path = "/v1/contracts/{contract}/submissions", tag = "contracts",
+    params(("contract" = String, Path, description = "The contract's id."),
+           ("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    request_body(content = ref("#/components/schemas/NewSubmission")),
+    responses((status = 201, description = "The review has begun.", body = ref("#/components/schemas/StartedCase")), Problems)
+)]
+pub async fn submit(State(front): State<Front>, Of(id): Of<Id>, write: Write) -> Response {
+    let work = async {
+        only_service(&write.who, "submit a milestone for the first time")?;
+        let NewSubmission { milestone, note, files, policy } = write.json()?;
+        let (contract, _) = front.contract(&write.who, &id).await?;
+        let submission = Submission { note, files };
+        started(front.start(MilestoneReviewStart { contract, milestone, submission, policy }).await?)
+    };
+    write.once(&front, work).await
+}
+
+/// Ends the contract: what is held and not paid now is asked back from the freelancer.
+#[utoipa::path(
+    post, path = "/v1/contracts/{contract}/end", tag = "contracts",
+    params(("contract" = String, Path, description = "The contract's id."),
+           ("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    request_body(content = ref("#/components/schemas/NewEnd")),
+    responses((status = 201, description = "The contract has ended.", body = ref("#/components/schemas/StartedCase")), Problems)
+)]
+pub async fn end(State(front): State<Front>, Of(id): Of<Id>, write: Write) -> Response {
+    write.once(&front, async { started(front.end(&write.who, &id, write.json()?).await?) }).await
+}
+
+/// Files a dispute about a milestone's money that is in no other case.
+#[utoipa::path(
+    post, path = "/v1/contracts/{contract}/disputes", tag = "contracts",
+    params(("contract" = String, Path, description = "The contract's id."),
+           ("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    request_body(content = ref("#/components/schemas/NewDispute")),
+    responses((status = 201, description = "The dispute is filed.", body = ref("#/components/schemas/StartedCase")), Problems)
+)]
+pub async fn dispute(State(front): State<Front>, Of(id): Of<Id>, write: Write) -> Response {
+    let work = async {
+        let NewDispute { grounds, milestone, claim, contacted_client, policy } = write.json()?;
+        let contract = front.contract_as(&write.who, &id, Role::Freelancer, policy.is_some()).await?;
+        started(front.start(DisputeStart { contract, grounds, milestone, claim, contacted_client, policy }).await?)
+    };
+    write.once(&front, work).await
+}
+
+/// Asks for released money back.
+#[utoipa::path(
+    post, path = "/v1/contracts/{contract}/payment-refunds", tag = "contracts",
+    params(("contract" = String, Path, description = "The contract's id."),
+           ("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    request_body(content = ref("#/components/schemas/NewPaymentRefund")),
+    responses((status = 201, description = "The freelancer is asked.", body = ref("#/components/schemas/StartedCase")), Problems)
+)]
+pub async fn ask_back(State(front): State<Front>, Of(id): Of<Id>, write: Write) -> Response {
+    let work = async {
+        let NewPaymentRefund { payment, amount, message, policy } = write.json()?;
+        let contract = front.contract_as(&write.who, &id, Role::Client, policy.is_some()).await?;
+        // The ledger knows when it was released; it counts if it is earlier than what is said here (P1).
+        let released_at = Timestamp::now();
+        let start = PaymentRefundStart { contract, payment, released_at, amount, message, policy };
+        started(front.start(start).await?)
+    };
+    write.once(&front, work).await
+}
+
+impl Front {
+    /// Ends a contract for its client, or for the platform's backend.
+    ///
+    /// # Errors
+    /// 404 if it is not theirs, 403 if they may not end it.
+    pub async fn end(&self, who: &Identity, id: &Id, end: NewEnd) -> Result<Begun, Problem> {
+        let NewEnd { pay_now, reason, policy } = end;
+        let contract = self.contract_as(who, id, Role::Client, policy.is_some()).await?;
+        self.start(RefundRequestStart { contract, pay_now, reason, policy }).await
+    }
+
+    /// A contract, for somebody who acts in this role or is the platform's backend.
+    async fn contract_as(&self, who: &Identity, id: &Id, role: Role, policy: bool) -> Result<Contract, Problem> {
+        let (contract, roles) = self.contract(who, id).await?;
+        if policy && !who.is(Duty::Service) {
+            return Err(Problem::forbidden("only the platform's backend chooses a case's policy"));
+        }
+        if roles.contains(&role) || who.is(Duty::Service) {
+            return Ok(contract);
+        }
+        Err(Problem::forbidden(format!("only the {role} of contract {id} may do this")))
+    }
+
+    /// How a case has ended, if it does within a moment.
+    async fn outcome_soon(&self, case: &str) -> Result<Option<Outcome>, Problem> {
+        match tokio::time::timeout(super::front::OPENED_WITHIN, self.client().result(case)).await {
+            Ok(outcome) => Ok(Some(outcome?)),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+fn only_service(who: &Identity, what: &str) -> Result<(), Problem> {
+    if who.is(Duty::Service) {
+        return Ok(());
+    }
+    Err(Problem::forbidden(format!("only the platform's backend may {what}")))
+}
+
+fn started(begun: Begun) -> Result<Reply, Problem> {
+    let Begun { case, already_running, status } = begun;
+    let location = super::cases::path_of(&case);
+    Ok(Reply::new(StatusCode::CREATED, &StartedCase { case, already_running, status })?.at(location))
+}

@@ -1,0 +1,345 @@
+//! What the API and the console are allowed to do for somebody: every read and every command of theirs goes through here.
+//!
+//! It holds no state of cases. Whether somebody may see or do something is decided from the contract's parties and their
+//! duties; whether a command is taken is decided by the case. What is not somebody's does not exist for them.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use axum::http::StatusCode;
+use recourse_activities::{Ledger, NoticeBook, RequestBook, ledger::ContractFilter};
+use recourse_workflows::{
+    domain::{
+        command::Verb,
+        ids::{CaseKind, Id},
+        party::{Contract, Role},
+    },
+    messages::Status,
+};
+use serde_json::{Map, Value, json};
+
+use super::{
+    identity::{Duty, Identity, Tokens},
+    keys::LocalIssuer,
+    limits::Limits,
+    lists::LIMIT_MAX,
+    problem::Problem,
+    watch::Watchers,
+};
+use crate::client::{CaseId, CaseRow, Client, ClientError, Start, check_command};
+
+/// How long a sender waits for a case's answer to a command. It is answered in milliseconds if a worker runs.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(4);
+
+/// How long a sender waits for a case that was just started to open.
+pub const OPENED_WITHIN: Duration = Duration::from_secs(4);
+
+/// The parts that it needs. All are shared with others.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The typed client.
+    pub client: Client,
+    /// The ledger, which is only read.
+    pub ledger: Ledger,
+    /// The notices, which are only read.
+    pub notices: NoticeBook,
+    /// What was answered.
+    pub requests: RequestBook,
+    /// Reads tokens.
+    pub tokens: Tokens,
+    /// The local issuer, where people only play.
+    pub local: Option<LocalIssuer>,
+    /// How many requests a sender may send.
+    pub limits: Limits,
+    /// Temporal's Web UI, for operators.
+    pub temporal_ui: Option<String>,
+}
+
+/// The guarded door to cases, contracts and money. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Front {
+    parts: Arc<Parts>,
+    watchers: Watchers,
+}
+
+/// A case that somebody may see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenCase {
+    /// Its id.
+    pub id: String,
+    /// What it is about.
+    pub kind: CaseKind,
+    /// The contract, if money was ever deposited for it.
+    pub contract: Option<Contract>,
+    /// The roles that they have in it.
+    pub roles: BTreeSet<Role>,
+    acting: Vec<(Role, Id)>,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acted {
+    /// It was taken; this is the status after it.
+    Taken(Box<Status>),
+    /// No worker has answered yet. The command is with the server as a signal, stamped with its receipt time (T2), and is decided as
+    /// soon as a worker is there.
+    Sent,
+}
+
+/// A case that was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    /// Its id.
+    pub case: String,
+    /// Whether it ran already.
+    pub already_running: bool,
+    /// Its status, if a worker has opened it by now.
+    pub status: Option<Status>,
+}
+
+impl Front {
+    /// A door to these parts.
+    pub fn new(parts: Parts) -> Self {
+        let watchers = Watchers::new(parts.client.clone());
+        Self { parts: Arc::new(parts), watchers }
+    }
+
+    /// The typed client, for what is nobody's in particular.
+    pub fn client(&self) -> &Client {
+        &self.parts.client
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.parts.ledger
+    }
+
+    /// The notices.
+    pub fn notices(&self) -> &NoticeBook {
+        &self.parts.notices
+    }
+
+    /// What was answered.
+    pub fn requests(&self) -> &RequestBook {
+        &self.parts.requests
+    }
+
+    /// Reads tokens.
+    pub fn tokens(&self) -> &Tokens {
+        &self.parts.tokens
+    }
+
+    /// The local issuer, where people only play.
+    pub fn local(&self) -> Option<&LocalIssuer> {
+        self.parts.local.as_ref()
+    }
+
+    /// How many requests a sender may send.
+    pub fn limits(&self) -> &Limits {
+        &self.parts.limits
+    }
+
+    /// Temporal's Web UI.
+    pub fn temporal_ui(&self) -> Option<&str> {
+        self.parts.temporal_ui.as_deref()
+    }
+
+    /// Who is told when a case changes.
+    pub fn watchers(&self) -> &Watchers {
+        &self.watchers
+    }
+
+    /// A contract that somebody may see, and their roles in it.
+    ///
+    /// # Errors
+    /// 404 if there is none, or if it is not theirs.
+    pub async fn contract(&self, who: &Identity, id: &Id) -> Result<(Contract, BTreeSet<Role>), Problem> {
+        let unknown = || Problem::not_found(format!("there is no contract {id} of yours with a deposit"));
+        let contract = self.ledger().contract(id).await?.ok_or_else(unknown)?;
+        let roles = who.roles_in(&contract);
+        if roles.is_empty() && !who.is(Duty::Service) { Err(unknown()) } else { Ok((contract, roles)) }
+    }
+
+    /// The contracts that somebody may see, after this one.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub async fn contracts(&self, who: &Identity, after: Option<Id>, limit: u32) -> Result<Vec<Contract>, Problem> {
+        if who.is(Duty::Service) || who.is(Duty::Operator) || who.is(Duty::Mediator) {
+            return Ok(self.ledger().contracts(&ContractFilter { party: None, after, limit }).await?);
+        }
+        let mut found = Vec::new();
+        for party in &who.parties {
+            let filter = ContractFilter { party: Some(party.clone()), after: after.clone(), limit };
+            found.extend(self.ledger().contracts(&filter).await?);
+        }
+        found.sort_by(|one, other| one.id.cmp(&other.id));
+        found.dedup_by(|one, other| one.id == other.id);
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(found)
+    }
+
+    /// The contracts whose agency somebody owns: lists of cases know only the freelancer.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub async fn contracts_of_agencies(&self, who: &Identity) -> Result<Vec<Id>, Problem> {
+        let mut found = Vec::new();
+        for party in who.parties.iter().filter(|party| **party != who.subject) {
+            let filter = ContractFilter { party: Some(party.clone()), after: None, limit: LIMIT_MAX };
+            found.extend(self.ledger().contracts(&filter).await?.into_iter().map(|contract| contract.id));
+        }
+        Ok(found)
+    }
+
+    /// A case that somebody may see.
+    ///
+    /// # Errors
+    /// 404 if there is none, or if it is not theirs.
+    pub async fn case(&self, who: &Identity, id: &str) -> Result<SeenCase, Problem> {
+        let unknown = || Problem::not_found(format!("there is no case {id} of yours")).hint("list your cases");
+        let CaseId { kind, contract } = CaseId::read(id).map_err(|_| unknown())?;
+        let contract = self.ledger().contract(&contract).await?;
+        let row = match self.client().row(id).await {
+            Err(ClientError::NotFound { .. }) => return Err(unknown()),
+            row => row?,
+        };
+        // A contract without a deposit has only what its case was started with.
+        let acting = match &contract {
+            Some(contract) => {
+                who.roles_in(contract).into_iter().map(|role| (role, who.id_as(role, contract))).collect()
+            }
+            None => acting_by_row(who, &row),
+        };
+        let roles: BTreeSet<Role> = acting.iter().map(|(role, _)| *role).filter(|role| sees(*role, kind)).collect();
+        if roles.is_empty() && !who.is(Duty::Service) {
+            return Err(unknown());
+        }
+        Ok(SeenCase { id: id.to_owned(), kind, contract, roles, acting })
+    }
+
+    /// The status of a case.
+    ///
+    /// # Errors
+    /// As [`case`](Self::case); 503 if no worker answers; 422 for a deposit, which has no status.
+    pub async fn status(&self, who: &Identity, id: &str) -> Result<(SeenCase, Status), Problem> {
+        let seen = self.case(who, id).await?;
+        if seen.kind == CaseKind::EscrowDeposit {
+            return Err(Problem::invalid("a deposit has no status; see the contract's ledger"));
+        }
+        let status = self.client().status(id).await?;
+        Ok((seen, status))
+    }
+
+    /// Gives a case a command in one of somebody's roles.
+    ///
+    /// `wanted` says in which, if they have several that can give it. `key` makes the command one command (L7).
+    ///
+    /// # Errors
+    /// As [`case`](Self::case); 403 if they have no role that gives such a command; what the case says if it refuses.
+    pub async fn act(
+        &self,
+        who: &Identity,
+        id: &str,
+        verb: Verb,
+        wanted: Option<Role>,
+        fields: Map<String, Value>,
+        key: &str,
+    ) -> Result<Acted, Problem> {
+        let seen = self.case(who, id).await?;
+        check_command(id, verb)?;
+        let role = seen.role_for(verb, wanted)?;
+        let mut body = fields;
+        body.insert("by".to_owned(), json!({"party": role, "id": seen.id_as(role, who)}));
+        body.insert("key".to_owned(), Value::String(key.to_owned()));
+        // The receipt time: from here on it does not matter how long the rest takes (T2).
+        let at = self.client().virtual_now(id).await?;
+        body.insert("at".to_owned(), Value::String(at.to_string()));
+        let asked = tokio::time::timeout(ANSWERED_WITHIN, self.client().command(id, verb, body.clone())).await;
+        match asked {
+            Ok(Ok(status)) => Ok(Acted::Taken(Box::new(status))),
+            Err(_) | Ok(Err(ClientError::NoWorker { .. } | ClientError::Busy { .. })) => {
+                let json = serde_json::to_vec(&body).map_err(|error| Problem::unexpected(&error))?;
+                self.client().signal(id, verb.name(), json).await?;
+                Ok(Acted::Sent)
+            }
+            Ok(Err(error)) => Err(self.refused(error, id, role).await),
+        }
+    }
+
+    /// A refusal, with what can be done instead.
+    async fn refused(&self, error: ClientError, id: &str, role: Role) -> Problem {
+        let is_refusal = matches!(error, ClientError::Refused { .. });
+        let problem = Problem::from(error);
+        if !is_refusal {
+            return problem;
+        }
+        match tokio::time::timeout(ANSWERED_WITHIN, self.client().status(id)).await {
+            Ok(Ok(mut status)) => problem.allowed(status.allowed.remove(&role).unwrap_or_default()),
+            _ => problem,
+        }
+    }
+
+    /// Starts a case and waits a moment for it to open.
+    ///
+    /// # Errors
+    /// If the server cannot be reached. Whether somebody may start it is checked by whoever calls this.
+    pub async fn start(&self, start: impl Into<Start>) -> Result<Begun, Problem> {
+        let started = self.client().start_or_find(start).await?;
+        let has_status = !started.case.starts_with("escrow-deposit:");
+        let status = if has_status {
+            let opened = self.client().wait_for(&started.case, OPENED_WITHIN, |status| !status.is_opening());
+            tokio::time::timeout(OPENED_WITHIN, opened).await.ok().and_then(Result::ok)
+        } else {
+            None
+        };
+        Ok(Begun { case: started.case, already_running: started.already_running, status })
+    }
+}
+
+impl SeenCase {
+    /// The role in which somebody gives this command.
+    fn role_for(&self, verb: Verb, wanted: Option<Role>) -> Result<Role, Problem> {
+        let giving: Vec<Role> =
+            self.roles.iter().copied().filter(|role| crate::client::gives(self.kind, verb, *role)).collect();
+        let their: Vec<&str> = self.roles.iter().map(|role| role.name()).collect();
+        match (wanted, giving.as_slice()) {
+            (Some(wanted), _) if !self.roles.contains(&wanted) => {
+                Err(Problem::forbidden(format!("you are no {wanted} here; you are {}", their.join(", "))))
+            }
+            // The case itself says why this role cannot.
+            (Some(wanted), _) => Ok(wanted),
+            (None, [role]) => Ok(*role),
+            (None, []) => match self.roles.first() {
+                Some(role) => Ok(*role),
+                None => Err(Problem::forbidden("you give no commands; act with a party's own token")),
+            },
+            (None, several) => {
+                let names: Vec<&str> = several.iter().map(|role| role.name()).collect();
+                let detail = format!("you can give {verb} as {}; say as which", names.join(" or "));
+                Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", "As whom is not clear", detail)
+                    .hint("send `as` in the body"))
+            }
+        }
+    }
+
+    fn id_as(&self, role: Role, who: &Identity) -> Id {
+        let found = self.acting.iter().find(|(acting, _)| *acting == role);
+        found.map_or_else(|| who.subject.clone(), |(_, id)| id.clone())
+    }
+}
+
+/// Who somebody is in a case of a contract without a deposit.
+fn acting_by_row(who: &Identity, row: &CaseRow) -> Vec<(Role, Id)> {
+    let duties = who.duties.iter().filter_map(|duty| duty.role()).map(|role| (role, who.subject.clone()));
+    let parties =
+        [(Role::Client, &row.client), (Role::Freelancer, &row.freelancer)].into_iter().filter_map(|(role, id)| {
+            let id = Id::new(id.as_deref()?).ok()?;
+            who.parties.contains(&id).then_some((role, id))
+        });
+    duties.chain(parties).collect()
+}
+
+/// Whether this role sees cases of this kind. Arbitrators see what may come to them.
+fn sees(role: Role, kind: CaseKind) -> bool {
+    role != Role::Arbitrator || kind == CaseKind::Dispute
+}

@@ -1,0 +1,59 @@
+//! Lists come in pages; every page has a limit.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How many items a page has if nothing is said.
+const LIMIT: u32 = 50;
+
+/// How many items a page has at most.
+pub const LIMIT_MAX: u32 = 200;
+
+/// Which page.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// How many items at most.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    after: Option<String>,
+}
+
+impl Limit {
+    /// How many items at most.
+    pub fn limit(&self) -> u32 {
+        limited(self.limit)
+    }
+
+    /// The `next` of the page before.
+    pub fn after(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+}
+
+/// A limit that is one.
+pub fn limited(limit: Option<u32>) -> u32 {
+    limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX)
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// What to ask for the next page with; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// Leaves what fits on a page of one more item than that, and says what the next page comes after.
+    pub fn cut(items: &mut Vec<T>, limit: u32, name: impl Fn(&T) -> String) -> Option<String> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        items.last().filter(|_| more).map(name)
+    }
+}

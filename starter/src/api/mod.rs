@@ -1,0 +1,34 @@
+//! The HTTP API: what backends and user interfaces use over the network. `recourse serve` runs it, with the console beside it.
+//!
+//! It decides nothing and keeps no state of cases: [`front`] checks who may see and do what, and everything else goes through
+//! the typed client to the case, or is read from the ledger. What it keeps by itself is which request was answered how.
+//! Read [`identity`] for who is asking, [`extract`] for how a request is read, [`once`] for what happens if it comes twice, then
+//! the resources: [`contracts`], [`cases`], [`reading`]. [`openapi`] describes all of them; a test compares the
+//! description with `docs/openapi.json`.
+
+pub mod cases;
+pub mod contracts;
+pub mod extract;
+pub mod front;
+pub mod identity;
+pub mod keys;
+pub mod limits;
+pub mod lists;
+pub mod once;
+pub mod openapi;
+pub mod personas;
+pub mod problem;
+pub mod reading;
+pub mod serve;
+pub mod watch;
+
+pub use front::Front;
+
+/// The problems that every operation may be answered with, for the description of the API.
+pub struct Problems;
+
+impl utoipa::IntoResponses for Problems {
+    fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::response::Response>> {
+        openapi::problem_responses()
+    }
+}

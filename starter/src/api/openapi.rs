@@ -1,0 +1,116 @@
+//! The description of the API (OpenAPI 3.1). Paths come from the handlers, schemas from the wire contract's own types.
+
+use std::collections::BTreeMap;
+
+use recourse_activities::ledger::History;
+use recourse_workflows::{
+    domain::{party::Contract, policy::Policy},
+    messages::Status,
+};
+use schemars::{SchemaGenerator, generate::SchemaSettings};
+use serde_json::Value;
+use utoipa::openapi::{
+    Content, Info, License, OpenApi, OpenApiBuilder, Ref, RefOr,
+    response::{Response, ResponseBuilder},
+    security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+};
+
+use super::{
+    cases::{CommandFields, SentCommand},
+    contracts::{NewDeposit, NewDispute, NewEnd, NewPaymentRefund, NewSubmission, StartedCase, StartedDeposit},
+    lists::Page,
+    problem::Problem,
+    reading::ShownNotice,
+};
+use crate::client::CaseRow;
+
+/// What the description says of the API as a whole.
+pub fn base() -> OpenApi {
+    let mut info = Info::new("Recourse", env!("CARGO_PKG_VERSION"));
+    info.description = Some(
+        "Escrow refunds and disputes of fixed-price contracts. Amounts are integers in minor units, times are RFC 3339 in \
+         UTC. Every request that changes something takes an `Idempotency-Key`: the same request under the same key is done \
+         once and answered the same. What cannot be done is answered with a problem document (RFC 9457)."
+            .to_owned(),
+    );
+    info.license = Some(License::new(env!("CARGO_PKG_LICENSE")));
+    OpenApiBuilder::new()
+        .info(info)
+        .security(Some([SecurityRequirement::new::<_, [String; 0], String>("bearer", [])]))
+        .build()
+}
+
+/// The problems that every operation may be answered with.
+pub fn problem_responses() -> BTreeMap<String, RefOr<Response>> {
+    let problem = |description: &str| {
+        let content = Content::new(Some(Ref::from_schema_name("Problem")));
+        RefOr::T(ResponseBuilder::new().description(description).content("application/problem+json", content).build())
+    };
+    [
+        ("400", "It cannot be read."),
+        ("401", "Who you are is not known."),
+        ("403", "You may not do this, or not now."),
+        ("404", "There is no such thing of yours."),
+        ("409", "It came too late, was answered before, or is under way."),
+        ("413", "It is too large."),
+        ("415", "It is of another type."),
+        ("422", "A field cannot be used, or breaks a rule."),
+        ("429", "Too many requests."),
+        ("503", "A part of the service is away. Nothing is lost."),
+    ]
+    .into_iter()
+    .map(|(status, description)| (status.to_owned(), problem(description)))
+    .collect()
+}
+
+/// The whole description as JSON, with the schemas that the paths refer to.
+pub fn document(mut api: OpenApi) -> Value {
+    let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let components = api.components.get_or_insert_default();
+    components.add_security_scheme("bearer", scheme);
+    let mut document = serde_json::to_value(api).unwrap_or_default();
+    let mut settings = SchemaSettings::draft2020_12();
+    "/components/schemas".clone_into(&mut settings.definitions_path.to_mut());
+    settings.meta_schema = None;
+    let mut schemas = settings.into_generator();
+    for schema in [
+        add::<Contract>,
+        add::<Status>,
+        add::<Policy>,
+        add::<History>,
+        add::<Problem>,
+        add::<NewDeposit>,
+        add::<NewSubmission>,
+        add::<NewEnd>,
+        add::<NewDispute>,
+        add::<NewPaymentRefund>,
+        add::<StartedCase>,
+        add::<StartedDeposit>,
+        add::<CommandFields>,
+        add::<SentCommand>,
+        add::<ShownNotice>,
+        add::<CaseRow>,
+    ] {
+        schema(&mut schemas);
+    }
+    for (name, page) in [
+        ("ContractPage", schemas.subschema_for::<Page<Contract>>()),
+        ("CaseList", schemas.subschema_for::<Page<CaseRow>>()),
+        ("NoticePage", schemas.subschema_for::<Page<ShownNotice>>()),
+    ] {
+        document["components"]["schemas"][name] = page.to_value();
+    }
+    for (name, schema) in schemas.take_definitions(true) {
+        document["components"]["schemas"][name] = schema;
+    }
+    document
+}
+
+fn add<T: schemars::JsonSchema>(schemas: &mut SchemaGenerator) {
+    schemas.subschema_for::<T>();
+}
+
+/// The problem of a path that is not there.
+pub fn no_such_path() -> Problem {
+    Problem::not_found("there is nothing at this path").hint("see /openapi.json")
+}

@@ -1,0 +1,156 @@
+//! The server: its settings, its routes, and its start and stop in good order.
+
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{net::TcpListener, time::timeout};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    set_header::SetResponseHeaderLayer,
+    timeout::TimeoutLayer,
+    trace::TraceLayer,
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{Front, cases, contracts, openapi, personas, problem::Problem, reading};
+use crate::console;
+
+/// How long a request may take. Live events are not counted: their answer begins at once.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a sender may take for the headers of a request.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long requests that were taken may go on after the server was told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How often what is kept for senders is swept.
+const SWEPT_EVERY: Duration = Duration::from_mins(10);
+
+/// How many requests a sender may send in a minute, unless the configuration says otherwise.
+pub const PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
+
+/// The API with its description.
+fn described() -> OpenApiRouter<Front> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(contracts::list))
+        .routes(routes!(contracts::show))
+        .routes(routes!(contracts::ledger))
+        .routes(routes!(contracts::deposit))
+        .routes(routes!(contracts::submit))
+        .routes(routes!(contracts::end))
+        .routes(routes!(contracts::dispute))
+        .routes(routes!(contracts::ask_back))
+        .routes(routes!(cases::list))
+        .routes(routes!(cases::show))
+        .routes(routes!(cases::command))
+        .routes(routes!(cases::events))
+        .routes(routes!(reading::notices))
+        .routes(routes!(reading::policy))
+}
+
+/// The description of the API.
+pub fn description() -> serde_json::Value {
+    openapi::document(described().into_openapi())
+}
+
+/// Everything that is served.
+pub fn router(front: Front) -> Router {
+    let (api, _) = described().split_for_parts();
+    let request_id = HeaderName::from_static("x-request-id");
+    let always = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    api.route("/openapi.json", get(|| async { axum::Json(description()) }))
+        .route("/health/live", get(|| async { "alive\n" }))
+        .route("/health/ready", get(ready))
+        .merge(personas::routes())
+        .merge(console::routes())
+        .fallback(|| async { openapi::no_such_path() })
+        .method_not_allowed_fallback(|| async {
+            let status = StatusCode::METHOD_NOT_ALLOWED;
+            Problem::new(status, "MethodNotAllowed", "This cannot be done here", "see /openapi.json for what can")
+        })
+        .with_state(front)
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            Problem::unexpected(&"a handler panicked").into_response()
+        }))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+        .layer(PropagateRequestIdLayer::new(request_id.clone()))
+        .layer(TraceLayer::new_for_http())
+        .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
+        .layer(always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(always(header::REFERRER_POLICY, "no-referrer"))
+        .layer(always(header::CACHE_CONTROL, "no-store"))
+        .layer(always(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
+}
+
+/// Whether requests can be served: the database and the Temporal server answer.
+async fn ready(State(front): State<Front>) -> Response {
+    let listed = front.client().list(&crate::client::Filters { limit: Some(1), ..Default::default() }, None).await;
+    let listed = listed.map_err(Problem::from);
+    let read = front.ledger().contract(&recourse_workflows::domain::ids::Id::new("ready").expect("an id")).await;
+    match (listed, read.map_err(Problem::from)) {
+        (Ok(_), Ok(_)) => "ready\n".into_response(),
+        (Err(problem), _) | (_, Err(problem)) => problem.into_response(),
+    }
+}
+
+/// Serves on `listener` until `stop`, and finishes what it took.
+pub async fn serve(front: Front, listener: TcpListener, stop: impl Future<Output = ()>) {
+    let router = router(front.clone());
+    let swept = tokio::spawn(sweep(front));
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_TIMEOUT);
+    let taken = GracefulShutdown::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of file descriptors, most likely: those that are open will end.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let service = TowerToHyperService::new(router.clone());
+        let connection = taken.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection broke off");
+            }
+        });
+    }
+    drop(listener);
+    // Live events would go on for ever: whoever looks connects to the next server.
+    if timeout(GRACE, taken.shutdown()).await.is_err() {
+        tracing::info!("connections that were still open are closed");
+    }
+    swept.abort();
+}
+
+async fn sweep(front: Front) {
+    loop {
+        tokio::time::sleep(SWEPT_EVERY).await;
+        front.limits().sweep();
+        if let Err(error) = front.requests().prune(jiff::Timestamp::now()).await {
+            tracing::warn!(%error, "old answers are not forgotten");
+        }
+    }
+}
+
+/// Where it is served, as a URL.
+pub fn url(address: SocketAddr) -> String {
+    format!("http://{address}")
+}

@@ -1,0 +1,98 @@
+//! Tells those who look at a case when it changes.
+//!
+//! However many look, a case's history is followed once, by the server's own long poll, and its status is asked for once per change. Nobody
+//! looks: nothing is followed.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use recourse_workflows::messages::Status;
+use tokio::sync::watch;
+
+use crate::client::{Client, ClientError};
+
+/// How long to wait after an error before the case is followed again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// How many cases are followed at once. Who looks at one more asks again later.
+const FOLLOWED_MAX: usize = 1_000;
+
+/// Who looks at which case. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Watchers {
+    client: Client,
+    followed: Arc<Mutex<HashMap<String, watch::Sender<Option<Arc<Status>>>>>>,
+}
+
+impl Watchers {
+    /// Nobody looks at anything yet.
+    pub fn new(client: Client) -> Self {
+        Self { client, followed: Arc::default() }
+    }
+
+    /// Looks at a case: its latest status now and after every change. Nothing if too many cases are looked at.
+    pub fn look(&self, case: &str) -> Option<watch::Receiver<Option<Arc<Status>>>> {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = followed.get(case) {
+            return Some(sender.subscribe());
+        }
+        if followed.len() >= FOLLOWED_MAX {
+            return None;
+        }
+        let (sender, receiver) = watch::channel(None);
+        followed.insert(case.to_owned(), sender.clone());
+        let (watchers, case) = (self.clone(), case.to_owned());
+        tokio::spawn(async move { watchers.follow(case, sender).await });
+        Some(receiver)
+    }
+
+    async fn follow(&self, case: String, sender: watch::Sender<Option<Arc<Status>>>) {
+        let mut changes = self.client.changes(&case);
+        loop {
+            match self.client.status(&case).await {
+                Ok(status) => {
+                    let is_over = status.stage == "closed" && status.outcome.is_some();
+                    let status = Arc::new(status);
+                    sender.send_if_modified(|last| {
+                        let is_new = last.as_ref() != Some(&status);
+                        *last = Some(status);
+                        is_new
+                    });
+                    if is_over {
+                        break;
+                    }
+                }
+                Err(ClientError::NotFound { .. }) => break,
+                Err(error) => {
+                    tracing::debug!(%error, case, "a case cannot be followed now");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+            tokio::select! {
+                () = sender.closed() => {}
+                changed = changes.next() => {
+                    if changed.is_err() {
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                }
+            }
+            if self.leave(&case, &sender) {
+                return;
+            }
+        }
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner).remove(&case);
+    }
+
+    /// Stops following a case that nobody looks at any more.
+    fn leave(&self, case: &str, sender: &watch::Sender<Option<Arc<Status>>>) -> bool {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let nobody = sender.receiver_count() == 0;
+        if nobody {
+            followed.remove(case);
+        }
+        nobody
+    }
+}

@@ -1,0 +1,53 @@
+//! Following a case by its history: the server answers when something has happened.
+
+use temporalio_client::tonic::{Code, IntoRequest as _};
+use temporalio_common::protos::temporal::api::{
+    common::v1::WorkflowExecution, enums::v1::HistoryEventFilterType,
+    workflowservice::v1::GetWorkflowExecutionHistoryRequest,
+};
+
+use super::{Client, ClientError};
+
+/// What happens to a case from now on.
+#[derive(Debug)]
+pub struct Changes {
+    client: Client,
+    case: String,
+    page: Vec<u8>,
+}
+
+impl Client {
+    /// What happens to a case from now on.
+    pub fn changes(&self, case: &str) -> Changes {
+        Changes { client: self.clone(), case: case.to_owned(), page: Vec::new() }
+    }
+}
+
+impl Changes {
+    /// Waits until something has happened, or for as long as the server holds a question (about 20 s).
+    ///
+    /// The first call is answered with what has happened so far.
+    ///
+    /// # Errors
+    /// If the server cannot be asked; [`ClientError::NotFound`] if there is no such case.
+    pub async fn next(&mut self) -> Result<(), ClientError> {
+        let request = GetWorkflowExecutionHistoryRequest {
+            namespace: self.client.namespace().to_owned(),
+            execution: Some(WorkflowExecution { workflow_id: self.case.clone(), run_id: String::new() }),
+            maximum_page_size: 0,
+            next_page_token: std::mem::take(&mut self.page),
+            wait_new_event: true,
+            history_event_filter_type: HistoryEventFilterType::AllEvent.into(),
+            skip_archival: true,
+        };
+        match self.client.service().get_workflow_execution_history(request.into_request()).await {
+            Ok(answer) => {
+                // Without a page the run is over; the next question is about the run that followed, if one did.
+                self.page = answer.into_inner().next_page_token;
+                Ok(())
+            }
+            Err(status) if status.code() == Code::NotFound => Err(ClientError::NotFound { case: self.case.clone() }),
+            Err(status) => Err(self.client.server_error(&status)),
+        }
+    }
+}
