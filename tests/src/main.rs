@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
+mod api;
 mod chaos;
 mod command_line;
 mod continuing;

@@ -1,0 +1,159 @@
+//! Cases over HTTP, from a contract's first deposit to its end.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Served, as_party};
+use crate::harness::{Story, World, run};
+
+/// The whole flow as a backend and three people have it: nothing but HTTP.
+#[test]
+fn a_dispute_goes_from_deposit_to_resolution_over_http() {
+    run(async {
+        let served = Served::shared().await;
+        let contract = Story::new(World::shared().await, "http").contract;
+        let id = contract["id"].as_str().unwrap();
+        let (client, freelancer) = (as_party(served, &contract, "client"), as_party(served, &contract, "freelancer"));
+        let deposit = json!({
+            "deposit": "d-1", "amount": 30_000, "source": {"id": "card-1", "verified": true}, "contract": contract,
+        });
+        let (status, answer) = served.staff("service").post(&format!("/v1/contracts/{id}/deposits"), &deposit).await;
+        assert_eq!((status, &answer["outcome"]["result"]), (StatusCode::CREATED, &json!("deposited")), "{answer}");
+
+        let (status, answer) = client.post(&format!("/v1/contracts/{id}/end"), &json!({"pay_now": 10_000})).await;
+        assert_eq!(status, StatusCode::CREATED, "{answer}");
+        assert_eq!(answer["status"]["stage"], "awaiting_freelancer");
+        let case = format!("/v1/cases/refund-request:{id}");
+        let claim = json!({"amount": 15_000, "reason": "work_delivered", "details": "All of it is done."});
+        let (status, answer) = freelancer.post(&format!("{case}/commands/dispute"), &claim).await;
+        assert_eq!((status, &answer["stage"]), (StatusCode::OK, &json!("disputed")), "{answer}");
+
+        let dispute = format!("/v1/cases/dispute:{id}");
+        opened(&client, &dispute).await;
+        let rejection = json!({"of": "claim", "reason": "incomplete", "details": "Half is missing."});
+        let (status, answer) = client.post(&format!("{dispute}/commands/reject"), &rejection).await;
+        assert_eq!((status, &answer["stage"]), (StatusCode::OK, &json!("in_mediation")), "{answer}");
+        let proposal = json!({"to_freelancer": 9_000, "rationale": "Half was done."});
+        let (status, _) = served.staff("mediator").post(&format!("{dispute}/commands/propose"), &proposal).await;
+        assert_eq!(status, StatusCode::OK);
+        for sender in [&client, &freelancer] {
+            let (status, answer) =
+                sender.post(&format!("{dispute}/commands/accept"), &json!({"of": "resolution"})).await;
+            assert_eq!(status, StatusCode::OK, "{answer}");
+        }
+        let mut over = client.get(&case).await.1;
+        for _ in 0..200 {
+            if !over["outcome"].is_null() && over["stage"] == "closed" {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            over = client.get(&case).await.1;
+        }
+        assert_eq!(over["outcome"]["result"], "settled", "{over}");
+        let (status, ledger) = freelancer.get(&format!("/v1/contracts/{id}/ledger")).await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(ledger["balances"]["freelancer_pending"], 19_000, "{ledger}");
+        assert_eq!(ledger["balances"]["client"], 11_000, "{ledger}");
+        let (_, told) = client.get("/v1/notices?limit=2").await;
+        assert_eq!(told["items"].as_array().unwrap().len(), 2, "{told}");
+        assert!(told["next"].is_string(), "{told}");
+        let (_, cases) = client.get(&format!("/v1/cases?contract={id}&kind=dispute")).await;
+        assert_eq!(cases["items"][0]["case"], format!("dispute:{id}"), "{cases}");
+    });
+}
+
+async fn opened(sender: &super::served::Sender<'_>, case: &str) {
+    for _ in 0..200 {
+        let (status, answer) = sender.get(case).await;
+        if status == StatusCode::OK && answer["stage"] == "awaiting_client" {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{case} never opened");
+}
+
+/// A refusal names the rule, the reason, and what the sender can do now.
+#[test]
+fn a_refused_command_says_why_and_what_can_be_done() {
+    run(async {
+        let served = Served::shared().await;
+        let story = Story::new(World::shared().await, "http");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        let case = format!("/v1/cases/{}", story.refund_request);
+        let freelancer = as_party(served, &story.contract, "freelancer");
+        let claim = json!({"amount": 30_001, "reason": "work_delivered", "details": "All of it."});
+        let (status, problem) = freelancer.post(&format!("{case}/commands/dispute"), &claim).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!((&problem["error"], &problem["rule"]), (&json!("Invalid"), &json!("R5")), "{problem}");
+        assert_eq!(problem["allowed"], json!(["approve", "dispute"]), "{problem}");
+        let (status, problem) =
+            as_party(served, &story.contract, "client").post(&format!("{case}/commands/approve"), &json!({})).await;
+        assert_eq!((status, &problem["error"]), (StatusCode::FORBIDDEN, &json!("NotAllowed")), "{problem}");
+        let (status, _) = freelancer.post(&format!("{case}/commands/approve"), &json!({})).await;
+        assert_eq!(status, StatusCode::OK);
+        story.outcome().await;
+        let (status, problem) = freelancer.post(&format!("{case}/commands/approve"), &json!({})).await;
+        assert_eq!((status, &problem["error"]), (StatusCode::CONFLICT, &json!("TooLate")), "{problem}");
+    });
+}
+
+/// T2: without a worker a command is durable all the same, and counts by its receipt time.
+#[test]
+fn a_command_that_no_worker_answers_is_accepted_and_counts() {
+    run(async {
+        let world = World::apart("nobody", &[]).await;
+        let served = Served::of(&world, 1_000).await;
+        let story = Story::new(&world, "nobody");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        world.quiet(&story.refund_request).await;
+        world.stop_worker().await;
+        let case = format!("/v1/cases/{}", story.refund_request);
+        let freelancer = as_party(&served, &story.contract, "freelancer");
+        let (status, answer) = freelancer.post_as(&format!("{case}/commands/approve"), &json!({}), "k-1").await;
+        assert_eq!((status, &answer["sent_as"]), (StatusCode::ACCEPTED, &json!("signal")), "{answer}");
+        let again = freelancer.post_as(&format!("{case}/commands/approve"), &json!({}), "k-1").await;
+        assert_eq!(again, (status, answer), "the same answer");
+        world.start_worker().await;
+        let outcome = story.outcome().await;
+        assert_eq!(outcome.rule.to_string(), "R4");
+        let status = world.client.status(&story.refund_request).await.unwrap();
+        let approvals =
+            status.timeline.iter().filter(|entry| serde_json::to_value(entry.what).unwrap() == "refund_approved");
+        assert_eq!(approvals.count(), 1, "{:?}", status.timeline);
+    });
+}
+
+/// Whoever looks at a case sees it change, and the stream ends with the case.
+#[test]
+fn a_case_is_shown_live() {
+    run(async {
+        let served = Served::shared().await;
+        let mut story = Story::new(World::shared().await, "live");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        let token = served.issuer.token(story.contract["client"]["id"].as_str().unwrap(), &[], &[]);
+        let url = format!("{}/v1/cases/{}/events", served.url, story.refund_request);
+        let answer = reqwest::Client::new().get(url).bearer_auth(token).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        let mut stream = answer.bytes_stream();
+        let first = stream.next().await.unwrap().unwrap();
+        assert!(String::from_utf8_lossy(&first).contains("\"stage\":\"awaiting_freelancer\""), "{first:?}");
+        story.say("freelancer", "approve").await.unwrap();
+        let rest = async {
+            let mut rest = String::new();
+            while let Some(bytes) = stream.next().await {
+                rest.push_str(&String::from_utf8_lossy(&bytes.unwrap()));
+            }
+            rest
+        };
+        let rest = tokio::time::timeout(Duration::from_secs(20), rest).await.expect("it ends with the case");
+        assert!(rest.contains("\"stage\":\"closed\""), "{rest}");
+    });
+}

@@ -1,0 +1,10 @@
+//! The HTTP API on the real server: who may see and do what, requests that come twice, cases from start to end, and what is
+//! answered when something is away.
+
+mod cases;
+mod description;
+mod identity;
+mod requests;
+mod served;
+
+pub use served::{Issuer, Served, as_party};

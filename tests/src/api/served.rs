@@ -1,0 +1,219 @@
+//! An API that is served in this process, an issuer of tokens, and a client that speaks for somebody.
+
+use std::{
+    num::NonZeroU32,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use aws_lc_rs::{
+    encoding::{AsDer as _, Pkcs8V1Der},
+    rand::SystemRandom,
+    rsa::KeySize,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _},
+};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
+use recourse_activities::{Database, Ledger, NoticeBook, RequestBook};
+use recourse_starter::api::{
+    Front,
+    front::Parts,
+    identity::{TokenRules, Tokens},
+    keys::{KeySource, Keys},
+    limits::Limits,
+    serve,
+};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::OnceCell};
+
+use crate::harness::World;
+
+/// Who the tokens are from.
+pub const ISSUER: &str = "https://issuer.example";
+
+/// Somebody who signs tokens.
+pub struct Issuer {
+    keys: Vec<(Algorithm, EncodingKey, Value)>,
+    directory: tempfile::TempDir,
+}
+
+impl Issuer {
+    /// An issuer with a key of each kind.
+    pub fn new() -> Self {
+        let issuer = Self { keys: vec![ed(), ec(), rsa()], directory: tempfile::tempdir().unwrap() };
+        let public: Vec<&Value> = issuer.keys.iter().map(|(.., public)| public).collect();
+        std::fs::write(issuer.jwks(), json!({"keys": public}).to_string()).unwrap();
+        issuer
+    }
+
+    /// The file of the public keys.
+    pub fn jwks(&self) -> std::path::PathBuf {
+        self.directory.path().join("jwks.json")
+    }
+
+    /// A token with these claims, signed as said.
+    pub fn sign(&self, algorithm: Algorithm, claims: &Value) -> String {
+        let (_, key, public) = self.keys.iter().find(|(known, ..)| *known == algorithm).unwrap();
+        let header = Header { kid: public["kid"].as_str().map(str::to_owned), ..Header::new(algorithm) };
+        encode(&header, claims, key).unwrap()
+    }
+
+    /// A good token.
+    pub fn token(&self, subject: &str, roles: &[&str], parties: &[&str]) -> String {
+        self.sign(Algorithm::EdDSA, &claims(subject, roles, parties))
+    }
+}
+
+/// Good claims.
+pub fn claims(subject: &str, roles: &[&str], parties: &[&str]) -> Value {
+    let now = get_current_timestamp();
+    json!({"iss": ISSUER, "aud": "recourse", "sub": subject, "iat": now, "exp": now + 600, "roles": roles, "parties": parties})
+}
+
+fn ed() -> (Algorithm, EncodingKey, Value) {
+    let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+    let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap();
+    let public =
+        json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "ed", "x": base64(pair.public_key().as_ref())});
+    (Algorithm::EdDSA, EncodingKey::from_ed_der(document.as_ref()), public)
+}
+
+fn ec() -> (Algorithm, EncodingKey, Value) {
+    let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref()).unwrap();
+    // An uncompressed point: 4, x, y.
+    let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+    let public = json!({"kty": "EC", "crv": "P-256", "alg": "ES256", "kid": "ec", "x": base64(x), "y": base64(y)});
+    (Algorithm::ES256, EncodingKey::from_ec_der(document.as_ref()), public)
+}
+
+fn rsa() -> (Algorithm, EncodingKey, Value) {
+    let pair = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let key = pair.public_key();
+    let (n, e) = (key.modulus().big_endian_without_leading_zero(), key.exponent().big_endian_without_leading_zero());
+    let public = json!({"kty": "RSA", "alg": "RS256", "kid": "rsa", "n": base64(n), "e": base64(e)});
+    let document: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+    (Algorithm::RS256, EncodingKey::from_rsa_pem(pem(document.as_ref()).as_bytes()).unwrap(), public)
+}
+
+fn pem(der: &[u8]) -> String {
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", BASE64_STANDARD.encode(der))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// An API that is served for a world.
+pub struct Served {
+    /// Who signs its tokens.
+    pub issuer: Issuer,
+    /// Where it is.
+    pub url: String,
+}
+
+/// Somebody with a token.
+pub struct Sender<'a> {
+    served: &'a Served,
+    token: String,
+}
+
+impl Served {
+    /// The one that most tests share, for the shared world.
+    pub async fn shared() -> &'static Self {
+        static SERVED: OnceCell<Served> = OnceCell::const_new();
+        SERVED.get_or_init(async || Self::of(World::shared().await, 1_000_000).await).await
+    }
+
+    /// One for a world, that lets a sender send so many requests a minute.
+    pub async fn of(world: &World, requests_per_minute: u32) -> Self {
+        let issuer = Issuer::new();
+        let keys = Keys::read(KeySource::File(issuer.jwks())).await.unwrap();
+        let database = Database::connect(&world.database_url).await.unwrap();
+        let front = Front::new(Parts {
+            client: world.client.clone(),
+            ledger: Ledger::new(database.clone()),
+            notices: NoticeBook::new(database.clone()),
+            requests: RequestBook::new(database),
+            tokens: Tokens::new(TokenRules::new(ISSUER, "recourse"), keys),
+            local: None,
+            limits: Limits::per_minute(NonZeroU32::new(requests_per_minute).unwrap()),
+            temporal_ui: None,
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = serve::url(listener.local_addr().unwrap());
+        tokio::spawn(serve::serve(front, listener, std::future::pending()));
+        Self { issuer, url }
+    }
+
+    /// Somebody who is only themselves.
+    pub fn party(&self, id: &str) -> Sender<'_> {
+        self.with(self.issuer.token(id, &[], &[]))
+    }
+
+    /// Somebody with a duty.
+    pub fn staff(&self, duty: &str) -> Sender<'_> {
+        self.with(self.issuer.token(&format!("{duty}-9"), &[duty], &[]))
+    }
+
+    /// Whoever has this token.
+    pub fn with(&self, token: String) -> Sender<'_> {
+        Sender { served: self, token }
+    }
+}
+
+impl Sender<'_> {
+    /// Reads.
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        self.send(Method::GET, path, None, &[]).await
+    }
+
+    /// Changes something, under a new key.
+    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        static KEYS: AtomicU32 = AtomicU32::new(1);
+        let key = format!("key-{}", KEYS.fetch_add(1, Ordering::Relaxed));
+        self.post_as(path, body, &key).await
+    }
+
+    /// Changes something, under this key.
+    pub async fn post_as(&self, path: &str, body: &Value, key: &str) -> (StatusCode, Value) {
+        self.send(Method::POST, path, Some(body.to_string()), &[("idempotency-key", key)]).await
+    }
+
+    /// Reads how something that does not end is answered.
+    pub async fn head(&self, path: &str) -> (StatusCode, Value) {
+        let request = reqwest::Client::new().get(format!("{}{path}", self.served.url)).bearer_auth(&self.token);
+        (request.send().await.unwrap().status(), Value::Null)
+    }
+
+    /// Sends a request.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        headers: &[(&str, &str)],
+    ) -> (StatusCode, Value) {
+        let mut request = reqwest::Client::new()
+            .request(method, format!("{}{path}", self.served.url))
+            .header("authorization", format!("Bearer {}", self.token));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+}
+
+/// The contract's parties as senders.
+pub fn as_party<'a>(served: &'a Served, contract: &Value, role: &str) -> Sender<'a> {
+    served.party(contract[role]["id"].as_str().unwrap())
+}
