@@ -185,6 +185,16 @@ const fn fields_of(verb: Verb) -> &'static [&'static str] {
     }
 }
 
+/// A server-sent event of a case.
+#[derive(Debug, Serialize, JsonSchema)]
+#[allow(dead_code, reason = "only described: an event is written as text")]
+pub struct StatusEvent {
+    /// `status`.
+    event: String,
+    /// The status as JSON.
+    data: String,
+}
+
 /// A command that no worker has answered yet.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SentCommand {
@@ -269,7 +279,7 @@ pub async fn command(State(front): State<Front>, Of((case, verb)): Of<(String, S
 #[utoipa::path(
     get, path = "/v1/cases/{case}/events", tag = "cases",
     params(("case" = String, Path, description = "The case's id, with `/` and `#` percent-encoded.")),
-    responses((status = 200, description = "Events, each a status as JSON.", content_type = "text/event-stream", body = String), Problems)
+    responses((status = 200, description = "Events, each a status as JSON.", content_type = "text/event-stream", body = ref("#/components/schemas/StatusEvent")), Problems)
 )]
 pub async fn events(
     State(front): State<Front>,

@@ -16,7 +16,7 @@ use utoipa::openapi::{
 };
 
 use super::{
-    cases::{CommandFields, SentCommand},
+    cases::{CommandFields, SentCommand, StatusEvent},
     contracts::{NewDeposit, NewDispute, NewEnd, NewPaymentRefund, NewSubmission, StartedCase, StartedDeposit},
     lists::Page,
     problem::Problem,
@@ -88,6 +88,7 @@ pub fn document(mut api: OpenApi) -> Value {
         add::<StartedDeposit>,
         add::<CommandFields>,
         add::<SentCommand>,
+        add::<StatusEvent>,
         add::<ShownNotice>,
         add::<CaseRow>,
     ] {

@@ -23,6 +23,7 @@ use tower_http::{
     trace::TraceLayer,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::SwaggerUi;
 
 use super::{Front, cases, contracts, openapi, personas, problem::Problem, reading};
 use crate::console;
@@ -74,6 +75,7 @@ pub fn router(front: Front) -> Router {
     api.route("/openapi.json", get(|| async { axum::Json(description()) }))
         .route("/health/live", get(|| async { "alive\n" }))
         .route("/health/ready", get(ready))
+        .merge(explained())
         .merge(personas::routes())
         .merge(console::routes())
         .fallback(|| async { openapi::no_such_path() })
@@ -93,6 +95,14 @@ pub fn router(front: Front) -> Router {
         .layer(always(header::REFERRER_POLICY, "no-referrer"))
         .layer(always(header::CACHE_CONTROL, "no-store"))
         .layer(always(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
+}
+
+/// The description as a page to read and to try.
+fn explained() -> Router<Front> {
+    // The page is made of styles within it; scripts and everything else come from here.
+    let policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+    let policy = SetResponseHeaderLayer::overriding(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    Router::from(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json"))).layer(policy)
 }
 
 /// Whether requests can be served: the database and the Temporal server answer.

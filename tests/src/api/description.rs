@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 
 use recourse_starter::api::serve;
+use serde_json::Value;
+
+use super::Served;
+use crate::harness::{Story, World, run};
 
 /// `RECOURSE_WRITE_DOCS=1` writes it anew.
 #[test]
@@ -29,4 +33,37 @@ fn every_schema_that_is_referred_to_is_there() {
         assert!(description["components"]["schemas"][name].is_object(), "{name}");
     }
     assert_eq!(description["openapi"], "3.1.0");
+}
+
+/// How many requests are made up for each operation in CI; `RECOURSE_API_EXAMPLES` for more.
+const EXAMPLES: &str = "10";
+
+/// No answer is a server's error, and each is of a status, a type and a form that the description has.
+#[test]
+fn the_api_does_what_its_description_says() {
+    run(async {
+        let served = Served::shared().await;
+        let world = World::shared().await;
+        let story = Story::new(world, "described");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        let token = served.issuer.token("all-1", &["service", "operator", "mediator", "arbitrator"], &[]);
+        let python = std::env::var("RECOURSE_PYTHON").expect("RECOURSE_PYTHON: run the tests with `make test`");
+        let program = PathBuf::from(python).with_file_name("schemathesis");
+        let seed = std::env::var("RECOURSE_SEED").unwrap_or_else(|_| "5".to_owned());
+        let examples = std::env::var("RECOURSE_API_EXAMPLES").unwrap_or_else(|_| EXAMPLES.to_owned());
+        let checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,\
+                      missing_required_header,unsupported_method,ignored_auth";
+        let ran = tokio::process::Command::new(program)
+            .args(["run", &format!("{}/openapi.json", served.url), "--checks", checks, "--seed", &seed])
+            .args(["--max-examples", &examples, "--phases", "examples,coverage,fuzzing", "--no-color"])
+            .args(["--header", &format!("Authorization: Bearer {token}"), "--suppress-health-check", "all"])
+            .args(["--generation-database", "none", "--warnings", "off"])
+            .output()
+            .await
+            .expect("schemathesis is installed by `make test`");
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success(), "seed {seed}:\n{said}\n{}", String::from_utf8_lossy(&ran.stderr));
+        assert!(said.contains("passed"), "{said}");
+    });
 }
