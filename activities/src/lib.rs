@@ -4,7 +4,8 @@
 //! asked (L2, L6, N2), and each effect's ids derive from the case and the step.
 //!
 //! Read in this order: [`escrow`] carries out what moves money, [`ledger`] writes it down, [`payments`] is the provider,
-//! [`refunds`] follows what was given back to its end, [`notices`] tells people, [`database`] is what they share.
+//! [`refunds`] follows what was given back to its end, [`notices`] tells people, [`evidence`] keeps their files,
+//! [`database`] is what they share.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -13,6 +14,7 @@ extern crate futures_util as futures;
 
 pub mod database;
 pub mod escrow;
+pub mod evidence;
 pub mod ledger;
 pub mod notices;
 pub mod payments;
@@ -20,6 +22,7 @@ pub mod refunds;
 
 pub use database::{Database, DatabaseError};
 pub use escrow::EscrowActivities;
+pub use evidence::EvidenceStore;
 pub use ledger::Ledger;
 pub use notices::{NoticeActivities, NoticeBook, Postman};
 pub use payments::{PaymentGateway, SandboxBank};
