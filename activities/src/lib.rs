@@ -4,7 +4,7 @@
 //! asked (L2, L6, N2), and each effect's ids derive from the case and the step.
 //!
 //! Read in this order: [`escrow`] carries out what moves money, [`ledger`] writes it down, [`payments`] is the provider,
-//! [`refunds`] follows what was given back to its end, [`notices`] tells people, [`evidence`] keeps their files,
+//! [`refunds`] follows what was given back to its end, [`notices`] tells people, [`webhooks`] tells programs, [`evidence`] keeps their files,
 //! [`database`] is what they share.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod notices;
 pub mod payments;
 pub mod refunds;
+pub mod webhooks;
 
 pub use database::{Database, DatabaseError};
 pub use escrow::EscrowActivities;
@@ -27,6 +28,7 @@ pub use ledger::Ledger;
 pub use notices::{NoticeActivities, NoticeBook, Postman};
 pub use payments::{PaymentGateway, SandboxBank};
 pub use refunds::RefundDesk;
+pub use webhooks::{WebhookActivities, WebhookBook};
 
 #[cfg(test)]
 mod testing;
