@@ -4,8 +4,8 @@
 //! asked (L2, L6, N2), and each effect's ids derive from the case and the step.
 //!
 //! Read in this order: [`escrow`] carries out what moves money, [`ledger`] writes it down, [`payments`] is the provider,
-//! [`refunds`] follows what was given back to its end, [`notices`] tells people, [`requests`] remembers what was answered,
-//! [`database`] is what they share.
+//! [`refunds`] follows what was given back to its end, [`notices`] tells people, [`webhooks`] tells programs, [`evidence`] keeps
+//! their files, [`requests`] remembers what was answered, [`database`] is what they share.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -14,19 +14,23 @@ extern crate futures_util as futures;
 
 pub mod database;
 pub mod escrow;
+pub mod evidence;
 pub mod ledger;
 pub mod notices;
 pub mod payments;
 pub mod refunds;
 pub mod requests;
+pub mod webhooks;
 
 pub use database::{Database, DatabaseError};
 pub use escrow::EscrowActivities;
+pub use evidence::EvidenceStore;
 pub use ledger::Ledger;
 pub use notices::{NoticeActivities, NoticeBook, Postman};
 pub use payments::{PaymentGateway, SandboxBank};
 pub use refunds::RefundDesk;
 pub use requests::RequestBook;
+pub use webhooks::{WebhookActivities, WebhookBook};
 
 #[cfg(test)]
 mod testing;

@@ -25,6 +25,9 @@ pub struct Config {
     /// Who the emails are from.
     #[arg(long, env = "RECOURSE_MAIL_FROM", default_value = "Recourse <recourse@localhost>", value_name = "ADDRESS")]
     pub mail_from: String,
+    /// Let webhook endpoints be on this machine or its network, and unencrypted. Only for a sandbox.
+    #[arg(long, env = "RECOURSE_WEBHOOK_ALLOW_LOCAL")]
+    pub webhook_allow_local: bool,
     /// How many open cases are kept in memory; the others are replayed when something happens to them.
     #[arg(long, env = "RECOURSE_MAX_CACHED_WORKFLOWS", default_value_t = 1000, value_name = "COUNT")]
     pub max_cached_workflows: usize,

@@ -1,5 +1,5 @@
 //! `recourse-worker`: wiring and nothing else. It connects the database and the server, registers workflows and
-//! activities, runs them with the postman and the refund desk beside them, and stops in good order when told to.
+//! activities, runs them with the postman, the courier and the refund desk beside them, and stops in good order when told to.
 
 mod config;
 mod forgets;
@@ -10,10 +10,12 @@ use clap::Parser;
 use config::{Config, Unreachable};
 use forgets::ForgetsTheAsked;
 use recourse_activities::{
-    EscrowActivities, Ledger, PaymentGateway, RefundDesk, SandboxBank,
+    EscrowActivities, Ledger, PaymentGateway, RefundDesk, SandboxBank, WebhookActivities, WebhookBook,
     notices::{MailConfig, NoticeActivities, NoticeBook},
 };
-use recourse_workflows::{Dispute, EscrowDeposit, MilestoneReview, PaymentRefund, RefundRequest, TASK_QUEUE};
+use recourse_workflows::{
+    Dispute, EscrowDeposit, MilestoneReview, PaymentRefund, RefundRequest, TASK_QUEUE, WebhookDelivery,
+};
 use temporalio_client::{Client, NamespacedClient as _};
 use temporalio_sdk::{Worker, WorkerOptions};
 use temporalio_sdk_core::{CoreRuntime, RuntimeOptions, init_worker};
@@ -52,16 +54,20 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let mail = MailConfig { url: config.smtp_url, from: config.mail_from };
     let book = NoticeBook::new(database.clone());
     let postman = book.postman(&mail)?;
+    let webhooks = WebhookBook::new(database.clone()).allow_local(config.webhook_allow_local);
+    let courier = book.courier(webhooks.clone(), client.clone());
     let ledger = Ledger::new(database.clone());
     let bank: Arc<dyn PaymentGateway> = Arc::new(SandboxBank::new(database.clone()));
     let desk = RefundDesk::new(ledger.clone(), bank.clone(), book.clone());
     let effects = EscrowActivities::new(ledger, bank);
-    let mut worker = worker(&client, effects, book, config.max_cached_workflows)?;
+    let webhooks = WebhookActivities::new(webhooks)?;
+    let mut worker = worker(&client, effects, book, webhooks, config.max_cached_workflows)?;
 
     let stop = worker.shutdown_handle();
     // Dropped when the worker has stopped, which is what those beside it wait for.
     let (stop_beside, stopped) = watch::channel(());
     let postman = tokio::spawn(postman.run(dropped(stopped.clone())));
+    let courier = tokio::spawn(courier.run(dropped(stopped.clone())));
     let desk = tokio::spawn(desk.run(dropped(stopped)));
     tokio::spawn(async move {
         told_to_stop().await;
@@ -72,6 +78,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let result = worker.run().await;
     drop(stop_beside);
     postman.await?;
+    courier.await?;
     desk.await?;
     database.close().await;
     result?;
@@ -83,6 +90,7 @@ fn worker(
     client: &Client,
     effects: EscrowActivities,
     book: NoticeBook,
+    webhooks: WebhookActivities,
     max_cached_workflows: usize,
 ) -> anyhow::Result<Worker> {
     let mut options = WorkerOptions::new(TASK_QUEUE)
@@ -91,8 +99,10 @@ fn worker(
         .register_workflow::<RefundRequest>()?
         .register_workflow::<Dispute>()?
         .register_workflow::<PaymentRefund>()?
+        .register_workflow::<WebhookDelivery>()?
         .register_activities(effects)
         .register_activities(NoticeActivities::new(book))
+        .register_activities(webhooks)
         .max_cached_workflows(max_cached_workflows)
         .graceful_shutdown_period(GRACE)
         .build();

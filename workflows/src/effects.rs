@@ -349,8 +349,39 @@ pub struct Told {
     pub stored: u32,
 }
 
+/// Brings one event to one endpoint, which may be tried for days. Not a case's effect: its workflow does nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryOrder {
+    /// The endpoint.
+    pub endpoint: String,
+    /// The event.
+    pub event: String,
+}
+
+impl DeliveryOrder {
+    /// The workflow id of the delivery. There is one for each event and endpoint.
+    pub fn workflow_id(&self) -> String {
+        format!("webhook:{}:{}", self.endpoint, self.event)
+    }
+}
+
+/// What came of a [`DeliveryOrder`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "delivery", rename_all = "snake_case")]
+pub enum DeliveryReceipt {
+    /// The endpoint took it.
+    Delivered,
+    /// The endpoint is gone: it was removed or disabled, or it said so.
+    Gone,
+    /// It was tried for as long as it is worth. The event stays in the feed.
+    GivenUp,
+    /// There is no such event, or the order could not be read.
+    Refused,
+}
+
 pub use declared::{
-    ChargeFeeDef, DepositDef, Escrow, Notices, OpenDef, PayBonusDef, ReturnPaymentDef, SettleDef, TellDef,
+    ChargeFeeDef, DeliverDef, DepositDef, Escrow, GiveUpDef, Notices, OpenDef, PayBonusDef, ReturnPaymentDef,
+    SettleDef, TellDef, Webhooks,
 };
 
 /// The declarations that the SDK's macro makes activity types of. What runs is in the `activities` crate.
@@ -366,8 +397,8 @@ mod declared {
     use temporalio_macros::activity_definitions;
 
     use super::{
-        BonusOrder, BonusReceipt, DepositOrder, DepositReceipt, FeeOrder, FeeReceipt, OpenCase, OpenReceipt,
-        ReturnOrder, ReturnReceipt, Settled, Settlement, Tell, Told,
+        BonusOrder, BonusReceipt, DeliveryOrder, DeliveryReceipt, DepositOrder, DepositReceipt, FeeOrder, FeeReceipt,
+        OpenCase, OpenReceipt, ReturnOrder, ReturnReceipt, Settled, Settlement, Tell, Told,
     };
 
     /// The money's side.
@@ -417,9 +448,26 @@ mod declared {
         }
     }
 
+    /// The programs' side.
+    pub struct Webhooks;
+
+    #[activity_definitions]
+    impl Webhooks {
+        #[activity(name = "Webhooks.deliver")]
+        pub fn deliver(_: DeliveryOrder) -> Result<DeliveryReceipt, ActivityError> {
+            unimplemented!()
+        }
+
+        #[activity(name = "Webhooks.give_up")]
+        pub fn give_up(_: DeliveryOrder) -> Result<DeliveryReceipt, ActivityError> {
+            unimplemented!()
+        }
+    }
+
     pub use escrow::{
         ChargeFee as ChargeFeeDef, Deposit as DepositDef, Open as OpenDef, PayBonus as PayBonusDef,
         ReturnPayment as ReturnPaymentDef, Settle as SettleDef,
     };
     pub use notices::Tell as TellDef;
+    pub use webhooks::{Deliver as DeliverDef, GiveUp as GiveUpDef};
 }

@@ -2,7 +2,8 @@
 //!
 //! Read [`domain`] first: everything that decides is there, without a Temporal type. Then a workflow a file:
 //! [`escrow_deposit`], [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`]; how they are conducted is
-//! in [`conduct`], how a case outlives a run's history is in `continuing`, how commands come in is in [`handlers`]. [`effects`] is the only door to the world, [`messages`] and
+//! in [`conduct`], how a case outlives a run's history is in `continuing`, how commands come in is in [`handlers`]. [`webhook_delivery`] is no case: it
+//! brings programs the news of one. [`effects`] is the only door to the world, [`messages`] and
 //! [`attributes`] are what programs outside see.
 //!
 //! Nothing in this crate reads a clock, draws a random number, or performs I/O: see `clippy.toml` beside it.
@@ -26,12 +27,15 @@ pub mod milestone_review;
 pub mod payment_refund;
 #[allow(missing_docs, reason = "as above")]
 pub mod refund_request;
+#[allow(missing_docs, reason = "as above")]
+pub mod webhook_delivery;
 
 pub use dispute::Dispute;
 pub use escrow_deposit::EscrowDeposit;
 pub use milestone_review::MilestoneReview;
 pub use payment_refund::PaymentRefund;
 pub use refund_request::RefundRequest;
+pub use webhook_delivery::WebhookDelivery;
 
 /// The task queue of all workflows and activities.
 pub const TASK_QUEUE: &str = "recourse";

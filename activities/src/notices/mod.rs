@@ -2,7 +2,8 @@
 //!
 //! Telling people is storing: the in-app notice and the email to send are rows of one transaction, and every retry
 //! stores the same rows once (N2). A [`Postman`] in the background sends the emails when their channel is up (N3), so
-//! that no deadline and no money ever waits for a mail server.
+//! that no deadline and no money ever waits for a mail server. The same transaction stores what happened as events, for
+//! programs ([`crate::webhooks`]).
 
 mod email;
 mod postman;
@@ -22,6 +23,7 @@ use recourse_workflows::{
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, any::AnyRow};
+use temporalio_client::Client;
 use temporalio_common::error::ApplicationFailure;
 use temporalio_sdk::activities::ActivityError;
 use tokio::sync::Notify;
@@ -29,7 +31,10 @@ use tokio::sync::Notify;
 pub use email::{EmailState, OutboxEmail};
 pub use postman::{MailConfig, MailConfigError, Pace, Postman};
 
-use crate::database::{Database, Write};
+use crate::{
+    database::{Database, Write},
+    webhooks::{self, Courier, WebhookBook},
+};
 use words::{Rendered, Words};
 
 /// Why notices could not be stored or read.
@@ -112,12 +117,19 @@ pub struct NoticeBook {
     database: Database,
     words: Arc<Words>,
     waker: Arc<Notify>,
+    /// Wakes whoever brings events to programs.
+    events: Arc<Notify>,
 }
 
 impl NoticeBook {
     /// The notices in `database`, whose tables [`Database::migrate`] made.
     pub fn new(database: Database) -> Self {
-        Self { database, words: Arc::new(Words::new()), waker: Arc::new(Notify::new()) }
+        Self {
+            database,
+            words: Arc::new(Words::new()),
+            waker: Arc::new(Notify::new()),
+            events: Arc::new(Notify::new()),
+        }
     }
 
     /// Who sends this book's emails. It is woken whenever this book, or a clone of it, stores some.
@@ -128,7 +140,13 @@ impl NoticeBook {
         Postman::new(self.database.clone(), self.waker.clone(), config)
     }
 
-    /// Stores notices, each once per channel (N2).
+    /// Who hands over this book's events to be delivered to `webhooks`' endpoints, by workflows of the server that `client` is
+    /// connected to. It is woken whenever this book, or a clone of it, stores some.
+    pub fn courier(&self, webhooks: WebhookBook, client: Client) -> Courier {
+        Courier::to_server(webhooks, self.events.clone(), client)
+    }
+
+    /// Stores notices, each once per channel (N2), and what happened as events, each once.
     ///
     /// # Errors
     /// Only if the database cannot be written. Then nothing is stored.
@@ -145,8 +163,10 @@ impl NoticeBook {
                 email::queue(&mut write, told, notice, rendered).await?;
             }
         }
+        webhooks::record(&mut write, told).await?;
         write.commit().await?;
         self.waker.notify_one();
+        self.events.notify_one();
         Ok(Told { stored: u32::try_from(rendered.len()).unwrap_or(u32::MAX) })
     }
 

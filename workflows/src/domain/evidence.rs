@@ -38,6 +38,11 @@ impl Default for EvidenceLimits {
 }
 
 impl EvidenceLimits {
+    /// Whether files of this media type are taken (D6).
+    pub fn allows(&self, media_type: &str) -> bool {
+        self.media_types.iter().any(|allowed| allows(allowed, media_type))
+    }
+
     /// Whether these files may be given with one command (D6). The error says which file breaks which limit.
     pub fn check(&self, files: &[Evidence]) -> Result<(), String> {
         if files.len() > self.max_files as usize {
@@ -59,7 +64,7 @@ impl EvidenceLimits {
             if file.size == 0 || file.size > self.max_bytes {
                 return Err(format!("{}: {} bytes; a file has 1 to {} bytes", named(), file.size, self.max_bytes));
             }
-            if !self.media_types.iter().any(|allowed| allows(allowed, &file.media_type)) {
+            if !self.allows(&file.media_type) {
                 return Err(format!(
                     "{}: type {} is not taken; use one of {}",
                     named(),

@@ -1,0 +1,64 @@
+//! A webhook's delivery: one event to one endpoint, tried for three days. It is no case, and decides nothing: it is here so that
+//! its retries are Temporal's, and are seen there.
+
+use std::time::Duration;
+
+use temporalio_common::data_converters::RawValue;
+use temporalio_macros::{workflow, workflow_methods};
+use temporalio_workflow::{
+    ActivityCloseTimeouts, ActivityOptions, RetryPolicy, WorkflowCancellationToken, WorkflowContext, WorkflowResult,
+};
+
+use crate::{
+    conduct::order,
+    effects::{DeliveryOrder, DeliveryReceipt, Webhooks},
+    messages::read,
+};
+
+/// How long one try may take.
+const TRY_MAX: Duration = Duration::from_secs(20);
+
+/// How long it is tried altogether. What was missed until then is in the feed.
+const DELIVERY_MAX: Duration = Duration::from_hours(72);
+
+/// The wait after the first try; each is three times as long as the one before.
+const RETRY_FIRST: Duration = Duration::from_secs(5);
+
+/// The longest wait between two tries.
+const RETRY_INTERVAL_MAX: Duration = Duration::from_hours(6);
+
+/// One event on its way to one endpoint.
+#[workflow]
+#[derive(Default)]
+pub struct WebhookDelivery;
+
+#[workflow_methods]
+impl WebhookDelivery {
+    /// Sends until it is taken or given up.
+    #[run]
+    pub async fn run(ctx: &mut WorkflowContext<Self>, start: RawValue) -> WorkflowResult<DeliveryReceipt> {
+        Ok(bring(ctx, &start).await)
+    }
+}
+
+async fn bring(ctx: &WorkflowContext<WebhookDelivery>, start: &RawValue) -> DeliveryReceipt {
+    let Ok(delivery) = read::<DeliveryOrder>(start) else { return DeliveryReceipt::Refused };
+    let what = format!("event {} to endpoint {}", delivery.event, delivery.endpoint);
+    // Unlike a case's effect this may be left undone, and must be at some time. But not because somebody cancels it.
+    let retries = RetryPolicy::builder()
+        .initial_interval(RETRY_FIRST)
+        .backoff_coefficient(3.0)
+        .maximum_interval(RETRY_INTERVAL_MAX)
+        .build();
+    let limits =
+        ActivityCloseTimeouts::ScheduleAndStartToClose { schedule_to_close: DELIVERY_MAX, start_to_close: TRY_MAX };
+    let options = ActivityOptions::with_close_timeouts(limits)
+        .retry_policy(retries)
+        .summary(format!("send {what}"))
+        .cancellation_token(WorkflowCancellationToken::new())
+        .build();
+    match ctx.execute_activity(Webhooks::deliver, delivery.clone(), options).await {
+        Ok(receipt) => receipt,
+        Err(_) => order(ctx, || Webhooks::give_up, delivery, format!("give up {what}")).await,
+    }
+}
