@@ -8,6 +8,7 @@
 //! | | `given_up` | the endpoint is gone, or did not take it for days |
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, any::AnyRow};
 
@@ -15,7 +16,7 @@ use super::{WebhookError, damaged, endpoints::read_instant, events::type_of};
 use crate::database::Database;
 
 /// What became of a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
     /// It was not taken yet, and is tried.
@@ -40,7 +41,7 @@ impl DeliveryState {
 }
 
 /// An event on its way to an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Delivery {
     /// The event.
     pub event: String,

@@ -9,6 +9,7 @@ use recourse_workflows::{
     },
     effects::Tell,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, any::AnyRow};
 use uuid::Uuid;
@@ -17,7 +18,7 @@ use super::{WebhookError, damaged};
 use crate::database::{Database, Write};
 
 /// What happened in a case. As JSON it is the body of a webhook.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseEvent {
     /// `evt_…`, the same wherever it is read or sent.
     pub id: String,
@@ -39,7 +40,7 @@ pub struct CaseEvent {
 }
 
 /// An event in the feed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FeedEntry {
     /// Its place in the feed: what follows it is read with this as `after`. Places have gaps.
     pub position: i64,

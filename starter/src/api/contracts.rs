@@ -209,8 +209,12 @@ pub async fn submit(State(front): State<Front>, Of(id): Of<Id>, write: Write) ->
         only_service(&write.who, "submit a milestone for the first time")?;
         let NewSubmission { milestone, note, files, policy } = write.json()?;
         let (contract, _) = front.contract(&write.who, &id).await?;
+        front.check_files(&id, Role::Freelancer, &files).await?;
+        let names: Vec<String> = files.iter().map(|file| file.sha256.clone()).collect();
         let submission = Submission { note, files };
-        started(front.start(MilestoneReviewStart { contract, milestone, submission, policy }).await?)
+        let begun = front.start(MilestoneReviewStart { contract, milestone, submission, policy }).await?;
+        front.seal(&id, &names, &begun.case).await;
+        started(begun)
     };
     write.once(&front, work).await
 }
@@ -239,7 +243,12 @@ pub async fn dispute(State(front): State<Front>, Of(id): Of<Id>, write: Write) -
     let work = async {
         let NewDispute { grounds, milestone, claim, contacted_client, policy } = write.json()?;
         let contract = front.contract_as(&write.who, &id, Role::Freelancer, policy.is_some()).await?;
-        started(front.start(DisputeStart { contract, grounds, milestone, claim, contacted_client, policy }).await?)
+        front.check_files(&id, Role::Freelancer, &claim.evidence).await?;
+        let names: Vec<String> = claim.evidence.iter().map(|file| file.sha256.clone()).collect();
+        let start = DisputeStart { contract, grounds, milestone, claim, contacted_client, policy };
+        let begun = front.start(start).await?;
+        front.seal(&id, &names, &begun.case).await;
+        started(begun)
     };
     write.once(&front, work).await
 }

@@ -97,7 +97,11 @@ impl Write {
     }
 }
 
-fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+/// A body as what is expected, strictly.
+///
+/// # Errors
+/// As [`Write::json`].
+pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut unknown = Vec::new();
     let mut track = serde_path_to_error::Track::new();
     let mut reader = serde_json::Deserializer::from_slice(body);

@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
-use recourse_activities::{Ledger, NoticeBook, RequestBook, ledger::ContractFilter};
+use recourse_activities::{EvidenceStore, Ledger, NoticeBook, RequestBook, WebhookBook, ledger::ContractFilter};
 use recourse_workflows::{
     domain::{
         command::Verb,
@@ -24,6 +24,7 @@ use super::{
     lists::LIMIT_MAX,
     problem::Problem,
     watch::Watchers,
+    webhooks::Callbacks,
 };
 use crate::client::{CaseId, CaseRow, Client, ClientError, Start, check_command};
 
@@ -44,6 +45,12 @@ pub struct Parts {
     pub notices: NoticeBook,
     /// What was answered.
     pub requests: RequestBook,
+    /// The files.
+    pub evidence: EvidenceStore,
+    /// Where events go.
+    pub webhooks: WebhookBook,
+    /// What the payment provider calls back about, if it does.
+    pub callbacks: Option<Callbacks>,
     /// Reads tokens.
     pub tokens: Tokens,
     /// The local issuer, where people only play.
@@ -101,6 +108,10 @@ impl Front {
     pub fn new(parts: Parts) -> Self {
         let watchers = Watchers::new(parts.client.clone());
         Self { parts: Arc::new(parts), watchers }
+    }
+
+    pub(super) fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// The typed client, for what is nobody's in particular.
@@ -248,6 +259,8 @@ impl Front {
         let seen = self.case(who, id).await?;
         check_command(id, verb)?;
         let role = seen.role_for(verb, wanted)?;
+        let contract = CaseId::read(id)?.contract;
+        let files = self.files_in(&contract, role, &fields).await?;
         let mut body = fields;
         body.insert("by".to_owned(), json!({"party": role, "id": seen.id_as(role, who)}));
         body.insert("key".to_owned(), Value::String(key.to_owned()));
@@ -256,10 +269,14 @@ impl Front {
         body.insert("at".to_owned(), Value::String(at.to_string()));
         let asked = tokio::time::timeout(ANSWERED_WITHIN, self.client().command(id, verb, body.clone())).await;
         match asked {
-            Ok(Ok(status)) => Ok(Acted::Taken(Box::new(status))),
+            Ok(Ok(status)) => {
+                self.seal(&contract, &files, id).await;
+                Ok(Acted::Taken(Box::new(status)))
+            }
             Err(_) | Ok(Err(ClientError::NoWorker { .. } | ClientError::Busy { .. })) => {
                 let json = serde_json::to_vec(&body).map_err(|error| Problem::unexpected(&error))?;
                 self.client().signal(id, verb.name(), json).await?;
+                self.seal(&contract, &files, id).await;
                 Ok(Acted::Sent)
             }
             Ok(Err(error)) => Err(self.refused(error, id, role).await),

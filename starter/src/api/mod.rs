@@ -3,11 +3,12 @@
 //! It decides nothing and keeps no state of cases: [`front`] checks who may see and do what, and everything else goes through
 //! the typed client to the case, or is read from the ledger. What it keeps by itself is which request was answered how.
 //! Read [`identity`] for who is asking, [`extract`] for how a request is read, [`once`] for what happens if it comes twice, then
-//! the resources: [`contracts`], [`cases`], [`reading`]. [`openapi`] describes all of them; a test compares the
+//! the resources: [`contracts`], [`cases`], [`evidence`], [`webhooks`], [`reading`]. [`openapi`] describes all of them; a test compares the
 //! description with `docs/openapi.json`.
 
 pub mod cases;
 pub mod contracts;
+pub mod evidence;
 pub mod extract;
 pub mod front;
 pub mod identity;
@@ -21,6 +22,7 @@ pub mod problem;
 pub mod reading;
 pub mod serve;
 pub mod watch;
+pub mod webhooks;
 
 pub use front::Front;
 

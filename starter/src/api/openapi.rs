@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use recourse_activities::ledger::History;
+use recourse_activities::{
+    ledger::History,
+    webhooks::{Delivery, FeedEntry},
+};
 use recourse_workflows::{
-    domain::{party::Contract, policy::Policy},
+    domain::{evidence::Evidence, party::Contract, policy::Policy},
     messages::Status,
 };
 use schemars::{SchemaGenerator, generate::SchemaSettings};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::openapi::{
     Content, Info, License, OpenApi, OpenApiBuilder, Ref, RefOr,
     response::{Response, ResponseBuilder},
@@ -21,6 +24,7 @@ use super::{
     lists::Page,
     problem::Problem,
     reading::ShownNotice,
+    webhooks::{NewEndpoint, NewSecret, Nothing, ProviderReport, ShownEndpoint},
 };
 use crate::client::CaseRow;
 
@@ -91,6 +95,11 @@ pub fn document(mut api: OpenApi) -> Value {
         add::<StatusEvent>,
         add::<ShownNotice>,
         add::<CaseRow>,
+        add::<Evidence>,
+        add::<NewEndpoint>,
+        add::<NewSecret>,
+        add::<Nothing>,
+        add::<ProviderReport>,
     ] {
         schema(&mut schemas);
     }
@@ -98,9 +107,14 @@ pub fn document(mut api: OpenApi) -> Value {
         ("ContractPage", schemas.subschema_for::<Page<Contract>>()),
         ("CaseList", schemas.subschema_for::<Page<CaseRow>>()),
         ("NoticePage", schemas.subschema_for::<Page<ShownNotice>>()),
+        ("EvidencePage", schemas.subschema_for::<Page<Evidence>>()),
+        ("EndpointPage", schemas.subschema_for::<Page<ShownEndpoint>>()),
+        ("DeliveryPage", schemas.subschema_for::<Page<Delivery>>()),
+        ("EventPage", schemas.subschema_for::<Page<FeedEntry>>()),
     ] {
         document["components"]["schemas"][name] = page.to_value();
     }
+    document["components"]["schemas"]["FileContent"] = json!({"type": "string", "format": "binary"});
     for (name, schema) in schemas.take_definitions(true) {
         document["components"]["schemas"][name] = schema;
     }

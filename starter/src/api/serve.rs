@@ -25,11 +25,14 @@ use tower_http::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{Front, cases, contracts, openapi, personas, problem::Problem, reading};
+use super::{Front, cases, contracts, evidence, openapi, personas, problem::Problem, reading, webhooks};
 use crate::console;
 
 /// How long a request may take. Live events are not counted: their answer begins at once.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long an upload may take.
+const UPLOAD_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// How long a sender may take for the headers of a request.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,6 +42,9 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// How often what is kept for senders is swept.
 const SWEPT_EVERY: Duration = Duration::from_mins(10);
+
+/// After how long an upload that no command refers to is deleted.
+const UNUSED_FOR: Duration = Duration::from_hours(7 * 24);
 
 /// How many requests a sender may send in a minute, unless the configuration says otherwise.
 pub const PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
@@ -58,13 +64,27 @@ fn described() -> OpenApiRouter<Front> {
         .routes(routes!(cases::show))
         .routes(routes!(cases::command))
         .routes(routes!(cases::events))
+        .routes(routes!(evidence::list))
+        .routes(routes!(evidence::download))
+        .routes(routes!(webhooks::add))
+        .routes(routes!(webhooks::list))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::remove))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::feed))
+        .routes(routes!(webhooks::callback))
         .routes(routes!(reading::notices))
         .routes(routes!(reading::policy))
 }
 
+/// What takes in files, and so as long as they take.
+fn uploads() -> OpenApiRouter<Front> {
+    OpenApiRouter::new().routes(routes!(evidence::upload))
+}
+
 /// The description of the API.
 pub fn description() -> serde_json::Value {
-    openapi::document(described().into_openapi())
+    openapi::document(described().merge(uploads()).into_openapi())
 }
 
 /// Everything that is served.
@@ -83,11 +103,15 @@ pub fn router(front: Front) -> Router {
             let status = StatusCode::METHOD_NOT_ALLOWED;
             Problem::new(status, "MethodNotAllowed", "This cannot be done here", "see /openapi.json for what can")
         })
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+        .merge(
+            Router::from(uploads())
+                .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, UPLOAD_TIMEOUT)),
+        )
         .with_state(front)
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::unexpected(&"a handler panicked").into_response()
         }))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(TraceLayer::new_for_http())
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
@@ -154,6 +178,9 @@ async fn sweep(front: Front) {
     loop {
         tokio::time::sleep(SWEPT_EVERY).await;
         front.limits().sweep();
+        if let Err(error) = front.evidence().sweep(UNUSED_FOR).await {
+            tracing::warn!(%error, "unused uploads are not deleted");
+        }
         if let Err(error) = front.requests().prune(jiff::Timestamp::now()).await {
             tracing::warn!(%error, "old answers are not forgotten");
         }

@@ -7,14 +7,14 @@ use std::{
 
 use anstream::println;
 use clap::Args;
-use recourse_activities::{Ledger, NoticeBook, RequestBook};
+use recourse_activities::{Ledger, NoticeBook, RequestBook, WebhookBook};
 use serde_json::json;
 
 use super::{
     answer::{Answer, Failure},
     parts::{Parts, told_to_stop},
     progress::waiting,
-    serve::listen,
+    serve::{evidence, listen},
     view,
 };
 use crate::{
@@ -79,7 +79,7 @@ impl Dev {
         };
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], self.console_port.unwrap_or(0)))).await?;
         let console = serve::url(listener.local_addr().map_err(|error| Failure::new("local", 3, error.to_string()))?);
-        let served = serve::serve(front(&parts)?, listener, told_to_stop());
+        let served = serve::serve(front(&parts, &directory)?, listener, told_to_stop());
         tell(&parts, &directory, &console, json);
         tokio::select! {
             () = served => {}
@@ -92,7 +92,7 @@ impl Dev {
 }
 
 /// The door to the console and the API, for people that are only played.
-fn front(parts: &Parts) -> Result<Front, Failure> {
+fn front(parts: &Parts, directory: &Path) -> Result<Front, Failure> {
     let local = LocalIssuer::new(personas::ISSUER, personas::AUDIENCE);
     let local = local.map_err(|reason| Failure::new("local", 3, reason))?;
     Ok(Front::new(front::Parts {
@@ -100,6 +100,9 @@ fn front(parts: &Parts) -> Result<Front, Failure> {
         ledger: Ledger::new(parts.database.clone()),
         notices: NoticeBook::new(parts.database.clone()),
         requests: RequestBook::new(parts.database.clone()),
+        evidence: evidence(&parts.database, &format!("file://{}", directory.join("evidence").display()))?,
+        webhooks: WebhookBook::new(parts.database.clone()).allow_local(true),
+        callbacks: None,
         tokens: Tokens::new(TokenRules::new(personas::ISSUER, personas::AUDIENCE), local.keys()),
         local: Some(local),
         limits: Limits::per_minute(PER_MINUTE),

@@ -1,10 +1,10 @@
 //! `recourse serve`: the HTTP API and the console.
 
-use std::{net::SocketAddr, num::NonZeroU32};
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use anstream::{eprintln, println};
 use clap::Args;
-use recourse_activities::{Ledger, NoticeBook, RequestBook};
+use recourse_activities::{Database, EvidenceStore, Ledger, NoticeBook, RequestBook, WebhookBook, webhooks::Secret};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -14,6 +14,7 @@ use super::{
     answer::{Answer, Failure},
     connect,
     parts::{existing_database, told_to_stop},
+    refunds::desk as refund_desk,
 };
 use crate::api::{
     Front,
@@ -22,6 +23,7 @@ use crate::api::{
     keys::{KeySource, Keys},
     limits::Limits,
     serve::{self, PER_MINUTE},
+    webhooks::Callbacks,
 };
 
 /// Serve the HTTP API and the console, until Ctrl-C or SIGTERM.
@@ -29,7 +31,7 @@ use crate::api::{
 /// People and backends are known by bearer tokens (JWT) of one issuer. A token's `sub` is the id of a party, or of a colleague
 /// with duties: `service`, `mediator`, `arbitrator`, `operator`.
 ///
-/// Example: `recourse serve --issuer https://id.example.com --audience recourse --jwks https://id.example.com/jwks.json`
+/// Example: `recourse serve --issuer https://id.example.com --audience recourse --jwks https://id.example.com/jwks.json --evidence file:///var/lib/recourse/evidence`
 ///
 /// Next: open `/` for the console, `/openapi.json` for the API's description.
 #[derive(Debug, Args)]
@@ -61,6 +63,15 @@ pub struct Serve {
     /// Temporal's Web UI, for links from the operators' pages.
     #[arg(long, env = "RECOURSE_TEMPORAL_UI", value_name = "URL")]
     temporal_ui: Option<String>,
+    /// Where evidence files are kept: `file:///folder` or `s3://bucket/prefix`.
+    #[arg(long, env = "RECOURSE_EVIDENCE_URL", value_name = "URL")]
+    evidence: String,
+    /// What the payment provider signs its calls with (`whsec_…`, Standard Webhooks). Without it none are taken.
+    #[arg(long, env = "RECOURSE_PAYMENT_CALLBACK_SECRET", hide_env_values = true, value_name = "SECRET")]
+    payment_callback_secret: Option<String>,
+    /// Let webhook endpoints be on this machine or its network, and unencrypted. Only for a sandbox.
+    #[arg(long, env = "RECOURSE_WEBHOOK_ALLOW_LOCAL")]
+    webhook_allow_local: bool,
     #[command(flatten)]
     database: DatabaseArg,
 }
@@ -85,6 +96,9 @@ impl Serve {
             ledger: Ledger::new(database.clone()),
             notices: NoticeBook::new(database.clone()),
             requests: RequestBook::new(database.clone()),
+            evidence: evidence(&database, &self.evidence)?,
+            webhooks: WebhookBook::new(database.clone()).allow_local(self.webhook_allow_local),
+            callbacks: self.callbacks(&database)?,
             tokens: Tokens::new(self.rules(), keys),
             local: None,
             limits: Limits::per_minute(self.requests_per_minute),
@@ -98,6 +112,13 @@ impl Serve {
         Ok(Answer::told())
     }
 
+    fn callbacks(&self, database: &Database) -> Result<Option<Callbacks>, Failure> {
+        let Some(secret) = &self.payment_callback_secret else { return Ok(None) };
+        let secret = Secret::new(secret)
+            .map_err(|error| Failure::new("configuration", 2, format!("--payment-callback-secret: {error}")))?;
+        Ok(Some(Callbacks { desk: refund_desk(database), secret: Arc::new(secret) }))
+    }
+
     fn rules(&self) -> TokenRules {
         let rules = TokenRules::new(&self.issuer, &self.audience);
         TokenRules {
@@ -107,6 +128,11 @@ impl Serve {
             ..rules
         }
     }
+}
+
+/// The store of evidence at this URL.
+pub fn evidence(database: &Database, url: &str) -> Result<EvidenceStore, Failure> {
+    EvidenceStore::open(database.clone(), url).map_err(|error| Failure::new("configuration", 2, error.to_string()))
 }
 
 /// Listens at an address.

@@ -44,9 +44,12 @@ fn the_api_does_what_its_description_says() {
     run(async {
         let served = Served::shared().await;
         let world = World::shared().await;
-        let story = Story::new(world, "described");
+        let mut story = Story::new(world, "described");
         story.deposit("d-1", 30_000, "card-1").await;
         story.end(0, Value::Null).await;
+        // A case that is over: the events of one that is not would be waited for.
+        story.say("freelancer", "approve").await.unwrap();
+        story.outcome().await;
         let token = served.issuer.token("all-1", &["service", "operator", "mediator", "arbitrator"], &[]);
         let python = std::env::var("RECOURSE_PYTHON").expect("RECOURSE_PYTHON: run the tests with `make test`");
         let program = PathBuf::from(python).with_file_name("schemathesis");

@@ -3,8 +3,10 @@
 
 mod cases;
 mod description;
+mod evidence;
 mod identity;
 mod requests;
 mod served;
+mod webhooks;
 
 pub use served::{Issuer, Served, as_party};

@@ -2,6 +2,7 @@
 
 use std::{
     num::NonZeroU32,
+    sync::{Arc, LazyLock},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -16,7 +17,9 @@ use base64::{
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
-use recourse_activities::{Database, Ledger, NoticeBook, RequestBook};
+use recourse_activities::{
+    Database, EvidenceStore, Ledger, NoticeBook, RefundDesk, RequestBook, SandboxBank, WebhookBook, webhooks::Secret,
+};
 use recourse_starter::api::{
     Front,
     front::Parts,
@@ -24,8 +27,9 @@ use recourse_starter::api::{
     keys::{KeySource, Keys},
     limits::Limits,
     serve,
+    webhooks::Callbacks,
 };
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::OnceCell};
 
@@ -113,6 +117,15 @@ pub struct Served {
     pub issuer: Issuer,
     /// Where it is.
     pub url: String,
+    /// Where its files are.
+    pub files: tempfile::TempDir,
+}
+
+/// What the payment provider signs with.
+pub const CALLBACK_SECRET: &str = "whsec_bm90IGEgcmVhbCBzZWNyZXQsIGp1c3QgYSB0ZXN0";
+
+fn url_of(folder: &std::path::Path) -> String {
+    format!("file://{}", folder.display())
 }
 
 /// Somebody with a token.
@@ -133,11 +146,17 @@ impl Served {
         let issuer = Issuer::new();
         let keys = Keys::read(KeySource::File(issuer.jwks())).await.unwrap();
         let database = Database::connect(&world.database_url).await.unwrap();
+        let files = tempfile::tempdir().unwrap();
+        let bank = Arc::new(SandboxBank::new(database.clone()));
+        let desk = RefundDesk::new(Ledger::new(database.clone()), bank, NoticeBook::new(database.clone()));
         let front = Front::new(Parts {
             client: world.client.clone(),
             ledger: Ledger::new(database.clone()),
             notices: NoticeBook::new(database.clone()),
-            requests: RequestBook::new(database),
+            requests: RequestBook::new(database.clone()),
+            evidence: EvidenceStore::open(database.clone(), &url_of(files.path())).unwrap(),
+            webhooks: WebhookBook::new(database.clone()),
+            callbacks: Some(Callbacks { desk, secret: Arc::new(Secret::new(CALLBACK_SECRET).unwrap()) }),
             tokens: Tokens::new(TokenRules::new(ISSUER, "recourse"), keys),
             local: None,
             limits: Limits::per_minute(NonZeroU32::new(requests_per_minute).unwrap()),
@@ -146,7 +165,7 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = serve::url(listener.local_addr().unwrap());
         tokio::spawn(serve::serve(front, listener, std::future::pending()));
-        Self { issuer, url }
+        Self { issuer, url, files }
     }
 
     /// Somebody who is only themselves.
@@ -183,10 +202,16 @@ impl Sender<'_> {
         self.send(Method::POST, path, Some(body.to_string()), &[("idempotency-key", key)]).await
     }
 
+    /// A request of theirs.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        // One client: its connections are used again, as a backend's are.
+        static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(reqwest::Client::new);
+        CLIENT.request(method, format!("{}{path}", self.served.url)).bearer_auth(&self.token)
+    }
+
     /// Reads how something that does not end is answered.
     pub async fn head(&self, path: &str) -> (StatusCode, Value) {
-        let request = reqwest::Client::new().get(format!("{}{path}", self.served.url)).bearer_auth(&self.token);
-        (request.send().await.unwrap().status(), Value::Null)
+        (self.request(Method::GET, path).send().await.unwrap().status(), Value::Null)
     }
 
     /// Sends a request.
@@ -197,9 +222,7 @@ impl Sender<'_> {
         body: Option<String>,
         headers: &[(&str, &str)],
     ) -> (StatusCode, Value) {
-        let mut request = reqwest::Client::new()
-            .request(method, format!("{}{path}", self.served.url))
-            .header("authorization", format!("Bearer {}", self.token));
+        let mut request = self.request(method, path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -1,0 +1,233 @@
+//! Evidence files: uploaded by a party, checked, and given out to the parties and to whoever decides (D4, D6).
+//!
+//! A file is uploaded first and referred to by a command afterwards. Until a command refers to it only its uploader sees it;
+//! from then on it is sealed, and both sides and the mediator see the same.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use futures_util::TryStreamExt as _;
+use recourse_activities::evidence::{EvidenceError, EvidenceStore, StoredEvidence};
+use recourse_workflows::domain::{
+    evidence::{Evidence, EvidenceLimits},
+    ids::Id,
+    party::{Actor, Role},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{
+    Front, Problems,
+    extract::{Asked, Caller, Of, too_large},
+    identity::{Duty, Identity},
+    lists::Page,
+    problem::Problem,
+};
+
+/// What a file is called.
+#[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct Named {
+    /// The file's name.
+    name: String,
+}
+
+/// Uploads a file. Its type is told by its content and must fit its name and the policy.
+///
+/// The same content again is the same file, so that an upload that broke off is just repeated.
+#[utoipa::path(
+    post, path = "/v1/contracts/{contract}/evidence", tag = "evidence",
+    params(("contract" = String, Path, description = "The contract's id."), Named),
+    request_body(content_type = "application/octet-stream", content = ref("#/components/schemas/FileContent"), description = "The file."),
+    responses((status = 201, description = "It is kept. Refer to it in a command.", body = ref("#/components/schemas/Evidence")), Problems)
+)]
+pub async fn upload(
+    State(front): State<Front>,
+    Caller(who): Caller,
+    Of(contract): Of<Id>,
+    Asked(named): Asked<Named>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let limits = EvidenceLimits::default();
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limits.max_bytes) {
+        return Err(too_large(usize::try_from(limits.max_bytes).unwrap_or(usize::MAX)));
+    }
+    let stored = front.upload(&who, &contract, &named.name, body).await?;
+    Ok((StatusCode::CREATED, Json(stored.evidence)).into_response())
+}
+
+/// Lists the contract's files that you may see, oldest first.
+#[utoipa::path(
+    get, path = "/v1/contracts/{contract}/evidence", tag = "evidence",
+    params(("contract" = String, Path, description = "The contract's id.")),
+    responses((status = 200, description = "All of them.", body = ref("#/components/schemas/EvidencePage")), Problems)
+)]
+pub async fn list(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id>) -> Result<Response, Problem> {
+    let (_, roles) = front.contract(&who, &id).await?;
+    let stored = front.evidence().list(&id).await?;
+    let mut items: Vec<Evidence> = Vec::new();
+    for file in stored.into_iter().filter(|file| may_see(file, &who, roles.iter().copied())) {
+        if !items.iter().any(|seen| seen.sha256 == file.evidence.sha256) {
+            items.push(file.evidence);
+        }
+    }
+    Ok(Json(Page { items, next: None }).into_response())
+}
+
+/// Gives out a file.
+#[utoipa::path(
+    get, path = "/v1/contracts/{contract}/evidence/{sha256}", tag = "evidence",
+    params(("contract" = String, Path, description = "The contract's id."),
+           ("sha256" = String, Path, description = "The file's SHA-256, in hexadecimal.")),
+    responses((status = 200, description = "The file, to be saved.", content_type = "application/octet-stream", body = ref("#/components/schemas/FileContent")), Problems)
+)]
+pub async fn download(
+    State(front): State<Front>,
+    Caller(who): Caller,
+    Of((contract, sha256)): Of<(Id, String)>,
+) -> Result<Response, Problem> {
+    front.file(&who, &contract, &sha256).await
+}
+
+impl Front {
+    /// Takes in a file of a party.
+    ///
+    /// # Errors
+    /// 404 if the contract is not theirs, 403 if they are no party of it, 413 and 422 for what is not taken.
+    pub async fn upload(&self, who: &Identity, id: &Id, name: &str, body: Body) -> Result<StoredEvidence, Problem> {
+        let (contract, roles) = self.contract(who, id).await?;
+        let party = Role::PARTIES.into_iter().find(|role| roles.contains(role));
+        let party = party.ok_or_else(|| Problem::forbidden("only a party of the contract uploads evidence"))?;
+        let by = Actor { party, id: who.id_as(party, &contract) };
+        let bytes = body.into_data_stream().map_err(|error| error.to_string());
+        Ok(self.evidence().put(id, &by, name, &EvidenceLimits::default(), bytes).await?)
+    }
+
+    /// A file as an answer, to be saved and never to be shown in place.
+    ///
+    /// # Errors
+    /// 404 if there is none that they may see.
+    pub async fn file(&self, who: &Identity, id: &Id, sha256: &str) -> Result<Response, Problem> {
+        let unknown = || Problem::not_found(format!("contract {id} has no such file that you may see"));
+        let (_, roles) = self.contract(who, id).await?;
+        let all = self.evidence().list(id).await?;
+        let of_them =
+            |file: &&StoredEvidence| file.evidence.sha256 == sha256 && may_see(file, who, roles.iter().copied());
+        let file = all.iter().find(of_them).ok_or_else(unknown)?.evidence.clone();
+        let (_, content) = self.evidence().read(id, sha256).await?;
+        let mut response = Body::from_stream(content).into_response();
+        let headers = response.headers_mut();
+        let name: String = file.name.bytes().map(percent).collect();
+        for (name, value) in [
+            (header::CONTENT_TYPE, file.media_type),
+            (header::CONTENT_LENGTH, file.size.to_string()),
+            (header::CONTENT_DISPOSITION, format!("attachment; filename*=UTF-8''{name}")),
+            (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox".to_owned()),
+        ] {
+            let value = HeaderValue::from_str(&value).map_err(|error| Problem::unexpected(&error))?;
+            headers.insert(name, value);
+        }
+        Ok(response)
+    }
+
+    /// The files that a command's fields refer to: each was uploaded by the sender's side, and is described as it is.
+    ///
+    /// # Errors
+    /// 422 with the file that is not.
+    pub async fn files_in(
+        &self,
+        contract: &Id,
+        role: Role,
+        fields: &Map<String, Value>,
+    ) -> Result<Vec<String>, Problem> {
+        let mut named = Vec::new();
+        for field in ["evidence", "files"] {
+            let files = fields.get(field).cloned().unwrap_or_else(|| Value::Array(Vec::new()));
+            let files: Vec<Evidence> =
+                serde_json::from_value(files).map_err(|error| Problem::invalid(format!("{field}: {error}")))?;
+            named.extend(files);
+        }
+        self.check_files(contract, role, &named).await?;
+        Ok(named.into_iter().map(|file| file.sha256).collect())
+    }
+
+    /// Whether these files were uploaded by the side of this role, and are as they are described.
+    ///
+    /// # Errors
+    /// 422 with the file that is not.
+    pub async fn check_files(&self, contract: &Id, role: Role, files: &[Evidence]) -> Result<(), Problem> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let kept = self.evidence().list(contract).await?;
+        for file in files {
+            let is_theirs = kept.iter().any(|kept| kept.uploaded_by.party == role && kept.evidence == *file);
+            if !is_theirs {
+                let detail = format!("the {role} has uploaded no file {} like this", file.name);
+                return Err(Problem::invalid(detail).hint("upload it first, and refer to it by what was answered"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps for good what a command referred to.
+    pub async fn seal(&self, contract: &Id, files: &[String], case: &str) {
+        if files.is_empty() {
+            return;
+        }
+        // The command is given. What is not sealed now is kept for days, and sealed by the next that refers to it.
+        if let Err(error) = self.evidence().seal(contract, files, case).await {
+            tracing::error!(%error, case, "evidence is not sealed");
+        }
+    }
+
+    /// The store.
+    pub fn evidence(&self) -> &EvidenceStore {
+        &self.parts().evidence
+    }
+}
+
+/// Whether somebody with these roles sees a file: its uploader always, the others once a command refers to it.
+fn may_see(file: &StoredEvidence, who: &Identity, roles: impl Iterator<Item = Role> + Clone) -> bool {
+    let is_uploader = roles.clone().any(|role| role == file.uploaded_by.party);
+    is_uploader || who.is(Duty::Operator) || (file.sealed_at.is_some() && roles.count() > 0)
+}
+
+/// A byte of a file's name in a header.
+fn percent(byte: u8) -> String {
+    match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    }
+}
+
+impl From<EvidenceError> for Problem {
+    fn from(error: EvidenceError) -> Self {
+        let detail = error.to_string();
+        match error {
+            EvidenceError::TooBig { max_bytes } => too_large(usize::try_from(max_bytes).unwrap_or(usize::MAX)),
+            EvidenceError::Empty
+            | EvidenceError::Nameless
+            | EvidenceError::Unrecognised
+            | EvidenceError::NotTaken { .. }
+            | EvidenceError::Disguised { .. } => {
+                let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", "This file is not taken", detail);
+                Self { rule: Some("D6".to_owned()), ..problem }
+            }
+            EvidenceError::Interrupted(_) => Self::unreadable(detail),
+            EvidenceError::NotFound { .. } => Self::not_found(detail),
+            EvidenceError::BeingDeleted => Self::unavailable(detail),
+            _ => {
+                tracing::error!(%error, "the store of evidence cannot be used");
+                Self::unavailable("the store of evidence cannot be used now")
+            }
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! Webhooks: where events go, the feed to pull what was missed, and what the payment provider calls back with (R8).
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::{Body, to_bytes},
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse as _, Response},
+};
+use jiff::Timestamp;
+use recourse_activities::{
+    RefundDesk, WebhookBook,
+    refunds::{RefundError, Report},
+    webhooks::{Secret, SignedHeaders, TOLERANCE, WebhookError, verify},
+};
+use recourse_workflows::domain::ids::Id;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Front, Problems,
+    extract::{Asked, BODY_BYTES_MAX, Caller, Of, Write, too_large},
+    identity::{Duty, Identity},
+    lists::{Limit, Page, limited},
+    once::Reply,
+    problem::Problem,
+};
+
+/// What the payment provider calls back about.
+#[derive(Debug, Clone)]
+pub struct Callbacks {
+    /// Takes its reports.
+    pub desk: RefundDesk,
+    /// What it signs with.
+    pub secret: Arc<Secret>,
+}
+
+/// Send events to a URL.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct NewEndpoint {
+    /// An `https` URL that is reached from the internet.
+    url: String,
+    /// What it is for.
+    #[serde(default)]
+    description: String,
+}
+
+/// An endpoint with the secret that events to it are signed with (Standard Webhooks). It is shown once.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct NewSecret {
+    /// The endpoint's id.
+    endpoint: String,
+    /// `whsec_…`.
+    secret: String,
+}
+
+/// Where events go.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ShownEndpoint {
+    /// Its id.
+    id: String,
+    /// The URL.
+    url: String,
+    /// What it is for.
+    description: String,
+    /// Since when events go there.
+    added_at: Timestamp,
+    /// Since when none do, because it answered that it is gone.
+    disabled_at: Option<Timestamp>,
+}
+
+/// Which events.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct FeedFilter {
+    /// Only of this contract.
+    contract: Option<String>,
+    /// How many items at most.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// Only those after this position: the `next` of the page before, or the last that you have.
+    after: Option<String>,
+}
+
+/// What the payment provider says became of a refund.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct ProviderReport {
+    /// The refund: the idempotency key that the provider was asked under.
+    refund: String,
+    /// `settled` or `failed`.
+    state: ProviderState,
+    /// Why it failed.
+    reason: Option<String>,
+}
+
+/// What became of a refund.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderState {
+    /// It has reached its source.
+    Settled,
+    /// It has not, and will not.
+    Failed,
+}
+
+/// Sends events to a URL from now on. Answers with the secret, which is shown this once.
+#[utoipa::path(
+    post, path = "/v1/webhooks", tag = "webhooks",
+    params(("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    request_body(content = ref("#/components/schemas/NewEndpoint")),
+    responses((status = 201, description = "Events go there from now on.", body = ref("#/components/schemas/NewSecret")), Problems)
+)]
+pub async fn add(State(front): State<Front>, write: Write) -> Response {
+    let work = async {
+        only_platform(&write.who)?;
+        let NewEndpoint { url, description } = write.json()?;
+        let (endpoint, secret) = front.webhooks().add(&url, &description).await?;
+        let secret = NewSecret { endpoint: endpoint.id, secret: secret.reveal().to_owned() };
+        Reply::new(StatusCode::CREATED, &secret)
+    };
+    write.once(&front, work).await
+}
+
+/// Lists where events go.
+#[utoipa::path(
+    get, path = "/v1/webhooks", tag = "webhooks",
+    responses((status = 200, description = "All of them.", body = ref("#/components/schemas/EndpointPage")), Problems)
+)]
+pub async fn list(State(front): State<Front>, Caller(who): Caller) -> Result<Response, Problem> {
+    only_platform(&who)?;
+    let endpoints = front.webhooks().list().await?.into_iter().map(|endpoint| ShownEndpoint {
+        id: endpoint.id,
+        url: endpoint.url,
+        description: endpoint.description,
+        added_at: endpoint.added_at,
+        disabled_at: endpoint.disabled_at,
+    });
+    Ok(Json(Page { items: endpoints.collect(), next: None }).into_response())
+}
+
+/// Gives an endpoint a new secret. The old one signs beside it for a day.
+#[utoipa::path(
+    post, path = "/v1/webhooks/{endpoint}/rotate", tag = "webhooks",
+    params(("endpoint" = String, Path, description = "The endpoint's id."),
+           ("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    request_body(content = ref("#/components/schemas/Nothing")),
+    responses((status = 201, description = "The new secret.", body = ref("#/components/schemas/NewSecret")), Problems)
+)]
+pub async fn rotate(State(front): State<Front>, Of(endpoint): Of<String>, write: Write) -> Response {
+    let work = async {
+        only_platform(&write.who)?;
+        let Nothing {} = write.json()?;
+        let secret = front.webhooks().rotate(&endpoint).await?.reveal().to_owned();
+        Reply::new(StatusCode::CREATED, &NewSecret { endpoint: endpoint.clone(), secret })
+    };
+    write.once(&front, work).await
+}
+
+/// Stops sending events to an endpoint.
+#[utoipa::path(
+    delete, path = "/v1/webhooks/{endpoint}", tag = "webhooks",
+    params(("endpoint" = String, Path, description = "The endpoint's id.")),
+    responses((status = 204, description = "Nothing is sent there any more."), Problems)
+)]
+pub async fn remove(
+    State(front): State<Front>,
+    Caller(who): Caller,
+    Of(endpoint): Of<String>,
+) -> Result<Response, Problem> {
+    only_platform(&who)?;
+    front.webhooks().remove(&endpoint).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Lists what became of the events for an endpoint, newest first.
+#[utoipa::path(
+    get, path = "/v1/webhooks/{endpoint}/deliveries", tag = "webhooks",
+    params(("endpoint" = String, Path, description = "The endpoint's id."), Limit),
+    responses((status = 200, description = "The newest of them.", body = ref("#/components/schemas/DeliveryPage")), Problems)
+)]
+pub async fn deliveries(
+    State(front): State<Front>,
+    Caller(who): Caller,
+    Of(endpoint): Of<String>,
+    Asked(page): Asked<Limit>,
+) -> Result<Response, Problem> {
+    only_platform(&who)?;
+    let items = front.webhooks().deliveries(&endpoint, page.limit()).await?;
+    Ok(Json(Page { items, next: None }).into_response())
+}
+
+/// Lists what happened in all cases, oldest first: for whoever missed a webhook, or has none.
+#[utoipa::path(
+    get, path = "/v1/events", tag = "webhooks", params(FeedFilter),
+    responses((status = 200, description = "A page of them; `next` is always there.", body = ref("#/components/schemas/EventPage")), Problems)
+)]
+pub async fn feed(
+    State(front): State<Front>,
+    Caller(who): Caller,
+    Asked(asked): Asked<FeedFilter>,
+) -> Result<Response, Problem> {
+    only_platform(&who)?;
+    let after = asked.after.as_deref().map(str::parse::<i64>).transpose();
+    let after = after.map_err(|_| Problem::unreadable("after: that is no position"))?.unwrap_or(0);
+    let contract = asked.contract.as_deref().map(Id::new).transpose();
+    let contract = contract.map_err(|_| Problem::unreadable("contract: that is no id"))?;
+    let items = front.webhooks().feed(after, limited(asked.limit), contract.as_ref()).await?;
+    let next = items.last().map_or(after, |last| last.position).to_string();
+    Ok(Json(Page { items, next: Some(next) }).into_response())
+}
+
+/// Takes what the payment provider says of a refund. Signed as Standard Webhooks, with the provider's secret.
+#[utoipa::path(
+    post, path = "/v1/callbacks/payments", tag = "webhooks", security(()),
+    params(("webhook-id" = String, Header, description = "The message's id."),
+           ("webhook-timestamp" = String, Header, description = "When it was signed, in seconds since 1970."),
+           ("webhook-signature" = String, Header, description = "Its signature.")),
+    request_body(content = ref("#/components/schemas/ProviderReport")),
+    responses((status = 204, description = "It is written down; or it was before."), Problems)
+)]
+pub async fn callback(State(front): State<Front>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    front.limits().let_in("the payment provider")?;
+    let callbacks = front.callbacks().ok_or_else(|| {
+        Problem::not_found("no payment provider calls back here").hint("set RECOURSE_PAYMENT_CALLBACK_SECRET")
+    })?;
+    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| too_large(BODY_BYTES_MAX))?;
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let signed = SignedHeaders {
+        id: header("webhook-id"),
+        timestamp: header("webhook-timestamp"),
+        signature: header("webhook-signature"),
+    };
+    verify(&callbacks.secret, &signed, &body, Timestamp::now(), TOLERANCE)
+        .map_err(|error| Problem::unauthenticated(error.to_string()).hint("sign it as Standard Webhooks say"))?;
+    let ProviderReport { refund, state, reason } = super::extract::json(&body)?;
+    let report = match state {
+        ProviderState::Settled => Report::Settled,
+        ProviderState::Failed => {
+            Report::Failed { reason: reason.unwrap_or_else(|| "the provider gave no reason".into()) }
+        }
+    };
+    callbacks.desk.report(&refund, &report).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// An empty object.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Nothing {}
+
+fn only_platform(who: &Identity) -> Result<(), Problem> {
+    if who.is(Duty::Service) || who.is(Duty::Operator) {
+        return Ok(());
+    }
+    Err(Problem::forbidden("only the platform's backend and operators may"))
+}
+
+impl Front {
+    /// Where events go.
+    pub fn webhooks(&self) -> &WebhookBook {
+        &self.parts().webhooks
+    }
+
+    /// What the payment provider calls back about, if it does.
+    pub fn callbacks(&self) -> Option<&Callbacks> {
+        self.parts().callbacks.as_ref()
+    }
+}
+
+impl From<WebhookError> for Problem {
+    fn from(error: WebhookError) -> Self {
+        let detail = error.to_string();
+        match error {
+            WebhookError::Url { .. } => Self::invalid(detail),
+            WebhookError::NotFound { .. } => Self::not_found(detail),
+            _ => {
+                tracing::error!(%error, "webhooks cannot be managed");
+                Self::unavailable("webhooks cannot be managed now")
+            }
+        }
+    }
+}
+
+impl From<RefundError> for Problem {
+    fn from(error: RefundError) -> Self {
+        let detail = error.to_string();
+        match error {
+            RefundError::Unknown { .. } => Self::not_found(detail),
+            RefundError::Gateway(_) | RefundError::Ledger(_) | RefundError::Notices(_) => {
+                tracing::error!(%error, "a refund's report is not written down");
+                Self::unavailable("the report cannot be written down now")
+            }
+            _ => Self::new(StatusCode::CONFLICT, "Conflict", "The refund is not in this state", detail),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Evidence files over HTTP: what is taken, who sees it and when, and how it is given out (D4, D6).
+
+use futures_util::stream;
+use reqwest::{Body, StatusCode};
+use serde_json::{Value, json};
+
+use super::{Served, as_party, served::Sender};
+use crate::harness::{Story, World, run};
+
+const PDF: &[u8] = b"%PDF-1.7\n1 0 obj <<>> endobj\ntrailer <<>>\n%%EOF\n";
+
+/// A file is its uploader's alone until a command refers to it; then both sides and the mediator have the same, and it is sealed.
+#[test]
+fn both_sides_see_what_a_command_refers_to() {
+    run(async {
+        let served = Served::shared().await;
+        let story = Story::new(World::shared().await, "files");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        let (client, freelancer) =
+            (as_party(served, &story.contract, "client"), as_party(served, &story.contract, "freelancer"));
+        let path = format!("/v1/contracts/{}/evidence", story.id());
+        let (status, file) = freelancer.upload(&path, "chat.pdf", PDF.to_vec()).await;
+        assert_eq!((status, &file["media_type"]), (StatusCode::CREATED, &json!("application/pdf")), "{file}");
+        assert_eq!(freelancer.upload(&path, "chat.pdf", PDF.to_vec()).await, (status, file.clone()), "the same again");
+        let one = format!("{path}/{}", file["sha256"].as_str().unwrap());
+        assert_eq!(client.get(&one).await.0, StatusCode::NOT_FOUND, "it is the freelancer's own until then");
+        assert_eq!(client.get(&path).await.1["items"], json!([]));
+
+        let dispute = format!("/v1/cases/{}/commands/dispute", story.refund_request);
+        let claim = |file: &Value| json!({"amount": 20_000, "reason": "work_delivered", "details": "x", "evidence": [file]});
+        for (name, value) in [("size", json!(1)), ("name", json!("other.pdf")), ("sha256", json!("ab".repeat(32)))] {
+            let mut other = file.clone();
+            other[name] = value;
+            let (status, problem) = freelancer.post(&dispute, &claim(&other)).await;
+            assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{name}: {problem}");
+        }
+        let (status, answer) = freelancer.post(&dispute, &claim(&file)).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        for sender in [&client, &freelancer, &served.staff("mediator"), &served.staff("operator")] {
+            let answer = sender.raw(&one).await;
+            assert_eq!(answer.status(), StatusCode::OK);
+            let headers = answer.headers();
+            assert_eq!(headers["content-disposition"], "attachment; filename*=UTF-8''chat.pdf");
+            assert_eq!((&headers["x-content-type-options"], &headers["content-type"]), (&"nosniff".parse().unwrap(), &"application/pdf".parse().unwrap()));
+            assert!(headers["content-security-policy"].to_str().unwrap().contains("sandbox"));
+            assert_eq!(answer.bytes().await.unwrap(), PDF);
+        }
+        assert_eq!(served.party("stranger").get(&one).await.0, StatusCode::NOT_FOUND);
+        // What the other side uploaded is not one's own evidence.
+        let dispute = format!("dispute:{}", story.id());
+        while World::shared().await.client.status(&dispute).await.map_or(true, |status| status.is_opening()) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let reject = format!("/v1/cases/dispute:{}/commands/reject", story.id());
+        let body = json!({"of": "claim", "reason": "incomplete", "details": "x", "evidence": [file]});
+        assert_eq!(client.post(&reject, &body).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    });
+}
+
+/// What is disguised, empty, too large or named to do harm is not taken, and leaves nothing.
+#[test]
+fn harmful_files_are_not_taken() {
+    run(async {
+        let served = Served::of(World::shared().await, 1_000).await;
+        let story = Story::new(World::shared().await, "harm");
+        story.deposit("d-1", 30_000, "card-1").await;
+        let freelancer = as_party(&served, &story.contract, "freelancer");
+        let path = format!("/v1/contracts/{}/evidence", story.id());
+        let page = b"<html><script>alert(1)</script></html>".to_vec();
+        let program = [b"MZ".as_slice(), &[0; 200]].concat();
+        for (name, content, status) in [
+            ("chat.pdf", page.clone(), 422),
+            ("chat.html", page, 422),
+            ("chat.pdf", program, 422),
+            ("chat.pdf", Vec::new(), 422),
+            ("chat.pdf", vec![b'x'; 26_214_401], 413),
+        ] {
+            let (answered, problem) = freelancer.upload(&path, name, content).await;
+            assert_eq!(answered.as_u16(), status, "{name}: {problem}");
+        }
+        // Without a length that says so beforehand.
+        let pieces = stream::iter((0..27).map(|_| Ok::<_, std::io::Error>(vec![b'x'; 1_000_000])));
+        let (answered, problem) = freelancer.upload(&path, "chat.txt", Body::wrap_stream(pieces)).await;
+        assert_eq!(answered.as_u16(), 413, "{problem}");
+        for (name, kept) in [
+            ("..%2F..%2Fetc%2Fpasswd.txt", "passwd.txt"),
+            ("C:%5Cx%5Cnote.txt", "note.txt"),
+            ("a%0D%0Ab%E2%80%AE.txt", "ab.txt"),
+        ] {
+            let (status, file) = freelancer.upload(&path, name, format!("text {name}").into_bytes()).await;
+            assert_eq!((status, &file["name"]), (StatusCode::CREATED, &json!(kept)), "{file}");
+        }
+        let outside: Vec<_> = std::fs::read_dir(served.files.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(outside.iter().all(|name| name == "evidence" || name == "uploads"), "{outside:?}");
+        let left = std::fs::read_dir(served.files.path().join("uploads")).map_or(0, Iterator::count);
+        assert_eq!(left, 0, "what was refused is gone");
+        for sender in [served.staff("mediator"), served.staff("service"), served.party("stranger")] {
+            let (status, _) = sender.upload(&path, "a.txt", b"a".to_vec()).await;
+            assert!(matches!(status.as_u16(), 403 | 404), "{status}");
+        }
+    });
+}
+
+impl Sender<'_> {
+    /// Uploads a file; the name is percent-encoded.
+    async fn upload(&self, path: &str, name: &str, content: impl Into<Body>) -> (StatusCode, Value) {
+        let request = self.request(reqwest::Method::POST, &format!("{path}?name={name}"));
+        let answer = request.header("content-type", "application/octet-stream").body(content).send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap_or_default())
+    }
+
+    /// Reads what is no JSON.
+    async fn raw(&self, path: &str) -> reqwest::Response {
+        self.request(reqwest::Method::GET, path).send().await.unwrap()
+    }
+}
