@@ -30,3 +30,4 @@ mod refusals;
 mod replay;
 mod rulebook;
 mod survival;
+mod webhooks;
