@@ -31,3 +31,4 @@ mod refusals;
 mod replay;
 mod rulebook;
 mod survival;
+mod webhooks;

@@ -1,6 +1,6 @@
 //! What a file is, by its content. Its name only has to agree: what calls itself something else is refused (D6).
 
-use std::str;
+use std::{fmt::Write as _, str};
 
 use recourse_workflows::domain::evidence::EvidenceLimits;
 use sha2::{Digest as _, Sha256};
@@ -67,7 +67,12 @@ impl Inspection {
         if is_textual(media_type) && !self.text.is_whole() {
             return Err(EvidenceError::Unrecognised);
         }
-        Ok(self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        let mut hexadecimal = String::with_capacity(64);
+        for byte in self.hash.finalize() {
+            // Writing to a string never fails.
+            let _ = write!(hexadecimal, "{byte:02x}");
+        }
+        Ok(hexadecimal)
     }
 }
 

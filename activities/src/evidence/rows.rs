@@ -182,7 +182,7 @@ fn read(row: &AnyRow) -> Result<StoredEvidence, EvidenceError> {
         evidence: Evidence {
             sha256: row.try_get("sha256")?,
             name: row.try_get("name")?,
-            size: u64::try_from(size).map_err(|_| damaged("size", size))?,
+            size: u64::try_from(size).map_err(|_| damaged("size", &size))?,
             media_type: row.try_get("media_type")?,
         },
         contract: read_id("contract", row.try_get("contract")?)?,
@@ -204,9 +204,9 @@ fn read_id(field: &'static str, text: &str) -> Result<Id, EvidenceError> {
 }
 
 fn read_instant(field: &'static str, milliseconds: i64) -> Result<Timestamp, EvidenceError> {
-    Timestamp::from_millisecond(milliseconds).map_err(|_| damaged(field, milliseconds))
+    Timestamp::from_millisecond(milliseconds).map_err(|_| damaged(field, &milliseconds))
 }
 
-fn damaged(field: &'static str, value: impl ToString) -> EvidenceError {
+fn damaged(field: &'static str, value: &(impl ToString + ?Sized)) -> EvidenceError {
     EvidenceError::Damaged { field, value: value.to_string() }
 }

@@ -143,7 +143,12 @@ impl NoticeBook {
     /// Who hands over this book's events to be delivered to `webhooks`' endpoints, by workflows of the server that `client` is
     /// connected to. It is woken whenever this book, or a clone of it, stores some.
     pub fn courier(&self, webhooks: WebhookBook, client: Client) -> Courier {
-        Courier::to_server(webhooks, self.events.clone(), client)
+        Courier::to_server(webhooks, self.events_stored(), client)
+    }
+
+    /// What is notified when events are stored.
+    pub(crate) fn events_stored(&self) -> Arc<Notify> {
+        self.events.clone()
     }
 
     /// Stores notices, each once per channel (N2), and what happened as events, each once.

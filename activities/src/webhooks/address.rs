@@ -87,13 +87,11 @@ fn is_public(ip: IpAddr) -> bool {
 }
 
 fn is_public_v4(ip: Ipv4Addr) -> bool {
-    let special = match ip.octets() {
-        // "This network", shared between a provider's customers, protocol assignments, benchmarks, reserved.
-        [0 | 240..=255, ..] | [100, 64..=127, ..] | [192, 0, 0, _] | [198, 18 | 19, ..] => true,
-        // 6to4 relays.
-        [192, 88, 99, _] => true,
-        _ => false,
-    };
+    // "This network" and reserved, shared between a provider's customers, protocol assignments, 6to4 relays, benchmarks.
+    let special = matches!(
+        ip.octets(),
+        [0 | 240..=255, ..] | [100, 64..=127, ..] | [192, 0, 0, _] | [192, 88, 99, _] | [198, 18 | 19, ..]
+    );
     !(special
         || ip.is_private()
         || ip.is_loopback()
@@ -110,7 +108,7 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
         // Translated to an address of version 4 by the network.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => is_public_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))),
         // Protocol assignments with Teredo, documentation, 6to4: they lead elsewhere or nowhere.
-        [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x2002, ..] | [0x3fff, 0..=0xfff, ..] => false,
+        [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x2002, ..] | [0x3fff, 0..=0xfff, ..] => false,
         // Everything that is given out to the public begins with these three bits.
         [first, ..] => first & 0xe000 == 0x2000,
     }

@@ -73,6 +73,7 @@ pub struct Courier {
     book: WebhookBook,
     waker: Arc<Notify>,
     server: Arc<dyn StartsDeliveries>,
+    poll: Duration,
 }
 
 impl Courier {
@@ -81,7 +82,14 @@ impl Courier {
     }
 
     pub(super) fn new(book: WebhookBook, waker: Arc<Notify>, server: Arc<dyn StartsDeliveries>) -> Self {
-        Self { book, waker, server }
+        Self { book, waker, server, poll: POLL }
+    }
+
+    /// The same courier, looking by itself at another pace.
+    #[cfg(test)]
+    pub(super) const fn polling(mut self, poll: Duration) -> Self {
+        self.poll = poll;
+        self
     }
 
     /// Works until `shutdown` is done.
@@ -95,7 +103,7 @@ impl Courier {
                 done = self.hand_over() => done,
             };
             let wait = match done {
-                Ok(()) => POLL,
+                Ok(()) => self.poll,
                 Err(error) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,

@@ -237,3 +237,26 @@ async fn every_event_is_handed_over_to_every_endpoint_once() {
     assert_eq!(waiting.len(), 2);
     assert!(waiting.iter().all(|delivery| delivery.state == DeliveryState::Waiting && delivery.attempts == 0));
 }
+
+#[tokio::test]
+async fn a_new_event_wakes_the_courier_at_once() {
+    let test = TestDatabase::new().await;
+    let (notices, book) = (NoticeBook::new(test.database.clone()), WebhookBook::new(test.database.clone()));
+    book.add("https://93.184.216.34/hook", "").await.unwrap();
+    let starts = Arc::new(Starts::default());
+    let courier = Courier::new(book, notices.events_stored(), starts.clone()).polling(Duration::from_hours(1));
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let courier = tokio::spawn(courier.run(async move { drop(stopped.await) }));
+    for number in 1..=2 {
+        let reminder = vec![notice(number, NoticeEvent::Reminder, Role::Client)];
+        notices.tell(&told("dispute:c-1", "c-1", reminder)).await.unwrap();
+        let handed_over = async {
+            while starts.orders.lock().unwrap().len() < number as usize {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), handed_over).await.unwrap();
+    }
+    drop(stop);
+    courier.await.unwrap();
+}
