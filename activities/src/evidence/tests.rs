@@ -168,7 +168,7 @@ async fn the_same_content_is_the_same_evidence_of_each_uploader() {
     assert_eq!(place.files().len(), 2);
 }
 
-/// D4: what a command referred to stays, whatever else is swept; what nobody referred to goes.
+/// D6: what a command referred to stays, whatever else is swept; what nobody referred to goes.
 #[tokio::test]
 async fn what_is_sealed_stays_and_what_is_not_is_swept() {
     let place = Place::new().await;
@@ -235,6 +235,9 @@ async fn only_folders_and_buckets_are_stores() {
     for url in ["evidence", "http://example.com/x", "file://host/x", "s3:///x", ""] {
         let error = EvidenceStore::open(place.test.database.clone(), url).unwrap_err();
         assert!(matches!(error, EvidenceError::Location { .. }), "{url}: {error}");
+    }
+    for url in ["s3://bucket", "s3://bucket/some/prefix/"] {
+        EvidenceStore::open(place.test.database.clone(), url).unwrap();
     }
     let taken = format!("file://{}/file", place.folder.path().display());
     std::fs::write(place.folder.path().join("file"), b"").unwrap();
