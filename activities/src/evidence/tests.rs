@@ -221,8 +221,10 @@ async fn a_crash_leaves_nothing_that_is_served() {
     // A sweep died in the middle.
     place.test.run("UPDATE evidence SET going = 1").await.unwrap();
     assert!(place.store.seal(&contract, std::slice::from_ref(&sha256), "dispute:c-1").await.is_err());
-    let error = place.put(&client(), "a.pdf", PDF).await.unwrap_err();
-    assert!(matches!(error, EvidenceError::BeingDeleted), "{error}");
+    for by in [client(), actor(Role::Freelancer, "fl-1")] {
+        let error = place.put(&by, "a.pdf", PDF).await.unwrap_err();
+        assert!(matches!(error, EvidenceError::BeingDeleted), "{by}: {error}");
+    }
     assert_eq!(place.store.sweep(Duration::from_hours(1)).await.unwrap().unsealed, 1);
     assert_eq!(place.files(), Vec::<String>::new());
     place.put(&client(), "a.pdf", PDF).await.unwrap();
