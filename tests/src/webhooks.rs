@@ -28,7 +28,7 @@ use tokio::{
 use crate::harness::{Story, World, run, shown};
 
 /// How long something that takes milliseconds, or one retry, may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A program that takes webhooks.
 struct Receiver {

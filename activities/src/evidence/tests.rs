@@ -168,7 +168,7 @@ async fn the_same_content_is_the_same_evidence_of_each_uploader() {
     assert_eq!(place.files().len(), 2);
 }
 
-/// D4: what a command referred to stays, whatever else is swept; what nobody referred to goes.
+/// D6: what a command referred to stays, whatever else is swept; what nobody referred to goes.
 #[tokio::test]
 async fn what_is_sealed_stays_and_what_is_not_is_swept() {
     let place = Place::new().await;
@@ -221,8 +221,10 @@ async fn a_crash_leaves_nothing_that_is_served() {
     // A sweep died in the middle.
     place.test.run("UPDATE evidence SET going = 1").await.unwrap();
     assert!(place.store.seal(&contract, std::slice::from_ref(&sha256), "dispute:c-1").await.is_err());
-    let error = place.put(&client(), "a.pdf", PDF).await.unwrap_err();
-    assert!(matches!(error, EvidenceError::BeingDeleted), "{error}");
+    for by in [client(), actor(Role::Freelancer, "fl-1")] {
+        let error = place.put(&by, "a.pdf", PDF).await.unwrap_err();
+        assert!(matches!(error, EvidenceError::BeingDeleted), "{by}: {error}");
+    }
     assert_eq!(place.store.sweep(Duration::from_hours(1)).await.unwrap().unsealed, 1);
     assert_eq!(place.files(), Vec::<String>::new());
     place.put(&client(), "a.pdf", PDF).await.unwrap();
@@ -235,6 +237,9 @@ async fn only_folders_and_buckets_are_stores() {
     for url in ["evidence", "http://example.com/x", "file://host/x", "s3:///x", ""] {
         let error = EvidenceStore::open(place.test.database.clone(), url).unwrap_err();
         assert!(matches!(error, EvidenceError::Location { .. }), "{url}: {error}");
+    }
+    for url in ["s3://bucket", "s3://bucket/some/prefix/"] {
+        EvidenceStore::open(place.test.database.clone(), url).unwrap();
     }
     let taken = format!("file://{}/file", place.folder.path().display());
     std::fs::write(place.folder.path().join("file"), b"").unwrap();
