@@ -3,11 +3,13 @@
 //! A file is uploaded first and referred to by a command afterwards. Until a command refers to it only its uploader sees it;
 //! from then on it is sealed, and both sides and the mediator see the same.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     body::Body,
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use futures_util::TryStreamExt as _;
@@ -27,6 +29,12 @@ use super::{
     lists::Page,
     problem::Problem,
 };
+
+/// How much of a refused upload is still read, so that its sender reads the answer.
+const DISCARDED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// For how long.
+const DISCARDED_WITHIN: Duration = Duration::from_secs(20);
 
 /// What a file is called.
 #[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
@@ -51,14 +59,8 @@ pub async fn upload(
     Caller(who): Caller,
     Of(contract): Of<Id>,
     Asked(named): Asked<Named>,
-    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let limits = EvidenceLimits::default();
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > limits.max_bytes) {
-        return Err(too_large(usize::try_from(limits.max_bytes).unwrap_or(usize::MAX)));
-    }
     let stored = front.upload(&who, &contract, &named.name, body).await?;
     Ok((StatusCode::CREATED, Json(stored.evidence)).into_response())
 }
@@ -106,8 +108,17 @@ impl Front {
         let party = Role::PARTIES.into_iter().find(|role| roles.contains(role));
         let party = party.ok_or_else(|| Problem::forbidden("only a party of the contract uploads evidence"))?;
         let by = Actor { party, id: who.id_as(party, &contract) };
-        let bytes = body.into_data_stream().map_err(|error| error.to_string());
-        Ok(self.evidence().put(id, &by, name, &EvidenceLimits::default(), bytes).await?)
+        let mut bytes = body.into_data_stream().map_err(|error| error.to_string());
+        let stored = self.evidence().put(id, &by, name, &EvidenceLimits::default(), &mut bytes).await;
+        if stored.is_err() {
+            // A sender that is still sending would otherwise see a broken connection, and not why.
+            let rest = bytes.try_fold(0, async |read, piece| {
+                let read = read + piece.len();
+                if read > DISCARDED_BYTES_MAX { Err(String::new()) } else { Ok(read) }
+            });
+            let _ = tokio::time::timeout(DISCARDED_WITHIN, rest).await;
+        }
+        Ok(stored?)
     }
 
     /// A file as an answer, to be saved and never to be shown in place.

@@ -2,8 +2,8 @@
 
 use std::{
     num::NonZeroU32,
-    sync::{Arc, LazyLock},
     sync::atomic::{AtomicU32, Ordering},
+    sync::{Arc, LazyLock},
 };
 
 use aws_lc_rs::{
@@ -143,6 +143,15 @@ impl Served {
 
     /// One for a world, that lets a sender send so many requests a minute.
     pub async fn of(world: &World, requests_per_minute: u32) -> Self {
+        Self::made(world, requests_per_minute, false).await
+    }
+
+    /// One whose webhooks may go to this machine.
+    pub async fn sandbox(world: &World) -> Self {
+        Self::made(world, 1_000, true).await
+    }
+
+    async fn made(world: &World, requests_per_minute: u32, allow_local: bool) -> Self {
         let issuer = Issuer::new();
         let keys = Keys::read(KeySource::File(issuer.jwks())).await.unwrap();
         let database = Database::connect(&world.database_url).await.unwrap();
@@ -155,7 +164,7 @@ impl Served {
             notices: NoticeBook::new(database.clone()),
             requests: RequestBook::new(database.clone()),
             evidence: EvidenceStore::open(database.clone(), &url_of(files.path())).unwrap(),
-            webhooks: WebhookBook::new(database.clone()),
+            webhooks: WebhookBook::new(database.clone()).allow_local(allow_local),
             callbacks: Some(Callbacks { desk, secret: Arc::new(Secret::new(CALLBACK_SECRET).unwrap()) }),
             tokens: Tokens::new(TokenRules::new(ISSUER, "recourse"), keys),
             local: None,
