@@ -288,7 +288,10 @@ impl Front {
     }
 
     /// How a case has ended, if it does within a moment.
-    async fn outcome_soon(&self, case: &str) -> Result<Option<Outcome>, Problem> {
+    ///
+    /// # Errors
+    /// If it cannot be asked, or was stopped.
+    pub async fn outcome_soon(&self, case: &str) -> Result<Option<Outcome>, Problem> {
         match tokio::time::timeout(super::front::OPENED_WITHIN, self.client().result(case)).await {
             Ok(outcome) => Ok(Some(outcome?)),
             Err(_) => Ok(None),

@@ -6,7 +6,12 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
-use recourse_activities::{Ledger, NoticeBook, RequestBook, ledger::ContractFilter};
+use jiff::Timestamp;
+use recourse_activities::{
+    Ledger, NoticeBook, RefundDesk, RequestBook,
+    ledger::{ContractFilter, TrackedRefund},
+    refunds::{Only, RefundFilter},
+};
 use recourse_workflows::{
     domain::{
         command::Verb,
@@ -42,6 +47,8 @@ pub struct Parts {
     pub ledger: Ledger,
     /// The notices, which are only read.
     pub notices: NoticeBook,
+    /// What is on its way back to clients, which is only read.
+    pub refunds: RefundDesk,
     /// What was answered.
     pub requests: RequestBook,
     /// Reads tokens.
@@ -189,6 +196,18 @@ impl Front {
             found.extend(self.ledger().contracts(&filter).await?.into_iter().map(|contract| contract.id));
         }
         Ok(found)
+    }
+
+    /// Refunds that have not arrived, for operators.
+    ///
+    /// # Errors
+    /// 403 for everybody else.
+    pub async fn open_refunds(&self, who: &Identity) -> Result<Vec<TrackedRefund>, Problem> {
+        if !who.is(Duty::Operator) {
+            return Err(Problem::forbidden("only operators see to refunds"));
+        }
+        let filter = RefundFilter { contract: None, only: Only::Open };
+        Ok(self.parts.refunds.list(&filter, Timestamp::now()).await?)
     }
 
     /// A case that somebody may see.

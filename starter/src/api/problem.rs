@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use recourse_activities::{DatabaseError, ledger::LedgerError, notices::NoticeError};
+use recourse_activities::{DatabaseError, ledger::LedgerError, notices::NoticeError, refunds::RefundError};
 use recourse_workflows::domain::command::{RefusalKind, Verb};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -193,6 +193,13 @@ impl From<NoticeError> for Problem {
     fn from(error: NoticeError) -> Self {
         tracing::error!(%error, "the notices cannot be read");
         Self::unavailable("the notices cannot be read now")
+    }
+}
+
+impl From<RefundError> for Problem {
+    fn from(error: RefundError) -> Self {
+        tracing::error!(%error, "the refunds cannot be read");
+        Self::unavailable("the refunds cannot be read now")
     }
 }
 

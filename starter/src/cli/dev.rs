@@ -14,6 +14,7 @@ use super::{
     answer::{Answer, Failure},
     parts::{Parts, told_to_stop},
     progress::waiting,
+    refunds::desk,
     serve::listen,
     view,
 };
@@ -99,6 +100,7 @@ fn front(parts: &Parts) -> Result<Front, Failure> {
         client: parts.client.clone(),
         ledger: Ledger::new(parts.database.clone()),
         notices: NoticeBook::new(parts.database.clone()),
+        refunds: desk(&parts.database),
         requests: RequestBook::new(parts.database.clone()),
         tokens: Tokens::new(TokenRules::new(personas::ISSUER, personas::AUDIENCE), local.keys()),
         local: Some(local),

@@ -14,6 +14,7 @@ use super::{
     answer::{Answer, Failure},
     connect,
     parts::{existing_database, told_to_stop},
+    refunds::desk,
 };
 use crate::api::{
     Front,
@@ -84,6 +85,7 @@ impl Serve {
             client: connect().await?,
             ledger: Ledger::new(database.clone()),
             notices: NoticeBook::new(database.clone()),
+            refunds: desk(&database),
             requests: RequestBook::new(database.clone()),
             tokens: Tokens::new(self.rules(), keys),
             local: None,
