@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{
     Algorithm, EncodingKey, Header, encode,
     jwk::{Jwk, JwkSet},
@@ -181,11 +183,13 @@ impl LocalIssuer {
     /// If this machine has no randomness.
     pub fn new(issuer: &str, audience: &str) -> Result<Self, String> {
         let random = aws_lc_rs::rand::SystemRandom::new();
-        let document = aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&random)
-            .map_err(|_| "no key can be made on this machine".to_owned())?;
+        let document =
+            Ed25519KeyPair::generate_pkcs8(&random).map_err(|_| "no key can be made on this machine".to_owned())?;
+        let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).map_err(|error| error.to_string())?;
+        let public = BASE64_URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+        let public = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": Self::KEY_ID, "x": public});
+        let public = serde_json::from_value(public).map_err(|error| error.to_string())?;
         let key = EncodingKey::from_ed_der(document.as_ref());
-        let mut public = Jwk::from_encoding_key(&key, Algorithm::EdDSA).map_err(|error| error.to_string())?;
-        public.common.key_id = Some(Self::KEY_ID.to_owned());
         Ok(Self { key: Arc::new(key), public, issuer: issuer.to_owned(), audience: audience.to_owned() })
     }
 

@@ -80,10 +80,10 @@ impl Dev {
         };
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], self.console_port.unwrap_or(0)))).await?;
         let console = serve::url(listener.local_addr().map_err(|error| Failure::new("local", 3, error.to_string()))?);
-        let served = serve::serve(front(&parts)?, listener, told_to_stop());
+        let serving = serve::serve(front(&parts)?, listener, told_to_stop());
         tell(&parts, &directory, &console, json);
         tokio::select! {
-            () = served => {}
+            () = serving => {}
             ended = parts.server.ended() => return Err(ended.into()),
             ended = parts.worker.ended() => return Err(ended.into()),
         }

@@ -234,6 +234,15 @@ pub fn split(status: &Status, people: &People, to_freelancer: Amount) -> String 
     }
 }
 
+/// What becomes of the part that is not the freelancer's, as a name for it.
+pub fn rest(status: &Status, people: &People) -> String {
+    if describe::is_about_a_milestone(status) || status.kind == CaseKind::MilestoneReview {
+        "Stays in escrow".to_owned()
+    } else {
+        format!("Back to {}", people.name(Role::Client))
+    }
+}
+
 /// Consequences in words.
 struct Told<'a> {
     status: &'a Status,

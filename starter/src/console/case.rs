@@ -24,7 +24,7 @@ use recourse_workflows::{
 };
 
 use super::{
-    acts::{self, Act, Of as About},
+    acts::{Act, Of as About},
     command,
     forms::Fields,
     page::Mishap,
@@ -169,7 +169,7 @@ fn standing(looked: &Looked) -> Markup {
         }
         roles => begin(&looked.people.names(roles)),
     };
-    let silence = status.deadline.and(status.if_silent).map(|silence| html! { "It " (silence.in_words()) });
+    let silence = status.deadline.and(status.if_silent).map(|silence| html! { (begin(silence.in_words())) });
     let holds = status.kind != CaseKind::PaymentRefund && status.outcome.is_none();
     let dispute = status.dispute.as_ref().map(|dispute| html! { a href=(parts::case_path(dispute)) { "The dispute" } });
     html! {
@@ -180,7 +180,7 @@ fn standing(looked: &Looked) -> Markup {
                 ("Held in escrow", holds.then(|| html! { strong { (looked.show(status.held)) } })),
                 ("Whose turn", Some(html! { (turn) })),
                 ("Until", status.deadline.map(|deadline| moment(deadline, looked.now))),
-                ("If nobody answers", silence),
+                ("Silence", silence),
                 ("Goes on in", dispute),
             ]))
             @if let Some(review) = &status.review {
@@ -316,10 +316,9 @@ fn resolution(looked: &Looked) -> Markup {
         @if let Some(resolution) = &status.resolution {
             section.card aria-labelledby="resolution" {
                 h2 #resolution { "The mediator's resolution" }
-                @if status.outcome.is_none() {
-                    p { (acts::split(status, &looked.people, resolution.to_freelancer)) }
-                } @else {
-                    p { (looked.show(resolution.to_freelancer)) " and " (looked.show(resolution.to_client)) }
+                p {
+                    (looked.show(resolution.to_freelancer)) " to " (looked.people.payee()) ", "
+                    (looked.show(resolution.to_client)) " " (describe::rest_of_a_split(status)) "."
                 }
                 (quote(&resolution.rationale))
                 (facts(Role::PARTIES.map(|role| {

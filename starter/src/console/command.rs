@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use maud::{Markup, html};
-use recourse_workflows::domain::{command::Verb, money::Amount, party::Role};
+use recourse_workflows::domain::{command::Verb, party::Role};
 use serde_json::{Map, Value};
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     fields::{self, Field, Wrong},
     forms::{self, Fields, Posted},
     guard,
-    page::{Done, Mishap, Place, told},
+    page::{Done, Mishap, Place, sentence, told},
     parts::case_path,
     session::{Session, Visit},
 };
@@ -90,7 +90,6 @@ pub fn form(looked: &Looked, session: &Session, act: &Act, typed: &Fields, wrong
         form method="post" action=(action(looked, act)) data-once {
             (carried(looked, session, act))
             (fields::show(&asked, typed, wrong, status.currency, act.verb.name()))
-            @if let Some(of) = fields::divided(&asked) { (preview(looked, of)) }
             div.buttons {
                 button.primary type="submit" name="step" value=(step) { (button) @if step == "do" { ": " (act.label(status)) } }
             }
@@ -108,19 +107,6 @@ fn carried(looked: &Looked, session: &Session, act: &Act) -> Markup {
         (forms::hidden(session))
         (guard::hidden(&looked.status, act))
         @for (name, value) in act.names() { input type="hidden" name=(name) value=(value); }
-    }
-}
-
-/// Where the script shows how the amount divides what is held, and a slider for it.
-fn preview(looked: &Looked, of: Amount) -> Markup {
-    let status = &looked.status;
-    html! {
-        div.split hidden data-split data-total=(of.minor()) data-code=(status.currency.code()) {
-            input type="range" min="0" max=(of.minor()) step="1" aria-label={ "The part of " (looked.people.payee()) };
-            p aria-live="polite" {
-                (looked.people.payee()) ": " strong data-part="first" {} " · the rest: " strong data-part="rest" {}
-            }
-        }
     }
 }
 
@@ -144,6 +130,9 @@ pub async fn send(
     if posted.fields.get("step") != "do" {
         if let Some(moved) = guard::moved_on(&looked.status, &act, &posted.fields) {
             return Ok(case::page(&looked, visit, StatusCode::CONFLICT, Some(&told(&moved_on(moved)))));
+        }
+        if let Some(wrong) = fields::too_much(&asked, &read, looked.status.currency) {
+            return Ok(asking(&looked, visit, &act, &posted.fields, &[wrong], None));
         }
         return Ok(reviewed(&looked, &posted, &act, &asked, &read));
     }
@@ -190,10 +179,8 @@ async fn refused(front: &Front, posted: &Posted, case: &str, act: &Act, problem:
         return Ok(case::page(&looked, visit, problem.status(), Some(&told(&problem))));
     }
     let asked = fields::of(act, &looked.status, &looked.people);
-    let wrong: Vec<Wrong> = fields::named_in(&asked, &problem.detail)
-        .map(|name| (name, "This is refused; the reason is above.".to_owned()))
-        .into_iter()
-        .collect();
+    let wrong: Vec<Wrong> =
+        fields::named_in(&asked, &problem.detail).map(|name| (name, sentence(&problem.detail))).into_iter().collect();
     Ok(asking(&looked, visit, act, &posted.fields, &wrong, Some(&problem)))
 }
 

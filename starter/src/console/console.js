@@ -52,7 +52,7 @@
 
   // A slider and a number that always add up to the whole.
   for (const split of document.querySelectorAll("[data-split]")) {
-    const number = split.closest("form").querySelector("[data-of]");
+    const number = document.getElementById(split.dataset.split);
     const slider = split.querySelector("input[type=range]");
     const [total, decimals] = [Number(split.dataset.total), Number(number.dataset.decimals)];
     const [first, rest] = ["first", "rest"].map((part) => split.querySelector(`[data-part=${part}]`));

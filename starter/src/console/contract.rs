@@ -13,7 +13,7 @@ use recourse_workflows::domain::{
 };
 
 use super::{
-    end, lists,
+    ask_back, end, lists,
     page::Mishap,
     parts::{self, People, case_path, facts, label, money, time},
     session::Visit,
@@ -119,8 +119,7 @@ fn balances(seen: &Seen) -> Markup {
     let Some(History { balances, currency, .. }) = &seen.history else {
         return html! { p { "No money of this contract has moved." } };
     };
-    let shown = |minor: i64| Some(html! { (money(minor, currency)) });
-    let some = |minor: i64| if minor == 0 { None } else { shown(minor) };
+    let some = |minor: i64| (minor != 0).then(|| html! { (money(minor, currency)) });
     let Balances { escrow, client, freelancer_pending, freelancer_available, fees, suspense } = balances;
     html! {
         section.card aria-labelledby="money" {
@@ -129,7 +128,7 @@ fn balances(seen: &Seen) -> Markup {
                 ("In escrow", Some(html! { strong { (money(*escrow, currency)) } })),
                 ("Freelancer, pending", some(*freelancer_pending)),
                 ("Freelancer, available", some(*freelancer_available)),
-                ("Client, paid in less what went back", shown(-client)),
+                ("Back with the client", some(*client)),
                 ("Fees", some(*fees)),
                 ("In suspense", some(*suspense)),
             ]))
@@ -167,7 +166,7 @@ fn transaction(seen: &Seen, entry: &Entry) -> Markup {
     html! {
         tr {
             td { @match entry.at.parse::<Timestamp>() { Ok(at) => (time(at)), Err(_) => (entry.at) } }
-            td { (in_words(&seen.people, entry)) }
+            td { (in_words(&seen.people, entry)) " " (ask_back::link(seen, entry)) }
             td.number { (money(entry.amount, seen.contract.currency.code())) }
             td { @if is_deposit { "Deposit" } @else { a href=(case_path(&entry.case)) { (case_name(&entry.case)) } } }
             td { (entry.rule) }

@@ -13,11 +13,8 @@ use crate::{
 /// Shows it.
 pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, Mishap> {
     let who = visit.who();
-    let roles: Vec<Role> = [Duty::Mediator, Duty::Arbitrator]
-        .into_iter()
-        .filter(|duty| who.is(*duty))
-        .filter_map(|duty| duty.role())
-        .collect();
+    let roles: Vec<Role> =
+        [Duty::Mediator, Duty::Arbitrator].into_iter().filter(|duty| who.is(*duty)).filter_map(Duty::role).collect();
     if roles.is_empty() {
         return Err(Problem::forbidden("the desk is for mediators and arbitrators").into());
     }

@@ -24,7 +24,8 @@ use crate::{
 fn asked(seen: &Seen) -> Vec<Field> {
     let hint = format!("0 to pay nothing, at most {}.", seen.show(seen.free()));
     let label = format!("What you pay {} now", seen.people.payee());
-    vec![fields::amount("pay_now", label, hint, seen.free()), fields::text("reason", "Why the contract ends")]
+    let refund = "Refund that is asked for".to_owned();
+    vec![fields::amount("pay_now", label, hint, seen.free(), refund), fields::text("reason", "Why the contract ends")]
 }
 
 /// The offer to end a contract, on its page.
@@ -55,12 +56,6 @@ fn form(seen: &Seen, session: &Session, typed: &Fields, wrong: &[Wrong]) -> Mark
             (forms::hidden(session))
             (shown(seen))
             (fields::show(&asked(seen), typed, wrong, currency, "end"))
-            div.split hidden data-split data-total=(seen.free().minor()) data-code=(currency.code()) {
-                input type="range" min="0" max=(seen.free().minor()) step="1" aria-label={ "What " (seen.people.payee()) " is paid now" };
-                p aria-live="polite" {
-                    (seen.people.payee()) " is paid now: " strong data-part="first" {} " · refund that is asked for: " strong data-part="rest" {}
-                }
-            }
             div.buttons { button.primary type="submit" name="step" value="review" { "See what this does" } }
         }
     }
@@ -118,13 +113,12 @@ pub async fn send(State(front): State<Front>, Of(id): Of<String>, posted: Posted
     let pay_now = read.get("pay_now").and_then(serde_json::Value::as_i64).and_then(|minor| Amount::new(minor).ok());
     let pay_now = pay_now.unwrap_or_default();
     if posted.fields.get("step") != "do" {
+        if let Some(wrong) = fields::too_much(&asked(&seen), &read, seen.contract.currency) {
+            return Ok(asking(&seen, visit, &posted.fields, &[wrong], refused, None));
+        }
         return Ok(match Split::of(seen.free(), pay_now, seen.contract.currency) {
-            _ if held_otherwise(&seen, &posted) => moved(&seen, &posted),
-            Ok(split) => reviewed(&seen, &posted, split),
-            Err(_) => {
-                let wrong = [("pay_now", format!("Only {} is held.", seen.show(seen.free())))];
-                asking(&seen, visit, &posted.fields, &wrong, refused, None)
-            }
+            Ok(split) if !held_otherwise(&seen, &posted) => reviewed(&seen, &posted, split),
+            _ => moved(&seen, &posted),
         });
     }
     let reason = Some(posted.fields.get("reason").to_owned()).filter(|reason| !reason.is_empty());

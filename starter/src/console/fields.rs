@@ -16,7 +16,7 @@ use recourse_workflows::{
 use serde_json::{Map, Value};
 
 use super::{
-    acts::{Act, Of},
+    acts::{self, Act, Of},
     forms::Fields,
     parts::People,
 };
@@ -34,6 +34,8 @@ pub struct Field {
     label: String,
     hint: String,
     kind: Kind,
+    /// What becomes of what is left, if an amount divides something.
+    rest: String,
 }
 
 /// What is typed into a field.
@@ -59,12 +61,12 @@ enum Kind {
 pub type Wrong = (&'static str, String);
 
 fn field(name: &'static str, label: impl Into<String>, hint: impl Into<String>, kind: Kind) -> Field {
-    Field { name, label: label.into(), hint: hint.into(), kind }
+    Field { name, label: label.into(), hint: hint.into(), kind, rest: String::new() }
 }
 
-/// An amount of what is held.
-pub fn amount(name: &'static str, label: impl Into<String>, hint: impl Into<String>, of: Amount) -> Field {
-    field(name, label, hint, Kind::Money { required: true, of: Some(of) })
+/// An amount that divides `of`; `rest` says what becomes of what is left.
+pub fn amount(name: &'static str, label: String, hint: String, of: Amount, rest: String) -> Field {
+    Field { name, label, hint, kind: Kind::Money { required: true, of: Some(of) }, rest }
 }
 
 /// Words that may be left out.
@@ -79,8 +81,9 @@ pub fn of(act: &Act, status: &Status, people: &People) -> Vec<Field> {
     let files = |name, label: &str| {
         field(name, label, "Optional. A line for each: SHA-256, bytes, media type, name.", Kind::Files)
     };
-    let part =
-        |label: String| amount("to_freelancer", label, format!("Of the {} held.", status.currency.show(held)), held);
+    let part = |name, label: String| {
+        amount(name, label, format!("Of the {} held.", status.currency.show(held)), held, acts::rest(status, people))
+    };
     match act.verb {
         Verb::Approve if status.kind == CaseKind::MilestoneReview => {
             let hint = "Leave it empty to pay the whole milestone. Less stays in escrow; more is charged as a bonus.";
@@ -94,7 +97,7 @@ pub fn of(act: &Act, status: &Status, people: &People) -> Vec<Field> {
         Verb::Dispute => {
             let hint = format!("More than 0, at most the {} held.", status.currency.show(held));
             let mut fields = vec![
-                amount("amount", "How much you claim", hint, held),
+                amount("amount", "How much you claim".to_owned(), hint, held, acts::rest(status, people)),
                 field("reason", "Why", "", Kind::Choice(CLAIM_REASONS)),
                 words("details", "In your words"),
                 files("evidence", "Files that support it"),
@@ -110,14 +113,11 @@ pub fn of(act: &Act, status: &Status, people: &People) -> Vec<Field> {
             words("details", "In your words"),
             files("evidence", "Files that support it"),
         ],
-        Verb::Amend => vec![
-            amount("amount", "How much you claim now", format!("Of the {} held.", status.currency.show(held)), held),
-            words("details", "In your words"),
-        ],
-        Verb::Offer => vec![part(format!("To {}", people.payee())), text("message", "Message")],
-        Verb::Propose => vec![part(format!("To {}", people.payee())), words("rationale", "Why so")],
+        Verb::Amend => vec![part("amount", "How much you claim now".to_owned()), words("details", "In your words")],
+        Verb::Offer => vec![part("to_freelancer", format!("To {}", people.payee())), text("message", "Message")],
+        Verb::Propose => vec![part("to_freelancer", format!("To {}", people.payee())), words("rationale", "Why so")],
         Verb::Award => vec![
-            part(format!("To {}", people.payee())),
+            part("to_freelancer", format!("To {}", people.payee())),
             field("reference", "The arbitration provider's reference", "", Kind::Line),
         ],
         Verb::Submit => vec![words("note", "What you submit"), files("files", "The work, or proof of it")],
@@ -141,14 +141,6 @@ pub fn amount_in(read: &Map<String, Value>) -> Option<Amount> {
 /// Whether these fields have an amount, whose consequence is to be seen before it is confirmed.
 pub fn have_money(fields: &[Field]) -> bool {
     fields.iter().any(|field| matches!(field.kind, Kind::Money { .. }))
-}
-
-/// What is divided by an amount that is typed, if something is.
-pub fn divided(fields: &[Field]) -> Option<Amount> {
-    fields.iter().find_map(|field| match field.kind {
-        Kind::Money { of, .. } => of,
-        _ => None,
-    })
 }
 
 /// What was typed, to be carried on and to be read once more before it is confirmed.
@@ -197,6 +189,16 @@ pub fn read(fields: &[Field], typed: &Fields, currency: Currency) -> Result<Map<
         }
     }
     if wrong.is_empty() { Ok(read) } else { Err(wrong) }
+}
+
+/// The amount that is more than there is to divide, if one was typed. Said before it is sent; the case says so too.
+pub fn too_much(fields: &[Field], read: &Map<String, Value>, currency: Currency) -> Option<Wrong> {
+    fields.iter().find_map(|field| match field.kind {
+        Kind::Money { of: Some(of), .. } if read.get(field.name)?.as_i64()? > of.minor() => {
+            Some((field.name, format!("This is more than {}.", currency.show(of))))
+        }
+        _ => None,
+    })
 }
 
 /// Files, a line each: `SHA-256 bytes type name`.
@@ -273,7 +275,9 @@ impl Input<'_> {
         let (name, required) = (field.name, field.is_required());
         let (id, value, described, invalid) = (self.id, self.value, self.described, self.invalid);
         match field.kind {
-            Kind::Money { of, .. } => self.money(name, required, of),
+            Kind::Money { of, .. } => {
+                html! { (self.money(name, required)) @if let Some(of) = of { (self.slider(field, of)) } }
+            }
             Kind::Text { .. } => html! {
                 textarea id=(id) name=(name) rows="5" required[required] aria-describedby=[described]
                     aria-invalid=[invalid] { (value) }
@@ -298,13 +302,23 @@ impl Input<'_> {
         }
     }
 
-    fn money(&self, name: &str, required: bool, of: Option<Amount>) -> Markup {
+    fn money(&self, name: &str, required: bool) -> Markup {
         html! {
             div.money {
                 input id=(self.id) name=(name) type="text" inputmode="decimal" value=(self.value) required[required]
                     autocomplete="off" aria-describedby=[self.described] aria-invalid=[self.invalid]
-                    data-decimals=(self.currency.decimals()) data-of=[of.map(Amount::minor)];
+                    data-decimals=(self.currency.decimals());
                 span.unit { (self.currency.code()) }
+            }
+        }
+    }
+
+    /// A slider for the amount, and how it divides the whole; the script shows and moves both.
+    fn slider(&self, field: &Field, of: Amount) -> Markup {
+        html! {
+            div.split hidden data-split=(self.id) data-total=(of.minor()) data-code=(self.currency.code()) {
+                input type="range" min="0" max=(of.minor()) step="1" aria-label=(field.label);
+                p aria-live="polite" { (field.label) ": " strong data-part="first" {} " · " (field.rest) ": " strong data-part="rest" {} }
             }
         }
     }

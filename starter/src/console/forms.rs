@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use axum::{
     Form,
     extract::{FromRequest, FromRequestParts as _, Request},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
@@ -98,7 +98,7 @@ impl FromRequest<Front> for Posted {
 /// # Errors
 /// A problem of status 403.
 pub fn check_origin(headers: &HeaderMap) -> Result<(), Problem> {
-    match headers.get("sec-fetch-site").map(|site| site.as_bytes()) {
+    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
         None | Some(b"same-origin" | b"none") => Ok(()),
         Some(_) => Err(foreign()),
     }

@@ -64,8 +64,8 @@ pub fn waits_for(row: &CaseRow, who: &Identity) -> bool {
     let is = |party: Option<&String>| party.is_some_and(|party| who.parties.iter().any(|own| own.as_str() == party));
     row.waiting_on.iter().any(|role| match role {
         Role::Client => is(row.client.as_ref()),
-        // The list knows the freelancer only; whoever sees the case and is not its client acts for the freelancer.
-        Role::Freelancer => !is(row.client.as_ref()),
+        // The list knows the freelancer only; whoever sees the case without a duty and is not its client acts for an agency.
+        Role::Freelancer => is(row.freelancer.as_ref()) || (who.duties.is_empty() && !is(row.client.as_ref())),
         _ => false,
     })
 }

@@ -9,6 +9,7 @@
 //! in a case and what it does to the money.
 
 mod acts;
+mod ask_back;
 mod assets;
 mod case;
 mod command;
@@ -53,6 +54,7 @@ pub fn routes(front: Front) -> Router<Front> {
         .route("/session/end", post(session::end))
         .route("/contracts/{contract}", get(contract::show))
         .route("/contracts/{contract}/end", get(end::show).post(end::send))
+        .route("/contracts/{contract}/ask-back", get(ask_back::show).post(ask_back::send))
         .route("/cases/{case}", get(case::show))
         .route("/cases/{case}/live", get(case::live))
         .route("/cases/{case}/clock", post(sandbox::advance))

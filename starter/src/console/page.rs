@@ -37,6 +37,8 @@ pub enum Done {
     Sent,
     /// The contract has ended.
     Ended,
+    /// The freelancer is asked for money back.
+    Asked,
     /// A case's clock was advanced.
     Advanced,
     /// An example was made.
@@ -44,7 +46,7 @@ pub enum Done {
 }
 
 impl Done {
-    const ALL: [Self; 5] = [Self::Taken, Self::Sent, Self::Ended, Self::Advanced, Self::Made];
+    const ALL: [Self; 6] = [Self::Taken, Self::Sent, Self::Ended, Self::Asked, Self::Advanced, Self::Made];
 
     /// Its code in a query.
     pub const fn code(self) -> &'static str {
@@ -52,6 +54,7 @@ impl Done {
             Self::Taken => "taken",
             Self::Sent => "sent",
             Self::Ended => "ended",
+            Self::Asked => "asked",
             Self::Advanced => "advanced",
             Self::Made => "made",
         }
@@ -64,6 +67,7 @@ impl Done {
                 "It is sent, and counts from now. The case has not answered yet: this page shows what becomes of it."
             }
             Self::Ended => "The contract has ended. This is the case about the money that was held.",
+            Self::Asked => "The money is asked back. This is the case about it.",
             Self::Advanced => "The clock of this case was advanced.",
             Self::Made => "Here is your example contract, with its money in escrow.",
         }
@@ -263,10 +267,12 @@ pub fn told(problem: &Problem) -> Markup {
     }
 }
 
-/// A problem's detail as a sentence, without the name that is for programs.
-fn sentence(detail: &str) -> String {
+/// A problem's detail as a sentence, without what is for programs: its name, and the commands that the page has buttons for.
+pub fn sentence(detail: &str) -> String {
     let names = ["NotAllowed: ", "TooLate: ", "Invalid: ", "AlreadyAnswered: "];
     let words = names.iter().find_map(|name| detail.strip_prefix(name)).unwrap_or(detail);
+    let can = words.find(" can now: ").and_then(|at| words[..at].rfind("; the "));
+    let words = can.map_or(words, |end| &words[..end]);
     let mut letters = words.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
     let stop = if words.ends_with(['.', '!', '?']) { "" } else { "." };

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::api::{Front, cases::segment, extract::Of, openapi::no_such_path, problem::Problem};
 
-const DAY: Duration = Duration::from_secs(24 * 3_600);
+const DAY: Duration = Duration::from_hours(24);
 
 /// How far past a deadline the clock is set, so that silence has decided.
 const PAST: SignedDuration = SignedDuration::from_secs(1);
