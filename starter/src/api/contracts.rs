@@ -95,14 +95,14 @@ pub struct NewDispute {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct NewPaymentRefund {
     /// The payment: the id of a release in the ledger.
-    payment: PaymentId,
+    pub(crate) payment: PaymentId,
     /// How much is asked for, in minor units.
-    amount: Amount,
+    pub(crate) amount: Amount,
     /// Why, in the client's words.
     #[serde(default)]
-    message: String,
+    pub(crate) message: String,
     /// The policy of the case; only the platform may choose it.
-    policy: Option<Policy>,
+    pub(crate) policy: Option<Policy>,
 }
 
 /// A case that was started.
@@ -263,12 +263,8 @@ pub async fn dispute(State(front): State<Front>, Of(id): Of<Id>, write: Write) -
 )]
 pub async fn ask_back(State(front): State<Front>, Of(id): Of<Id>, write: Write) -> Response {
     let work = async {
-        let NewPaymentRefund { payment, amount, message, policy } = write.json()?;
-        let contract = front.contract_as(&write.who, &id, Role::Client, policy.is_some()).await?;
-        // The ledger knows when it was released; it counts if it is earlier than what is said here (P1).
-        let released_at = Timestamp::now();
-        let start = PaymentRefundStart { contract, payment, released_at, amount, message, policy };
-        started(front.start(start).await?)
+        let request: NewPaymentRefund = write.json()?;
+        started(front.ask_back(&write.who, &id, request).await?)
     };
     write.once(&front, work).await
 }
@@ -284,6 +280,18 @@ impl Front {
         self.start(RefundRequestStart { contract, pay_now, reason, policy }).await
     }
 
+    /// Asks released money back for a contract's client, or for the platform's backend.
+    ///
+    /// # Errors
+    /// 404 if it is not theirs, 403 if they may not ask.
+    pub async fn ask_back(&self, who: &Identity, id: &Id, request: NewPaymentRefund) -> Result<Begun, Problem> {
+        let NewPaymentRefund { payment, amount, message, policy } = request;
+        let contract = self.contract_as(who, id, Role::Client, policy.is_some()).await?;
+        // The ledger knows when it was released; it counts if it is earlier than what is said here (P1).
+        let released_at = Timestamp::now();
+        self.start(PaymentRefundStart { contract, payment, released_at, amount, message, policy }).await
+    }
+
     /// A contract, for somebody who acts in this role or is the platform's backend.
     async fn contract_as(&self, who: &Identity, id: &Id, role: Role, policy: bool) -> Result<Contract, Problem> {
         let (contract, roles) = self.contract(who, id).await?;
@@ -297,7 +305,10 @@ impl Front {
     }
 
     /// How a case has ended, if it does within a moment.
-    async fn outcome_soon(&self, case: &str) -> Result<Option<Outcome>, Problem> {
+    ///
+    /// # Errors
+    /// If it cannot be asked, or was stopped.
+    pub async fn outcome_soon(&self, case: &str) -> Result<Option<Outcome>, Problem> {
         match tokio::time::timeout(super::front::OPENED_WITHIN, self.client().result(case)).await {
             Ok(outcome) => Ok(Some(outcome?)),
             Err(_) => Ok(None),

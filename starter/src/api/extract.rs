@@ -169,7 +169,9 @@ fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
 
 async fn limited(body: Body) -> Result<Bytes, Problem> {
     to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
-        if std::error::Error::source(&error).is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>()) {
+        if std::error::Error::source(&error)
+            .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>)
+        {
             too_large(BODY_BYTES_MAX)
         } else {
             Problem::unreadable("the body broke off")

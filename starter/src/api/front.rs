@@ -6,7 +6,13 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
-use recourse_activities::{EvidenceStore, Ledger, NoticeBook, RequestBook, WebhookBook, ledger::ContractFilter};
+use jiff::Timestamp;
+use recourse_activities::{
+    EvidenceStore, Ledger, NoticeBook, RefundDesk, RequestBook, WebhookBook,
+    ledger::{ContractFilter, TrackedRefund},
+    refunds::{Only, RefundFilter},
+    webhooks::Secret,
+};
 use recourse_workflows::{
     domain::{
         command::Verb,
@@ -24,7 +30,6 @@ use super::{
     lists::LIMIT_MAX,
     problem::Problem,
     watch::Watchers,
-    webhooks::Callbacks,
 };
 use crate::client::{CaseId, CaseRow, Client, ClientError, Start, check_command};
 
@@ -43,14 +48,16 @@ pub struct Parts {
     pub ledger: Ledger,
     /// The notices, which are only read.
     pub notices: NoticeBook,
+    /// What is on its way back to clients, which is only read.
+    pub refunds: RefundDesk,
     /// What was answered.
     pub requests: RequestBook,
     /// The files.
     pub evidence: EvidenceStore,
     /// Where events go.
     pub webhooks: WebhookBook,
-    /// What the payment provider calls back about, if it does.
-    pub callbacks: Option<Callbacks>,
+    /// What the payment provider signs its calls with, if it calls.
+    pub callback_secret: Option<Arc<Secret>>,
     /// Reads tokens.
     pub tokens: Tokens,
     /// The local issuer, where people only play.
@@ -200,6 +207,18 @@ impl Front {
             found.extend(self.ledger().contracts(&filter).await?.into_iter().map(|contract| contract.id));
         }
         Ok(found)
+    }
+
+    /// Refunds that have not arrived, for operators.
+    ///
+    /// # Errors
+    /// 403 for everybody else.
+    pub async fn open_refunds(&self, who: &Identity) -> Result<Vec<TrackedRefund>, Problem> {
+        if !who.is(Duty::Operator) {
+            return Err(Problem::forbidden("only operators see to refunds"));
+        }
+        let filter = RefundFilter { contract: None, only: Only::Open };
+        Ok(self.parts.refunds.list(&filter, Timestamp::now()).await?)
     }
 
     /// A case that somebody may see.

@@ -1,4 +1,4 @@
-//! The description of the API (OpenAPI 3.1). Paths come from the handlers, schemas from the wire contract's own types.
+//! The description of the API (`OpenAPI` 3.1). Paths come from the handlers, schemas from the wire contract's own types.
 
 use std::collections::BTreeMap;
 
@@ -74,7 +74,7 @@ pub fn document(mut api: OpenApi) -> Value {
     components.add_security_scheme("bearer", scheme);
     let mut document = serde_json::to_value(api).unwrap_or_default();
     let mut settings = SchemaSettings::draft2020_12();
-    "/components/schemas".clone_into(&mut settings.definitions_path.to_mut());
+    "/components/schemas".clone_into(settings.definitions_path.to_mut());
     settings.meta_schema = None;
     let mut schemas = settings.into_generator();
     for schema in [

@@ -97,7 +97,7 @@ pub fn router(front: Front) -> Router {
         .route("/health/ready", get(ready))
         .merge(explained())
         .merge(personas::routes())
-        .merge(console::routes())
+        .merge(console::routes(front.clone()))
         .fallback(|| async { openapi::no_such_path() })
         .method_not_allowed_fallback(|| async {
             let status = StatusCode::METHOD_NOT_ALLOWED;

@@ -20,11 +20,14 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// How many cases are followed at once. Who looks at one more asks again later.
 const FOLLOWED_MAX: usize = 1_000;
 
+/// The latest status of a case, told to everybody who looks.
+type Latest = watch::Sender<Option<Arc<Status>>>;
+
 /// Who looks at which case. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Watchers {
     client: Client,
-    followed: Arc<Mutex<HashMap<String, watch::Sender<Option<Arc<Status>>>>>>,
+    followed: Arc<Mutex<HashMap<String, Latest>>>,
 }
 
 impl Watchers {
@@ -73,8 +76,8 @@ impl Watchers {
             }
             tokio::select! {
                 () = sender.closed() => {}
-                changed = changes.next() => {
-                    if changed.is_err() {
+                next = changes.next() => {
+                    if next.is_err() {
                         tokio::time::sleep(PAUSE).await;
                     }
                 }

@@ -1,7 +1,5 @@
 //! Webhooks: where events go, the feed to pull what was missed, and what the payment provider calls back with (R8).
 
-use std::sync::Arc;
-
 use axum::{
     Json,
     body::{Body, to_bytes},
@@ -11,9 +9,9 @@ use axum::{
 };
 use jiff::Timestamp;
 use recourse_activities::{
-    RefundDesk, WebhookBook,
+    WebhookBook,
     refunds::{RefundError, Report},
-    webhooks::{Secret, SignedHeaders, TOLERANCE, WebhookError, verify},
+    webhooks::{SignedHeaders, TOLERANCE, WebhookError, verify},
 };
 use recourse_workflows::domain::ids::Id;
 use schemars::JsonSchema;
@@ -27,15 +25,6 @@ use super::{
     once::Reply,
     problem::Problem,
 };
-
-/// What the payment provider calls back about.
-#[derive(Debug, Clone)]
-pub struct Callbacks {
-    /// Takes its reports.
-    pub desk: RefundDesk,
-    /// What it signs with.
-    pub secret: Arc<Secret>,
-}
 
 /// Send events to a URL.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -223,7 +212,7 @@ pub async fn feed(
 )]
 pub async fn callback(State(front): State<Front>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
     front.limits().let_in("the payment provider")?;
-    let callbacks = front.callbacks().ok_or_else(|| {
+    let secret = front.parts().callback_secret.as_ref().ok_or_else(|| {
         Problem::not_found("no payment provider calls back here").hint("set RECOURSE_PAYMENT_CALLBACK_SECRET")
     })?;
     let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| too_large(BODY_BYTES_MAX))?;
@@ -233,7 +222,7 @@ pub async fn callback(State(front): State<Front>, headers: HeaderMap, body: Body
         timestamp: header("webhook-timestamp"),
         signature: header("webhook-signature"),
     };
-    verify(&callbacks.secret, &signed, &body, Timestamp::now(), TOLERANCE)
+    verify(secret, &signed, &body, Timestamp::now(), TOLERANCE)
         .map_err(|error| Problem::unauthenticated(error.to_string()).hint("sign it as Standard Webhooks say"))?;
     let ProviderReport { refund, state, reason } = super::extract::json(&body)?;
     let report = match state {
@@ -242,7 +231,7 @@ pub async fn callback(State(front): State<Front>, headers: HeaderMap, body: Body
             Report::Failed { reason: reason.unwrap_or_else(|| "the provider gave no reason".into()) }
         }
     };
-    callbacks.desk.report(&refund, &report).await?;
+    front.parts().refunds.report(&refund, &report).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -261,11 +250,6 @@ impl Front {
     /// Where events go.
     pub fn webhooks(&self) -> &WebhookBook {
         &self.parts().webhooks
-    }
-
-    /// What the payment provider calls back about, if it does.
-    pub fn callbacks(&self) -> Option<&Callbacks> {
-        self.parts().callbacks.as_ref()
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
     answer::{Answer, Failure},
     parts::{Parts, told_to_stop},
     progress::waiting,
+    refunds::desk,
     serve::{evidence, listen},
     view,
 };
@@ -79,10 +80,10 @@ impl Dev {
         };
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], self.console_port.unwrap_or(0)))).await?;
         let console = serve::url(listener.local_addr().map_err(|error| Failure::new("local", 3, error.to_string()))?);
-        let served = serve::serve(front(&parts, &directory)?, listener, told_to_stop());
+        let serving = serve::serve(front(&parts, &directory)?, listener, told_to_stop());
         tell(&parts, &directory, &console, json);
         tokio::select! {
-            () = served => {}
+            () = serving => {}
             ended = parts.server.ended() => return Err(ended.into()),
             ended = parts.worker.ended() => return Err(ended.into()),
         }
@@ -99,10 +100,11 @@ fn front(parts: &Parts, directory: &Path) -> Result<Front, Failure> {
         client: parts.client.clone(),
         ledger: Ledger::new(parts.database.clone()),
         notices: NoticeBook::new(parts.database.clone()),
+        refunds: desk(&parts.database),
         requests: RequestBook::new(parts.database.clone()),
         evidence: evidence(&parts.database, &format!("file://{}", directory.join("evidence").display()))?,
         webhooks: WebhookBook::new(parts.database.clone()).allow_local(true),
-        callbacks: None,
+        callback_secret: None,
         tokens: Tokens::new(TokenRules::new(personas::ISSUER, personas::AUDIENCE), local.keys()),
         local: Some(local),
         limits: Limits::per_minute(PER_MINUTE),

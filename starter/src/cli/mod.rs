@@ -29,7 +29,7 @@ pub mod sim;
 mod start;
 mod submit;
 pub mod values;
-mod view;
+pub(crate) mod view;
 
 use std::{future::Future, pin::Pin, process::ExitCode};
 

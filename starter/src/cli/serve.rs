@@ -14,7 +14,7 @@ use super::{
     answer::{Answer, Failure},
     connect,
     parts::{existing_database, told_to_stop},
-    refunds::desk as refund_desk,
+    refunds::desk,
 };
 use crate::api::{
     Front,
@@ -23,7 +23,6 @@ use crate::api::{
     keys::{KeySource, Keys},
     limits::Limits,
     serve::{self, PER_MINUTE},
-    webhooks::Callbacks,
 };
 
 /// Serve the HTTP API and the console, until Ctrl-C or SIGTERM.
@@ -95,10 +94,11 @@ impl Serve {
             client: connect().await?,
             ledger: Ledger::new(database.clone()),
             notices: NoticeBook::new(database.clone()),
+            refunds: desk(&database),
             requests: RequestBook::new(database.clone()),
             evidence: evidence(&database, &self.evidence)?,
             webhooks: WebhookBook::new(database.clone()).allow_local(self.webhook_allow_local),
-            callbacks: self.callbacks(&database)?,
+            callback_secret: self.callback_secret()?,
             tokens: Tokens::new(self.rules(), keys),
             local: None,
             limits: Limits::per_minute(self.requests_per_minute),
@@ -112,11 +112,13 @@ impl Serve {
         Ok(Answer::told())
     }
 
-    fn callbacks(&self, database: &Database) -> Result<Option<Callbacks>, Failure> {
+    fn callback_secret(&self) -> Result<Option<Arc<Secret>>, Failure> {
         let Some(secret) = &self.payment_callback_secret else { return Ok(None) };
-        let secret = Secret::new(secret)
-            .map_err(|error| Failure::new("configuration", 2, format!("--payment-callback-secret: {error}")))?;
-        Ok(Some(Callbacks { desk: refund_desk(database), secret: Arc::new(secret) }))
+        let secret = Secret::new(secret).map_err(|error| {
+            Failure::new("configuration", 2, format!("--payment-callback-secret: {error}"))
+                .hint("it is `whsec_` and at least 24 bytes in base64")
+        })?;
+        Ok(Some(Arc::new(secret)))
     }
 
     fn rules(&self) -> TokenRules {

@@ -1,10 +1,72 @@
-//! The console: pages for parties, mediators and operators.
+//! The console: pages for parties, mediators and operators, rendered here, without a build step.
+//!
+//! It decides nothing. Every read and every command of somebody goes through [`Front`] with who they are, as the API's do: which
+//! buttons there are comes from a case's status, and whether a command is taken is said by the case. Pages work without their
+//! script, which only adds the viewer's own time, sums while typing, and the news of a case.
+//!
+//! Read [`session`] for who visits, [`forms`] for what is posted and why it acts once, [`page`] for what is around a page; then
+//! the pages: [`home`], [`contract`], [`case`], [`command`], [`desk`], [`operator`], [`sandbox`]. [`acts`] says what can be done
+//! in a case and what it does to the money.
 
-use axum::Router;
+mod acts;
+mod ask_back;
+mod assets;
+mod case;
+mod command;
+mod contract;
+mod desk;
+mod end;
+mod fields;
+mod forms;
+mod guard;
+mod home;
+mod lists;
+mod operator;
+mod page;
+mod parts;
+mod sandbox;
+mod session;
+#[cfg(test)]
+mod tests;
 
-use crate::api::Front;
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderValue, header},
+    middleware,
+    routing::{get, post},
+};
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::api::{Front, extract::BODY_BYTES_MAX};
+
+/// What a page may load and where it may post: only here, and nothing that stands in the page itself is run.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+                                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Its routes.
-pub fn routes() -> Router<Front> {
+pub fn routes(front: Front) -> Router<Front> {
+    let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
+    let pages = Router::new()
+        .route("/", get(home::show))
+        .route("/sign-in", get(session::sign_in))
+        .route("/session", post(session::begin))
+        .route("/session/end", post(session::end))
+        .route("/contracts/{contract}", get(contract::show))
+        .route("/contracts/{contract}/end", get(end::show).post(end::send))
+        .route("/contracts/{contract}/ask-back", get(ask_back::show).post(ask_back::send))
+        .route("/cases/{case}", get(case::show))
+        .route("/cases/{case}/live", get(case::live))
+        .route("/cases/{case}/clock", post(sandbox::advance))
+        .route("/cases/{case}/commands/{command}", get(command::show).post(command::send))
+        .route("/desk", get(desk::show))
+        .route("/operator", get(operator::show))
+        .route("/operator/ledger", get(operator::ledger))
+        .route("/sandbox", get(sandbox::show).post(sandbox::make))
+        .layer(middleware::from_fn_with_state(front, session::know))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
     Router::new()
+        .merge(pages)
+        .merge(assets::routes())
+        .layer(SetResponseHeaderLayer::if_not_present(header::CONTENT_SECURITY_POLICY, policy))
 }

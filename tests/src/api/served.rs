@@ -27,7 +27,6 @@ use recourse_starter::api::{
     keys::{KeySource, Keys},
     limits::Limits,
     serve,
-    webhooks::Callbacks,
 };
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -165,7 +164,8 @@ impl Served {
             requests: RequestBook::new(database.clone()),
             evidence: EvidenceStore::open(database.clone(), &url_of(files.path())).unwrap(),
             webhooks: WebhookBook::new(database.clone()).allow_local(allow_local),
-            callbacks: Some(Callbacks { desk, secret: Arc::new(Secret::new(CALLBACK_SECRET).unwrap()) }),
+            refunds: desk,
+            callback_secret: Some(Arc::new(Secret::new(CALLBACK_SECRET).unwrap())),
             tokens: Tokens::new(TokenRules::new(ISSUER, "recourse"), keys),
             local: None,
             limits: Limits::per_minute(NonZeroU32::new(requests_per_minute).unwrap()),

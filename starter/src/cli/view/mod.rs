@@ -7,6 +7,6 @@ mod table;
 mod words;
 
 pub use history::{check_report, freed, history};
-pub use status::{case, outcome, timeline};
+pub use status::{case, note_of, outcome, timeline};
 pub use table::{Column, Table, fields, heading};
-pub use words::{moment, named, roles, words};
+pub use words::{distance, moment, named, roles, words};

@@ -122,7 +122,8 @@ pub fn timeline(entries: &[TimelineEntry]) -> String {
     table.show()
 }
 
-fn note_of(what: What, note: &str) -> String {
+/// A timeline's note in words.
+pub fn note_of(what: What, note: &str) -> String {
     // A decision's note is the result by its name on the wire, or a message.
     if what == What::Decided && !note.contains(' ') { words(note) } else { note.to_owned() }
 }

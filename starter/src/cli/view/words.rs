@@ -25,10 +25,14 @@ pub fn roles(roles: &[Role]) -> String {
 
 /// An instant, and how far it is from `now`: `Thu 3 Dec 2026 10:00 UTC (in 3 d 4 h)`.
 pub fn moment(at: Timestamp, now: Timestamp) -> String {
+    format!("{} ({})", describe::instant(at), distance(at, now))
+}
+
+/// How far an instant is from `now`: `in 3 d 4 h`, `20 min ago`.
+pub fn distance(at: Timestamp, now: Timestamp) -> String {
     let distance = at.duration_since(now);
     let length = length((distance.unsigned_abs().as_secs() + 30) / 60);
-    let relative = if distance.is_negative() { format!("{length} ago") } else { format!("in {length}") };
-    format!("{} ({relative})", describe::instant(at))
+    if distance.is_negative() { format!("{length} ago") } else { format!("in {length}") }
 }
 
 fn length(minutes: u64) -> String {

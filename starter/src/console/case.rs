@@ -1,0 +1,385 @@
+//! A case's page: whose turn it is, by when and what silence does; what the viewer can do; both sides; what happened.
+
+use std::collections::BTreeSet;
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Redirect, Response},
+};
+use jiff::Timestamp;
+use maud::{Markup, html};
+use recourse_workflows::{
+    describe,
+    domain::{
+        case::TimelineEntry,
+        command::Verb,
+        ids::CaseKind,
+        money::Amount,
+        offers::{Offer, OfferState},
+        outcome::{DecidedBy, Outcome},
+        party::Role,
+    },
+    messages::Status,
+};
+
+use super::{
+    acts::{Act, Of as About},
+    command,
+    forms::Fields,
+    page::Mishap,
+    parts::{self, People, begin, facts, files, label, moment, quote, time},
+    sandbox,
+    session::Visit,
+};
+use crate::{
+    api::{
+        Front,
+        cases::{self, segment},
+        extract::Of,
+        identity::{Duty, Identity},
+        problem::Problem,
+    },
+    cli::view::{named, note_of, words},
+};
+
+/// A case as somebody sees it.
+#[derive(Debug, Clone)]
+pub struct Looked {
+    /// Its status.
+    pub status: Status,
+    /// Their roles in it.
+    pub roles: BTreeSet<Role>,
+    /// The case's own time.
+    pub now: Timestamp,
+    /// What people are called in it.
+    pub people: People,
+    /// What the contract is called.
+    pub title: String,
+    /// Its history in Temporal's Web UI, for operators.
+    pub history: Option<String>,
+}
+
+impl Looked {
+    /// Looks at a case.
+    ///
+    /// # Errors
+    /// As [`Front::status`].
+    pub async fn at(front: &Front, who: &Identity, case: &str) -> Result<Self, Problem> {
+        let (seen, status) = front.status(who, case).await?;
+        let now = front.client().virtual_now(case).await?;
+        let title = seen.contract.as_ref().map(|contract| contract.title.trim()).unwrap_or_default();
+        let title = if title.is_empty() { status.contract.to_string() } else { title.to_owned() };
+        let history = if who.is(Duty::Operator) { history_of(front, case) } else { None };
+        let people = People::of(seen.contract.as_ref());
+        Ok(Self { status, roles: seen.roles, now, people, title, history })
+    }
+
+    /// Everything that its viewer can do now.
+    pub fn acts(&self) -> Vec<Act> {
+        self.roles.iter().flat_map(|role| Act::all(&self.status, *role)).collect()
+    }
+
+    /// What the case is called.
+    pub fn name(&self) -> String {
+        format!("{}: {}", parts::kind(self.status.kind), self.title)
+    }
+
+    /// What tells a newer status from this one.
+    fn version(&self) -> String {
+        version(&self.status)
+    }
+
+    fn show(&self, amount: Amount) -> String {
+        self.status.currency.show(amount)
+    }
+}
+
+/// Where a case's history is in Temporal's Web UI.
+pub fn history_of(front: &Front, case: &str) -> Option<String> {
+    let ui = front.temporal_ui()?.trim_end_matches('/');
+    let id = super::forms::in_query(case).replace('/', "%2F");
+    Some(format!("{ui}/namespaces/{}/workflows/{id}", front.client().namespace()))
+}
+
+fn version(status: &Status) -> String {
+    format!("{}:{}:{}", status.stage, status.timeline.len(), u64::from(status.refusals_omitted))
+}
+
+/// Shows a case.
+pub async fn show(State(front): State<Front>, visit: Visit, Of(case): Of<String>) -> Result<Response, Mishap> {
+    let seen = front.case(visit.who(), &case).await?;
+    if let (CaseKind::EscrowDeposit, Some(contract)) = (seen.kind, &seen.contract) {
+        return Ok(Redirect::to(&format!("/contracts/{}", contract.id)).into_response());
+    }
+    let looked = Looked::at(&front, visit.who(), &case).await?;
+    Ok(page(&looked, &visit, StatusCode::OK, None))
+}
+
+/// Tells when a case changes, by what tells one status of it from another.
+pub async fn live(State(front): State<Front>, visit: Visit, Of(case): Of<String>) -> Result<Response, Mishap> {
+    let seen = front.case(visit.who(), &case).await?;
+    if seen.kind == CaseKind::EscrowDeposit {
+        return Err(Problem::not_found("a deposit is not followed").into());
+    }
+    Ok(cases::live(&front, &case, version)?)
+}
+
+/// The page of a case, with what has to be said first.
+pub fn page(looked: &Looked, visit: &Visit, status: StatusCode, alert: Option<&Markup>) -> Response {
+    visit.wide(status, &looked.name(), &body(looked, visit, alert))
+}
+
+/// What is on the page.
+pub fn body(looked: &Looked, visit: &Visit, alert: Option<&Markup>) -> Markup {
+    let status = &looked.status;
+    let live = (status.outcome.is_none() || status.stage != "closed")
+        .then(|| format!("/cases/{}/live", segment(&status.case)));
+    html! {
+        div.title {
+            h1 { (looked.name()) }
+            p.small { a href={ "/contracts/" (status.contract) } { "Contract " (status.contract) } " · " code { (status.case) } }
+        }
+        div #news data-live=[live] data-version=(looked.version()) role="status" {}
+        @if let Some(alert) = alert { (alert) }
+        (standing(looked))
+        (can(looked, visit))
+        (sides(looked))
+        (offers(looked))
+        (resolution(looked))
+        @if let Some(outcome) = &status.outcome { (ended(looked, outcome)) }
+        (happened(looked))
+        @if let Some(history) = &looked.history { p { a href=(history) rel="noreferrer" { "This case's history in Temporal" } } }
+        @if visit.place.sandbox && status.outcome.is_none() { (sandbox::clock(looked, &visit.session)) }
+    }
+}
+
+fn standing(looked: &Looked) -> Markup {
+    let status = &looked.status;
+    let turn = match status.waiting_on.as_slice() {
+        [] if status.outcome.is_some() => "Nobody's: the case is decided".to_owned(),
+        [] => "Nobody's at the moment".to_owned(),
+        roles if roles.iter().any(|role| looked.roles.contains(role)) => {
+            let others: Vec<Role> = roles.iter().copied().filter(|role| !looked.roles.contains(role)).collect();
+            if others.is_empty() {
+                "Yours".to_owned()
+            } else {
+                format!("Yours, and {}'s", looked.people.names(&others))
+            }
+        }
+        roles => begin(&looked.people.names(roles)),
+    };
+    let silence = status.deadline.and(status.if_silent).map(|silence| html! { (begin(silence.in_words())) });
+    let holds = status.kind != CaseKind::PaymentRefund && status.outcome.is_none();
+    let dispute = status.dispute.as_ref().map(|dispute| html! { a href=(parts::case_path(dispute)) { "The dispute" } });
+    html! {
+        section.card aria-labelledby="standing" {
+            h2 #standing { "Where it stands" }
+            (facts([
+                ("Stage", Some(html! { (label(&status.stage)) @if status.overdue { " " strong.late { "Overdue" } } })),
+                ("Held in escrow", holds.then(|| html! { strong { (looked.show(status.held)) } })),
+                ("Whose turn", Some(html! { (turn) })),
+                ("Until", status.deadline.map(|deadline| moment(deadline, looked.now))),
+                ("Silence", silence),
+                ("Goes on in", dispute),
+            ]))
+            @if let Some(review) = &status.review {
+                h3 { "The milestone" }
+                (facts([
+                    ("Milestone", Some(html! { (review.milestone.ordinal) ". " (review.milestone.label()) ", " (looked.show(review.milestone.amount)) })),
+                    ("To be done", review.milestone.description.as_deref().map(quote)),
+                    ("Submitted", Some(html! { (times(review.submissions)) (quote(&review.latest.note)) (files(&review.latest.files)) })),
+                    ("Changes asked for", review.changes.as_deref().map(quote)),
+                ]))
+            }
+            @if let Some(payment) = &status.payment {
+                h3 { "The payment" }
+                (facts([
+                    ("Payment", Some(html! { code { (payment.id) } ", released " (time(payment.released_at)) })),
+                    ("Not returned yet", Some(html! { (looked.show(payment.left)) })),
+                    ("Asked back", Some(html! { strong { (looked.show(payment.asked)) } (quote(&payment.message)) })),
+                    ("Mediation help until", payment.mediation.is_none().then(|| moment(payment.mediation_until, looked.now))),
+                    ("Mediation asked for", payment.mediation.as_deref().map(quote)),
+                    ("The mediator's opinion", payment.opinion.as_deref().map(quote)),
+                ]))
+            }
+        }
+    }
+}
+
+fn times(submissions: u32) -> String {
+    if submissions > 1 { format!("{submissions} times; last:") } else { String::new() }
+}
+
+fn can(looked: &Looked, visit: &Visit) -> Markup {
+    let acts = looked.acts();
+    let several = acts.iter().any(|act| acts.first().is_some_and(|first| first.role != act.role));
+    let is_form = |act: &&Act| act.verb == Verb::Propose;
+    html! {
+        @if !acts.is_empty() {
+            section.card aria-labelledby="can" {
+                h2 #can { "What you can do" }
+                ul.acts {
+                    @for act in acts.iter().filter(|act| !is_form(act)) {
+                        li {
+                            a.button.primary[act.is_final()] href=(act.path(&looked.status.case)) {
+                                (act.label(&looked.status))
+                                @if several { " (as the " (act.role) ")" }
+                            }
+                            p { (act.consequence(&looked.status, &looked.people, None)) }
+                        }
+                    }
+                }
+                @for act in acts.iter().filter(is_form) {
+                    h3 { (act.label(&looked.status)) }
+                    p { (act.consequence(&looked.status, &looked.people, None)) }
+                    (command::form(looked, &visit.session, act, &Fields::default(), &[]))
+                }
+            }
+        }
+    }
+}
+
+fn sides(looked: &Looked) -> Markup {
+    let status = &looked.status;
+    html! {
+        @if let Some(claim) = &status.claim {
+            section.sides aria-label="Both sides" {
+                div.card {
+                    h2 { (begin(&looked.people.name(Role::Freelancer))) " claims " (looked.show(claim.amount)) }
+                    p { "Reason: " (named(&claim.reason)) }
+                    (quote(&claim.details))
+                    (files(&claim.evidence))
+                }
+                div.card {
+                    @if let Some(rejection) = &status.rejection {
+                        h2 { (begin(&looked.people.name(Role::Client))) " rejects the claim" }
+                        p { "Reason: " (named(&rejection.reason)) }
+                        (quote(&rejection.details))
+                        (files(&rejection.evidence))
+                    } @else {
+                        h2 { (begin(&looked.people.name(Role::Client))) }
+                        p { "Has not rejected the claim." }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn offers(looked: &Looked) -> Markup {
+    let status = &looked.status;
+    let rest = if describe::is_about_a_milestone(status) { "Stays in escrow" } else { "Back to the client" };
+    html! {
+        @if !status.offers.is_empty() {
+            section.card aria-labelledby="offers" {
+                h2 #offers { "Offers" }
+                div.scroll tabindex="0" role="region" aria-labelledby="offers" {
+                    table {
+                        caption.hidden { "Offers of both parties, oldest first" }
+                        thead { tr {
+                            th scope="col" { "Offer" } th scope="col" { "By" }
+                            th.number scope="col" { "To the freelancer" } th.number scope="col" { (rest) }
+                            th scope="col" { "State" } th scope="col" { "Message" } th scope="col" { "Answer" }
+                        } }
+                        tbody { @for offer in &status.offers { (offer_row(looked, offer)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn offer_row(looked: &Looked, offer: &Offer) -> Markup {
+    let about = |act: &Act| act.of == About::Offer(offer.number);
+    let acts = looked.acts().into_iter().filter(about);
+    html! {
+        tr {
+            th scope="row" { (offer.number) }
+            td { (begin(&looked.people.name(offer.by))) }
+            td.number { (looked.show(offer.to_freelancer)) }
+            td.number { (looked.show(offer.to_client)) }
+            td { (named(&offer.state)) }
+            td.written { (offer.message.as_deref().unwrap_or_default()) }
+            td {
+                @if offer.state == OfferState::Open {
+                    @for act in acts { a href=(act.path(&looked.status.case)) { (act.label(&looked.status)) } " " }
+                }
+            }
+        }
+    }
+}
+
+fn resolution(looked: &Looked) -> Markup {
+    let status = &looked.status;
+    html! {
+        @if let Some(resolution) = &status.resolution {
+            section.card aria-labelledby="resolution" {
+                h2 #resolution { "The mediator's resolution" }
+                p {
+                    (looked.show(resolution.to_freelancer)) " to " (looked.people.payee()) ", "
+                    (looked.show(resolution.to_client)) " " (describe::rest_of_a_split(status)) "."
+                }
+                (quote(&resolution.rationale))
+                (facts(Role::PARTIES.map(|role| {
+                    let name = if role == Role::Client { "The client" } else { "The freelancer" };
+                    let answer = status.answers.get(&role).map_or_else(|| "no answer".to_owned(), named);
+                    (name, Some(html! { (answer) }))
+                })))
+            }
+        }
+    }
+}
+
+fn ended(looked: &Looked, outcome: &Outcome) -> Markup {
+    let some = |amount: Amount| (!amount.is_zero()).then(|| html! { strong { (looked.show(amount)) } });
+    let by = (outcome.decided_by != DecidedBy::Rule).then(|| html! { (label(&named(&outcome.decided_by))) });
+    html! {
+        section.card aria-labelledby="outcome" {
+            h2 #outcome { "How it ended" }
+            (facts([
+                ("Result", Some(html! { strong { (label(outcome.result.name())) } })),
+                ("Decided by", by),
+                ("Rule", Some(html! { (outcome.rule) })),
+                ("To the freelancer", some(outcome.to_freelancer)),
+                ("Back to the client", some(outcome.to_client)),
+                ("Stays in escrow", some(outcome.kept_in_escrow)),
+                ("Bonus", some(outcome.bonus)),
+                ("Bonus failed", outcome.bonus_failed.then(|| html! { "The bonus could not be charged" })),
+                ("Why", outcome.message.as_deref().map(|message| html! { (message) })),
+            ]))
+        }
+    }
+}
+
+fn happened(looked: &Looked) -> Markup {
+    let status = &looked.status;
+    html! {
+        section.card aria-labelledby="happened" {
+            h2 #happened { "What happened" }
+            div.scroll tabindex="0" role="region" aria-labelledby="happened" {
+                table {
+                    caption.hidden { "What happened in this case, oldest first" }
+                    thead { tr {
+                        th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "What" } th scope="col" { "Rule" }
+                    } }
+                    tbody { @for entry in &status.timeline { (entry_row(entry)) } }
+                }
+            }
+            @if status.timeline.is_empty() { p { "Nothing yet: the case is just opening." } }
+            @if status.refusals_omitted > 0 { p { "And " (status.refusals_omitted) " refused commands that are not shown." } }
+        }
+    }
+}
+
+fn entry_row(entry: &TimelineEntry) -> Markup {
+    let note = entry.note.as_deref().filter(|note| !note.is_empty()).map(|note| note_of(entry.what, note));
+    html! {
+        tr {
+            td { (time(entry.at)) }
+            td { (label(&named(&entry.by))) }
+            td { (label(&words(&named(&entry.what)))) @if let Some(note) = note { ": " span.written { (note) } } }
+            td { @if let Some(rule) = entry.rule { (rule) } }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The desk of mediators and arbitrators: what waits for them, the most urgent first.
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use maud::html;
+use recourse_workflows::domain::party::Role;
+
+use super::{home, lists, page::Mishap, session::Visit};
+use crate::{
+    api::{Front, identity::Duty, lists::Limit, problem::Problem},
+    client::CaseRow,
+};
+
+/// Shows it.
+pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, Mishap> {
+    let who = visit.who();
+    let roles: Vec<Role> =
+        [Duty::Mediator, Duty::Arbitrator].into_iter().filter(|duty| who.is(*duty)).filter_map(Duty::role).collect();
+    if roles.is_empty() {
+        return Err(Problem::forbidden("the desk is for mediators and arbitrators").into());
+    }
+    let mut queues: Vec<(Role, Vec<CaseRow>)> = Vec::new();
+    for role in roles {
+        queues.push((role, lists::queue(&front, role).await?));
+    }
+    let told = front.told(who, &Limit::default()).await?;
+    let body = html! {
+        h1 { "Desk" }
+        @for (role, rows) in &queues {
+            section.card aria-labelledby=(role) {
+                h2 id=(role) { "Cases that wait for the " (role) }
+                @if rows.is_empty() { p { "Nothing waits." } } @else {
+                    p { (rows.len()) " open, " (rows.iter().filter(|row| row.overdue).count()) " overdue; the most urgent first." }
+                    (lists::table(rows, who, "Cases that wait, the most urgent first"))
+                }
+            }
+        }
+        (home::notices(&told))
+    };
+    Ok(visit.wide(StatusCode::OK, "Desk", &body))
+}

@@ -1,0 +1,335 @@
+//! The fields that people fill in for a command: which there are, how they look, and what was typed as the command has it.
+//!
+//! What is typed is only read here. Whether it may be is said by the case.
+
+use maud::{Markup, html};
+use recourse_workflows::{
+    domain::{
+        command::Verb,
+        evidence::Evidence,
+        ids::CaseKind,
+        money::{Amount, Currency},
+        party::Role,
+    },
+    messages::Status,
+};
+use serde_json::{Map, Value};
+
+use super::{
+    acts::{self, Act, Of},
+    forms::Fields,
+    parts::People,
+};
+use crate::cli::view::words;
+
+const CLAIM_REASONS: &[&str] =
+    &["work_delivered", "partial_work_delivered", "scope_changed", "client_unresponsive", "other"];
+const REJECTION_REASONS: &[&str] = &["not_delivered", "incomplete", "not_as_agreed", "late", "already_paid", "other"];
+
+/// A field of a form.
+#[derive(Debug, Clone)]
+pub struct Field {
+    /// Its name in the command.
+    pub name: &'static str,
+    label: String,
+    hint: String,
+    kind: Kind,
+    /// What becomes of what is left, if an amount divides something.
+    rest: String,
+}
+
+/// What is typed into a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// An amount; what is shown with it may be divided by it.
+    Money { required: bool, of: Option<Amount> },
+    /// Words.
+    Text { required: bool },
+    /// A few words on a line.
+    Line,
+    /// One of these.
+    Choice(&'static [&'static str]),
+    /// Yes.
+    Check,
+    /// A whole number.
+    Number,
+    /// Files, by what they are called and their fingerprints.
+    Files,
+}
+
+/// A field that was not filled in as it must be, and why.
+pub type Wrong = (&'static str, String);
+
+fn field(name: &'static str, label: impl Into<String>, hint: impl Into<String>, kind: Kind) -> Field {
+    Field { name, label: label.into(), hint: hint.into(), kind, rest: String::new() }
+}
+
+/// An amount that divides `of`; `rest` says what becomes of what is left.
+pub fn amount(name: &'static str, label: String, hint: String, of: Amount, rest: String) -> Field {
+    Field { name, label, hint, kind: Kind::Money { required: true, of: Some(of) }, rest }
+}
+
+/// Words that may be left out.
+pub fn text(name: &'static str, label: impl Into<String>) -> Field {
+    field(name, label, "Optional.", Kind::Text { required: false })
+}
+
+/// The fields of an act.
+pub fn of(act: &Act, status: &Status, people: &People) -> Vec<Field> {
+    let held = status.held;
+    let words = |name, label: &str| field(name, label, "", Kind::Text { required: true });
+    let files = |name, label: &str| {
+        field(name, label, "Optional. A line for each: SHA-256, bytes, media type, name.", Kind::Files)
+    };
+    let part = |name, label: String| {
+        amount(name, label, format!("Of the {} held.", status.currency.show(held)), held, acts::rest(status, people))
+    };
+    match act.verb {
+        Verb::Approve if status.kind == CaseKind::MilestoneReview => {
+            let hint = "Leave it empty to pay the whole milestone. Less stays in escrow; more is charged as a bonus.";
+            vec![field("amount", "Another amount", hint, Kind::Money { required: false, of: None })]
+        }
+        Verb::Approve if status.kind == CaseKind::PaymentRefund => {
+            let asked = status.payment.as_ref().map(|payment| payment.asked).unwrap_or_default();
+            let hint = format!("Leave it empty to return all of the {}.", status.currency.show(asked));
+            vec![field("amount", "Another amount", hint, Kind::Money { required: false, of: None })]
+        }
+        Verb::Dispute => {
+            let hint = format!("More than 0, at most the {} held.", status.currency.show(held));
+            let mut fields = vec![
+                amount("amount", "How much you claim".to_owned(), hint, held, acts::rest(status, people)),
+                field("reason", "Why", "", Kind::Choice(CLAIM_REASONS)),
+                words("details", "In your words"),
+                files("evidence", "Files that support it"),
+            ];
+            if status.kind == CaseKind::MilestoneReview {
+                let label = format!("I contacted {}, and it did not help", people.name(Role::Client));
+                fields.push(field("contacted_client", label, "", Kind::Check));
+            }
+            fields
+        }
+        Verb::Reject if act.of == Of::Claim => vec![
+            field("reason", "Why", "", Kind::Choice(REJECTION_REASONS)),
+            words("details", "In your words"),
+            files("evidence", "Files that support it"),
+        ],
+        Verb::Amend => vec![part("amount", "How much you claim now".to_owned()), words("details", "In your words")],
+        Verb::Offer => vec![part("to_freelancer", format!("To {}", people.payee())), text("message", "Message")],
+        Verb::Propose => vec![part("to_freelancer", format!("To {}", people.payee())), words("rationale", "Why so")],
+        Verb::Award => vec![
+            part("to_freelancer", format!("To {}", people.payee())),
+            field("reference", "The arbitration provider's reference", "", Kind::Line),
+        ],
+        Verb::Submit => vec![words("note", "What you submit"), files("files", "The work, or proof of it")],
+        Verb::RequestChanges | Verb::RequestMediation => vec![words("message", "In your words")],
+        Verb::Close => vec![words("reason", "Why")],
+        Verb::Opinion => vec![words("text", "Your opinion")],
+        Verb::Extend => vec![
+            field("hours", "By how many hours", "At most the window's own length.", Kind::Number),
+            field("reason", "Why", "Both parties are told.", Kind::Line),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// The amount that was typed: what the consequence is about.
+pub fn amount_in(read: &Map<String, Value>) -> Option<Amount> {
+    let value = read.get("amount").or_else(|| read.get("to_freelancer"))?;
+    Amount::new(value.as_i64()?).ok()
+}
+
+/// Whether these fields have an amount, whose consequence is to be seen before it is confirmed.
+pub fn have_money(fields: &[Field]) -> bool {
+    fields.iter().any(|field| matches!(field.kind, Kind::Money { .. }))
+}
+
+/// What was typed, to be carried on and to be read once more before it is confirmed.
+pub fn typed(fields: &[Field], typed: &Fields) -> Markup {
+    let filled = fields.iter().map(|field| (field, typed.get(field.name))).filter(|(_, text)| !text.is_empty());
+    html! {
+        @for (field, text) in filled.clone() { input type="hidden" name=(field.name) value=(text); }
+        dl.facts {
+            @for (field, text) in filled {
+                div {
+                    dt { (field.label) }
+                    dd.written { @if matches!(field.kind, Kind::Choice(_)) { (words(text)) } @else { (text) } }
+                }
+            }
+        }
+    }
+}
+
+/// What was typed, as the command has it.
+///
+/// # Errors
+/// The fields that are not filled in as they must be.
+pub fn read(fields: &[Field], typed: &Fields, currency: Currency) -> Result<Map<String, Value>, Vec<Wrong>> {
+    let mut read = Map::new();
+    let mut wrong = Vec::new();
+    for field in fields {
+        let text = typed.get(field.name);
+        let value = match field.kind {
+            Kind::Money { required: false, .. } | Kind::Text { required: false } | Kind::Files if text.is_empty() => {
+                continue;
+            }
+            Kind::Check => Ok(Value::Bool(!text.is_empty())),
+            _ if text.is_empty() => Err("This has to be filled in.".to_owned()),
+            Kind::Money { .. } => {
+                currency.parse(text).map(|amount| amount.minor().into()).map_err(|error| format!("{error}."))
+            }
+            Kind::Text { .. } | Kind::Line => Ok(Value::from(text)),
+            Kind::Choice(choices) if choices.contains(&text) => Ok(Value::from(text)),
+            Kind::Choice(_) => Err("Choose one of these.".to_owned()),
+            Kind::Number => text.parse::<u32>().map(Value::from).map_err(|_| "This is a whole number.".to_owned()),
+            Kind::Files => files(text),
+        };
+        match value {
+            Ok(value) => drop(read.insert(field.name.to_owned(), value)),
+            Err(reason) => wrong.push((field.name, reason)),
+        }
+    }
+    if wrong.is_empty() { Ok(read) } else { Err(wrong) }
+}
+
+/// The amount that is more than there is to divide, if one was typed. Said before it is sent; the case says so too.
+pub fn too_much(fields: &[Field], read: &Map<String, Value>, currency: Currency) -> Option<Wrong> {
+    fields.iter().find_map(|field| match field.kind {
+        Kind::Money { of: Some(of), .. } if read.get(field.name)?.as_i64()? > of.minor() => {
+            Some((field.name, format!("This is more than {}.", currency.show(of))))
+        }
+        _ => None,
+    })
+}
+
+/// Files, a line each: `SHA-256 bytes type name`.
+fn files(text: &str) -> Result<Value, String> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let read = lines.map(|line| {
+        let mut parts = line.splitn(4, ' ');
+        let mut next = || parts.next().filter(|part| !part.is_empty()).map(str::to_owned);
+        let (sha256, size, media_type, name) = (next()?, next()?.parse().ok()?, next()?, next()?);
+        Some(Evidence { sha256, name, size, media_type })
+    });
+    let files: Option<Vec<Evidence>> = read.collect();
+    let files = files.ok_or("A file is a line with its SHA-256, its size in bytes, its media type and its name.")?;
+    serde_json::to_value(files).map_err(|error| error.to_string())
+}
+
+/// Which of these fields a refusal names: it begins with the field's name, as in `amount: 3.00 USD is more than …`.
+pub fn named_in(fields: &[Field], refusal: &str) -> Option<&'static str> {
+    let reason = refusal.strip_prefix("Invalid: ").unwrap_or(refusal);
+    let (name, _) = reason.split_once(':')?;
+    fields.iter().map(|field| field.name).find(|known| *known == name)
+}
+
+/// The fields, with what was typed and what is wrong with it. `context` makes their ids the page's own.
+pub fn show(fields: &[Field], typed: &Fields, wrong: &[Wrong], currency: Currency, context: &str) -> Markup {
+    html! {
+        @for field in fields {
+            @let error = wrong.iter().find(|(name, _)| *name == field.name).map(|(_, reason)| reason.as_str());
+            (field.show(typed.get(field.name), error, currency, context))
+        }
+    }
+}
+
+impl Field {
+    fn show(&self, value: &str, error: Option<&str>, currency: Currency, context: &str) -> Markup {
+        let id = format!("{context}-{}", self.name);
+        let (hint_id, error_id) = (format!("{id}-hint"), format!("{id}-error"));
+        let described = [(!self.hint.is_empty()).then_some(hint_id.as_str()), error.map(|_| error_id.as_str())];
+        let described = described.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let described = Some(described).filter(|ids| !ids.is_empty());
+        let input = Input { id: &id, value, described: described.as_deref(), invalid: error.map(|_| "true"), currency };
+        html! {
+            div.field.wrong[error.is_some()] {
+                @if self.kind == Kind::Check { (input.check(self)) } @else {
+                    label for=(id) { (self.label) }
+                    @if !self.hint.is_empty() { p.hint id=(hint_id) { (self.hint) } }
+                    (input.show(self))
+                }
+                @if let Some(reason) = error { p.error id=(error_id) { (reason) } }
+            }
+        }
+    }
+
+    const fn is_required(&self) -> bool {
+        match self.kind {
+            Kind::Money { required, .. } | Kind::Text { required } => required,
+            Kind::Files => false,
+            Kind::Line | Kind::Choice(_) | Kind::Check | Kind::Number => true,
+        }
+    }
+}
+
+/// How a field is typed into.
+struct Input<'a> {
+    id: &'a str,
+    value: &'a str,
+    described: Option<&'a str>,
+    invalid: Option<&'a str>,
+    currency: Currency,
+}
+
+impl Input<'_> {
+    fn show(&self, field: &Field) -> Markup {
+        let (name, required) = (field.name, field.is_required());
+        let (id, value, described, invalid) = (self.id, self.value, self.described, self.invalid);
+        match field.kind {
+            Kind::Money { of, .. } => {
+                html! { (self.money(name, required)) @if let Some(of) = of { (self.slider(field, of)) } }
+            }
+            Kind::Text { .. } => html! {
+                textarea id=(id) name=(name) rows="5" required[required] aria-describedby=[described]
+                    aria-invalid=[invalid] { (value) }
+            },
+            Kind::Files => html! {
+                textarea.code id=(id) name=(name) rows="2" spellcheck="false" aria-describedby=[described]
+                    aria-invalid=[invalid] data-files { (value) }
+            },
+            Kind::Choice(choices) => html! {
+                select id=(id) name=(name) required aria-describedby=[described] aria-invalid=[invalid] {
+                    option value="" { "Choose one" }
+                    @for choice in choices { option value=(choice) selected[*choice == value] { (words(choice)) } }
+                }
+            },
+            Kind::Line | Kind::Number | Kind::Check => {
+                let mode = (field.kind == Kind::Number).then_some("numeric");
+                html! {
+                    input id=(id) name=(name) type="text" inputmode=[mode] value=(value) required[required]
+                        autocomplete="off" aria-describedby=[described] aria-invalid=[invalid];
+                }
+            }
+        }
+    }
+
+    fn money(&self, name: &str, required: bool) -> Markup {
+        html! {
+            div.money {
+                input id=(self.id) name=(name) type="text" inputmode="decimal" value=(self.value) required[required]
+                    autocomplete="off" aria-describedby=[self.described] aria-invalid=[self.invalid]
+                    data-decimals=(self.currency.decimals());
+                span.unit { (self.currency.code()) }
+            }
+        }
+    }
+
+    /// A slider for the amount, and how it divides the whole; the script shows and moves both.
+    fn slider(&self, field: &Field, of: Amount) -> Markup {
+        html! {
+            div.split hidden data-split=(self.id) data-total=(of.minor()) data-code=(self.currency.code()) {
+                input type="range" min="0" max=(of.minor()) step="1" aria-label=(field.label);
+                p aria-live="polite" { (field.label) ": " strong data-part="first" {} " · " (field.rest) ": " strong data-part="rest" {} }
+            }
+        }
+    }
+
+    fn check(&self, field: &Field) -> Markup {
+        html! {
+            div.check {
+                input id=(self.id) name=(field.name) type="checkbox" value="yes" required checked[!self.value.is_empty()]
+                    aria-describedby=[self.described] aria-invalid=[self.invalid];
+                label for=(self.id) { (field.label) }
+            }
+        }
+    }
+}

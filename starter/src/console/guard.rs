@@ -1,0 +1,54 @@
+//! What a button meant when it was shown. A case may have moved on since: then nothing is done, and the page says so.
+
+use maud::{Markup, html};
+use recourse_workflows::{
+    domain::{
+        case::{TimelineEntry, What},
+        money::Amount,
+    },
+    messages::Status,
+};
+
+use super::{acts::Act, forms::Fields};
+use crate::cli::view::{named, note_of, words};
+
+/// A command that was refused is in the timeline and changed nothing.
+fn changed(entry: &TimelineEntry) -> bool {
+    !matches!(entry.what, What::Refused | What::Unreadable)
+}
+
+/// What the page showed, for a form to carry.
+pub fn hidden(status: &Status, act: &Act) -> Markup {
+    html! {
+        input type="hidden" name="stage" value=(status.stage);
+        input type="hidden" name="seen" value=(status.timeline.len());
+        input type="hidden" name="named" value=(shown(act.amount(status)));
+    }
+}
+
+/// What a form carries on to the next step.
+pub fn names() -> [&'static str; 3] {
+    ["stage", "seen", "named"]
+}
+
+fn shown(amount: Option<Amount>) -> String {
+    amount.map(|amount| amount.minor().to_string()).unwrap_or_default()
+}
+
+/// How the case has moved on since the form was shown, if that matters to what it asks for.
+pub fn moved_on(status: &Status, act: &Act, fields: &Fields) -> Option<String> {
+    let is_same = fields.get("stage") == status.stage && fields.get("named") == shown(act.amount(status));
+    if is_same {
+        return None;
+    }
+    let seen = fields.get("seen").parse().unwrap_or(usize::MAX);
+    let since: Vec<String> = status.timeline.iter().skip(seen).filter(|entry| changed(entry)).map(in_words).collect();
+    let what = if since.is_empty() { format!("it is now {}", words(&status.stage)) } else { since.join("; ") };
+    Some(format!("The case has moved on: {what}. Nothing was done."))
+}
+
+fn in_words(entry: &TimelineEntry) -> String {
+    let note = entry.note.as_deref().filter(|note| !note.is_empty());
+    let note = note.map(|note| format!(" ({})", note_of(entry.what, note))).unwrap_or_default();
+    format!("{}: {}{note}", named(&entry.by), named(&entry.what))
+}

@@ -1,0 +1,120 @@
+//! Lists of cases, as tables.
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+use recourse_workflows::domain::{
+    ids::{CaseKind, Id},
+    party::Role,
+};
+
+use super::parts::{self, case_path, label, moment, time};
+use crate::{
+    api::{Front, cases::parties_of, identity::Identity, problem::Problem},
+    cli::view::{roles, words},
+    client::{CaseRow, Filters},
+};
+
+/// How many cases a list shows.
+pub const SHOWN_MAX: u32 = 200;
+
+/// Every kind of case that people answer. Deposits are shown with their contract's money.
+const KINDS: [CaseKind; 4] =
+    [CaseKind::MilestoneReview, CaseKind::RefundRequest, CaseKind::Dispute, CaseKind::PaymentRefund];
+
+/// The cases that somebody may see, of one contract or of all.
+///
+/// # Errors
+/// If they cannot be listed.
+pub async fn cases(front: &Front, who: &Identity, contract: Option<&Id>) -> Result<Vec<CaseRow>, Problem> {
+    let filters = Filters {
+        kinds: KINDS.to_vec(),
+        contract: contract.cloned(),
+        parties: parties_of(who),
+        or_contracts: front.contracts_of_agencies(who).await?,
+        limit: Some(SHOWN_MAX),
+        ..Filters::default()
+    };
+    Ok(front.client().list(&filters, None).await?.cases)
+}
+
+/// The open cases that wait for this role, the most urgent first.
+///
+/// # Errors
+/// If they cannot be listed.
+pub async fn queue(front: &Front, role: Role) -> Result<Vec<CaseRow>, Problem> {
+    let filters = Filters {
+        kinds: KINDS.to_vec(),
+        waiting_on: Some(role),
+        open: Some(true),
+        limit: Some(SHOWN_MAX),
+        ..Filters::default()
+    };
+    let mut rows = front.client().list(&filters, None).await?.cases;
+    by_urgency(&mut rows);
+    Ok(rows)
+}
+
+/// Sorts by deadline; those without one are last.
+pub fn by_urgency(rows: &mut [CaseRow]) {
+    rows.sort_by_key(|row| (row.deadline.is_none(), row.deadline, row.started_at));
+}
+
+/// Whether a case waits for somebody as one of its parties.
+pub fn waits_for(row: &CaseRow, who: &Identity) -> bool {
+    let is = |party: Option<&String>| party.is_some_and(|party| who.parties.iter().any(|own| own.as_str() == party));
+    row.waiting_on.iter().any(|role| match role {
+        Role::Client => is(row.client.as_ref()),
+        // The list knows the freelancer only; whoever sees the case without a duty and is not its client acts for an agency.
+        Role::Freelancer => is(row.freelancer.as_ref()) || (who.duties.is_empty() && !is(row.client.as_ref())),
+        _ => false,
+    })
+}
+
+/// A table of cases. `id` names it for its heading, which is on the page.
+pub fn table(rows: &[CaseRow], who: &Identity, caption: &str) -> Markup {
+    let now = Timestamp::now();
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(caption) {
+            table {
+                caption.hidden { (caption) }
+                thead { tr {
+                    th scope="col" { "Case" } th scope="col" { "Contract" } th scope="col" { "Stage" }
+                    th scope="col" { "Waits for" } th scope="col" { "Until" } th.number scope="col" { "Held" }
+                } }
+                tbody { @for row in rows { (self::row(row, who, now)) } }
+            }
+        }
+    }
+}
+
+fn row(row: &CaseRow, who: &Identity, now: Timestamp) -> Markup {
+    let kind = row.kind.map_or("Case", parts::kind);
+    let held = row.held.zip(row.currency).filter(|(held, _)| !held.is_zero());
+    html! {
+        tr {
+            th scope="row" { a href=(case_path(&row.case)) { (kind) } }
+            td { @if let Some(contract) = &row.contract { a href={ "/contracts/" (contract) } { (contract) } } }
+            td { (stage(row)) @if row.overdue && row.open { " " strong.late { "Overdue" } } }
+            td { @if waits_for(row, who) { strong { "you" } } @else { (roles(&row.waiting_on)) } }
+            td {
+                @if let (true, Some(deadline)) = (row.open, row.deadline) {
+                    // A case whose clock was advanced has a deadline that this clock has not reached.
+                    @if deadline > now { (moment(deadline, now)) } @else { (time(deadline)) }
+                }
+            }
+            td.number { @if let Some((held, currency)) = held { (currency.show(held)) } }
+        }
+    }
+}
+
+/// The stage in words; of a closed case also how it ended.
+fn stage(row: &CaseRow) -> String {
+    let stage = label(row.stage.as_deref().unwrap_or("unknown"));
+    match &row.outcome {
+        Some(outcome) => format!("{stage}: {}", words(outcome)),
+        None if !row.open && stage != "Closed" => {
+            format!("Stopped in {}", words(row.stage.as_deref().unwrap_or("an unknown stage")))
+        }
+        None => stage,
+    }
+}

@@ -1,0 +1,163 @@
+//! What operators look at: how many cases are where, what is overdue, money that did not arrive, and whether the ledger is sound.
+
+use std::collections::BTreeMap;
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use jiff::Timestamp;
+use maud::{Markup, html};
+use recourse_activities::ledger::{CheckReport, TrackedRefund};
+use recourse_workflows::domain::ids::CaseKind;
+
+use super::{
+    case::history_of,
+    home, lists,
+    page::Mishap,
+    parts::{self, case_path, label, moment, money},
+    session::Visit,
+};
+use crate::{
+    api::{Front, identity::Duty, lists::Limit, problem::Problem},
+    client::{CaseRow, Filters},
+};
+
+/// How many open cases are counted. Where there are more, Temporal's own list counts better.
+const COUNTED_MAX: u32 = 1_000;
+
+fn only_operators(visit: &Visit) -> Result<(), Problem> {
+    if visit.who().is(Duty::Operator) { Ok(()) } else { Err(Problem::forbidden("this page is for operators")) }
+}
+
+/// Shows it.
+pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, Mishap> {
+    only_operators(&visit)?;
+    let filters = Filters { open: Some(true), limit: Some(COUNTED_MAX), ..Filters::default() };
+    let page = front.client().list(&filters, None).await?;
+    let refunds = front.open_refunds(visit.who()).await?;
+    let told = front.told(visit.who(), &Limit::default()).await?;
+    let overdue: Vec<CaseRow> = page.cases.iter().filter(|row| row.overdue).cloned().collect();
+    let body = html! {
+        h1 { "Operations" }
+        (counts(&page.cases, page.next.is_some()))
+        section.card aria-labelledby="overdue" {
+            h2 #overdue { "Overdue cases" }
+            @if overdue.is_empty() { p { "None." } } @else { (lists::table(&overdue, visit.who(), "Overdue cases")) }
+        }
+        (on_their_way(&refunds))
+        section.card aria-labelledby="ledger" {
+            h2 #ledger { "Ledger" }
+            p { a.button href="/operator/ledger" { "Check the whole ledger" } }
+            p.small { "It is read from the beginning, which takes a while if it is long." }
+        }
+        (histories(&front, &page.cases))
+        (home::notices(&told))
+    };
+    Ok(visit.wide(StatusCode::OK, "Operations", &body))
+}
+
+fn counts(rows: &[CaseRow], more: bool) -> Markup {
+    let mut counts: BTreeMap<(&str, String), usize> = BTreeMap::new();
+    for row in rows {
+        let kind = row.kind.map_or("Case", parts::kind);
+        let stage = row.stage.as_deref().unwrap_or("opening");
+        *counts.entry((kind, label(stage))).or_default() += 1;
+    }
+    html! {
+        section.card aria-labelledby="counts" {
+            h2 #counts { "Open cases" }
+            @if counts.is_empty() { p { "None." } } @else {
+                table {
+                    caption.hidden { "Open cases by kind and stage" }
+                    thead { tr { th scope="col" { "Case" } th scope="col" { "Stage" } th.number scope="col" { "Open" } } }
+                    tbody {
+                        @for ((kind, stage), count) in &counts {
+                            tr { th scope="row" { (kind) } td { (stage) } td.number { (count) } }
+                        }
+                    }
+                }
+                @if more { p { "Only the newest " (COUNTED_MAX) " are counted." } }
+            }
+        }
+    }
+}
+
+fn on_their_way(refunds: &[TrackedRefund]) -> Markup {
+    let now = Timestamp::now();
+    html! {
+        section.card aria-labelledby="refunds" {
+            h2 #refunds { "Refunds that have not arrived" }
+            @if refunds.is_empty() { p { "None." } } @else {
+                p { "What failed or is overdue waits in suspense. See to it with " code { "recourse refunds" } "." }
+                div.scroll tabindex="0" role="region" aria-labelledby="refunds" {
+                    table {
+                        caption.hidden { "Refunds on their way and in suspense" }
+                        thead { tr {
+                            th scope="col" { "Refund" } th scope="col" { "Contract" } th.number scope="col" { "Amount" }
+                            th scope="col" { "Expected" } th scope="col" { "State" }
+                        } }
+                        tbody { @for refund in refunds { (refund_row(refund, now)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn refund_row(refund: &TrackedRefund, now: Timestamp) -> Markup {
+    html! {
+        tr {
+            th scope="row" { code { (refund.id) } }
+            td { a href={ "/contracts/" (refund.contract) } { (refund.contract) } }
+            td.number { (refund.currency.show(refund.amount)) }
+            td { (moment(refund.expected_by, now)) }
+            td {
+                (label(refund.state.name()))
+                @if refund.state.is_parked() { " " strong.late { "In suspense" } }
+                @if let Some(reason) = &refund.reason { ": " span.written { (reason) } }
+            }
+        }
+    }
+}
+
+/// Each open case's history in Temporal's Web UI, if it is known where that is.
+fn histories(front: &Front, rows: &[CaseRow]) -> Markup {
+    let linked: Vec<(&CaseRow, String)> =
+        rows.iter().filter_map(|row| history_of(front, &row.case).map(|at| (row, at))).collect();
+    html! {
+        @if !linked.is_empty() {
+            section.card aria-labelledby="histories" {
+                h2 #histories { "Histories in Temporal" }
+                ul.rows {
+                    @for (row, at) in &linked {
+                        li {
+                            a href=(at) rel="noreferrer" { "History of " (row.case) }
+                            @if row.kind != Some(CaseKind::EscrowDeposit) { " · " a href=(case_path(&row.case)) { "the case" } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Checks the whole ledger and shows what was found.
+pub async fn ledger(State(front): State<Front>, visit: Visit) -> Result<Response, Mishap> {
+    only_operators(&visit)?;
+    let report = front.ledger().check().await?;
+    Ok(visit.page("Ledger", &checked(&report)))
+}
+
+fn checked(report: &CheckReport) -> Markup {
+    html! {
+        p.small { a href="/operator" { "Operations" } }
+        h1 { @if report.is_sound() { "The ledger is sound" } @else { "The ledger is not sound" } }
+        p { (report.postings) " postings on " (report.accounts) " accounts." }
+        @if !report.held.is_empty() {
+            p { "In escrow: " (report.held.iter().map(|held| money(held.amount, &held.currency)).collect::<Vec<_>>().join(", ")) "." }
+        }
+        @if !report.is_sound() {
+            div.alert role="alert" {
+                ul { @for finding in &report.findings { li { (finding.law) " " code { (finding.culprit) } ": " (finding.problem) } } }
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! What is around every page: its head, who is signed in, where one can go, what was just done; and problems as pages.
+
+use axum::{
+    http::{HeaderValue, StatusCode, Uri, header},
+    response::{Html, IntoResponse, Response},
+};
+use maud::{DOCTYPE, Markup, html};
+
+use super::{
+    assets::{ICON_AT, SCRIPT_AT, STYLE_AT},
+    forms,
+    session::{Session, Visit},
+};
+use crate::api::{
+    identity::Duty,
+    personas::{PERSONAS, Persona},
+    problem::Problem,
+};
+
+/// Where somebody is.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Whether people only play here.
+    pub sandbox: bool,
+    /// The page's path and query.
+    pub path: String,
+    /// What was done just before.
+    pub done: Option<Done>,
+}
+
+/// What was done just before a page is shown. A redirect tells it by its code, never by a text that anybody could make up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// A command was taken.
+    Taken,
+    /// A command is with the server, and no worker has answered yet.
+    Sent,
+    /// The contract has ended.
+    Ended,
+    /// The freelancer is asked for money back.
+    Asked,
+    /// A case's clock was advanced.
+    Advanced,
+    /// An example was made.
+    Made,
+}
+
+impl Done {
+    const ALL: [Self; 6] = [Self::Taken, Self::Sent, Self::Ended, Self::Asked, Self::Advanced, Self::Made];
+
+    /// Its code in a query.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Sent => "sent",
+            Self::Ended => "ended",
+            Self::Asked => "asked",
+            Self::Advanced => "advanced",
+            Self::Made => "made",
+        }
+    }
+
+    const fn in_words(self) -> &'static str {
+        match self {
+            Self::Taken => "Done. This is where the case stands now.",
+            Self::Sent => {
+                "It is sent, and counts from now. The case has not answered yet: this page shows what becomes of it."
+            }
+            Self::Ended => "The contract has ended. This is the case about the money that was held.",
+            Self::Asked => "The money is asked back. This is the case about it.",
+            Self::Advanced => "The clock of this case was advanced.",
+            Self::Made => "Here is your example contract, with its money in escrow.",
+        }
+    }
+}
+
+impl Place {
+    /// Where a request goes.
+    pub fn of(sandbox: bool, uri: &Uri) -> Self {
+        let query = uri.query().unwrap_or_default();
+        let code = query.split('&').find_map(|pair| pair.strip_prefix("done="));
+        let done = code.and_then(|code| Done::ALL.into_iter().find(|done| done.code() == code));
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        Self { sandbox, path: path.to_owned(), done }
+    }
+
+    /// The page without what was done before, to come back to.
+    fn again(&self) -> &str {
+        if self.done.is_some() { self.path.split('?').next().unwrap_or("/") } else { &self.path }
+    }
+}
+
+/// A problem that ends the handling of a request. It is shown as a page by the layer that knows who visits.
+#[derive(Debug)]
+pub struct Mishap(Box<Problem>);
+
+impl<E> From<E> for Mishap
+where
+    Problem: From<E>,
+{
+    fn from(error: E) -> Self {
+        Self(Box::new(Problem::from(error)))
+    }
+}
+
+impl IntoResponse for Mishap {
+    fn into_response(self) -> Response {
+        let mut response = self.0.status().into_response();
+        response.extensions_mut().insert(*self.0);
+        response
+    }
+}
+
+/// How a page differs from others, besides what is on it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Around<'a> {
+    /// Its title.
+    pub title: &'a str,
+    /// Where it leads by itself.
+    pub refresh: Option<&'a str>,
+    /// Whether it needs the width of the window.
+    pub wide: bool,
+}
+
+impl Visit {
+    /// A page for whoever visits.
+    pub fn page(&self, title: &str, body: &Markup) -> Response {
+        self.page_with(StatusCode::OK, title, body)
+    }
+
+    /// A page with this status.
+    pub fn page_with(&self, status: StatusCode, title: &str, body: &Markup) -> Response {
+        plain(&self.place, Some(&self.session), status, title, body)
+    }
+
+    /// A page with tables or two sides.
+    pub fn wide(&self, status: StatusCode, title: &str, body: &Markup) -> Response {
+        let around = Around { title, wide: true, ..Around::default() };
+        around.response(&self.place, Some(&self.session), status, body)
+    }
+}
+
+/// A page for anybody.
+pub fn plain(place: &Place, session: Option<&Session>, status: StatusCode, title: &str, body: &Markup) -> Response {
+    Around { title, ..Around::default() }.response(place, session, status, body)
+}
+
+impl Around<'_> {
+    /// The whole page.
+    pub fn response(&self, place: &Place, session: Option<&Session>, status: StatusCode, body: &Markup) -> Response {
+        (status, Html(self.document(place, session, body).into_string())).into_response()
+    }
+
+    fn document(&self, place: &Place, session: Option<&Session>, body: &Markup) -> Markup {
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    @if let Some(to) = self.refresh { meta http-equiv="refresh" content={ "0; url=" (to) }; }
+                    title { (self.title) " · Recourse" }
+                    link rel="stylesheet" href=(*STYLE_AT);
+                    link rel="icon" href=(*ICON_AT) type="image/svg+xml";
+                    script src=(*SCRIPT_AT) defer {}
+                }
+                body {
+                    a.skip href="#main" { "Skip to the content" }
+                    (header(place, session))
+                    main #main.wide[self.wide] tabindex="-1" {
+                        @if let Some(done) = place.done { p.note role="status" { (done.in_words()) } }
+                        (body)
+                    }
+                    footer {
+                        p {
+                            "Every decision follows a rule; the rule is named where it was applied."
+                            @if place.sandbox { " This is a sandbox: no money is real." }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn header(place: &Place, session: Option<&Session>) -> Markup {
+    html! {
+        header.top {
+            div.bar {
+                a.brand href="/" { "Recourse" }
+                @if let Some(session) = session {
+                    nav aria-label="Pages" {
+                        @for (path, name) in links(place, session) {
+                            a href=(path) aria-current=[(place.again() == path).then_some("page")] { (name) }
+                        }
+                    }
+                    (who(place, session))
+                }
+            }
+        }
+    }
+}
+
+fn links(place: &Place, session: &Session) -> Vec<(&'static str, &'static str)> {
+    let decides = session.who.is(Duty::Mediator) || session.who.is(Duty::Arbitrator);
+    let mut links = vec![("/", "Overview")];
+    links.extend(decides.then_some(("/desk", "Desk")));
+    links.extend(session.who.is(Duty::Operator).then_some(("/operator", "Operations")));
+    links.extend(place.sandbox.then_some(("/sandbox", "Sandbox")));
+    links
+}
+
+fn who(place: &Place, session: &Session) -> Markup {
+    let id = session.who.subject.as_str();
+    let part = Persona::find(id).filter(|_| place.sandbox).map(|persona| persona.part);
+    html! {
+        div.who {
+            p {
+                "Signed in as " strong { (session.name(place.sandbox)) }
+                @if let Some(part) = part { ", " (part) }
+            }
+            @if place.sandbox {
+                form.inline method="post" action="/session" {
+                    input type="hidden" name="to" value=(place.again());
+                    label for="persona" { "Be " }
+                    select #persona name="persona" {
+                        @for persona in PERSONAS {
+                            option value=(persona.id) selected[persona.id == id] {
+                                (persona.name) ", " (persona.part)
+                            }
+                        }
+                    }
+                    button type="submit" { "Switch" }
+                }
+            }
+            form.inline method="post" action="/session/end" {
+                (forms::csrf(session))
+                button type="submit" { "Sign out" }
+            }
+        }
+    }
+}
+
+/// A problem in words, with what to do about it.
+pub fn problem(place: &Place, session: Option<&Session>, problem: &Problem) -> Response {
+    let body = html! {
+        h1 { (problem.title) }
+        (told(problem))
+        p { a href="/" { "Go to the overview" } }
+    };
+    let around = Place { done: None, ..place.clone() };
+    let mut response = plain(&around, session, problem.status(), problem.title, &body);
+    if let Some(seconds) = problem.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// What happened, why, and what to do.
+pub fn told(problem: &Problem) -> Markup {
+    html! {
+        div.alert role="alert" {
+            p { (sentence(&problem.detail)) }
+            @if let Some(hint) = &problem.hint { p { "What to do: " (hint) "." } }
+            @if let Some(rule) = &problem.rule { p.small { "By rule " (rule) "." } }
+        }
+    }
+}
+
+/// A problem's detail as a sentence, without what is for programs: its name, and the commands that the page has buttons for.
+pub fn sentence(detail: &str) -> String {
+    let names = ["NotAllowed: ", "TooLate: ", "Invalid: ", "AlreadyAnswered: "];
+    let words = names.iter().find_map(|name| detail.strip_prefix(name)).unwrap_or(detail);
+    let can = words.find(" can now: ").and_then(|at| words[..at].rfind("; the "));
+    let words = can.map_or(words, |end| &words[..end]);
+    let mut letters = words.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    let stop = if words.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{stop}", letters.as_str())
+}

@@ -1,0 +1,143 @@
+//! The parts that pages are made of: times, money, people, and what things are called.
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+use recourse_workflows::{
+    describe,
+    domain::{
+        evidence::Evidence,
+        ids::CaseKind,
+        money::{Amount, Currency},
+        party::{Contract, Party, Role},
+    },
+};
+
+use crate::{
+    api::cases::segment,
+    cli::view::{distance, words},
+};
+
+/// What people are called in a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct People {
+    client: String,
+    freelancer: String,
+    /// Who is paid for the freelancer's work.
+    payee: String,
+}
+
+impl People {
+    /// The people of a contract; roles, where it is not known.
+    pub fn of(contract: Option<&Contract>) -> Self {
+        let name = |party: Option<&Party>, role: Role| match party.map(Party::label).map(str::trim) {
+            None | Some("") => format!("the {role}"),
+            Some(name) => name.to_owned(),
+        };
+        let freelancer = name(contract.map(|contract| &contract.freelancer), Role::Freelancer);
+        let agency = contract.and_then(|contract| contract.freelancer.agency.as_ref());
+        let payee = agency
+            .map_or_else(|| freelancer.clone(), |agency| agency.name.clone().unwrap_or_else(|| agency.id.to_string()));
+        Self { client: name(contract.map(|contract| &contract.client), Role::Client), freelancer, payee }
+    }
+
+    /// What somebody in this role is called.
+    pub fn name(&self, role: Role) -> String {
+        match role {
+            Role::Client => self.client.clone(),
+            Role::Freelancer => self.freelancer.clone(),
+            other => format!("the {other}"),
+        }
+    }
+
+    /// Who is paid.
+    pub fn payee(&self) -> &str {
+        &self.payee
+    }
+
+    /// Names in a row.
+    pub fn names(&self, roles: &[Role]) -> String {
+        roles.iter().map(|role| self.name(*role)).collect::<Vec<_>>().join(" and ")
+    }
+}
+
+/// An instant, in UTC; the script shows it in the viewer's own time.
+pub fn time(at: Timestamp) -> Markup {
+    html! { time datetime=(at) data-local { (describe::instant(at)) } }
+}
+
+/// An instant and how far it is from `now`, the case's own time; the script counts on.
+pub fn moment(at: Timestamp, now: Timestamp) -> Markup {
+    html! { (time(at)) " " span.distance data-until=(at) data-now=(now) { "(" (distance(at, now)) ")" } }
+}
+
+/// Money that may be a debt or nothing, in a currency by its code.
+pub fn money(minor: i64, currency: &str) -> String {
+    match (Amount::new(minor), Currency::from_code(currency)) {
+        (Ok(amount), Ok(currency)) => currency.show(amount),
+        _ => format!("{minor} {currency} (minor units)"),
+    }
+}
+
+/// With a capital letter.
+pub fn begin(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| format!("{}{}", first.to_uppercase(), letters.as_str()))
+}
+
+/// A name of the wire contract in words, with a capital letter.
+pub fn label(name: &str) -> String {
+    begin(&words(name))
+}
+
+/// What a case is called by its kind.
+pub const fn kind(kind: CaseKind) -> &'static str {
+    match kind {
+        CaseKind::EscrowDeposit => "Deposit",
+        CaseKind::RefundRequest => "Refund request",
+        CaseKind::Dispute => "Dispute",
+        CaseKind::MilestoneReview => "Milestone review",
+        CaseKind::PaymentRefund => "Refund of a payment",
+    }
+}
+
+/// Where a case's page is.
+pub fn case_path(case: &str) -> String {
+    format!("/cases/{}", segment(case))
+}
+
+/// Names and what there is to say of each, without those of which there is nothing.
+pub fn facts(facts: impl IntoIterator<Item = (&'static str, Option<Markup>)>) -> Markup {
+    html! {
+        dl.facts {
+            @for (name, value) in facts {
+                @if let Some(value) = value { div { dt { (name) } dd { (value) } } }
+            }
+        }
+    }
+}
+
+/// A text that somebody wrote, with its line breaks.
+pub fn quote(text: &str) -> Markup {
+    html! { blockquote.written { (text) } }
+}
+
+/// The files that somebody names.
+pub fn files(files: &[Evidence]) -> Markup {
+    html! {
+        @if !files.is_empty() {
+            ul.files {
+                @for file in files {
+                    li { span.file { (file.name) } " " span.small { (size(file.size)) ", " (file.media_type) } }
+                }
+            }
+        }
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
+    }
+}
