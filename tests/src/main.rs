@@ -8,6 +8,7 @@
 mod api;
 mod chaos;
 mod command_line;
+mod console;
 mod continuing;
 mod contract;
 mod contract_end;

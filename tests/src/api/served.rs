@@ -24,9 +24,9 @@ use recourse_starter::api::{
     Front,
     front::Parts,
     identity::{TokenRules, Tokens},
-    keys::{KeySource, Keys},
+    keys::{KeySource, Keys, LocalIssuer},
     limits::Limits,
-    serve,
+    personas, serve,
 };
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -142,17 +142,31 @@ impl Served {
 
     /// One for a world, that lets a sender send so many requests a minute.
     pub async fn of(world: &World, requests_per_minute: u32) -> Self {
-        Self::made(world, requests_per_minute, false).await
+        Self::made(world, requests_per_minute, false, None).await
     }
 
     /// One whose webhooks may go to this machine.
     pub async fn sandbox(world: &World) -> Self {
-        Self::made(world, 1_000, true).await
+        Self::made(world, 1_000, true, None).await
     }
 
-    async fn made(world: &World, requests_per_minute: u32, allow_local: bool) -> Self {
+    /// One where people are only played, as `recourse dev` has it.
+    pub async fn played(world: &World) -> Self {
+        let local = LocalIssuer::new(personas::ISSUER, personas::AUDIENCE).unwrap();
+        let tokens = Tokens::new(TokenRules::new(personas::ISSUER, personas::AUDIENCE), local.keys());
+        Self::made(world, 1_000_000, true, Some((local, tokens))).await
+    }
+
+    async fn made(
+        world: &World,
+        requests_per_minute: u32,
+        allow_local: bool,
+        played: Option<(LocalIssuer, Tokens)>,
+    ) -> Self {
         let issuer = Issuer::new();
         let keys = Keys::read(KeySource::File(issuer.jwks())).await.unwrap();
+        let believed = Tokens::new(TokenRules::new(ISSUER, "recourse"), keys);
+        let (local, tokens) = played.map_or((None, believed), |(local, tokens)| (Some(local), tokens));
         let database = Database::connect(&world.database_url).await.unwrap();
         let files = tempfile::tempdir().unwrap();
         let bank = Arc::new(SandboxBank::new(database.clone()));
@@ -166,8 +180,8 @@ impl Served {
             webhooks: WebhookBook::new(database.clone()).allow_local(allow_local),
             refunds: desk,
             callback_secret: Some(Arc::new(Secret::new(CALLBACK_SECRET).unwrap())),
-            tokens: Tokens::new(TokenRules::new(ISSUER, "recourse"), keys),
-            local: None,
+            tokens,
+            local,
             limits: Limits::per_minute(NonZeroU32::new(requests_per_minute).unwrap()),
             temporal_ui: None,
         });

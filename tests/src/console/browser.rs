@@ -1,0 +1,182 @@
+//! A real browser: sessions of people in it, what they click and type, and what is looked at on every page.
+
+use std::{path::PathBuf, process::Stdio, time::Duration};
+
+use serde_json::{Value, json};
+use thirtyfour::{
+    By, ChromiumLikeCapabilities as _, DesiredCapabilities, Key, WebDriver, WebElement,
+    extensions::query::ElementQueryable as _,
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+    sync::OnceCell,
+};
+
+/// How long a page or an element may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The driver of the browsers. It ends with this process.
+struct Driver {
+    url: String,
+    _process: Child,
+}
+
+async fn driver() -> &'static Driver {
+    static DRIVER: OnceCell<Driver> = OnceCell::const_new();
+    DRIVER
+        .get_or_init(async || {
+            let mut process = Command::new("chromedriver")
+                .arg("--port=0")
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .kill_on_drop(true)
+                .spawn()
+                .expect("chromedriver is installed by `make test`");
+            let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+            let port = loop {
+                let line = lines.next_line().await.unwrap().expect("chromedriver says its port");
+                if let Some((_, port)) = line.split_once("started successfully on port ") {
+                    break port.trim_end_matches('.').to_owned();
+                }
+            };
+            Driver { url: format!("http://127.0.0.1:{port}"), _process: process }
+        })
+        .await
+}
+
+/// Somebody in a browser of their own.
+pub struct Person {
+    driver: WebDriver,
+    url: String,
+    name: &'static str,
+}
+
+impl Person {
+    /// Opens a browser of this size.
+    pub async fn new(url: &str, name: &'static str, size: (u32, u32)) -> Self {
+        let mut wanted = DesiredCapabilities::chrome();
+        for argument in
+            ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
+        {
+            wanted.add_arg(argument).unwrap();
+        }
+        let driver = WebDriver::new(&driver().await.url, wanted).await.unwrap();
+        driver.set_window_rect(0, 0, size.0, size.1).await.unwrap();
+        Self { driver, url: url.to_owned(), name }
+    }
+
+    /// Opens a browser, and signs in as this persona.
+    pub async fn signed_in(url: &str, name: &'static str) -> Self {
+        let person = Self::new(url, name, (1100, 900)).await;
+        person.open("/").await;
+        person.click(name).await;
+        person
+    }
+
+    /// Opens a page.
+    pub async fn open(&self, path: &str) {
+        self.driver.goto(format!("{}{path}", self.url)).await.unwrap();
+    }
+
+    /// Where they are.
+    pub async fn path(&self) -> String {
+        let url = self.driver.current_url().await.unwrap();
+        url.path().to_owned()
+    }
+
+    /// Clicks the first link or button with this text.
+    pub async fn click(&self, text: &str) {
+        self.find(text).await.click().await.unwrap_or_else(|error| panic!("{}: {text}: {error}", self.name));
+    }
+
+    async fn find(&self, text: &str) -> WebElement {
+        let path = format!("//*[self::a or self::button][contains(normalize-space(.), \"{text}\")]");
+        let found = self.driver.query(By::XPath(path)).wait(PATIENCE, Duration::from_millis(50)).first().await;
+        match found {
+            Ok(found) => found,
+            Err(_) => panic!("{} finds no \"{text}\" on this page:\n{}", self.name, self.text().await),
+        }
+    }
+
+    /// Types into the field with this name, in place of what was there.
+    pub async fn type_into(&self, name: &str, text: &str) {
+        let field = self.driver.find(By::Name(name)).await;
+        let field = match field {
+            Ok(field) => field,
+            Err(_) => panic!("{} finds no field {name} on this page:\n{}", self.name, self.text().await),
+        };
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// Presses a key, wherever the focus is.
+    pub async fn press(&self, key: Key) {
+        self.driver.active_element().await.unwrap().send_keys(String::from(char::from(key))).await.unwrap();
+    }
+
+    /// Moves the focus by keys until it is on something with this text.
+    pub async fn tab_to(&self, text: &str) {
+        for _ in 0..60 {
+            self.press(Key::Tab).await;
+            let focused = self.driver.active_element().await.unwrap();
+            let shown = focused.text().await.unwrap_or_default();
+            let name = focused.attr("name").await.unwrap_or_default().unwrap_or_default();
+            if shown.contains(text) || name == text {
+                return;
+            }
+        }
+        panic!("no key leads {} to \"{text}\":\n{}", self.name, self.text().await);
+    }
+
+    /// Types where the focus is.
+    pub async fn write(&self, text: &str) {
+        self.driver.active_element().await.unwrap().send_keys(text).await.unwrap();
+    }
+
+    /// What is to be read on the page.
+    pub async fn text(&self) -> String {
+        self.driver.find(By::Tag("body")).await.unwrap().text().await.unwrap()
+    }
+
+    /// Waits until all of this is to be read, without loading the page again.
+    pub async fn reads(&self, texts: &[&str]) {
+        let started = std::time::Instant::now();
+        loop {
+            let text = self.text().await;
+            let Some(missing) = texts.iter().find(|wanted| !text.contains(**wanted)) else { return };
+            assert!(started.elapsed() < PATIENCE, "{} does not read \"{missing}\":\n{text}", self.name);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Looks at the page: keeps a picture of it, and finds no serious fault for people who read with other means.
+    pub async fn look(&self, picture: &str) {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/console");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("{picture}.png")), self.driver.screenshot_as_png().await.unwrap()).unwrap();
+        let axe = std::env::var("RECOURSE_AXE").expect("RECOURSE_AXE: run the tests with `make test`");
+        // By the driver, which the page's own policy does not bind.
+        self.driver.execute(std::fs::read_to_string(axe).unwrap(), Vec::new()).await.unwrap();
+        let run = "const done = arguments[0]; axe.run(document).then(found => done(found.violations), fault => done(String(fault)));";
+        let found = self.driver.execute_async(run, Vec::new()).await.unwrap();
+        let faults: Vec<Value> = found.convert().unwrap();
+        let serious: Vec<String> = faults
+            .iter()
+            .filter(|fault| fault["impact"] == "serious" || fault["impact"] == "critical")
+            .map(|fault| format!("{}: {} ({})", fault["id"], fault["help"], fault["nodes"][0]["html"]))
+            .collect();
+        assert!(serious.is_empty(), "{picture}: {serious:#?}");
+    }
+
+    /// Whether the page is wider than the window.
+    pub async fn scrolls_sideways(&self) -> bool {
+        let script = "return document.documentElement.scrollWidth > document.documentElement.clientWidth;";
+        self.driver.execute(script, Vec::new()).await.unwrap().json() == &json!(true)
+    }
+
+    /// Leaves.
+    pub async fn leave(self) {
+        self.driver.quit().await.unwrap();
+    }
+}

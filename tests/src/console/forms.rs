@@ -1,0 +1,100 @@
+//! Forms that no page of ours has sent, and texts that are more than texts.
+
+use reqwest::{Client, StatusCode, header, redirect::Policy};
+use serde_json::{Value, json};
+
+use crate::{
+    api::Served,
+    harness::{Story, World, run},
+};
+
+fn visitor() -> Client {
+    Client::builder().redirect(Policy::none()).build().unwrap()
+}
+
+/// A session of a persona: the cookie.
+async fn session(served: &Served, persona: &str) -> String {
+    let answer = visitor().post(format!("{}/session", served.url)).form(&[("persona", persona)]).send().await.unwrap();
+    let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap().to_owned();
+    for attribute in ["HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+/// A form without what our pages carry, or from another site, changes nothing.
+#[test]
+fn a_form_of_another_site_is_refused() {
+    run(async {
+        let world = World::apart("forged", &[]).await;
+        let served = Served::played(&world).await;
+        let cookie = session(&served, "cl-1").await;
+        let path = format!("{}/sandbox", served.url);
+        let page = visitor().get(&path).header(header::COOKIE, &cookie).send().await.unwrap().text().await.unwrap();
+        let csrf = page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        let post = |csrf: &str, site: &str| {
+            let fields =
+                [("csrf", csrf), ("key", "k-1"), ("example", "contract")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+            visitor().post(&path).header(header::COOKIE, &cookie).header("sec-fetch-site", site).form(&fields).send()
+        };
+        for (csrf, site) in [("", "same-origin"), ("00", "same-origin"), (csrf, "cross-site"), (csrf, "same-site")] {
+            assert_eq!(post(csrf, site).await.unwrap().status(), StatusCode::FORBIDDEN, "{site}");
+        }
+        assert!(post(csrf, "same-origin").await.unwrap().status().is_redirection());
+        let nobody = visitor().get(format!("{}/operator", served.url)).send().await.unwrap();
+        assert!(nobody.headers()[header::LOCATION].to_str().unwrap().starts_with("/sign-in"), "{nobody:?}");
+    });
+}
+
+/// What somebody wrote is shown as they wrote it, and a page runs nothing that stands in it.
+#[test]
+fn what_people_write_is_only_text() {
+    run(async {
+        const SCRIPT: &str = "<script>alert(1)</script>\"'<img src=x onerror=alert(1)>";
+        let world = World::apart("script", &[]).await;
+        let served = Served::played(&world).await;
+        let mut story = Story::new(&world, "script");
+        story.contract["title"] = json!(SCRIPT);
+        story.contract["client"] = json!({"id": "cl-1", "name": SCRIPT});
+        story.contract["freelancer"] = json!({"id": "fl-1", "name": SCRIPT});
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        let (verb, mut claim) = story.command("freelancer", "claim 20000");
+        claim.insert("details".into(), json!(SCRIPT));
+        world.client.command(&story.refund_request, verb, claim).await.unwrap();
+        let dispute = format!("dispute:{}", story.id());
+        while world.client.status(&dispute).await.map_or(true, |status| status.is_opening()) {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        let id = story.id();
+        for (persona, paths) in [
+            (
+                "cl-1",
+                vec![
+                    "/".to_owned(),
+                    format!("/contracts/{id}"),
+                    format!("/cases/{dispute}"),
+                    format!("/cases/{dispute}/commands/reject?of=claim"),
+                ],
+            ),
+            ("fl-1", vec!["/".to_owned(), format!("/cases/{}", story.refund_request)]),
+            ("med-1", vec!["/desk".to_owned(), format!("/cases/{dispute}")]),
+            ("ops-1", vec!["/operator".to_owned()]),
+        ] {
+            let cookie = session(&served, persona).await;
+            for path in paths {
+                let answer = visitor()
+                    .get(format!("{}{path}", served.url))
+                    .header(header::COOKIE, &cookie)
+                    .send()
+                    .await
+                    .unwrap();
+                assert_eq!(answer.status(), StatusCode::OK, "{path}");
+                let policy = answer.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+                assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+                let page = answer.text().await.unwrap();
+                assert!(!page.contains("<script>") && !page.contains("<img src=x"), "{path}");
+            }
+        }
+    });
+}
