@@ -222,6 +222,8 @@ fn token_form(to: &str) -> Markup {
 }
 
 /// Signs in: with a token that the platform's own sign-in posts, or in the sandbox as a persona.
+///
+/// The token may come from another site, since the platform is one; the page then says as whom one is signed in.
 pub async fn begin(State(front): State<Front>, headers: HeaderMap, fields: Fields) -> Result<Response, Mishap> {
     let persona = fields.get("persona");
     let to = local_path(fields.get("to"));
