@@ -233,7 +233,10 @@ pub async fn begin(State(front): State<Front>, headers: HeaderMap, fields: Field
         return Ok(([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response());
     }
     let token = fields.get("token");
-    let who = front.tokens().read(token).await?;
+    let who = front.tokens().read(token).await.map_err(|problem| match problem.status() {
+        StatusCode::UNAUTHORIZED => problem.hint("sign in again on the platform, which gives you a new token"),
+        _ => problem,
+    })?;
     front.limits().let_in(who.subject.as_str())?;
     let cookie = set_cookie(token, &headers);
     let session = Session::new(who, token.to_owned());
