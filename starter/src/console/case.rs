@@ -102,8 +102,10 @@ pub fn history_of(front: &Front, case: &str) -> Option<String> {
     Some(format!("{ui}/namespaces/{}/workflows/{id}", front.client().namespace()))
 }
 
+/// How much has happened: it only grows, so that an older status is never taken for news.
 fn version(status: &Status) -> String {
-    format!("{}:{}:{}", status.stage, status.timeline.len(), u64::from(status.refusals_omitted))
+    let omitted = usize::try_from(status.refusals_omitted).unwrap_or_default();
+    (status.timeline.len() + omitted).to_string()
 }
 
 /// Shows a case.
@@ -196,7 +198,7 @@ fn standing(looked: &Looked) -> Markup {
                 h3 { "The payment" }
                 (facts([
                     ("Payment", Some(html! { code { (payment.id) } ", released " (time(payment.released_at)) })),
-                    ("Not returned yet", Some(html! { (looked.show(payment.left)) })),
+                    ("Not returned when asked", Some(html! { (looked.show(payment.left)) })),
                     ("Asked back", Some(html! { strong { (looked.show(payment.asked)) } (quote(&payment.message)) })),
                     ("Mediation help until", payment.mediation.is_none().then(|| moment(payment.mediation_until, looked.now))),
                     ("Mediation asked for", payment.mediation.as_deref().map(quote)),

@@ -112,7 +112,7 @@
   if (news && globalThis.EventSource) {
     const source = new EventSource(news.dataset.live);
     source.addEventListener("status", (event) => {
-      if (event.data === news.dataset.version) return;
+      if (Number(event.data) <= Number(news.dataset.version)) return;
       source.close();
       const here = location.pathname;
       if (!typed) return location.replace(here);

@@ -222,6 +222,8 @@ fn token_form(to: &str) -> Markup {
 }
 
 /// Signs in: with a token that the platform's own sign-in posts, or in the sandbox as a persona.
+///
+/// The token may come from another site, since the platform is one; the page then says as whom one is signed in.
 pub async fn begin(State(front): State<Front>, headers: HeaderMap, fields: Fields) -> Result<Response, Mishap> {
     let persona = fields.get("persona");
     let to = local_path(fields.get("to"));
@@ -231,7 +233,10 @@ pub async fn begin(State(front): State<Front>, headers: HeaderMap, fields: Field
         return Ok(([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response());
     }
     let token = fields.get("token");
-    let who = front.tokens().read(token).await?;
+    let who = front.tokens().read(token).await.map_err(|problem| match problem.status() {
+        StatusCode::UNAUTHORIZED => problem.hint("sign in again on the platform, which gives you a new token"),
+        _ => problem,
+    })?;
     front.limits().let_in(who.subject.as_str())?;
     let cookie = set_cookie(token, &headers);
     let session = Session::new(who, token.to_owned());

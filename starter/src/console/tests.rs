@@ -284,6 +284,22 @@ fn what_is_typed_is_read_and_what_is_missing_is_tied_to_its_field() {
 }
 
 #[test]
+fn a_refusal_is_told_in_words_and_more_than_is_held_at_the_field() {
+    let refused = "Invalid: amount: 3.00 USD is more than the 2.00 USD in dispute (rule R5); the freelancer can now: approve, dispute";
+    let shown = told(&Problem::invalid(refused)).into_string();
+    assert!(shown.contains("<p>Amount: 3.00 USD is more than the 2.00 USD in dispute (rule R5).</p>"), "{shown}");
+    let status = dispute(json!({"stage": "in_mediation", "allowed": {"mediator": ["propose"]}}));
+    let act = Act::all(&status, Role::Mediator)[0];
+    let asked = fields::of(&act, &status, &People::of(Some(&contract())));
+    for (text, wrong) in [("200", None), ("200.01", Some("to_freelancer"))] {
+        let read =
+            fields::read(&asked, &typed(&[("to_freelancer", text), ("rationale", "x")]), status.currency).unwrap();
+        assert_eq!(fields::too_much(&asked, &read, status.currency).map(|(name, _)| name), wrong, "{text}");
+    }
+    assert_eq!(fields::named_in(&asked, "Invalid: to_freelancer: too much"), Some("to_freelancer"));
+}
+
+#[test]
 fn what_somebody_wrote_is_shown_and_never_obeyed() {
     let mut named = contract();
     named.title = SCRIPT.to_owned();
