@@ -1,12 +1,13 @@
 //! A real browser: sessions of people in it, what they click and type, and what is looked at on every page.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    path::PathBuf,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
-use thirtyfour::{
-    By, ChromiumLikeCapabilities as _, DesiredCapabilities, Key, WebDriver, WebElement,
-    extensions::query::ElementQueryable as _,
-};
+use thirtyfour::{By, ChromiumLikeCapabilities as _, DesiredCapabilities, Key, WebDriver};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
@@ -71,6 +72,7 @@ impl Person {
         let person = Self::new(url, name, (1100, 900)).await;
         person.open("/").await;
         person.click(name).await;
+        person.reads(&["Signed in as"]).await;
         person
     }
 
@@ -87,27 +89,31 @@ impl Person {
 
     /// Clicks the first link or button with this text.
     pub async fn click(&self, text: &str) {
-        self.find(text).await.click().await.unwrap_or_else(|error| panic!("{}: {text}: {error}", self.name));
-    }
-
-    async fn find(&self, text: &str) -> WebElement {
         let path = format!("//*[self::a or self::button][contains(normalize-space(.), \"{text}\")]");
-        let found = self.driver.query(By::XPath(path)).wait(PATIENCE, Duration::from_millis(50)).first().await;
-        match found {
-            Ok(found) => found,
-            Err(_) => panic!("{} finds no \"{text}\" on this page:\n{}", self.name, self.text().await),
+        let started = Instant::now();
+        loop {
+            // A page that shows news loads itself again: what was found on it may be gone.
+            let clicked = async { self.driver.find(By::XPath(path.clone())).await?.click().await }.await;
+            let Err(error) = clicked else { return };
+            let page = if started.elapsed() > PATIENCE { Some(self.text().await) } else { None };
+            assert!(page.is_none(), "{} cannot click \"{text}\" ({error}): {page:?}", self.name);
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
     /// Types into the field with this name, in place of what was there.
     pub async fn type_into(&self, name: &str, text: &str) {
-        let field = self.driver.find(By::Name(name)).await;
-        let field = match field {
-            Ok(field) => field,
-            Err(_) => panic!("{} finds no field {name} on this page:\n{}", self.name, self.text().await),
+        let Ok(field) = self.driver.find(By::Name(name)).await else {
+            panic!("{} finds no field {name} on this page:\n{}", self.name, self.text().await);
         };
         field.clear().await.unwrap();
         field.send_keys(text).await.unwrap();
+    }
+
+    /// Chooses one of what a field offers.
+    pub async fn choose(&self, name: &str, value: &str) {
+        let option = By::Css(format!("select[name={name}] option[value={value}]"));
+        self.driver.find(option).await.unwrap().click().await.unwrap();
     }
 
     /// Presses a key, wherever the focus is.
@@ -136,12 +142,14 @@ impl Person {
 
     /// What is to be read on the page.
     pub async fn text(&self) -> String {
-        self.driver.find(By::Tag("body")).await.unwrap().text().await.unwrap()
+        // In one step: the page may be another one by the next.
+        let read = self.driver.execute("return document.body ? document.body.innerText : '';", Vec::new()).await;
+        read.unwrap().json().as_str().unwrap_or_default().to_owned()
     }
 
     /// Waits until all of this is to be read, without loading the page again.
     pub async fn reads(&self, texts: &[&str]) {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         loop {
             let text = self.text().await;
             let Some(missing) = texts.iter().find(|wanted| !text.contains(**wanted)) else { return };

@@ -42,6 +42,7 @@ fn a_dispute_is_clicked_from_the_contracts_end_to_a_resolution() {
         ben.look("refund-request-of-the-freelancer").await;
         ben.click("Dispute the refund").await;
         ben.type_into("amount", "150.00").await;
+        ben.choose("reason", "work_delivered").await;
         ben.type_into("details", "The logo was delivered on Tuesday.").await;
         ben.click("See what this does").await;
         ben.look("dispute-to-be-confirmed").await;
@@ -56,6 +57,7 @@ fn a_dispute_is_clicked_from_the_contracts_end_to_a_resolution() {
         ada.reads(&["150.00 USD", "The logo was delivered on Tuesday."]).await;
         ada.click("Reject the claim").await;
         ada.reads(&["final"]).await;
+        ada.choose("reason", "incomplete").await;
         ada.type_into("details", "Only a sketch came.").await;
         ada.look("rejection").await;
         ada.click("Confirm").await;
@@ -66,7 +68,6 @@ fn a_dispute_is_clicked_from_the_contracts_end_to_a_resolution() {
         mia.open(&dispute).await;
         mia.reads(&["The logo was delivered on Tuesday.", "Only a sketch came."]).await;
         mia.look("dispute-of-the-mediator").await;
-        mia.click("Propose a resolution").await;
         mia.type_into("to_freelancer", "90.00").await;
         mia.type_into("rationale", "Half of it is there.").await;
         mia.click("See what this does").await;
