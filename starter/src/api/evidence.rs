@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    body::Body,
+    body::{Body, Bytes},
     extract::State,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use futures_util::TryStreamExt as _;
+use futures_util::{Stream, TryStreamExt as _};
 use recourse_activities::evidence::{EvidenceError, EvidenceStore, StoredEvidence};
 use recourse_workflows::domain::{
     evidence::{Evidence, EvidenceLimits},
@@ -61,7 +61,7 @@ pub async fn upload(
     Asked(named): Asked<Named>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let stored = front.upload(&who, &contract, &named.name, body).await?;
+    let stored = front.upload(&who, &contract, &named.name, body.into_data_stream()).await?;
     Ok((StatusCode::CREATED, Json(stored.evidence)).into_response())
 }
 
@@ -72,15 +72,7 @@ pub async fn upload(
     responses((status = 200, description = "All of them.", body = ref("#/components/schemas/EvidencePage")), Problems)
 )]
 pub async fn list(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id>) -> Result<Response, Problem> {
-    let (_, roles) = front.contract(&who, &id).await?;
-    let stored = front.evidence().list(&id).await?;
-    let mut items: Vec<Evidence> = Vec::new();
-    for file in stored.into_iter().filter(|file| may_see(file, &who, roles.iter().copied())) {
-        if !items.iter().any(|seen| seen.sha256 == file.evidence.sha256) {
-            items.push(file.evidence);
-        }
-    }
-    Ok(Json(Page { items, next: None }).into_response())
+    Ok(Json(Page { items: front.files(&who, &id).await?, next: None }).into_response())
 }
 
 /// Gives out a file.
@@ -99,16 +91,36 @@ pub async fn download(
 }
 
 impl Front {
+    /// The contract's files that somebody may see, oldest first.
+    ///
+    /// # Errors
+    /// 404 if the contract is not theirs.
+    pub async fn files(&self, who: &Identity, id: &Id) -> Result<Vec<Evidence>, Problem> {
+        let (_, roles) = self.contract(who, id).await?;
+        let mut files: Vec<Evidence> = Vec::new();
+        for file in self.evidence().list(id).await? {
+            let is_new = !files.iter().any(|seen| seen.sha256 == file.evidence.sha256);
+            if is_new && may_see(&file, who, roles.iter().copied()) {
+                files.push(file.evidence);
+            }
+        }
+        Ok(files)
+    }
+
     /// Takes in a file of a party.
     ///
     /// # Errors
     /// 404 if the contract is not theirs, 403 if they are no party of it, 413 and 422 for what is not taken.
-    pub async fn upload(&self, who: &Identity, id: &Id, name: &str, body: Body) -> Result<StoredEvidence, Problem> {
+    pub async fn upload<S, E>(&self, who: &Identity, id: &Id, name: &str, content: S) -> Result<StoredEvidence, Problem>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+        E: std::fmt::Display + Send,
+    {
         let (contract, roles) = self.contract(who, id).await?;
         let party = Role::PARTIES.into_iter().find(|role| roles.contains(role));
         let party = party.ok_or_else(|| Problem::forbidden("only a party of the contract uploads evidence"))?;
         let by = Actor { party, id: who.id_as(party, &contract) };
-        let mut bytes = body.into_data_stream().map_err(|error| error.to_string());
+        let mut bytes = content.map_err(|error| error.to_string());
         let stored = self.evidence().put(id, &by, name, &EvidenceLimits::default(), &mut bytes).await;
         if stored.is_err() {
             // A sender that is still sending would otherwise see a broken connection, and not why.

@@ -14,6 +14,7 @@ use recourse_workflows::{
     domain::{
         case::TimelineEntry,
         command::Verb,
+        evidence::Evidence,
         ids::CaseKind,
         money::Amount,
         offers::{Offer, OfferState},
@@ -25,10 +26,10 @@ use recourse_workflows::{
 
 use super::{
     acts::{Act, Of as About},
-    command,
+    command, files,
     forms::Fields,
     page::Mishap,
-    parts::{self, People, begin, facts, files, label, moment, quote, time},
+    parts::{self, People, begin, facts, label, moment, quote, time},
     sandbox,
     session::Visit,
 };
@@ -58,6 +59,8 @@ pub struct Looked {
     pub title: String,
     /// Its history in Temporal's Web UI, for operators.
     pub history: Option<String>,
+    /// What their side has uploaded.
+    pub files: Vec<Evidence>,
 }
 
 impl Looked {
@@ -72,7 +75,8 @@ impl Looked {
         let title = if title.is_empty() { status.contract.to_string() } else { title.to_owned() };
         let history = if who.is(Duty::Operator) { history_of(front, case) } else { None };
         let people = People::of(seen.contract.as_ref());
-        Ok(Self { status, roles: seen.roles, now, people, title, history })
+        let files = files::of_side(front, &status.contract, &seen.roles).await?;
+        Ok(Self { status, roles: seen.roles, now, people, title, history, files })
     }
 
     /// Everything that its viewer can do now.
@@ -190,7 +194,7 @@ fn standing(looked: &Looked) -> Markup {
                 (facts([
                     ("Milestone", Some(html! { (review.milestone.ordinal) ". " (review.milestone.label()) ", " (looked.show(review.milestone.amount)) })),
                     ("To be done", review.milestone.description.as_deref().map(quote)),
-                    ("Submitted", Some(html! { (times(review.submissions)) (quote(&review.latest.note)) (files(&review.latest.files)) })),
+                    ("Submitted", Some(html! { (times(review.submissions)) (quote(&review.latest.note)) (files::linked(&review.latest.files, &status.contract)) })),
                     ("Changes asked for", review.changes.as_deref().map(quote)),
                 ]))
             }
@@ -251,14 +255,14 @@ fn sides(looked: &Looked) -> Markup {
                     h2 { (begin(&looked.people.name(Role::Freelancer))) " claims " (looked.show(claim.amount)) }
                     p { "Reason: " (named(&claim.reason)) }
                     (quote(&claim.details))
-                    (files(&claim.evidence))
+                    (files::linked(&claim.evidence, &status.contract))
                 }
                 div.card {
                     @if let Some(rejection) = &status.rejection {
                         h2 { (begin(&looked.people.name(Role::Client))) " rejects the claim" }
                         p { "Reason: " (named(&rejection.reason)) }
                         (quote(&rejection.details))
-                        (files(&rejection.evidence))
+                        (files::linked(&rejection.evidence, &status.contract))
                     } @else {
                         h2 { (begin(&looked.people.name(Role::Client))) }
                         p { "Has not rejected the claim." }

@@ -84,7 +84,7 @@ fn asking(
 /// The form of a command. One with an amount goes to a page that spells out what the amount does, others are sent at once.
 pub fn form(looked: &Looked, session: &Session, act: &Act, typed: &Fields, wrong: &[Wrong]) -> Markup {
     let status = &looked.status;
-    let asked = fields::of(act, status, &looked.people);
+    let asked = fields::of(act, status, &looked.people, &looked.files);
     let (step, button) = if fields::have_money(&asked) { ("review", "See what this does") } else { ("do", "Confirm") };
     html! {
         form method="post" action=(action(looked, act)) data-once {
@@ -122,7 +122,7 @@ pub async fn send(
     if posted.fields.get("step") == "edit" {
         return Ok(asking(&looked, visit, &act, &posted.fields, &[], None));
     }
-    let asked = fields::of(&act, &looked.status, &looked.people);
+    let asked = fields::of(&act, &looked.status, &looked.people, &looked.files);
     let read = match fields::read(&asked, &posted.fields, looked.status.currency) {
         Ok(read) => read,
         Err(wrong) => return Ok(asking(&looked, visit, &act, &posted.fields, &wrong, None)),
@@ -178,7 +178,7 @@ async fn refused(front: &Front, posted: &Posted, case: &str, act: &Act, problem:
     if problem.error != "Invalid" {
         return Ok(case::page(&looked, visit, problem.status(), Some(&told(&problem))));
     }
-    let asked = fields::of(act, &looked.status, &looked.people);
+    let asked = fields::of(act, &looked.status, &looked.people, &looked.files);
     let wrong: Vec<Wrong> =
         fields::named_in(&asked, &problem.detail).map(|name| (name, sentence(&problem.detail))).into_iter().collect();
     Ok(asking(&looked, visit, act, &posted.fields, &wrong, Some(&problem)))

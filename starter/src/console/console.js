@@ -76,24 +76,6 @@
     show();
   }
 
-  // Files stay with whoever names them: what is sent is their names and fingerprints.
-  const fingerprint = async (file) => {
-    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
-    const digits = [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    return `${digits} ${file.size} ${file.type || "application/octet-stream"} ${file.name}`;
-  };
-  for (const lines of document.querySelectorAll("[data-files]")) {
-    if (!globalThis.crypto || !crypto.subtle) continue;
-    const chosen = document.createElement("input");
-    chosen.type = "file";
-    chosen.multiple = true;
-    chosen.setAttribute("aria-label", "Choose files to name; they are not uploaded");
-    chosen.addEventListener("change", async () => {
-      lines.value = (await Promise.all([...chosen.files].map(fingerprint))).join("\n");
-    });
-    lines.before(chosen);
-  }
-
   // A form is sent once. The button is disabled after its value was taken.
   let typed = false;
   for (const form of document.querySelectorAll("form[data-once]")) {

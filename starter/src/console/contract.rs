@@ -136,6 +136,7 @@ fn balances(seen: &Seen) -> Markup {
             @for hold in holds {
                 p { (seen.show(hold.amount)) " of the escrow is held by " a href=(case_path(&hold.case)) { (hold.case) } "." }
             }
+            p { a href={ "/contracts/" (seen.contract.id) "/evidence" } { "Files" } }
         }
     }
 }

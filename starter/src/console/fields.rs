@@ -36,6 +36,10 @@ pub struct Field {
     kind: Kind,
     /// What becomes of what is left, if an amount divides something.
     rest: String,
+    /// What can be ticked, if files are asked for.
+    files: Vec<Evidence>,
+    /// Where files are uploaded.
+    uploads: String,
 }
 
 /// What is typed into a field.
@@ -53,7 +57,7 @@ enum Kind {
     Check,
     /// A whole number.
     Number,
-    /// Files, by what they are called and their fingerprints.
+    /// Files that were uploaded.
     Files,
 }
 
@@ -61,12 +65,27 @@ enum Kind {
 pub type Wrong = (&'static str, String);
 
 fn field(name: &'static str, label: impl Into<String>, hint: impl Into<String>, kind: Kind) -> Field {
-    Field { name, label: label.into(), hint: hint.into(), kind, rest: String::new() }
+    Field {
+        name,
+        label: label.into(),
+        hint: hint.into(),
+        kind,
+        rest: String::new(),
+        files: Vec::new(),
+        uploads: String::new(),
+    }
 }
 
 /// An amount that divides `of`; `rest` says what becomes of what is left.
 pub fn amount(name: &'static str, label: String, hint: String, of: Amount, rest: String) -> Field {
-    Field { name, label, hint, kind: Kind::Money { required: true, of: Some(of) }, rest }
+    Field {
+        name,
+        label,
+        hint,
+        kind: Kind::Money { required: true, of: Some(of) },
+        rest,
+        ..field(name, "", "", Kind::Line)
+    }
 }
 
 /// Words that may be left out.
@@ -75,11 +94,13 @@ pub fn text(name: &'static str, label: impl Into<String>) -> Field {
 }
 
 /// The fields of an act.
-pub fn of(act: &Act, status: &Status, people: &People) -> Vec<Field> {
+pub fn of(act: &Act, status: &Status, people: &People, uploaded: &[Evidence]) -> Vec<Field> {
     let held = status.held;
     let words = |name, label: &str| field(name, label, "", Kind::Text { required: true });
-    let files = |name, label: &str| {
-        field(name, label, "Optional. A line for each: SHA-256, bytes, media type, name.", Kind::Files)
+    let files = |name, label: &str| Field {
+        files: uploaded.to_vec(),
+        uploads: format!("/contracts/{}/evidence", status.contract),
+        ..field(name, label, "Optional. They are sealed: both sides and the mediator see them.", Kind::Files)
     };
     let part = |name, label: String| {
         amount(name, label, format!("Of the {} held.", status.currency.show(held)), held, acts::rest(status, people))
@@ -145,14 +166,20 @@ pub fn have_money(fields: &[Field]) -> bool {
 
 /// What was typed, to be carried on and to be read once more before it is confirmed.
 pub fn typed(fields: &[Field], typed: &Fields) -> Markup {
-    let filled = fields.iter().map(|field| (field, typed.get(field.name))).filter(|(_, text)| !text.is_empty());
+    let filled = fields.iter().map(|field| (field, typed.lines(field.name))).filter(|(_, text)| !text.is_empty());
     html! {
         @for (field, text) in filled.clone() { input type="hidden" name=(field.name) value=(text); }
         dl.facts {
             @for (field, text) in filled {
                 div {
                     dt { (field.label) }
-                    dd.written { @if matches!(field.kind, Kind::Choice(_)) { (words(text)) } @else { (text) } }
+                    dd.written {
+                        @match field.kind {
+                            Kind::Choice(_) => (words(&text)),
+                            Kind::Files => (names(&text)),
+                            _ => (text),
+                        }
+                    }
                 }
             }
         }
@@ -167,7 +194,8 @@ pub fn read(fields: &[Field], typed: &Fields, currency: Currency) -> Result<Map<
     let mut read = Map::new();
     let mut wrong = Vec::new();
     for field in fields {
-        let text = typed.get(field.name);
+        let ticked = typed.lines(field.name);
+        let text = ticked.as_str();
         let value = match field.kind {
             Kind::Money { required: false, .. } | Kind::Text { required: false } | Kind::Files if text.is_empty() => {
                 continue;
@@ -201,7 +229,17 @@ pub fn too_much(fields: &[Field], read: &Map<String, Value>, currency: Currency)
     })
 }
 
-/// Files, a line each: `SHA-256 bytes type name`.
+/// What a file is ticked by: `SHA-256 bytes type name`.
+fn line(file: &Evidence) -> String {
+    format!("{} {} {} {}", file.sha256, file.size, file.media_type, file.name)
+}
+
+/// What ticked files are called.
+fn names(lines: &str) -> String {
+    lines.lines().filter_map(|line| line.splitn(4, ' ').nth(3)).collect::<Vec<_>>().join(", ")
+}
+
+/// Files, a line each.
 fn files(text: &str) -> Result<Value, String> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let read = lines.map(|line| {
@@ -227,7 +265,7 @@ pub fn show(fields: &[Field], typed: &Fields, wrong: &[Wrong], currency: Currenc
     html! {
         @for field in fields {
             @let error = wrong.iter().find(|(name, _)| *name == field.name).map(|(_, reason)| reason.as_str());
-            (field.show(typed.get(field.name), error, currency, context))
+            (field.show(&typed.lines(field.name), error, currency, context))
         }
     }
 }
@@ -242,7 +280,7 @@ impl Field {
         let input = Input { id: &id, value, described: described.as_deref(), invalid: error.map(|_| "true"), currency };
         html! {
             div.field.wrong[error.is_some()] {
-                @if self.kind == Kind::Check { (input.check(self)) } @else {
+                @if self.kind == Kind::Check { (input.check(self)) } @else if self.kind == Kind::Files { (input.ticks(self)) } @else {
                     label for=(id) { (self.label) }
                     @if !self.hint.is_empty() { p.hint id=(hint_id) { (self.hint) } }
                     (input.show(self))
@@ -282,10 +320,7 @@ impl Input<'_> {
                 textarea id=(id) name=(name) rows="5" required[required] aria-describedby=[described]
                     aria-invalid=[invalid] { (value) }
             },
-            Kind::Files => html! {
-                textarea.code id=(id) name=(name) rows="2" spellcheck="false" aria-describedby=[described]
-                    aria-invalid=[invalid] data-files { (value) }
-            },
+            Kind::Files => self.ticks(field),
             Kind::Choice(choices) => html! {
                 select id=(id) name=(name) required aria-describedby=[described] aria-invalid=[invalid] {
                     option value="" { "Choose one" }
@@ -298,6 +333,24 @@ impl Input<'_> {
                     input id=(id) name=(name) type="text" inputmode=[mode] value=(value) required[required]
                         autocomplete="off" aria-describedby=[described] aria-invalid=[invalid];
                 }
+            }
+        }
+    }
+
+    /// The files that can be ticked, and where to upload more.
+    fn ticks(&self, field: &Field) -> Markup {
+        html! {
+            fieldset.ticks aria-describedby=[self.described] {
+                legend { (field.label) }
+                @if !field.hint.is_empty() { p.hint { (field.hint) } }
+                @for (number, file) in field.files.iter().enumerate() {
+                    @let (id, line) = (format!("{}-{number}", self.id), line(file));
+                    div.check {
+                        input id=(id) type="checkbox" name=(field.name) value=(line) checked[self.value.lines().any(|ticked| ticked == line)];
+                        label for=(id) { (file.name) }
+                    }
+                }
+                p.small { a href=(field.uploads) { "Upload files" } " first, then tick them here." }
             }
         }
     }

@@ -42,6 +42,12 @@ impl Fields {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.trim()).unwrap_or_default()
     }
 
+    /// Every value of a field, a line each: of what was ticked there may be several.
+    pub fn lines(&self, name: &str) -> String {
+        let values = self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value.trim());
+        values.filter(|value| !value.is_empty()).collect::<Vec<_>>().join("\n")
+    }
+
     fn fingerprint(&self, path: &str) -> String {
         let mut hash = Sha256::new();
         let texts = self.0.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);

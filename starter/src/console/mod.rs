@@ -17,6 +17,7 @@ mod contract;
 mod desk;
 mod end;
 mod fields;
+mod files;
 mod forms;
 mod guard;
 mod home;
@@ -54,6 +55,8 @@ pub fn routes(front: Front) -> Router<Front> {
         .route("/session/end", post(session::end))
         .route("/contracts/{contract}", get(contract::show))
         .route("/contracts/{contract}/end", get(end::show).post(end::send))
+        .route("/contracts/{contract}/evidence", get(files::show).post(files::take).layer(DefaultBodyLimit::disable()))
+        .route("/contracts/{contract}/evidence/{sha256}", get(files::give))
         .route("/contracts/{contract}/ask-back", get(ask_back::show).post(ask_back::send))
         .route("/cases/{case}", get(case::show))
         .route("/cases/{case}/live", get(case::live))

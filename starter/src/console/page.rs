@@ -41,12 +41,15 @@ pub enum Done {
     Asked,
     /// A case's clock was advanced.
     Advanced,
+    /// A file was uploaded.
+    Uploaded,
     /// An example was made.
     Made,
 }
 
 impl Done {
-    const ALL: [Self; 6] = [Self::Taken, Self::Sent, Self::Ended, Self::Asked, Self::Advanced, Self::Made];
+    const ALL: [Self; 7] =
+        [Self::Taken, Self::Sent, Self::Ended, Self::Asked, Self::Advanced, Self::Uploaded, Self::Made];
 
     /// Its code in a query.
     pub const fn code(self) -> &'static str {
@@ -56,6 +59,7 @@ impl Done {
             Self::Ended => "ended",
             Self::Asked => "asked",
             Self::Advanced => "advanced",
+            Self::Uploaded => "uploaded",
             Self::Made => "made",
         }
     }
@@ -69,6 +73,7 @@ impl Done {
             Self::Ended => "The contract has ended. This is the case about the money that was held.",
             Self::Asked => "The money is asked back. This is the case about it.",
             Self::Advanced => "The clock of this case was advanced.",
+            Self::Uploaded => "The file is here. Refer to it in a claim, a rejection or a submission.",
             Self::Made => "Here is your example contract, with its money in escrow.",
         }
     }

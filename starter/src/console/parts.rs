@@ -5,7 +5,6 @@ use maud::{Markup, html};
 use recourse_workflows::{
     describe,
     domain::{
-        evidence::Evidence,
         ids::CaseKind,
         money::{Amount, Currency},
         party::{Contract, Party, Role},
@@ -121,20 +120,8 @@ pub fn quote(text: &str) -> Markup {
     html! { blockquote.written { (text) } }
 }
 
-/// The files that somebody names.
-pub fn files(files: &[Evidence]) -> Markup {
-    html! {
-        @if !files.is_empty() {
-            ul.files {
-                @for file in files {
-                    li { span.file { (file.name) } " " span.small { (size(file.size)) ", " (file.media_type) } }
-                }
-            }
-        }
-    }
-}
-
-fn size(bytes: u64) -> String {
+/// A size for people.
+pub fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} bytes"),
         1_000..1_000_000 => format!("{} kB", bytes / 1_000),

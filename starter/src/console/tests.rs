@@ -71,6 +71,7 @@ fn looked(status: Status, role: Role) -> Looked {
         people: People::of(Some(&contract())),
         title: "Logo".to_owned(),
         history: None,
+        files: Vec::new(),
     }
 }
 
@@ -259,7 +260,7 @@ fn a_button_that_meant_something_else_does_nothing() {
 fn what_is_typed_is_read_and_what_is_missing_is_tied_to_its_field() {
     let status = dispute(json!({}));
     let act = Act::read(recourse_workflows::domain::command::Verb::Reject, Role::Client, &typed(&[("of", "claim")]));
-    let asked = fields::of(&act, &status, &People::of(Some(&contract())));
+    let asked = fields::of(&act, &status, &People::of(Some(&contract())), &[]);
     let hash = "ab".repeat(32);
     let form = typed(&[
         ("reason", "late"),
@@ -290,7 +291,7 @@ fn a_refusal_is_told_in_words_and_more_than_is_held_at_the_field() {
     assert!(shown.contains("<p>Amount: 3.00 USD is more than the 2.00 USD in dispute (rule R5).</p>"), "{shown}");
     let status = dispute(json!({"stage": "in_mediation", "allowed": {"mediator": ["propose"]}}));
     let act = Act::all(&status, Role::Mediator)[0];
-    let asked = fields::of(&act, &status, &People::of(Some(&contract())));
+    let asked = fields::of(&act, &status, &People::of(Some(&contract())), &[]);
     for (text, wrong) in [("200", None), ("200.01", Some("to_freelancer"))] {
         let read =
             fields::read(&asked, &typed(&[("to_freelancer", text), ("rationale", "x")]), status.currency).unwrap();

@@ -1,7 +1,7 @@
 //! A real browser: sessions of people in it, what they click and type, and what is looked at on every page.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -114,6 +114,17 @@ impl Person {
     pub async fn choose(&self, name: &str, value: &str) {
         let option = By::Css(format!("select[name={name}] option[value={value}]"));
         self.driver.find(option).await.unwrap().click().await.unwrap();
+    }
+
+    /// Gives a file to the field with this name.
+    pub async fn attach(&self, name: &str, file: &Path) {
+        self.driver.find(By::Name(name)).await.unwrap().send_keys(file.to_str().unwrap()).await.unwrap();
+    }
+
+    /// Ticks what has this label.
+    pub async fn tick(&self, label: &str) {
+        let path = format!("//label[normalize-space(.) = \"{label}\"]");
+        self.driver.find(By::XPath(path)).await.unwrap().click().await.unwrap();
     }
 
     /// Presses a key, wherever the focus is.

@@ -160,3 +160,49 @@ fn a_contract_is_ended_with_keys_only_at_320_pixels() {
         ada.leave().await;
     });
 }
+
+/// A file is uploaded in a page, ticked in a claim, and saved by the other side.
+#[test]
+fn evidence_is_uploaded_and_referred_to() {
+    run(async {
+        let world = World::apart("filed", &[]).await;
+        let served = Served::played(&world).await;
+        let ada = Person::signed_in(&served.url, "Ada").await;
+        let contract = contract_of(&ada).await;
+        ada.type_into("pay_now", "0").await;
+        ada.click("See what this does").await;
+        ada.click("Confirm: end the contract").await;
+        ada.reads(&["300.00 USD"]).await;
+        let folder = tempfile::tempdir().unwrap();
+        let (good, disguised) = (folder.path().join("sketch.txt"), folder.path().join("sketch.pdf"));
+        std::fs::write(&good, "Three sketches, delivered on Tuesday.\n").unwrap();
+        std::fs::write(&disguised, "<html><script>alert(1)</script></html>").unwrap();
+        let ben = Person::signed_in(&served.url, "Ben").await;
+        let files = format!("/contracts/{contract}/evidence");
+        ben.open(&files).await;
+        ben.look("files").await;
+        for (file, read) in [(&disguised, "should be application/pdf by its name"), (&good, "The file is here")] {
+            ben.attach("file", file).await;
+            ben.click("Upload").await;
+            ben.reads(&[read]).await;
+        }
+        ben.open(&format!("/cases/refund-request:{contract}/commands/dispute")).await;
+        ben.type_into("amount", "150.00").await;
+        ben.choose("reason", "work_delivered").await;
+        ben.type_into("details", "See the sketches.").await;
+        ben.tick("sketch.txt").await;
+        ben.look("claim-with-a-file").await;
+        ben.click("See what this does").await;
+        ben.reads(&["sketch.txt"]).await;
+        ben.click("Confirm").await;
+        ben.reads(&["The dispute"]).await;
+        while world.client.status(&format!("dispute:{contract}")).await.map_or(true, |status| status.is_opening()) {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        ada.open(&format!("/cases/dispute:{contract}")).await;
+        ada.reads(&["sketch.txt"]).await;
+        for person in [ada, ben] {
+            person.leave().await;
+        }
+    });
+}
