@@ -23,7 +23,7 @@ async fn funded() -> TestDatabase {
 async fn funded_for(agency: &str) -> TestDatabase {
     let test = TestDatabase::new().await;
     for contract in ["c-1", "c-2"] {
-        test.run(&format!("INSERT INTO contracts VALUES ('{contract}', 'USD', 'cl-1', 'fl-1', {agency})"))
+        test.run(&format!("INSERT INTO contracts (contract, currency, client, freelancer, agency) VALUES ('{contract}', 'USD', 'cl-1', 'fl-1', {agency})"))
             .await
             .unwrap();
         let escrow = format!("escrow:{contract}");
@@ -99,9 +99,9 @@ async fn the_schema_refuses_what_breaks_a_law() {
         ("money of a contract that nobody knows", insert("x", "deposit", "source:s", "escrow:c-3", "1", "c-3")),
         (
             "a contract of one party with itself",
-            "INSERT INTO contracts VALUES ('c-4', 'USD', 'cl-1', 'cl-1', NULL)".into(),
+            "INSERT INTO contracts (contract, currency, client, freelancer, agency) VALUES ('c-4', 'USD', 'cl-1', 'cl-1', NULL)".into(),
         ),
-        ("a contract that comes again", "INSERT INTO contracts VALUES ('c-1', 'USD', 'cl-2', 'fl-1', NULL)".into()),
+        ("a contract that comes again", "INSERT INTO contracts (contract, currency, client, freelancer, agency) VALUES ('c-1', 'USD', 'cl-2', 'fl-1', NULL)".into()),
         ("a hold of more than the escrow", hold("case", "c-1", 501)),
         ("a negative hold", hold("case", "c-1", -1)),
         ("a hold on no escrow", hold("case", "c-3", 1)),
@@ -185,6 +185,39 @@ async fn the_check_names_what_was_tampered_with() {
     ] {
         let found = tampered(&[sql]).await;
         assert!(found.iter().any(|finding| finding.starts_with(wanted)), "{sql}: {found:#?}");
+    }
+}
+
+/// E1: a contract is read as its first deposit gave it, and found by its parties and its agency.
+#[tokio::test]
+async fn a_contract_is_found_by_whoever_is_a_party_of_it() {
+    let test = TestDatabase::new().await;
+    let ledger = Ledger::new(test.database.clone());
+    let known = contract("c-1");
+    let mut write = test.database.write().await.unwrap();
+    super::contracts::pin(&mut write, &known).await.unwrap();
+    write.commit().await.unwrap();
+    test.run("INSERT INTO contracts (contract, currency, client, freelancer, agency) VALUES ('c-0', 'EUR', 'cl-2', 'fl-1', 'ag-1')")
+        .await
+        .unwrap();
+    assert_eq!(ledger.contract(&id("c-1")).await.unwrap(), Some(known));
+    assert_eq!(ledger.contract(&id("c-9")).await.unwrap(), None);
+    let old = ledger.contract(&id("c-0")).await.unwrap().unwrap();
+    assert_eq!((old.currency.code(), old.freelancer.agency.unwrap().id), ("EUR", id("ag-1")), "from before files");
+    let found = async |party: &str, after: Option<&str>, limit| {
+        let filter = ContractFilter { party: Some(id(party)), after: after.map(id), limit };
+        let found = ledger.contracts(&filter).await.unwrap();
+        found.iter().map(|contract| contract.id.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    for (party, after, limit, contracts) in [
+        ("cl-1", None, 9, "c-1"),
+        ("fl-1", None, 9, "c-0 c-1"),
+        ("fl-1", None, 1, "c-0"),
+        ("fl-1", Some("c-0"), 9, "c-1"),
+        ("ag-1", None, 9, "c-0"),
+        ("x", None, 9, ""),
+    ] {
+        assert_eq!(found(party, after, limit).await, contracts, "{party} {after:?}");
     }
 }
 

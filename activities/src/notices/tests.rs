@@ -94,6 +94,10 @@ async fn notices_are_read_by_contract_role_and_party() {
     assert_eq!(numbers(NoticeFilter { recipient: Some(Role::Mediator), ..any.clone() }).await, [3]);
     assert_eq!(numbers(NoticeFilter { party: Some(id("fl-1")), ..any.clone() }).await, [2, 4]);
     assert_eq!(numbers(NoticeFilter { contract: Some(id("c-2")), ..any.clone() }).await, [0_i64; 0]);
+    let newest = book.latest(&any, None, 2).await.unwrap();
+    assert_eq!(newest.iter().map(|notice| notice.number).collect::<Vec<_>>(), [4, 3], "newest first");
+    let before = book.latest(&any, Some(newest[1].sequence), 9).await.unwrap();
+    assert_eq!(before.iter().map(|notice| notice.number).collect::<Vec<_>>(), [2, 1]);
     let emails: Vec<_> = book.emails().await.unwrap().into_iter().map(|email| (email.number, email.address)).collect();
     assert_eq!(emails, [(1, "ada@example.com".to_owned())], "only to parties with an address, only if it says so");
     let first = &book.list(&any).await.unwrap()[0];

@@ -80,7 +80,7 @@ pub async fn list(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id
     get, path = "/v1/contracts/{contract}/evidence/{sha256}", tag = "evidence",
     params(("contract" = String, Path, description = "The contract's id."),
            ("sha256" = String, Path, description = "The file's SHA-256, in hexadecimal.")),
-    responses((status = 200, description = "The file, to be saved.", content_type = "application/octet-stream", body = ref("#/components/schemas/FileContent")), Problems)
+    responses((status = 200, description = "The file, to be saved.", content_type = "*/*", body = ref("#/components/schemas/FileContent")), Problems)
 )]
 pub async fn download(
     State(front): State<Front>,

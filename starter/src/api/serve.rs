@@ -106,6 +106,7 @@ pub fn router(front: Front) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .merge(
             Router::from(uploads())
+                .merge(console::uploads(front.clone()))
                 .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, UPLOAD_TIMEOUT)),
         )
         .with_state(front)

@@ -47,7 +47,6 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; scr
 
 /// Its routes.
 pub fn routes(front: Front) -> Router<Front> {
-    let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
     let pages = Router::new()
         .route("/", get(home::show))
         .route("/sign-in", get(session::sign_in))
@@ -55,7 +54,6 @@ pub fn routes(front: Front) -> Router<Front> {
         .route("/session/end", post(session::end))
         .route("/contracts/{contract}", get(contract::show))
         .route("/contracts/{contract}/end", get(end::show).post(end::send))
-        .route("/contracts/{contract}/evidence", get(files::show).post(files::take).layer(DefaultBodyLimit::disable()))
         .route("/contracts/{contract}/evidence/{sha256}", get(files::give))
         .route("/contracts/{contract}/ask-back", get(ask_back::show).post(ask_back::send))
         .route("/cases/{case}", get(case::show))
@@ -66,10 +64,20 @@ pub fn routes(front: Front) -> Router<Front> {
         .route("/operator", get(operator::show))
         .route("/operator/ledger", get(operator::ledger))
         .route("/sandbox", get(sandbox::show).post(sandbox::make))
-        .layer(middleware::from_fn_with_state(front, session::know))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
-    Router::new()
-        .merge(pages)
-        .merge(assets::routes())
+    Router::new().merge(around(pages, front)).merge(assets::routes())
+}
+
+/// Its routes that take in files, and so as long as they take. How large a file may be is the policy's business.
+pub fn uploads(front: Front) -> Router<Front> {
+    let pages = Router::new().route("/contracts/{contract}/evidence", get(files::show).post(files::take));
+    around(pages.layer(DefaultBodyLimit::disable()), front)
+}
+
+/// What every page has: whoever visits, and what it may load.
+fn around(pages: Router<Front>, front: Front) -> Router<Front> {
+    let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
+    pages
+        .layer(middleware::from_fn_with_state(front, session::know))
         .layer(SetResponseHeaderLayer::if_not_present(header::CONTENT_SECURITY_POLICY, policy))
 }

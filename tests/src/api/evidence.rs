@@ -66,8 +66,9 @@ fn both_sides_see_what_a_command_refers_to() {
 #[test]
 fn harmful_files_are_not_taken() {
     run(async {
-        let served = Served::of(World::shared().await, 1_000).await;
-        let story = Story::new(World::shared().await, "harm");
+        let world = World::apart("harm", &[]).await;
+        let served = Served::of(&world, 1_000).await;
+        let story = Story::new(&world, "harm");
         story.deposit("d-1", 30_000, "card-1").await;
         let freelancer = as_party(&served, &story.contract, "freelancer");
         let path = format!("/v1/contracts/{}/evidence", story.id());

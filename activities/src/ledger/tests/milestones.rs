@@ -234,7 +234,7 @@ async fn a_ledger_with_money_in_it_learns_of_milestones() {
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(database.pool()).await.unwrap();
     };
     run(include_str!("../../../migrations/sqlite/0001_ledger.sql")).await;
-    run("INSERT INTO contracts VALUES ('c-1', 'USD', 'cl-1', 'fl-1', NULL)").await;
+    run("INSERT INTO contracts (contract, currency, client, freelancer, agency) VALUES ('c-1', 'USD', 'cl-1', 'fl-1', NULL)").await;
     run(&insert("c-1-d", "deposit", "source:card-1", "escrow:c-1", "500", "c-1")).await;
     run("INSERT INTO deposits (contract, deposit, source, charge, currency, amount, held, at)
          VALUES ('c-1', 'd-1', 'card-1', 'c-1-d', 'USD', 500, 500, 't')")

@@ -74,7 +74,7 @@ async fn the_migration_keeps_what_is_there() {
         include_str!("../../../migrations/sqlite/0001_ledger.sql"),
         include_str!("../../../migrations/sqlite/0002_notices.sql"),
         include_str!("../../../migrations/sqlite/0003_sandbox.sql"),
-        "INSERT INTO contracts VALUES ('c-1', 'USD', 'cl-1', 'fl-1', NULL)",
+        "INSERT INTO contracts (contract, currency, client, freelancer, agency) VALUES ('c-1', 'USD', 'cl-1', 'fl-1', NULL)",
         &insert("d", "deposit", "source:card-1", "escrow:c-1", 500),
         "INSERT INTO deposits (contract, deposit, source, charge, currency, amount, held, at)
          VALUES ('c-1', 'd-1', 'card-1', 'd', 'USD', 500, 500, 't')",

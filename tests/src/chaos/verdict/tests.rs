@@ -76,7 +76,7 @@ fn email(state: &str) -> OutboxEmail {
 
 fn notice() -> StoredNotice {
     read(json!({
-        "case_ref": CASE, "number": 1, "recipient": "client", "party": "cl-1", "contract": "c-1", "case": CASE,
+        "sequence": 1, "case_ref": CASE, "number": 1, "recipient": "client", "party": "cl-1", "contract": "c-1", "case": CASE,
         "event": "decided", "rule": "R4", "at": BEGAN, "deadline": null, "subject": "", "text": "", "html": "",
     }))
 }
