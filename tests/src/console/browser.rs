@@ -27,8 +27,10 @@ async fn driver() -> &'static Driver {
     static DRIVER: OnceCell<Driver> = OnceCell::const_new();
     DRIVER
         .get_or_init(async || {
-            let mut process = Command::new("chromedriver")
-                .arg("--port=0")
+            // It ends when this process has: nobody can close its input then.
+            let mut process = Command::new("sh")
+                .args(["-c", "chromedriver --port=0 & read -r _; kill $!"])
+                .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null())
                 .kill_on_drop(true)
