@@ -18,6 +18,8 @@ pub struct Reply {
     status: StatusCode,
     location: Option<String>,
     body: Value,
+    /// What is kept in its place, if it may be said only once.
+    kept: Option<Value>,
 }
 
 impl Reply {
@@ -27,13 +29,19 @@ impl Reply {
     /// If the body cannot be written as JSON.
     pub fn new(status: StatusCode, body: &impl Serialize) -> Result<Self, Problem> {
         let body = serde_json::to_value(body).map_err(|error| Problem::unexpected(&error))?;
-        Ok(Self { status, location: None, body })
+        Ok(Self { status, location: None, body, kept: None })
     }
 
     /// With where to look.
     #[must_use]
     pub fn at(self, location: impl Into<String>) -> Self {
         Self { location: Some(location.into()), ..self }
+    }
+
+    /// With what is kept, and answered to the same request again, in place of a body that holds a secret.
+    #[must_use]
+    pub fn kept_as(self, kept: Value) -> Self {
+        Self { kept: Some(kept), ..self }
     }
 
     fn given(&self) -> GivenAnswer {
@@ -76,7 +84,8 @@ impl Write {
         match work.await {
             Ok(reply) => {
                 let given = reply.given();
-                self.keep(front, &key, &given).await;
+                let kept = reply.kept.as_ref().map_or_else(|| given.body.clone(), Value::to_string);
+                self.keep(front, &key, &GivenAnswer { body: kept, ..given.clone() }).await;
                 respond(&given, false)
             }
             Err(problem) => {

@@ -107,8 +107,7 @@ pub async fn add(State(front): State<Front>, write: Write) -> Response {
         only_platform(&write.who)?;
         let NewEndpoint { url, description } = write.json()?;
         let (endpoint, secret) = front.webhooks().add(&url, &description).await?;
-        let secret = NewSecret { endpoint: endpoint.id, secret: secret.reveal().to_owned() };
-        Reply::new(StatusCode::CREATED, &secret)
+        told_once(endpoint.id, secret.reveal())
     };
     write.once(&front, work).await
 }
@@ -142,8 +141,7 @@ pub async fn rotate(State(front): State<Front>, Of(endpoint): Of<String>, write:
     let work = async {
         only_platform(&write.who)?;
         let Nothing {} = write.json()?;
-        let secret = front.webhooks().rotate(&endpoint).await?.reveal().to_owned();
-        Reply::new(StatusCode::CREATED, &NewSecret { endpoint: endpoint.clone(), secret })
+        told_once(endpoint.clone(), front.webhooks().rotate(&endpoint).await?.reveal())
     };
     write.once(&front, work).await
 }
@@ -233,6 +231,12 @@ pub async fn callback(State(front): State<Front>, headers: HeaderMap, body: Body
     };
     front.parts().refunds.report(&refund, &report).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// An answer with a secret, which is not kept: the same request again is answered without it.
+fn told_once(endpoint: String, secret: &str) -> Result<Reply, Problem> {
+    let kept = serde_json::json!({"endpoint": endpoint, "secret": "(shown once)"});
+    Ok(Reply::new(StatusCode::CREATED, &NewSecret { endpoint, secret: secret.to_owned() })?.kept_as(kept))
 }
 
 /// An empty object.

@@ -34,8 +34,15 @@ fn endpoints_are_managed_and_events_are_pulled() {
         // Nobody listens there, and nothing is sent: only a sandbox takes it.
         let local = Served::sandbox(&world).await;
         let service = local.staff("service");
-        let (status, made) = service.post("/v1/webhooks", &json!({"url": "http://127.0.0.1:9/hook"})).await;
+        let new = json!({"url": "http://127.0.0.1:9/hook"});
+        let (status, made) = service.post_as("/v1/webhooks", &new, "hook-1").await;
         assert_eq!(status, StatusCode::CREATED, "{made}");
+        let (_, again) = service.post_as("/v1/webhooks", &new, "hook-1").await;
+        assert_eq!(
+            (&again["endpoint"], &again["secret"]),
+            (&made["endpoint"], &json!("(shown once)")),
+            "it is not kept"
+        );
         let endpoint = made["endpoint"].as_str().unwrap();
         let (_, rotated) = service.post(&format!("/v1/webhooks/{endpoint}/rotate"), &json!({})).await;
         assert!(rotated["secret"].as_str().unwrap().starts_with("whsec_") && rotated["secret"] != made["secret"]);
