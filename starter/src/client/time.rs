@@ -7,11 +7,11 @@ use recourse_workflows::{domain::command::RefusalKind, messages::Status};
 use temporalio_client::tonic::{Code, IntoRequest as _, Status as RpcStatus};
 use temporalio_common::protos::temporal::api::{
     common::v1::{FastForwardConfig, TimeSkippingConfig, WorkflowExecution},
-    enums::v1::{FastForwardPollingResult, WorkflowExecutionStatus},
-    workflow::v1::WorkflowExecutionOptions,
+    enums::v1::{EventType, FastForwardPollingResult, PendingActivityState, WorkflowExecutionStatus},
+    workflow::v1::{PendingActivityInfo, WorkflowExecutionInfo, WorkflowExecutionOptions},
     workflowservice::v1::{
-        DescribeWorkflowExecutionResponse, PollWorkflowExecutionTimeSkippingRequest,
-        UpdateWorkflowExecutionOptionsRequest,
+        DescribeWorkflowExecutionResponse, GetWorkflowExecutionHistoryRequest,
+        PollWorkflowExecutionTimeSkippingRequest, UpdateWorkflowExecutionOptionsRequest,
     },
 };
 use uuid::Uuid;
@@ -20,6 +20,12 @@ use super::{Client, ClientError};
 
 /// How long a fast-forward may take. The clock stands still while an effect is under way.
 const ADVANCE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often a case that is to be advanced is looked at until it stands still.
+const REST_POLL: Duration = Duration::from_millis(20);
+
+/// Among how many events of a run its first task is looked for. Only signals can come before it.
+const FIRST_EVENTS: i32 = 100;
 
 /// How long a case may take to see what its clock has passed. It takes milliseconds on an idle machine.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(20);
@@ -34,13 +40,23 @@ pub struct Advanced {
 }
 
 impl Client {
-    /// Fast-forwards the case's own clock, and nobody else's.
+    /// Whether nothing that the case ordered is under way: it only waits for commands and its clock, or is over.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`] if there is no such case.
+    pub async fn at_rest(&self, case: &str) -> Result<bool, ClientError> {
+        let described = self.describe(case).await?;
+        Ok(described.pending_activities.is_empty() && self.stands_still(case, &described).await?)
+    }
+
+    /// Fast-forwards the case's own clock, and nobody else's, once nothing that the case ordered is under way.
     ///
     /// # Errors
     /// [`ClientError::Refused`] if the case is closed, or if it waits for a dispute, which has a clock of its own;
-    /// [`ClientError::NoTimeSkipping`] if the server does not do this.
+    /// [`ClientError::NoTimeSkipping`] if the server does not do this; [`ClientError::NoWorker`] if what is under way is
+    /// not done.
     pub async fn advance(&self, case: &str, by: Duration) -> Result<Advanced, ClientError> {
-        let described = self.describe(case).await?;
+        let described = self.standing_still(case).await?;
         if !is_running(&described) {
             return Err(ClientError::refused(
                 RefusalKind::TooLate,
@@ -61,7 +77,11 @@ impl Client {
         let mut left = by;
         loop {
             self.advance_run(case, &run, left).await?;
-            let described = self.describe(case).await?;
+            let mut described = self.describe(case).await?;
+            if is_running(&described) && run_of(&described) != run {
+                // The new run has taken what was left along; it is advanced again only if that has been lost.
+                described = self.standing_still(case).await?;
+            }
             let (now, closed) = (now_of(&described), !is_running(&described));
             // A case that went on in a new run on the way has the rest of it before itself.
             if closed || now >= target || run_of(&described) == run {
@@ -70,6 +90,54 @@ impl Client {
             run = run_of(&described);
             left = Duration::try_from(target.duration_since(now)).unwrap_or_default();
         }
+    }
+
+    /// The case once it stands still.
+    ///
+    /// Server 1.32.0 goes on to the case's next deadline if a task ends after the time that it was to be advanced to. So it
+    /// is advanced only while no task is there or about to come. A task that a timer on the way sets off is quick enough,
+    /// unless the aim is within milliseconds of it.
+    async fn standing_still(&self, case: &str) -> Result<DescribeWorkflowExecutionResponse, ClientError> {
+        let started = Instant::now();
+        loop {
+            let described = self.describe(case).await?;
+            if self.stands_still(case, &described).await? {
+                return Ok(described);
+            }
+            if started.elapsed() >= ADVANCE_TIMEOUT {
+                return Err(self.clock_stands_still(case).await);
+            }
+            tokio::time::sleep(REST_POLL).await;
+        }
+    }
+
+    /// Whether the case has no task and no effect under way.
+    async fn stands_still(
+        &self,
+        case: &str,
+        described: &DescribeWorkflowExecutionResponse,
+    ) -> Result<bool, ClientError> {
+        Ok(nothing_is_under_way(described)
+            && (!is_running(described) || self.has_begun(case, &run_of(described)).await?))
+    }
+
+    /// Whether the run's first task has been ordered. The server lets a run that follows a short one wait up to a second
+    /// for it, and a dispute's a moment; meanwhile the case looks as if it had nothing to do.
+    async fn has_begun(&self, case: &str, run: &str) -> Result<bool, ClientError> {
+        let request = GetWorkflowExecutionHistoryRequest {
+            namespace: self.namespace().to_owned(),
+            execution: Some(WorkflowExecution { workflow_id: case.to_owned(), run_id: run.to_owned() }),
+            maximum_page_size: FIRST_EVENTS,
+            ..GetWorkflowExecutionHistoryRequest::default()
+        };
+        let answer = self.service().get_workflow_execution_history(request.into_request()).await;
+        let history = answer.map_err(|status| self.rpc_error(case, &status))?.into_inner().history.unwrap_or_default();
+        Ok(history.events.iter().any(|event| event.event_type() == EventType::WorkflowTaskScheduled))
+    }
+
+    async fn clock_stands_still(&self, case: &str) -> ClientError {
+        let reason = "its clock stands still while something it ordered is not done".to_owned();
+        self.explained(ClientError::NoWorker { case: case.to_owned(), reason }).await
     }
 
     /// Fast-forwards one run of the case, to the end of it at most.
@@ -143,8 +211,7 @@ impl Client {
                 FastForwardPollingResult::PollTimeout | FastForwardPollingResult::Unspecified => {}
             }
         }
-        let reason = "its clock stands still while something it ordered is not done".to_owned();
-        Err(self.explained(ClientError::NoWorker { case: case.to_owned(), reason }).await)
+        Err(self.clock_stands_still(case).await)
     }
 
     /// How long ago by the wall clock the case's workflow ended, however it did; nothing while it runs.
@@ -179,6 +246,17 @@ fn is_running(described: &DescribeWorkflowExecutionResponse) -> bool {
     info.is_some_and(|info| info.status() == WorkflowExecutionStatus::Running)
 }
 
+/// Whether the server knows of no task and no effect under way. An effect that failed and waits to be tried again is none: that
+/// wait passes with the case's clock.
+fn nothing_is_under_way(described: &DescribeWorkflowExecutionResponse) -> bool {
+    let status = described.workflow_execution_info.as_ref().map(WorkflowExecutionInfo::status);
+    // It was described by the run that had just made place for the next.
+    let between_runs = status == Some(WorkflowExecutionStatus::ContinuedAsNew);
+    let is_tried =
+        |activity: &PendingActivityInfo| activity.state() != PendingActivityState::Scheduled || activity.attempt <= 1;
+    !between_runs && described.pending_workflow_task.is_none() && !described.pending_activities.iter().any(is_tried)
+}
+
 /// A case whose clock was fast-forwarded ended by that clock, which ticks on as fast as the wall's.
 fn closed_for(described: &DescribeWorkflowExecutionResponse) -> Option<SignedDuration> {
     if is_running(described) {
@@ -205,7 +283,7 @@ pub(super) fn now_of(described: &DescribeWorkflowExecutionResponse) -> Timestamp
 mod tests {
     use temporalio_common::protos::temporal::api::{
         common::v1::TimeSkippingInfo,
-        workflow::v1::{WorkflowExecutionExtendedInfo, WorkflowExecutionInfo},
+        workflow::v1::{PendingWorkflowTaskInfo, WorkflowExecutionExtendedInfo},
     };
 
     use super::*;
@@ -229,6 +307,27 @@ mod tests {
             workflow_extended_info: Some(extended),
             ..DescribeWorkflowExecutionResponse::default()
         }
+    }
+
+    /// What a case that is to be advanced is waited for.
+    #[test]
+    fn a_case_stands_still_when_it_only_waits() {
+        let waits = described(WorkflowExecutionStatus::Running, None, None);
+        assert!(nothing_is_under_way(&waits));
+        assert!(nothing_is_under_way(&described(WorkflowExecutionStatus::Completed, None, None)));
+        assert!(!nothing_is_under_way(&described(WorkflowExecutionStatus::ContinuedAsNew, None, None)));
+        let mut tasked = waits.clone();
+        tasked.pending_workflow_task = Some(PendingWorkflowTaskInfo::default());
+        assert!(!nothing_is_under_way(&tasked));
+        let with = |state: PendingActivityState, attempt| {
+            let mut active = waits.clone();
+            let state = state.into();
+            active.pending_activities = vec![PendingActivityInfo { state, attempt, ..PendingActivityInfo::default() }];
+            nothing_is_under_way(&active)
+        };
+        assert!(!with(PendingActivityState::Scheduled, 1), "it is about to begin");
+        assert!(!with(PendingActivityState::Started, 1) && !with(PendingActivityState::Started, 2));
+        assert!(with(PendingActivityState::Scheduled, 2), "it waits to be tried again");
     }
 
     /// By the wall's clock and by a fast-forwarded one, it is as long ago.

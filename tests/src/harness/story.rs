@@ -16,7 +16,7 @@ use recourse_workflows::messages::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Mode, World, mode::assert_it_happened, unique};
+use super::{World, mode::assert_it_happened, unique};
 
 /// How long something that takes milliseconds may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -236,10 +236,6 @@ impl<'a> Story<'a> {
         let is = self.clocks.get(&self.current).copied().unwrap_or_default();
         if days > is {
             let _step = self.world.step_after(self.swaps.get()).await;
-            // A case that goes on in a new run in the middle of it would take the skipping along, and run through all its timers.
-            if self.world.mode == Mode::Continued {
-                self.world.quiet(self.case()).await;
-            }
             let by = Duration::from_secs_f64((days - is) * 86_400.0);
             self.world.client.advance(self.case(), by).await.unwrap_or_else(|error| panic!("{}: {error}", self.case()));
             self.clocks.insert(self.current.clone(), days);

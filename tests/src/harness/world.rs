@@ -12,7 +12,7 @@ use recourse_starter::{
     client::{Client, Config},
     local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
 };
-use temporalio_client::{UntypedWorkflow, WorkflowDescribeOptions, tonic::IntoRequest as _};
+use temporalio_client::tonic::IntoRequest as _;
 use temporalio_common::protos::temporal::api::workflowservice::v1::RegisterNamespaceRequest;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -214,15 +214,10 @@ impl World {
 
     /// Waits until nothing that the case ordered is under way: it only waits.
     pub async fn quiet(&self, case: &str) {
-        let handle = self.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
         // An effect that was cut off by a killed worker is tried again after its time-out; nothing takes longer.
         let started = Instant::now();
-        loop {
-            let described = handle.describe(WorkflowDescribeOptions::default()).await.unwrap().into_raw();
-            if described.pending_activities.is_empty() && described.pending_workflow_task.is_none() {
-                return;
-            }
-            assert!(started.elapsed() < Duration::from_mins(1), "{case} never gets quiet: {described:?}");
+        while !self.client.at_rest(case).await.unwrap() {
+            assert!(started.elapsed() < Duration::from_mins(1), "{case} never gets quiet");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

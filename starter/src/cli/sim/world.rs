@@ -12,7 +12,6 @@ use recourse_workflows::{
     domain::{ids::Id, outcome::Outcome},
     messages::Status,
 };
-use temporalio_client::{UntypedWorkflow, WorkflowDescribeOptions};
 
 use super::{super::refunds, record::Trouble};
 use crate::client::{Client, ClientError, Start};
@@ -106,8 +105,7 @@ impl World {
         let started = Instant::now();
         let mut pause = Duration::from_millis(10);
         loop {
-            let quiet = self.is_quiet(case).await?;
-            if quiet {
+            if self.client.at_rest(case).await? {
                 let status = self.answered(|| self.client.status(case)).await?;
                 if wanted(&status) {
                     return Ok(status);
@@ -149,12 +147,5 @@ impl World {
     pub async fn time_to(&self, case: &str, deadline: Timestamp) -> Result<Duration, Trouble> {
         let left = deadline.duration_since(self.client.virtual_now(case).await?);
         Ok(Duration::try_from(left).unwrap_or_default())
-    }
-
-    async fn is_quiet(&self, case: &str) -> Result<bool, Trouble> {
-        let handle = self.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
-        let described = handle.describe(WorkflowDescribeOptions::default()).await;
-        let described = described.map_err(|error| Trouble::new(format!("{case}: {error}")))?.into_raw();
-        Ok(described.pending_activities.is_empty() && described.pending_workflow_task.is_none())
     }
 }
