@@ -146,6 +146,11 @@ impl World {
         world
     }
 
+    /// Whether the server suggests new runs all the time, to this world's cases as to all others.
+    pub fn new_runs(&self) -> bool {
+        Mode::from_env() == Mode::Continued
+    }
+
     /// The environment in which `recourse` and the worker find this world.
     pub fn env(&self) -> &[(String, String)] {
         &self.env
