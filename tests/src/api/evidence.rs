@@ -53,9 +53,7 @@ fn both_sides_see_what_a_command_refers_to() {
         assert_eq!(served.party("stranger").get(&one).await.0, StatusCode::NOT_FOUND);
         // What the other side uploaded is not one's own evidence.
         let dispute = format!("dispute:{}", story.id());
-        while World::shared().await.client.status(&dispute).await.map_or(true, |status| status.is_opening()) {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        World::shared().await.opened(&dispute).await;
         let reject = format!("/v1/cases/dispute:{}/commands/reject", story.id());
         let body = json!({"of": "claim", "reason": "incomplete", "details": "x", "evidence": [file]});
         assert_eq!(client.post(&reject, &body).await.0, StatusCode::UNPROCESSABLE_ENTITY);

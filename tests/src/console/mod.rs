@@ -50,9 +50,7 @@ fn a_dispute_is_clicked_from_the_contracts_end_to_a_resolution() {
         ben.reads(&["The dispute"]).await;
 
         let dispute = format!("/cases/dispute:{contract}");
-        while world.client.status(&format!("dispute:{contract}")).await.map_or(true, |status| status.is_opening()) {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+        world.opened(&format!("dispute:{contract}")).await;
         ada.open(&dispute).await;
         ada.reads(&["150.00 USD", "The logo was delivered on Tuesday."]).await;
         ada.click("Reject the claim").await;
@@ -196,9 +194,7 @@ fn evidence_is_uploaded_and_referred_to() {
         ben.reads(&["sketch.txt"]).await;
         ben.click("Confirm").await;
         ben.reads(&["The dispute"]).await;
-        while world.client.status(&format!("dispute:{contract}")).await.map_or(true, |status| status.is_opening()) {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+        world.opened(&format!("dispute:{contract}")).await;
         ada.open(&format!("/cases/dispute:{contract}")).await;
         ada.reads(&["sketch.txt"]).await;
         for person in [ada, ben] {
