@@ -33,6 +33,7 @@ use super::{
     identity::{Duty, Identity},
     lists::{Limit, Page},
     once::Reply,
+    openapi::{InContract, Keyed},
     problem::Problem,
 };
 
@@ -146,7 +147,7 @@ pub async fn list(
 /// Shows a contract.
 #[utoipa::path(
     get, path = "/v1/contracts/{contract}", tag = "contracts",
-    params(("contract" = String, Path, description = "The contract's id.")),
+    params(InContract),
     responses((status = 200, description = "The contract.", body = ref("#/components/schemas/Contract")), Problems)
 )]
 pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id>) -> Result<Response, Problem> {
@@ -157,7 +158,7 @@ pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id
 /// Shows everything that happened to a contract's money, and where it is now (R9).
 #[utoipa::path(
     get, path = "/v1/contracts/{contract}/ledger", tag = "contracts",
-    params(("contract" = String, Path, description = "The contract's id.")),
+    params(InContract),
     responses((status = 200, description = "Its history.", body = ref("#/components/schemas/History")), Problems)
 )]
 pub async fn ledger(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id>) -> Result<Response, Problem> {
@@ -170,8 +171,7 @@ pub async fn ledger(State(front): State<Front>, Caller(who): Caller, Of(id): Of<
 /// Charges a billing method and puts the money in escrow. Only the platform's backend may.
 #[utoipa::path(
     post, path = "/v1/contracts/{contract}/deposits", tag = "contracts",
-    params(("contract" = String, Path, description = "The contract's id."),
-           ("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    params(InContract, Keyed),
     request_body(content = ref("#/components/schemas/NewDeposit")),
     responses((status = 201, description = "Charged, or declined: see the outcome.", body = ref("#/components/schemas/StartedDeposit")),
               (status = 202, description = "Under way.", body = ref("#/components/schemas/StartedDeposit")), Problems)
@@ -199,8 +199,7 @@ pub async fn deposit(State(front): State<Front>, Of(id): Of<Id>, write: Write) -
 /// Submits a milestone for the first time. Only the platform's backend may: it knows the milestone's terms.
 #[utoipa::path(
     post, path = "/v1/contracts/{contract}/submissions", tag = "contracts",
-    params(("contract" = String, Path, description = "The contract's id."),
-           ("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    params(InContract, Keyed),
     request_body(content = ref("#/components/schemas/NewSubmission")),
     responses((status = 201, description = "The review has begun.", body = ref("#/components/schemas/StartedCase")), Problems)
 )]
@@ -222,8 +221,7 @@ pub async fn submit(State(front): State<Front>, Of(id): Of<Id>, write: Write) ->
 /// Ends the contract: what is held and not paid now is asked back from the freelancer.
 #[utoipa::path(
     post, path = "/v1/contracts/{contract}/end", tag = "contracts",
-    params(("contract" = String, Path, description = "The contract's id."),
-           ("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    params(InContract, Keyed),
     request_body(content = ref("#/components/schemas/NewEnd")),
     responses((status = 201, description = "The contract has ended.", body = ref("#/components/schemas/StartedCase")), Problems)
 )]
@@ -234,8 +232,7 @@ pub async fn end(State(front): State<Front>, Of(id): Of<Id>, write: Write) -> Re
 /// Files a dispute about a milestone's money that is in no other case.
 #[utoipa::path(
     post, path = "/v1/contracts/{contract}/disputes", tag = "contracts",
-    params(("contract" = String, Path, description = "The contract's id."),
-           ("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    params(InContract, Keyed),
     request_body(content = ref("#/components/schemas/NewDispute")),
     responses((status = 201, description = "The dispute is filed.", body = ref("#/components/schemas/StartedCase")), Problems)
 )]
@@ -256,8 +253,7 @@ pub async fn dispute(State(front): State<Front>, Of(id): Of<Id>, write: Write) -
 /// Asks for released money back.
 #[utoipa::path(
     post, path = "/v1/contracts/{contract}/payment-refunds", tag = "contracts",
-    params(("contract" = String, Path, description = "The contract's id."),
-           ("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    params(InContract, Keyed),
     request_body(content = ref("#/components/schemas/NewPaymentRefund")),
     responses((status = 201, description = "The freelancer is asked.", body = ref("#/components/schemas/StartedCase")), Problems)
 )]

@@ -27,6 +27,7 @@ use super::{
     extract::{Asked, Caller, Of, too_large},
     identity::{Duty, Identity},
     lists::Page,
+    openapi::InContract,
     problem::Problem,
 };
 
@@ -50,7 +51,7 @@ pub struct Named {
 /// The same content again is the same file, so that an upload that broke off is just repeated.
 #[utoipa::path(
     post, path = "/v1/contracts/{contract}/evidence", tag = "evidence",
-    params(("contract" = String, Path, description = "The contract's id."), Named),
+    params(InContract, Named),
     request_body(content_type = "application/octet-stream", content = ref("#/components/schemas/FileContent"), description = "The file."),
     responses((status = 201, description = "It is kept. Refer to it in a command.", body = ref("#/components/schemas/Evidence")), Problems)
 )]
@@ -68,7 +69,7 @@ pub async fn upload(
 /// Lists the contract's files that you may see, oldest first.
 #[utoipa::path(
     get, path = "/v1/contracts/{contract}/evidence", tag = "evidence",
-    params(("contract" = String, Path, description = "The contract's id.")),
+    params(InContract),
     responses((status = 200, description = "All of them.", body = ref("#/components/schemas/EvidencePage")), Problems)
 )]
 pub async fn list(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id>) -> Result<Response, Problem> {
@@ -78,7 +79,7 @@ pub async fn list(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id
 /// Gives out a file.
 #[utoipa::path(
     get, path = "/v1/contracts/{contract}/evidence/{sha256}", tag = "evidence",
-    params(("contract" = String, Path, description = "The contract's id."),
+    params(InContract,
            ("sha256" = String, Path, description = "The file's SHA-256, in hexadecimal.")),
     responses((status = 200, description = "The file, to be saved.", content_type = "*/*", body = ref("#/components/schemas/FileContent")), Problems)
 )]

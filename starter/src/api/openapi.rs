@@ -28,6 +28,52 @@ use super::{
 };
 use crate::client::CaseRow;
 
+/// A contract's part of a path.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "only described: a handler reads its path's parts by itself")]
+pub struct InContract {
+    /// The contract's id.
+    contract: String,
+}
+
+/// A case's part of a path.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "only described")]
+pub struct InCase {
+    /// The case's id, with `/` and `#` percent-encoded.
+    case: String,
+}
+
+/// An endpoint's part of a path.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "only described")]
+pub struct InEndpoint {
+    /// The endpoint's id.
+    endpoint: String,
+}
+
+/// A refund's part of a path.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "only described")]
+pub struct InRefund {
+    /// The refund: its posting's id, with `/` and `#` percent-encoded.
+    refund: String,
+}
+
+/// What every request that changes something is sent with.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "only described")]
+pub struct Keyed {
+    /// A new random value for every new request.
+    #[param(rename = "Idempotency-Key")]
+    key: String,
+}
+
 /// What the description says of the API as a whole.
 pub fn base() -> OpenApi {
     let mut info = Info::new("Recourse", env!("CARGO_PKG_VERSION"));
