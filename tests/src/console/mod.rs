@@ -176,8 +176,9 @@ fn evidence_is_uploaded_and_referred_to() {
         std::fs::write(&good, "Three sketches, delivered on Tuesday.\n").unwrap();
         std::fs::write(&disguised, "<html><script>alert(1)</script></html>").unwrap();
         let ben = Person::signed_in(&served.url, "Ben").await;
-        let files = format!("/contracts/{contract}/evidence");
+        let files = format!("/contracts/{contract}/evidence?case=refund-request:{contract}");
         ben.open(&files).await;
+        ben.reads(&["Taken: PDF, JPEG, PNG, WEBP, text, ZIP, MP4; at most 26.2 MB."]).await;
         ben.look("files").await;
         for (file, read) in [(&disguised, "should be application/pdf by its name"), (&good, "The file is here")] {
             ben.attach("file", file).await;
