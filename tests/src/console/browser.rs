@@ -155,9 +155,9 @@ impl Person {
 
     /// What is to be read on the page.
     pub async fn text(&self) -> String {
-        // In one step: the page may be another one by the next.
+        // In one step: the page may be another one by the next. While it becomes another one there is nothing to be read.
         let read = self.driver.execute("return document.body ? document.body.innerText : '';", Vec::new()).await;
-        read.unwrap().json().as_str().unwrap_or_default().to_owned()
+        read.map_or_else(|_| String::new(), |read| read.json().as_str().unwrap_or_default().to_owned())
     }
 
     /// Waits until all of this is to be read, without loading the page again.

@@ -2,6 +2,7 @@
 
 mod browser;
 mod forms;
+mod parties;
 
 use browser::Person;
 use thirtyfour::Key;
