@@ -6,12 +6,8 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
-use jiff::Timestamp;
 use recourse_activities::{
-    EvidenceStore, Ledger, NoticeBook, RefundDesk, RequestBook, WebhookBook,
-    ledger::{ContractFilter, TrackedRefund},
-    refunds::{Only, RefundFilter},
-    webhooks::Secret,
+    EvidenceStore, Ledger, NoticeBook, RefundDesk, RequestBook, WebhookBook, ledger::ContractFilter, webhooks::Secret,
 };
 use recourse_workflows::{
     domain::{
@@ -48,7 +44,7 @@ pub struct Parts {
     pub ledger: Ledger,
     /// The notices, which are only read.
     pub notices: NoticeBook,
-    /// What is on its way back to clients, which is only read.
+    /// What is on its way back to clients.
     pub refunds: RefundDesk,
     /// What was answered.
     pub requests: RequestBook,
@@ -207,18 +203,6 @@ impl Front {
             found.extend(self.ledger().contracts(&filter).await?.into_iter().map(|contract| contract.id));
         }
         Ok(found)
-    }
-
-    /// Refunds that have not arrived, for operators.
-    ///
-    /// # Errors
-    /// 403 for everybody else.
-    pub async fn open_refunds(&self, who: &Identity) -> Result<Vec<TrackedRefund>, Problem> {
-        if !who.is(Duty::Operator) {
-            return Err(Problem::forbidden("only operators see to refunds"));
-        }
-        let filter = RefundFilter { contract: None, only: Only::Open };
-        Ok(self.parts.refunds.list(&filter, Timestamp::now()).await?)
     }
 
     /// A case that somebody may see.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use recourse_activities::{
-    ledger::History,
+    ledger::{History, TrackedRefund},
     webhooks::{Delivery, FeedEntry},
 };
 use recourse_workflows::{
@@ -24,6 +24,7 @@ use super::{
     lists::Page,
     problem::Problem,
     reading::ShownNotice,
+    refunds::{OtherPayment, StatedFailure},
     webhooks::{NewEndpoint, NewSecret, Nothing, ProviderReport, ShownEndpoint},
 };
 use crate::client::CaseRow;
@@ -145,6 +146,9 @@ pub fn document(mut api: OpenApi) -> Value {
         add::<NewEndpoint>,
         add::<NewSecret>,
         add::<Nothing>,
+        add::<TrackedRefund>,
+        add::<OtherPayment>,
+        add::<StatedFailure>,
         add::<ProviderReport>,
     ] {
         schema(&mut schemas);
@@ -154,6 +158,7 @@ pub fn document(mut api: OpenApi) -> Value {
         ("CaseList", schemas.subschema_for::<Page<CaseRow>>()),
         ("NoticePage", schemas.subschema_for::<Page<ShownNotice>>()),
         ("EvidencePage", schemas.subschema_for::<Page<Evidence>>()),
+        ("RefundPage", schemas.subschema_for::<Page<TrackedRefund>>()),
         ("EndpointPage", schemas.subschema_for::<Page<ShownEndpoint>>()),
         ("DeliveryPage", schemas.subschema_for::<Page<Delivery>>()),
         ("EventPage", schemas.subschema_for::<Page<FeedEntry>>()),

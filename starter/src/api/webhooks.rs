@@ -10,7 +10,7 @@ use axum::{
 use jiff::Timestamp;
 use recourse_activities::{
     WebhookBook,
-    refunds::{RefundError, Report},
+    refunds::Report,
     webhooks::{SignedHeaders, TOLERANCE, WebhookError, verify},
 };
 use recourse_workflows::domain::ids::Id;
@@ -267,20 +267,6 @@ impl From<WebhookError> for Problem {
                 tracing::error!(%error, "webhooks cannot be managed");
                 Self::unavailable("webhooks cannot be managed now")
             }
-        }
-    }
-}
-
-impl From<RefundError> for Problem {
-    fn from(error: RefundError) -> Self {
-        let detail = error.to_string();
-        match error {
-            RefundError::Unknown { .. } => Self::not_found(detail),
-            RefundError::Gateway(_) | RefundError::Ledger(_) | RefundError::Notices(_) => {
-                tracing::error!(%error, "a refund's report is not written down");
-                Self::unavailable("the report cannot be written down now")
-            }
-            _ => Self::new(StatusCode::CONFLICT, "Conflict", "The refund is not in this state", detail),
         }
     }
 }

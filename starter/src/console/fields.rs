@@ -94,6 +94,11 @@ pub fn text(name: &'static str, label: impl Into<String>) -> Field {
     field(name, label, "Optional.", Kind::Text { required: false })
 }
 
+/// A few words on a line.
+pub fn line(name: &'static str, label: impl Into<String>, hint: impl Into<String>) -> Field {
+    field(name, label, hint, Kind::Line)
+}
+
 /// Files that were uploaded, to be ticked; `uploads` is where there can be more.
 pub fn files(name: &'static str, label: &str, uploaded: Vec<Evidence>, uploads: String) -> Field {
     let hint = "Optional. They are sealed: both sides and the mediator see them.";

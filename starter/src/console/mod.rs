@@ -5,7 +5,7 @@
 //! script, which only adds the viewer's own time, sums while typing, and the news of a case.
 //!
 //! Read [`session`] for who visits, [`forms`] for what is posted and why it acts once, [`page`] for what is around a page; then
-//! the pages: [`home`], [`contract`], [`case`], [`command`], [`desk`], [`operator`], [`sandbox`]. [`acts`] says what can be done
+//! the pages: [`home`], [`contract`], [`case`], [`command`], [`desk`], [`operator`], [`refunds`], [`sandbox`]. [`acts`] says what can be done
 //! in a case and what it does to the money.
 
 mod acts;
@@ -25,6 +25,7 @@ mod lists;
 mod operator;
 mod page;
 mod parts;
+mod refunds;
 mod sandbox;
 mod session;
 #[cfg(test)]
@@ -63,6 +64,8 @@ pub fn routes(front: Front) -> Router<Front> {
         .route("/desk", get(desk::show))
         .route("/operator", get(operator::show))
         .route("/operator/ledger", get(operator::ledger))
+        .route("/operator/refunds/{refund}", get(refunds::show))
+        .route("/operator/refunds/{refund}/{remedy}", get(refunds::ask).post(refunds::send))
         .route("/sandbox", get(sandbox::show).post(sandbox::make))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
     Router::new().merge(around(pages, front)).merge(assets::routes())

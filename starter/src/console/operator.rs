@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use axum::{extract::State, http::StatusCode, response::Response};
 use jiff::Timestamp;
 use maud::{Markup, html};
-use recourse_activities::ledger::{CheckReport, TrackedRefund};
+use recourse_activities::{
+    ledger::{CheckReport, TrackedRefund},
+    refunds::{Only, RefundFilter},
+};
 use recourse_workflows::domain::ids::CaseKind;
 
 use super::{
@@ -13,6 +16,7 @@ use super::{
     home, lists,
     page::Mishap,
     parts::{self, case_path, label, moment, money},
+    refunds,
     session::Visit,
 };
 use crate::{
@@ -23,7 +27,11 @@ use crate::{
 /// How many open cases are counted. Where there are more, Temporal's own list counts better.
 const COUNTED_MAX: u32 = 1_000;
 
-fn only_operators(visit: &Visit) -> Result<(), Problem> {
+/// Refuses everybody else.
+///
+/// # Errors
+/// A problem of status 403.
+pub fn only_operators(visit: &Visit) -> Result<(), Problem> {
     if visit.who().is(Duty::Operator) { Ok(()) } else { Err(Problem::forbidden("this page is for operators")) }
 }
 
@@ -32,7 +40,7 @@ pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, 
     only_operators(&visit)?;
     let filters = Filters { open: Some(true), limit: Some(COUNTED_MAX), ..Filters::default() };
     let page = front.client().list(&filters, None).await?;
-    let refunds = front.open_refunds(visit.who()).await?;
+    let refunds = front.refunds(visit.who(), &RefundFilter { contract: None, only: Only::Open }).await?;
     let told = front.told(visit.who(), &Limit::default()).await?;
     let overdue: Vec<CaseRow> = page.cases.iter().filter(|row| row.overdue).cloned().collect();
     let body = html! {
@@ -86,7 +94,7 @@ fn on_their_way(refunds: &[TrackedRefund]) -> Markup {
         section.card aria-labelledby="refunds" {
             h2 #refunds { "Refunds that have not arrived" }
             @if refunds.is_empty() { p { "None." } } @else {
-                p { "What failed or is overdue waits in suspense. See to it with " code { "recourse refunds" } "." }
+                p { "What failed or is overdue waits in suspense until you see to it." }
                 div.scroll tabindex="0" role="region" aria-labelledby="refunds" {
                     table {
                         caption.hidden { "Refunds on their way and in suspense" }
@@ -105,14 +113,12 @@ fn on_their_way(refunds: &[TrackedRefund]) -> Markup {
 fn refund_row(refund: &TrackedRefund, now: Timestamp) -> Markup {
     html! {
         tr {
-            th scope="row" { code { (refund.id) } }
+            th scope="row" { a href=(refunds::path(&refund.id)) { (refund.id) } }
             td { a href={ "/contracts/" (refund.contract) } { (refund.contract) } }
             td.number { (refund.currency.show(refund.amount)) }
             td { (moment(refund.expected_by, now)) }
             td {
-                (label(refund.state.name()))
-                @if refund.state.is_parked() { " " strong.late { "In suspense" } }
-                @if let Some(reason) = &refund.reason { ": " span.written { (reason) } }
+                (refunds::state(refund))
             }
         }
     }

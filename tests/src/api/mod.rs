@@ -5,6 +5,7 @@ mod cases;
 mod description;
 mod evidence;
 mod identity;
+mod refunds;
 mod requests;
 mod served;
 mod webhooks;

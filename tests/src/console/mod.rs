@@ -2,6 +2,7 @@
 
 mod browser;
 mod forms;
+mod money;
 mod parties;
 
 use browser::Person;
