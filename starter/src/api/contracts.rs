@@ -81,15 +81,15 @@ pub struct NewEnd {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct NewDispute {
     /// What it is about.
-    grounds: Grounds,
+    pub(crate) grounds: Grounds,
     /// The milestone.
-    milestone: Option<Id>,
+    pub(crate) milestone: Option<Id>,
     /// What the freelancer claims.
-    claim: Claim,
+    pub(crate) claim: Claim,
     /// Whether the freelancer says that they contacted the client and it did not help.
-    contacted_client: Option<bool>,
+    pub(crate) contacted_client: Option<bool>,
     /// The policy of the case; only the platform may choose it.
-    policy: Option<Policy>,
+    pub(crate) policy: Option<Policy>,
 }
 
 /// Ask for released money back (P1).
@@ -237,17 +237,7 @@ pub async fn end(State(front): State<Front>, Of(id): Of<Id>, write: Write) -> Re
     responses((status = 201, description = "The dispute is filed.", body = ref("#/components/schemas/StartedCase")), Problems)
 )]
 pub async fn dispute(State(front): State<Front>, Of(id): Of<Id>, write: Write) -> Response {
-    let work = async {
-        let NewDispute { grounds, milestone, claim, contacted_client, policy } = write.json()?;
-        let contract = front.contract_as(&write.who, &id, Role::Freelancer, policy.is_some()).await?;
-        front.check_files(&id, Role::Freelancer, &claim.evidence).await?;
-        let names: Vec<String> = claim.evidence.iter().map(|file| file.sha256.clone()).collect();
-        let start = DisputeStart { contract, grounds, milestone, claim, contacted_client, policy };
-        let begun = front.start(start).await?;
-        front.seal(&id, &names, &begun.case).await;
-        started(begun)
-    };
-    write.once(&front, work).await
+    write.once(&front, async { started(front.dispute(&write.who, &id, write.json()?).await?) }).await
 }
 
 /// Asks for released money back.
@@ -274,6 +264,21 @@ impl Front {
         let NewEnd { pay_now, reason, policy } = end;
         let contract = self.contract_as(who, id, Role::Client, policy.is_some()).await?;
         self.start(RefundRequestStart { contract, pay_now, reason, policy }).await
+    }
+
+    /// Files a dispute by itself for a contract's freelancer, or for the platform's backend.
+    ///
+    /// # Errors
+    /// 404 if it is not theirs, 403 if they may not file it, 422 for files that they have not uploaded.
+    pub async fn dispute(&self, who: &Identity, id: &Id, dispute: NewDispute) -> Result<Begun, Problem> {
+        let NewDispute { grounds, milestone, claim, contacted_client, policy } = dispute;
+        let contract = self.contract_as(who, id, Role::Freelancer, policy.is_some()).await?;
+        self.check_files(id, Role::Freelancer, &claim.evidence).await?;
+        let names: Vec<String> = claim.evidence.iter().map(|file| file.sha256.clone()).collect();
+        let start = DisputeStart { contract, grounds, milestone, claim, contacted_client, policy };
+        let begun = self.start(start).await?;
+        self.seal(id, &names, &begun.case).await;
+        Ok(begun)
     }
 
     /// Asks released money back for a contract's client, or for the platform's backend.

@@ -15,6 +15,7 @@ mod case;
 mod command;
 mod contract;
 mod desk;
+mod dispute;
 mod end;
 mod fields;
 mod files;
@@ -57,6 +58,7 @@ pub fn routes(front: Front) -> Router<Front> {
         .route("/contracts/{contract}/end", get(end::show).post(end::send))
         .route("/contracts/{contract}/evidence/{sha256}", get(files::give))
         .route("/contracts/{contract}/ask-back", get(ask_back::show).post(ask_back::send))
+        .route("/contracts/{contract}/dispute", get(dispute::show).post(dispute::send))
         .route("/cases/{case}", get(case::show))
         .route("/cases/{case}/live", get(case::live))
         .route("/cases/{case}/clock", post(sandbox::advance))

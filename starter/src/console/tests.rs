@@ -334,6 +334,7 @@ fn what_somebody_wrote_is_shown_and_never_obeyed() {
         roles: BTreeSet::from([Role::Client]),
         history: None,
         holds: Vec::new(),
+        unheld: Vec::new(),
     };
     pages.push(contract::body(&seen, &[], &visit()).into_string());
     pages.push(told(&Problem::invalid(SCRIPT).hint(SCRIPT)).into_string());

@@ -1,4 +1,4 @@
-//! Money that is in no case, by clicking: an operator sees to refunds in suspense.
+//! Money that is in no case, by clicking: an operator sees to refunds in suspense, and a freelancer disputes what was held over.
 
 use std::sync::Arc;
 
@@ -83,6 +83,49 @@ fn an_operator_sees_to_refunds_in_suspense_by_clicking() {
         ada.open(&stale).await;
         ada.reads(&["Only operators see to refunds"]).await;
         for person in [olga, ada] {
+            person.leave().await;
+        }
+        world.check_money().await;
+    });
+}
+
+/// D1, E6: what was held over from a milestone is disputed by itself, from the contract's page, by its freelancer only.
+#[test]
+fn a_dispute_is_filed_by_itself_by_clicking() {
+    run(async {
+        let world = World::apart("held-over", &[]).await;
+        let served = Served::played(&world).await;
+        let mut story = of_personas(&world, "held-over");
+        story.fund("d-1", "m-1", 20_000, "card-1").await;
+        story.submit("m-1", 1, 20_000).await;
+        story.play("0 client approve 15000").await;
+        story.outcome_of(&story.review("m-1")).await;
+        let contract = format!("/contracts/{}", story.id());
+        let (ada, ben) = (Person::signed_in(&served.url, "Ada").await, Person::signed_in(&served.url, "Ben").await);
+        ben.open(&contract).await;
+        ben.look("contract-with-money-held-over").await;
+        ben.click("50.00 USD that was held over from milestone m-1").await;
+        let form = ben.path().await;
+        ben.type_into("amount", "30.00").await;
+        ben.choose("reason", "work_delivered").await;
+        ben.type_into("details", "All of it was used.").await;
+        ben.look("dispute-by-itself").await;
+        ben.tick("I contacted Ada, and it did not help").await;
+        ben.click("See what this does").await;
+        ben.reads(&["30.00 USD goes to Ben, 20.00 USD stays in escrow", "All of it was used."]).await;
+        ben.click("Confirm: file the dispute").await;
+        ben.reads(&["The dispute is filed", "30.00 USD", "All of it was used."]).await;
+        let status = world.opened(&format!("dispute:{}:m-1", story.id())).await;
+        assert_eq!((status.held.minor(), status.stage.as_str()), (5_000, "awaiting_client"));
+
+        ben.open(&format!("{form}?grounds=partial_release&about=m-1")).await;
+        ben.reads(&["The contract has moved on"]).await;
+        ada.open(&contract).await;
+        ada.reads(&["Where the money is", "Transactions"]).await;
+        assert!(!ada.text().await.contains("Dispute money in escrow"));
+        ada.open(&format!("{form}?grounds=partial_release&about=m-1")).await;
+        ada.reads(&["Only the freelancer files a dispute here"]).await;
+        for person in [ada, ben] {
             person.leave().await;
         }
         world.check_money().await;
