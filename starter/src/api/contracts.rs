@@ -31,7 +31,7 @@ use super::{
     extract::{Asked, Caller, Of, Write},
     front::Begun,
     identity::{Duty, Identity},
-    lists::{Limit, Page},
+    lists::Limit,
     once::Reply,
     openapi::{InContract, Keyed},
     problem::Problem,
@@ -136,12 +136,7 @@ pub async fn list(
     Caller(who): Caller,
     Asked(page): Asked<Limit>,
 ) -> Result<Response, Problem> {
-    let limit = page.limit();
-    let after =
-        page.after().map(Id::new).transpose().map_err(|_| Problem::unreadable("after: that is no contract's id"))?;
-    let mut items = front.contracts(&who, after, limit + 1).await?;
-    let next = Page::cut(&mut items, limit, |last| last.id.to_string());
-    Ok(axum::Json(Page { items, next }).into_response())
+    Ok(axum::Json(front.contracts(&who, &page).await?).into_response())
 }
 
 /// Shows a contract.

@@ -19,7 +19,7 @@ use super::{
     session::Visit,
 };
 use crate::{
-    api::{Front, extract::Of, identity::Identity, problem::Problem},
+    api::{Front, extract::Of, identity::Identity, lists::Page, problem::Problem},
     client::CaseRow,
 };
 
@@ -83,14 +83,15 @@ impl Seen {
 /// Shows a contract.
 pub async fn show(State(front): State<Front>, visit: Visit, Of(id): Of<String>) -> Result<Response, Mishap> {
     let seen = Seen::at(&front, visit.who(), &id).await?;
-    let cases = lists::cases(&front, visit.who(), Some(&seen.contract.id)).await?;
+    let cases = lists::cases(&front, visit.who(), Some(&seen.contract.id), None, &visit.pages().page("cases")).await?;
     let title = format!("Contract: {}", seen.title());
     Ok(visit.wide(StatusCode::OK, &title, &body(&seen, &cases, &visit)))
 }
 
 /// What is on the page.
-pub fn body(seen: &Seen, cases: &[CaseRow], visit: &Visit) -> Markup {
+pub fn body(seen: &Seen, cases: &Page<CaseRow>, visit: &Visit) -> Markup {
     let agency = seen.contract.freelancer.agency.as_ref();
+    let pages = visit.pages();
     let person = |role: Role| html! { (seen.people.name(role)) @if seen.roles.contains(&role) { " (you)" } };
     html! {
         div.title {
@@ -107,13 +108,14 @@ pub fn body(seen: &Seen, cases: &[CaseRow], visit: &Visit) -> Markup {
             ]))
         }
         (balances(seen))
-        @if seen.roles.contains(&Role::Client) { (end::offer(seen, cases, visit)) }
+        @if seen.roles.contains(&Role::Client) { (end::offer(seen, &cases.items, visit)) }
         @if seen.roles.contains(&Role::Freelancer) { (dispute::offer(seen)) }
         section.card aria-labelledby="cases" {
             h2 #cases { "Cases" }
-            @if cases.is_empty() { p { "There is no case of this contract." } } @else {
-                (lists::table(cases, visit.who(), "Cases of this contract"))
+            @if cases.items.is_empty() { (pages.nothing("cases", "There is no case of this contract.")) } @else {
+                (lists::table(&cases.items, visit.who(), "Cases of this contract"))
             }
+            (pages.links("cases", "cases", cases.next.as_deref()))
         }
         (transactions(seen))
     }

@@ -25,6 +25,7 @@ mod home;
 mod lists;
 mod operator;
 mod page;
+mod pages;
 mod parts;
 mod refunds;
 mod sandbox;

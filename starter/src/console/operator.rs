@@ -15,12 +15,13 @@ use super::{
     case::history_of,
     home, lists,
     page::Mishap,
+    pages::Pages,
     parts::{self, case_path, label, moment, money},
     refunds,
     session::Visit,
 };
 use crate::{
-    api::{Front, identity::Duty, lists::Limit, problem::Problem},
+    api::{Front, identity::Duty, lists::Page, problem::Problem},
     client::{CaseRow, Filters},
 };
 
@@ -41,14 +42,21 @@ pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, 
     let filters = Filters { open: Some(true), limit: Some(COUNTED_MAX), ..Filters::default() };
     let page = front.client().list(&filters, None).await?;
     let refunds = front.refunds(visit.who(), &RefundFilter { contract: None, only: Only::Open }).await?;
-    let told = front.told(visit.who(), &Limit::default()).await?;
-    let overdue: Vec<CaseRow> = page.cases.iter().filter(|row| row.overdue).cloned().collect();
+    let pages = visit.pages();
+    let told = front.told(visit.who(), &pages.page("notices")).await?;
+    let filters = Filters { overdue: true, open: Some(true), ..Filters::default() };
+    let overdue = lists::listed(&front, filters, &pages.page("overdue")).await?;
+    let filters = Filters { open: Some(true), ..Filters::default() };
+    let open = lists::listed(&front, filters, &pages.page("histories")).await?;
     let body = html! {
         h1 { "Operations" }
         (counts(&page.cases, page.next.is_some()))
         section.card aria-labelledby="overdue" {
             h2 #overdue { "Overdue cases" }
-            @if overdue.is_empty() { p { "None." } } @else { (lists::table(&overdue, visit.who(), "Overdue cases")) }
+            @if overdue.items.is_empty() { (pages.nothing("overdue", "None.")) } @else {
+                (lists::table(&overdue.items, visit.who(), "Overdue cases"))
+            }
+            (pages.links("overdue", "overdue cases", overdue.next.as_deref()))
         }
         (on_their_way(&refunds))
         section.card aria-labelledby="ledger" {
@@ -56,8 +64,8 @@ pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, 
             p { a.button href="/operator/ledger" { "Check the whole ledger" } }
             p.small { "It is read from the beginning, which takes a while if it is long." }
         }
-        (histories(&front, &page.cases))
-        (home::notices(&told))
+        (histories(&front, &open, &pages))
+        (home::notices(&told, &pages))
     };
     Ok(visit.wide(StatusCode::OK, "Operations", &body))
 }
@@ -125,9 +133,9 @@ fn refund_row(refund: &TrackedRefund, now: Timestamp) -> Markup {
 }
 
 /// Each open case's history in Temporal's Web UI, if it is known where that is.
-fn histories(front: &Front, rows: &[CaseRow]) -> Markup {
+fn histories(front: &Front, open: &Page<CaseRow>, pages: &Pages) -> Markup {
     let linked: Vec<(&CaseRow, String)> =
-        rows.iter().filter_map(|row| history_of(front, &row.case).map(|at| (row, at))).collect();
+        open.items.iter().filter_map(|row| history_of(front, &row.case).map(|at| (row, at))).collect();
     html! {
         @if !linked.is_empty() {
             section.card aria-labelledby="histories" {
@@ -140,6 +148,7 @@ fn histories(front: &Front, rows: &[CaseRow]) -> Markup {
                         }
                     }
                 }
+                (pages.links("histories", "histories", open.next.as_deref()))
             }
         }
     }

@@ -160,6 +160,12 @@ impl Person {
         read.map_or_else(|_| String::new(), |read| read.json().as_str().unwrap_or_default().to_owned())
     }
 
+    /// What is to be read in the part of the page under the heading with this id.
+    pub async fn section(&self, heading: &str) -> String {
+        let section = By::Css(format!("section[aria-labelledby={heading}]"));
+        self.driver.find(section).await.unwrap().text().await.unwrap()
+    }
+
     /// Waits until all of this is to be read, without loading the page again.
     pub async fn reads(&self, texts: &[&str]) {
         let started = Instant::now();

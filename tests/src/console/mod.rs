@@ -3,6 +3,7 @@
 mod browser;
 mod forms;
 mod money;
+mod pages;
 mod parties;
 
 use browser::Person;
