@@ -5,6 +5,7 @@ mod cases;
 mod description;
 mod evidence;
 mod identity;
+mod process;
 mod refunds;
 mod requests;
 mod served;
