@@ -105,11 +105,19 @@ impl Person {
 
     /// Types into the field with this name, in place of what was there.
     pub async fn type_into(&self, name: &str, text: &str) {
-        let Ok(field) = self.driver.find(By::Name(name)).await else {
-            panic!("{} finds no field {name} on this page:\n{}", self.name, self.text().await);
-        };
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
+        let started = Instant::now();
+        loop {
+            // The page that was clicked for may not be there yet.
+            let typed = async {
+                let field = self.driver.find(By::Name(name)).await?;
+                field.clear().await?;
+                field.send_keys(text).await
+            };
+            let Err(error) = typed.await else { return };
+            let page = if started.elapsed() > PATIENCE { Some(self.text().await) } else { None };
+            assert!(page.is_none(), "{} cannot type into {name} ({error}): {page:?}", self.name);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Chooses one of what a field offers.
