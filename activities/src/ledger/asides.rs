@@ -4,6 +4,8 @@
 //! The rest is for the whole contract. Whoever takes of it remembers where each part was, so that it can be put back to
 //! where it came from, and to its old place in the order in which held-over money is drawn.
 
+use std::collections::BTreeMap;
+
 use recourse_workflows::domain::{
     ids::Id,
     money::{Amount, Currency},
@@ -13,7 +15,7 @@ use recourse_workflows::domain::{
 use serde::{Deserialize, Serialize};
 use sqlx::{Any, Row as _, Transaction};
 
-use super::{LedgerError, amount_of, id_of};
+use super::{Ledger, LedgerError, amount_of, id_of};
 use crate::database::Write;
 
 /// Whose escrow.
@@ -57,6 +59,47 @@ pub(super) enum Part<'a> {
     Milestone(&'a Id),
     HeldOver,
     HeldOverFrom(&'a Id),
+}
+
+/// Money in escrow that no case holds and no deposit in flight has reserved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FreeMoney {
+    /// What it is for.
+    pub kept_for: KeptFor,
+    /// How much, in minor units.
+    pub amount: Amount,
+}
+
+/// What free money is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeptFor {
+    /// The whole contract.
+    Contract,
+    /// This milestone.
+    Milestone(Id),
+    /// The next milestone's deposit; it was held over from this one, if it was from one (E6).
+    Next(Option<Id>),
+}
+
+impl Ledger {
+    /// What of a contract's escrow is in no case, by what it is for.
+    ///
+    /// # Errors
+    /// Only if the database cannot be read, or was damaged.
+    pub async fn free_money(&self, contract: &Contract) -> Result<Vec<FreeMoney>, LedgerError> {
+        let mut read = self.database.read().await?;
+        let mut sums = BTreeMap::from([(KeptFor::Contract, whole_contract(&mut read, Place::of(contract)).await?)]);
+        for Origin { purpose, milestone, amount, .. } in rows(&mut read, &contract.id).await? {
+            let kept_for = match (purpose, milestone) {
+                (Purpose::Milestone, Some(milestone)) => KeptFor::Milestone(milestone),
+                (_, milestone) => KeptFor::Next(milestone),
+            };
+            let sum = sums.entry(kept_for).or_default();
+            *sum = plus(*sum, amount)?;
+        }
+        let free = sums.into_iter().map(|(kept_for, amount)| FreeMoney { kept_for, amount });
+        Ok(free.filter(|free| !free.amount.is_zero()).collect())
+    }
 }
 
 impl<'a> Place<'a> {

@@ -47,6 +47,7 @@ use recourse_workflows::domain::{
 };
 use sqlx::{Any, Transaction};
 
+pub use asides::{FreeMoney, KeptFor};
 pub use check::{CheckReport, Finding, MoneyHeld};
 pub use contracts::ContractFilter;
 pub(crate) use deposits::{Deposit, Known};

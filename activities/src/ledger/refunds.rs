@@ -21,6 +21,7 @@ use recourse_workflows::domain::{
     posting::{Account, PostingKind},
     rule::Rule,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{Any, Row as _, Transaction, any::AnyRow};
 
@@ -28,7 +29,7 @@ use super::{Ledger, LedgerError, Posting, amount_of, id_of, returns, settle};
 use crate::database::{Database, Write};
 
 /// What became of money that was given back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundState {
     /// On its way.
@@ -73,7 +74,7 @@ impl RefundState {
 }
 
 /// One give-back and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TrackedRefund {
     /// The id of its posting, and the payment provider's key.
     pub id: String,

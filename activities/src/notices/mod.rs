@@ -180,21 +180,9 @@ impl NoticeBook {
     /// # Errors
     /// Only if the database cannot be read, or was damaged.
     pub async fn list(&self, filter: &NoticeFilter) -> Result<Vec<StoredNotice>, NoticeError> {
-        let rows = sqlx::query(
-            "SELECT sequence, case_ref, number, recipient, party, contract, case_id, event, rule, at, deadline, subject,
-                    body_text, body_html
-             FROM notices
-             WHERE (CAST($1 AS TEXT) IS NULL OR contract = $1)
-               AND (CAST($2 AS TEXT) IS NULL OR recipient = $2)
-               AND (CAST($3 AS TEXT) IS NULL OR party = $3)
-             ORDER BY sequence",
-        )
-        .bind(filter.contract.as_ref().map(ToString::to_string))
-        .bind(filter.recipient.map(|role| role.name().to_owned()))
-        .bind(filter.party.as_ref().map(ToString::to_string))
-        .fetch_all(self.database.pool())
-        .await?;
-        rows.iter().map(read).collect()
+        let mut notices = self.latest(filter, None, u32::MAX).await?;
+        notices.reverse();
+        Ok(notices)
     }
 
     /// The newest notices that fit `filter`, newest first: at most `limit`, of those before the one with this sequence.

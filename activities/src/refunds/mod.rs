@@ -205,15 +205,22 @@ impl RefundDesk {
         Ok(refund)
     }
 
+    /// The refund with this id, overdue or not at `now`.
+    ///
+    /// # Errors
+    /// [`RefundError::Unknown`]; otherwise only if the database cannot be read, or was damaged.
+    pub async fn refund(&self, id: &str, now: Timestamp) -> Result<TrackedRefund, RefundError> {
+        let mut read = self.ledger.database().read().await.map_err(LedgerError::from)?;
+        Ok(looked_at(find(&mut read, id).await?, now))
+    }
+
     /// The refunds that fit `filter`, oldest first, with what is overdue at `now`.
     ///
     /// # Errors
     /// Only if the database cannot be read, or was damaged.
     pub async fn list(&self, filter: &RefundFilter, now: Timestamp) -> Result<Vec<TrackedRefund>, RefundError> {
-        let mut refunds = rows::list(self.ledger.database(), filter.contract.as_ref()).await?;
-        for refund in &mut refunds {
-            refund.overdue |= refund.state == RefundState::Issued && refund.expected_by <= now;
-        }
+        let refunds = rows::list(self.ledger.database(), filter.contract.as_ref()).await?;
+        let mut refunds: Vec<TrackedRefund> = refunds.into_iter().map(|refund| looked_at(refund, now)).collect();
         refunds.retain(|refund| match filter.only {
             Only::All => true,
             Only::Open => refund.state.is_open(),
@@ -260,6 +267,12 @@ impl RefundDesk {
         write.commit().await.map_err(LedgerError::from)?;
         Ok(after)
     }
+}
+
+/// A refund with whether it is overdue at `now`, even if nobody has parked it yet.
+fn looked_at(mut refund: TrackedRefund, now: Timestamp) -> TrackedRefund {
+    refund.overdue |= refund.state == RefundState::Issued && refund.expected_by <= now;
+    refund
 }
 
 async fn find(write: &mut crate::database::Write, id: &str) -> Result<TrackedRefund, RefundError> {

@@ -34,6 +34,7 @@ use super::{
     identity::{Duty, Identity},
     lists::{Page, limited},
     once::Reply,
+    openapi::{InCase, Keyed},
     problem::Problem,
 };
 use crate::client::{CaseRow, Filters};
@@ -234,7 +235,7 @@ pub async fn list(
 /// Shows a case: where it stands, whose turn it is, by when, what silence does, and who can do what.
 #[utoipa::path(
     get, path = "/v1/cases/{case}", tag = "cases",
-    params(("case" = String, Path, description = "The case's id, with `/` and `#` percent-encoded.")),
+    params(InCase),
     responses((status = 200, description = "Its status.", body = ref("#/components/schemas/Status")), Problems)
 )]
 pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(case): Of<String>) -> Result<Response, Problem> {
@@ -248,9 +249,9 @@ pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(case): Of<
 /// as a signal, and the answer is `202`.
 #[utoipa::path(
     post, path = "/v1/cases/{case}/commands/{command}", tag = "cases",
-    params(("case" = String, Path, description = "The case's id, with `/` and `#` percent-encoded."),
+    params(InCase,
            ("command" = String, Path, description = "The command's name in the wire contract."),
-           ("Idempotency-Key" = String, Header, description = "A new random value for every new command.")),
+           Keyed),
     request_body(content = ref("#/components/schemas/CommandFields")),
     responses((status = 200, description = "It was taken.", body = ref("#/components/schemas/Status")),
               (status = 202, description = "It is with the server; no worker has answered yet.", body = ref("#/components/schemas/SentCommand")),
@@ -278,7 +279,7 @@ pub async fn command(State(front): State<Front>, Of((case, verb)): Of<(String, S
 /// The connection ends when the case is over. After a break just connect again: the first event is the status as it is.
 #[utoipa::path(
     get, path = "/v1/cases/{case}/events", tag = "cases",
-    params(("case" = String, Path, description = "The case's id, with `/` and `#` percent-encoded.")),
+    params(InCase),
     responses((status = 200, description = "Events, each a status as JSON.", content_type = "text/event-stream", body = ref("#/components/schemas/StatusEvent")), Problems)
 )]
 pub async fn events(

@@ -31,8 +31,9 @@ use super::{
     extract::{Asked, Caller, Of, Write},
     front::Begun,
     identity::{Duty, Identity},
-    lists::{Limit, Page},
+    lists::Limit,
     once::Reply,
+    openapi::{InContract, Keyed},
     problem::Problem,
 };
 
@@ -80,15 +81,15 @@ pub struct NewEnd {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct NewDispute {
     /// What it is about.
-    grounds: Grounds,
+    pub(crate) grounds: Grounds,
     /// The milestone.
-    milestone: Option<Id>,
+    pub(crate) milestone: Option<Id>,
     /// What the freelancer claims.
-    claim: Claim,
+    pub(crate) claim: Claim,
     /// Whether the freelancer says that they contacted the client and it did not help.
-    contacted_client: Option<bool>,
+    pub(crate) contacted_client: Option<bool>,
     /// The policy of the case; only the platform may choose it.
-    policy: Option<Policy>,
+    pub(crate) policy: Option<Policy>,
 }
 
 /// Ask for released money back (P1).
@@ -135,18 +136,13 @@ pub async fn list(
     Caller(who): Caller,
     Asked(page): Asked<Limit>,
 ) -> Result<Response, Problem> {
-    let limit = page.limit();
-    let after =
-        page.after().map(Id::new).transpose().map_err(|_| Problem::unreadable("after: that is no contract's id"))?;
-    let mut items = front.contracts(&who, after, limit + 1).await?;
-    let next = Page::cut(&mut items, limit, |last| last.id.to_string());
-    Ok(axum::Json(Page { items, next }).into_response())
+    Ok(axum::Json(front.contracts(&who, &page).await?).into_response())
 }
 
 /// Shows a contract.
 #[utoipa::path(
     get, path = "/v1/contracts/{contract}", tag = "contracts",
-    params(("contract" = String, Path, description = "The contract's id.")),
+    params(InContract),
     responses((status = 200, description = "The contract.", body = ref("#/components/schemas/Contract")), Problems)
 )]
 pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id>) -> Result<Response, Problem> {
@@ -157,7 +153,7 @@ pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id
 /// Shows everything that happened to a contract's money, and where it is now (R9).
 #[utoipa::path(
     get, path = "/v1/contracts/{contract}/ledger", tag = "contracts",
-    params(("contract" = String, Path, description = "The contract's id.")),
+    params(InContract),
     responses((status = 200, description = "Its history.", body = ref("#/components/schemas/History")), Problems)
 )]
 pub async fn ledger(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id>) -> Result<Response, Problem> {
@@ -170,8 +166,7 @@ pub async fn ledger(State(front): State<Front>, Caller(who): Caller, Of(id): Of<
 /// Charges a billing method and puts the money in escrow. Only the platform's backend may.
 #[utoipa::path(
     post, path = "/v1/contracts/{contract}/deposits", tag = "contracts",
-    params(("contract" = String, Path, description = "The contract's id."),
-           ("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    params(InContract, Keyed),
     request_body(content = ref("#/components/schemas/NewDeposit")),
     responses((status = 201, description = "Charged, or declined: see the outcome.", body = ref("#/components/schemas/StartedDeposit")),
               (status = 202, description = "Under way.", body = ref("#/components/schemas/StartedDeposit")), Problems)
@@ -199,8 +194,7 @@ pub async fn deposit(State(front): State<Front>, Of(id): Of<Id>, write: Write) -
 /// Submits a milestone for the first time. Only the platform's backend may: it knows the milestone's terms.
 #[utoipa::path(
     post, path = "/v1/contracts/{contract}/submissions", tag = "contracts",
-    params(("contract" = String, Path, description = "The contract's id."),
-           ("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    params(InContract, Keyed),
     request_body(content = ref("#/components/schemas/NewSubmission")),
     responses((status = 201, description = "The review has begun.", body = ref("#/components/schemas/StartedCase")), Problems)
 )]
@@ -222,8 +216,7 @@ pub async fn submit(State(front): State<Front>, Of(id): Of<Id>, write: Write) ->
 /// Ends the contract: what is held and not paid now is asked back from the freelancer.
 #[utoipa::path(
     post, path = "/v1/contracts/{contract}/end", tag = "contracts",
-    params(("contract" = String, Path, description = "The contract's id."),
-           ("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    params(InContract, Keyed),
     request_body(content = ref("#/components/schemas/NewEnd")),
     responses((status = 201, description = "The contract has ended.", body = ref("#/components/schemas/StartedCase")), Problems)
 )]
@@ -234,30 +227,18 @@ pub async fn end(State(front): State<Front>, Of(id): Of<Id>, write: Write) -> Re
 /// Files a dispute about a milestone's money that is in no other case.
 #[utoipa::path(
     post, path = "/v1/contracts/{contract}/disputes", tag = "contracts",
-    params(("contract" = String, Path, description = "The contract's id."),
-           ("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    params(InContract, Keyed),
     request_body(content = ref("#/components/schemas/NewDispute")),
     responses((status = 201, description = "The dispute is filed.", body = ref("#/components/schemas/StartedCase")), Problems)
 )]
 pub async fn dispute(State(front): State<Front>, Of(id): Of<Id>, write: Write) -> Response {
-    let work = async {
-        let NewDispute { grounds, milestone, claim, contacted_client, policy } = write.json()?;
-        let contract = front.contract_as(&write.who, &id, Role::Freelancer, policy.is_some()).await?;
-        front.check_files(&id, Role::Freelancer, &claim.evidence).await?;
-        let names: Vec<String> = claim.evidence.iter().map(|file| file.sha256.clone()).collect();
-        let start = DisputeStart { contract, grounds, milestone, claim, contacted_client, policy };
-        let begun = front.start(start).await?;
-        front.seal(&id, &names, &begun.case).await;
-        started(begun)
-    };
-    write.once(&front, work).await
+    write.once(&front, async { started(front.dispute(&write.who, &id, write.json()?).await?) }).await
 }
 
 /// Asks for released money back.
 #[utoipa::path(
     post, path = "/v1/contracts/{contract}/payment-refunds", tag = "contracts",
-    params(("contract" = String, Path, description = "The contract's id."),
-           ("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    params(InContract, Keyed),
     request_body(content = ref("#/components/schemas/NewPaymentRefund")),
     responses((status = 201, description = "The freelancer is asked.", body = ref("#/components/schemas/StartedCase")), Problems)
 )]
@@ -278,6 +259,21 @@ impl Front {
         let NewEnd { pay_now, reason, policy } = end;
         let contract = self.contract_as(who, id, Role::Client, policy.is_some()).await?;
         self.start(RefundRequestStart { contract, pay_now, reason, policy }).await
+    }
+
+    /// Files a dispute by itself for a contract's freelancer, or for the platform's backend.
+    ///
+    /// # Errors
+    /// 404 if it is not theirs, 403 if they may not file it, 422 for files that they have not uploaded.
+    pub async fn dispute(&self, who: &Identity, id: &Id, dispute: NewDispute) -> Result<Begun, Problem> {
+        let NewDispute { grounds, milestone, claim, contacted_client, policy } = dispute;
+        let contract = self.contract_as(who, id, Role::Freelancer, policy.is_some()).await?;
+        self.check_files(id, Role::Freelancer, &claim.evidence).await?;
+        let names: Vec<String> = claim.evidence.iter().map(|file| file.sha256.clone()).collect();
+        let start = DisputeStart { contract, grounds, milestone, claim, contacted_client, policy };
+        let begun = self.start(start).await?;
+        self.seal(id, &names, &begun.case).await;
+        Ok(begun)
     }
 
     /// Asks released money back for a contract's client, or for the platform's backend.

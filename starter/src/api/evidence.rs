@@ -27,8 +27,10 @@ use super::{
     extract::{Asked, Caller, Of, too_large},
     identity::{Duty, Identity},
     lists::Page,
+    openapi::InContract,
     problem::Problem,
 };
+use crate::client::CaseId;
 
 /// How much of a refused upload is still read, so that its sender reads the answer.
 const DISCARDED_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -43,14 +45,16 @@ const DISCARDED_WITHIN: Duration = Duration::from_secs(20);
 pub struct Named {
     /// The file's name.
     name: String,
+    /// The case that it is for: what is taken is said by that case's policy, and by the default policy without one.
+    case: Option<String>,
 }
 
-/// Uploads a file. Its type is told by its content and must fit its name and the policy.
+/// Uploads a file. Its type is told by its content and must fit its name and the case's policy.
 ///
 /// The same content again is the same file, so that an upload that broke off is just repeated.
 #[utoipa::path(
     post, path = "/v1/contracts/{contract}/evidence", tag = "evidence",
-    params(("contract" = String, Path, description = "The contract's id."), Named),
+    params(InContract, Named),
     request_body(content_type = "application/octet-stream", content = ref("#/components/schemas/FileContent"), description = "The file."),
     responses((status = 201, description = "It is kept. Refer to it in a command.", body = ref("#/components/schemas/Evidence")), Problems)
 )]
@@ -61,14 +65,15 @@ pub async fn upload(
     Asked(named): Asked<Named>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let stored = front.upload(&who, &contract, &named.name, body.into_data_stream()).await?;
+    let limits = front.evidence_limits(&who, &contract, named.case.as_deref()).await?;
+    let stored = front.upload(&who, &contract, &named.name, &limits, body.into_data_stream()).await?;
     Ok((StatusCode::CREATED, Json(stored.evidence)).into_response())
 }
 
 /// Lists the contract's files that you may see, oldest first.
 #[utoipa::path(
     get, path = "/v1/contracts/{contract}/evidence", tag = "evidence",
-    params(("contract" = String, Path, description = "The contract's id.")),
+    params(InContract),
     responses((status = 200, description = "All of them.", body = ref("#/components/schemas/EvidencePage")), Problems)
 )]
 pub async fn list(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id>) -> Result<Response, Problem> {
@@ -78,7 +83,7 @@ pub async fn list(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id
 /// Gives out a file.
 #[utoipa::path(
     get, path = "/v1/contracts/{contract}/evidence/{sha256}", tag = "evidence",
-    params(("contract" = String, Path, description = "The contract's id."),
+    params(InContract,
            ("sha256" = String, Path, description = "The file's SHA-256, in hexadecimal.")),
     responses((status = 200, description = "The file, to be saved.", content_type = "*/*", body = ref("#/components/schemas/FileContent")), Problems)
 )]
@@ -107,11 +112,36 @@ impl Front {
         Ok(files)
     }
 
+    /// What evidence is taken (D6): by the policy of this case of the contract, or by the default policy.
+    ///
+    /// # Errors
+    /// 404 if the case is not theirs, 422 if it is of another contract.
+    pub async fn evidence_limits(
+        &self,
+        who: &Identity,
+        id: &Id,
+        case: Option<&str>,
+    ) -> Result<EvidenceLimits, Problem> {
+        let Some(case) = case else { return Ok(EvidenceLimits::default()) };
+        self.case(who, case).await?;
+        if CaseId::read(case)?.contract != *id {
+            return Err(Problem::invalid(format!("case: {case} is not of contract {id}")));
+        }
+        Ok(self.client().policy(case).await?.evidence)
+    }
+
     /// Takes in a file of a party.
     ///
     /// # Errors
     /// 404 if the contract is not theirs, 403 if they are no party of it, 413 and 422 for what is not taken.
-    pub async fn upload<S, E>(&self, who: &Identity, id: &Id, name: &str, content: S) -> Result<StoredEvidence, Problem>
+    pub async fn upload<S, E>(
+        &self,
+        who: &Identity,
+        id: &Id,
+        name: &str,
+        limits: &EvidenceLimits,
+        content: S,
+    ) -> Result<StoredEvidence, Problem>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
         E: std::fmt::Display + Send,
@@ -121,7 +151,7 @@ impl Front {
         let party = party.ok_or_else(|| Problem::forbidden("only a party of the contract uploads evidence"))?;
         let by = Actor { party, id: who.id_as(party, &contract) };
         let mut bytes = content.map_err(|error| error.to_string());
-        let stored = self.evidence().put(id, &by, name, &EvidenceLimits::default(), &mut bytes).await;
+        let stored = self.evidence().put(id, &by, name, limits, &mut bytes).await;
         if stored.is_err() {
             // A sender that is still sending would otherwise see a broken connection, and not why.
             let rest = bytes.try_fold(0, async |read, piece| {

@@ -6,12 +6,8 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
-use jiff::Timestamp;
 use recourse_activities::{
-    EvidenceStore, Ledger, NoticeBook, RefundDesk, RequestBook, WebhookBook,
-    ledger::{ContractFilter, TrackedRefund},
-    refunds::{Only, RefundFilter},
-    webhooks::Secret,
+    EvidenceStore, Ledger, NoticeBook, RefundDesk, RequestBook, WebhookBook, ledger::ContractFilter, webhooks::Secret,
 };
 use recourse_workflows::{
     domain::{
@@ -27,7 +23,7 @@ use super::{
     identity::{Duty, Identity, Tokens},
     keys::LocalIssuer,
     limits::Limits,
-    lists::LIMIT_MAX,
+    lists::{LIMIT_MAX, Limit, Page},
     problem::Problem,
     watch::Watchers,
 };
@@ -48,7 +44,7 @@ pub struct Parts {
     pub ledger: Ledger,
     /// The notices, which are only read.
     pub notices: NoticeBook,
-    /// What is on its way back to clients, which is only read.
+    /// What is on its way back to clients.
     pub refunds: RefundDesk,
     /// What was answered.
     pub requests: RequestBook,
@@ -177,23 +173,25 @@ impl Front {
         if roles.is_empty() && !who.is(Duty::Service) { Err(unknown()) } else { Ok((contract, roles)) }
     }
 
-    /// The contracts that somebody may see, after this one.
+    /// The contracts that somebody may see, in the order of their ids.
     ///
     /// # Errors
-    /// If the ledger cannot be read.
-    pub async fn contracts(&self, who: &Identity, after: Option<Id>, limit: u32) -> Result<Vec<Contract>, Problem> {
-        if who.is(Duty::Service) || who.is(Duty::Operator) || who.is(Duty::Mediator) {
-            return Ok(self.ledger().contracts(&ContractFilter { party: None, after, limit }).await?);
+    /// 400 for a page that there cannot be; otherwise if the ledger cannot be read.
+    pub async fn contracts(&self, who: &Identity, page: &Limit) -> Result<Page<Contract>, Problem> {
+        let after = page.after().map(Id::new).transpose();
+        let after = after.map_err(|_| Problem::unreadable("after: that is no contract's id"))?;
+        let sees_all = who.is(Duty::Service) || who.is(Duty::Operator) || who.is(Duty::Mediator);
+        let parties: Vec<Option<Id>> =
+            if sees_all { vec![None] } else { who.parties.iter().cloned().map(Some).collect() };
+        let mut items = Vec::new();
+        for party in parties {
+            let filter = ContractFilter { party, after: after.clone(), limit: page.limit() + 1 };
+            items.extend(self.ledger().contracts(&filter).await?);
         }
-        let mut found = Vec::new();
-        for party in &who.parties {
-            let filter = ContractFilter { party: Some(party.clone()), after: after.clone(), limit };
-            found.extend(self.ledger().contracts(&filter).await?);
-        }
-        found.sort_by(|one, other| one.id.cmp(&other.id));
-        found.dedup_by(|one, other| one.id == other.id);
-        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(found)
+        items.sort_by(|one, other| one.id.cmp(&other.id));
+        items.dedup_by(|one, other| one.id == other.id);
+        let next = Page::cut(&mut items, page.limit(), |last| last.id.to_string());
+        Ok(Page { items, next })
     }
 
     /// The contracts whose agency somebody owns: lists of cases know only the freelancer.
@@ -207,18 +205,6 @@ impl Front {
             found.extend(self.ledger().contracts(&filter).await?.into_iter().map(|contract| contract.id));
         }
         Ok(found)
-    }
-
-    /// Refunds that have not arrived, for operators.
-    ///
-    /// # Errors
-    /// 403 for everybody else.
-    pub async fn open_refunds(&self, who: &Identity) -> Result<Vec<TrackedRefund>, Problem> {
-        if !who.is(Duty::Operator) {
-            return Err(Problem::forbidden("only operators see to refunds"));
-        }
-        let filter = RefundFilter { contract: None, only: Only::Open };
-        Ok(self.parts.refunds.list(&filter, Timestamp::now()).await?)
     }
 
     /// A case that somebody may see.

@@ -22,6 +22,11 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// So many items at most, after the `next` of the page before.
+    pub const fn new(limit: u32, after: Option<String>) -> Self {
+        Self { limit: Some(limit), after }
+    }
+
     /// How many items at most.
     pub fn limit(&self) -> u32 {
         limited(self.limit)

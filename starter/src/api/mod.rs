@@ -3,8 +3,8 @@
 //! It decides nothing and keeps no state of cases: [`front`] checks who may see and do what, and everything else goes through
 //! the typed client to the case, or is read from the ledger. What it keeps by itself is which request was answered how.
 //! Read [`identity`] for who is asking, [`extract`] for how a request is read, [`once`] for what happens if it comes twice, then
-//! the resources: [`contracts`], [`cases`], [`evidence`], [`webhooks`], [`reading`]. [`openapi`] describes all of them; a test compares the
-//! description with `docs/openapi.json`.
+//! the resources: [`contracts`], [`cases`], [`evidence`], [`refunds`], [`webhooks`], [`reading`]. [`openapi`] describes all of them; a
+//! test compares the description with `docs/openapi.json`.
 
 pub mod cases;
 pub mod contracts;
@@ -20,6 +20,7 @@ pub mod openapi;
 pub mod personas;
 pub mod problem;
 pub mod reading;
+pub mod refunds;
 pub mod serve;
 pub mod watch;
 pub mod webhooks;

@@ -12,6 +12,9 @@ use serde_json::{Map, Value};
 
 use super::{Front, extract::Write, problem::Problem};
 
+/// The name of the problem that the same request is being done.
+pub const UNDER_WAY: &str = "UnderWay";
+
 /// What a request was answered with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -63,51 +66,67 @@ impl IntoResponse for Reply {
     }
 }
 
+impl Front {
+    /// Takes note of a request under a key, and says what was answered if it was done before. Without an answer it has to be
+    /// done; then [`finished`](Self::finished) must be told.
+    ///
+    /// # Errors
+    /// A problem named [`UNDER_WAY`] if the same request is being done, 422 if another one was sent under the key.
+    pub async fn begun(&self, key: &RequestKey, fingerprint: &str) -> Result<Option<GivenAnswer>, Problem> {
+        match self.requests().begin(key, fingerprint, Timestamp::now()).await? {
+            Begun::New => Ok(None),
+            Begun::Answered(answer) => Ok(Some(answer)),
+            Begun::UnderWay => {
+                let detail = "the same request is under way";
+                let problem = Problem::new(StatusCode::CONFLICT, UNDER_WAY, "This is being done", detail);
+                Err(Problem { retry_after: Some(1), ..problem })
+            }
+            Begun::Other => {
+                let detail = "something else was sent before under the same key; nothing was done now";
+                Err(Problem::invalid(detail).hint("use a new key for every new request"))
+            }
+        }
+    }
+
+    /// Keeps what a request was answered with; without an answer, the same request may be sent again.
+    pub async fn finished(&self, key: &RequestKey, answer: Option<&GivenAnswer>) {
+        let kept = match answer {
+            Some(answer) => self.requests().answered(key, answer).await,
+            None => self.requests().abandoned(key).await,
+        };
+        // What was done is harmless twice, so its answer is given all the same.
+        if let Err(error) = kept {
+            tracing::warn!(%error, "what became of a request is not kept; it can be sent again in a minute");
+        }
+    }
+}
+
 impl Write {
     /// Does the request's work, unless it was done before.
     pub async fn once(&self, front: &Front, work: impl Future<Output = Result<Reply, Problem>>) -> Response {
         let key = RequestKey { sender: self.who.subject.to_string(), key: self.key.clone() };
-        match front.requests().begin(&key, &self.fingerprint, Timestamp::now()).await {
-            Ok(Begun::New) => {}
-            Ok(Begun::Answered(answer)) => return respond(&answer, true),
-            Ok(Begun::UnderWay) => {
-                let detail = "the same request is under way";
-                let problem = Problem::new(StatusCode::CONFLICT, "UnderWay", "This is being done", detail);
-                return Problem { retry_after: Some(1), ..problem }.into_response();
-            }
-            Ok(Begun::Other) => {
-                let problem = Problem::invalid("another request was sent under this `Idempotency-Key`");
-                return problem.hint("use a new key for every new request").into_response();
-            }
-            Err(error) => return Problem::from(error).into_response(),
+        match front.begun(&key, &self.fingerprint).await {
+            Ok(None) => {}
+            Ok(Some(answer)) => return respond(&answer, true),
+            Err(problem) => return problem.into_response(),
         }
         match work.await {
             Ok(reply) => {
                 let given = reply.given();
                 let kept = reply.kept.as_ref().map_or_else(|| given.body.clone(), Value::to_string);
-                self.keep(front, &key, &GivenAnswer { body: kept, ..given.clone() }).await;
+                front.finished(&key, Some(&GivenAnswer { body: kept, ..given.clone() })).await;
                 respond(&given, false)
             }
             Err(problem) => {
                 // What may be answered otherwise in a moment is not kept: the same request may be sent again.
-                if problem.is_passing() {
-                    if let Err(error) = front.requests().abandoned(&key).await {
-                        tracing::warn!(%error, "a request that failed can be sent again in a minute only");
-                    }
-                } else {
-                    let body = serde_json::to_string(&problem).unwrap_or_default();
-                    let headers = r#"{"content-type":"application/problem+json"}"#.to_owned();
-                    self.keep(front, &key, &GivenAnswer { status: problem.status, headers, body }).await;
-                }
+                let kept = (!problem.is_passing()).then(|| GivenAnswer {
+                    status: problem.status,
+                    headers: r#"{"content-type":"application/problem+json"}"#.to_owned(),
+                    body: serde_json::to_string(&problem).unwrap_or_default(),
+                });
+                front.finished(&key, kept.as_ref()).await;
                 problem.into_response()
             }
-        }
-    }
-
-    async fn keep(&self, front: &Front, key: &RequestKey, answer: &GivenAnswer) {
-        // The work is done and harmless twice, so its answer is given all the same.
-        if let Err(error) = front.requests().answered(key, answer).await {
-            tracing::warn!(%error, "an answer is not kept");
         }
     }
 }

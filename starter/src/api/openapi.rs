@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use recourse_activities::{
-    ledger::History,
+    ledger::{History, TrackedRefund},
     webhooks::{Delivery, FeedEntry},
 };
 use recourse_workflows::{
@@ -24,9 +24,56 @@ use super::{
     lists::Page,
     problem::Problem,
     reading::ShownNotice,
+    refunds::{OtherPayment, StatedFailure},
     webhooks::{NewEndpoint, NewSecret, Nothing, ProviderReport, ShownEndpoint},
 };
 use crate::client::CaseRow;
+
+/// A contract's part of a path.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "only described: a handler reads its path's parts by itself")]
+pub struct InContract {
+    /// The contract's id.
+    contract: String,
+}
+
+/// A case's part of a path.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "only described")]
+pub struct InCase {
+    /// The case's id, with `/` and `#` percent-encoded.
+    case: String,
+}
+
+/// An endpoint's part of a path.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "only described")]
+pub struct InEndpoint {
+    /// The endpoint's id.
+    endpoint: String,
+}
+
+/// A refund's part of a path.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "only described")]
+pub struct InRefund {
+    /// The refund: its posting's id, with `/` and `#` percent-encoded.
+    refund: String,
+}
+
+/// What every request that changes something is sent with.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "only described")]
+pub struct Keyed {
+    /// A new random value for every new request.
+    #[param(rename = "Idempotency-Key")]
+    key: String,
+}
 
 /// What the description says of the API as a whole.
 pub fn base() -> OpenApi {
@@ -99,6 +146,9 @@ pub fn document(mut api: OpenApi) -> Value {
         add::<NewEndpoint>,
         add::<NewSecret>,
         add::<Nothing>,
+        add::<TrackedRefund>,
+        add::<OtherPayment>,
+        add::<StatedFailure>,
         add::<ProviderReport>,
     ] {
         schema(&mut schemas);
@@ -108,6 +158,7 @@ pub fn document(mut api: OpenApi) -> Value {
         ("CaseList", schemas.subschema_for::<Page<CaseRow>>()),
         ("NoticePage", schemas.subschema_for::<Page<ShownNotice>>()),
         ("EvidencePage", schemas.subschema_for::<Page<Evidence>>()),
+        ("RefundPage", schemas.subschema_for::<Page<TrackedRefund>>()),
         ("EndpointPage", schemas.subschema_for::<Page<ShownEndpoint>>()),
         ("DeliveryPage", schemas.subschema_for::<Page<Delivery>>()),
         ("EventPage", schemas.subschema_for::<Page<FeedEntry>>()),

@@ -25,7 +25,7 @@ use tower_http::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{Front, cases, contracts, evidence, openapi, personas, problem::Problem, reading, webhooks};
+use super::{Front, cases, contracts, evidence, openapi, personas, problem::Problem, reading, refunds, webhooks};
 use crate::console;
 
 /// How long a request may take. Live events are not counted: their answer begins at once.
@@ -66,6 +66,10 @@ fn described() -> OpenApiRouter<Front> {
         .routes(routes!(cases::events))
         .routes(routes!(evidence::list))
         .routes(routes!(evidence::download))
+        .routes(routes!(refunds::list))
+        .routes(routes!(refunds::retry))
+        .routes(routes!(refunds::pay))
+        .routes(routes!(refunds::failed))
         .routes(routes!(webhooks::add))
         .routes(routes!(webhooks::list))
         .routes(routes!(webhooks::rotate))

@@ -10,7 +10,7 @@ use axum::{
 use jiff::Timestamp;
 use recourse_activities::{
     WebhookBook,
-    refunds::{RefundError, Report},
+    refunds::Report,
     webhooks::{SignedHeaders, TOLERANCE, WebhookError, verify},
 };
 use recourse_workflows::domain::ids::Id;
@@ -23,6 +23,7 @@ use super::{
     identity::{Duty, Identity},
     lists::{Limit, Page, limited},
     once::Reply,
+    openapi::{InEndpoint, Keyed},
     problem::Problem,
 };
 
@@ -98,7 +99,7 @@ pub enum ProviderState {
 /// Sends events to a URL from now on. Answers with the secret, which is shown this once.
 #[utoipa::path(
     post, path = "/v1/webhooks", tag = "webhooks",
-    params(("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    params(Keyed),
     request_body(content = ref("#/components/schemas/NewEndpoint")),
     responses((status = 201, description = "Events go there from now on.", body = ref("#/components/schemas/NewSecret")), Problems)
 )]
@@ -132,8 +133,7 @@ pub async fn list(State(front): State<Front>, Caller(who): Caller) -> Result<Res
 /// Gives an endpoint a new secret. The old one signs beside it for a day.
 #[utoipa::path(
     post, path = "/v1/webhooks/{endpoint}/rotate", tag = "webhooks",
-    params(("endpoint" = String, Path, description = "The endpoint's id."),
-           ("Idempotency-Key" = String, Header, description = "A new random value for every new request.")),
+    params(InEndpoint, Keyed),
     request_body(content = ref("#/components/schemas/Nothing")),
     responses((status = 201, description = "The new secret.", body = ref("#/components/schemas/NewSecret")), Problems)
 )]
@@ -149,7 +149,7 @@ pub async fn rotate(State(front): State<Front>, Of(endpoint): Of<String>, write:
 /// Stops sending events to an endpoint.
 #[utoipa::path(
     delete, path = "/v1/webhooks/{endpoint}", tag = "webhooks",
-    params(("endpoint" = String, Path, description = "The endpoint's id.")),
+    params(InEndpoint),
     responses((status = 204, description = "Nothing is sent there any more."), Problems)
 )]
 pub async fn remove(
@@ -165,7 +165,7 @@ pub async fn remove(
 /// Lists what became of the events for an endpoint, newest first.
 #[utoipa::path(
     get, path = "/v1/webhooks/{endpoint}/deliveries", tag = "webhooks",
-    params(("endpoint" = String, Path, description = "The endpoint's id."), Limit),
+    params(InEndpoint, Limit),
     responses((status = 200, description = "The newest of them.", body = ref("#/components/schemas/DeliveryPage")), Problems)
 )]
 pub async fn deliveries(
@@ -267,20 +267,6 @@ impl From<WebhookError> for Problem {
                 tracing::error!(%error, "webhooks cannot be managed");
                 Self::unavailable("webhooks cannot be managed now")
             }
-        }
-    }
-}
-
-impl From<RefundError> for Problem {
-    fn from(error: RefundError) -> Self {
-        let detail = error.to_string();
-        match error {
-            RefundError::Unknown { .. } => Self::not_found(detail),
-            RefundError::Gateway(_) | RefundError::Ledger(_) | RefundError::Notices(_) => {
-                tracing::error!(%error, "a refund's report is not written down");
-                Self::unavailable("the report cannot be written down now")
-            }
-            _ => Self::new(StatusCode::CONFLICT, "Conflict", "The refund is not in this state", detail),
         }
     }
 }

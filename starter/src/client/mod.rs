@@ -8,6 +8,7 @@ mod commands;
 mod error;
 mod kind;
 mod list;
+mod policy;
 mod setup;
 mod start;
 mod time;

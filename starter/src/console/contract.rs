@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::{extract::State, http::StatusCode, response::Response};
 use jiff::Timestamp;
 use maud::{Markup, html};
-use recourse_activities::ledger::{Balances, Entry, History, OpenHold};
+use recourse_activities::ledger::{Balances, Entry, FreeMoney, History, OpenHold};
 use recourse_workflows::domain::{
     ids::Id,
     money::Amount,
@@ -13,13 +13,13 @@ use recourse_workflows::domain::{
 };
 
 use super::{
-    ask_back, end, lists,
+    ask_back, dispute, end, lists,
     page::Mishap,
     parts::{self, People, case_path, facts, label, money, time},
     session::Visit,
 };
 use crate::{
-    api::{Front, extract::Of, identity::Identity, problem::Problem},
+    api::{Front, extract::Of, identity::Identity, lists::Page, problem::Problem},
     client::CaseRow,
 };
 
@@ -34,6 +34,8 @@ pub struct Seen {
     pub history: Option<History>,
     /// Which cases hold something of its escrow.
     pub holds: Vec<OpenHold>,
+    /// What of its escrow is in no case.
+    pub unheld: Vec<FreeMoney>,
     /// What people are called.
     pub people: People,
 }
@@ -49,8 +51,9 @@ impl Seen {
         let (contract, roles) = front.contract(who, &id).await?;
         let history = front.ledger().history(&id, Timestamp::now()).await?;
         let holds = front.ledger().holds(&id).await?;
+        let unheld = front.ledger().free_money(&contract).await?;
         let people = People::of(Some(&contract));
-        Ok(Self { contract, roles, history, holds, people })
+        Ok(Self { contract, roles, history, holds, unheld, people })
     }
 
     /// What the contract is called.
@@ -80,14 +83,15 @@ impl Seen {
 /// Shows a contract.
 pub async fn show(State(front): State<Front>, visit: Visit, Of(id): Of<String>) -> Result<Response, Mishap> {
     let seen = Seen::at(&front, visit.who(), &id).await?;
-    let cases = lists::cases(&front, visit.who(), Some(&seen.contract.id)).await?;
+    let cases = lists::cases(&front, visit.who(), Some(&seen.contract.id), None, &visit.pages().page("cases")).await?;
     let title = format!("Contract: {}", seen.title());
     Ok(visit.wide(StatusCode::OK, &title, &body(&seen, &cases, &visit)))
 }
 
 /// What is on the page.
-pub fn body(seen: &Seen, cases: &[CaseRow], visit: &Visit) -> Markup {
+pub fn body(seen: &Seen, cases: &Page<CaseRow>, visit: &Visit) -> Markup {
     let agency = seen.contract.freelancer.agency.as_ref();
+    let pages = visit.pages();
     let person = |role: Role| html! { (seen.people.name(role)) @if seen.roles.contains(&role) { " (you)" } };
     html! {
         div.title {
@@ -104,12 +108,14 @@ pub fn body(seen: &Seen, cases: &[CaseRow], visit: &Visit) -> Markup {
             ]))
         }
         (balances(seen))
-        @if seen.roles.contains(&Role::Client) { (end::offer(seen, cases, visit)) }
+        @if seen.roles.contains(&Role::Client) { (end::offer(seen, &cases.items, visit)) }
+        @if seen.roles.contains(&Role::Freelancer) { (dispute::offer(seen)) }
         section.card aria-labelledby="cases" {
             h2 #cases { "Cases" }
-            @if cases.is_empty() { p { "There is no case of this contract." } } @else {
-                (lists::table(cases, visit.who(), "Cases of this contract"))
+            @if cases.items.is_empty() { (pages.nothing("cases", "There is no case of this contract.")) } @else {
+                (lists::table(&cases.items, visit.who(), "Cases of this contract"))
             }
+            (pages.links("cases", "cases", cases.next.as_deref()))
         }
         (transactions(seen))
     }

@@ -6,7 +6,7 @@ use recourse_workflows::domain::party::Role;
 
 use super::{home, lists, page::Mishap, session::Visit};
 use crate::{
-    api::{Front, identity::Duty, lists::Limit, problem::Problem},
+    api::{Front, identity::Duty, lists::Page, problem::Problem},
     client::CaseRow,
 };
 
@@ -18,23 +18,29 @@ pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, 
     if roles.is_empty() {
         return Err(Problem::forbidden("the desk is for mediators and arbitrators").into());
     }
-    let mut queues: Vec<(Role, Vec<CaseRow>)> = Vec::new();
+    let pages = visit.pages();
+    let mut queues: Vec<(Role, Page<CaseRow>)> = Vec::new();
     for role in roles {
-        queues.push((role, lists::queue(&front, role).await?));
+        queues.push((role, lists::queue(&front, role, &pages.page(role.name())).await?));
     }
-    let told = front.told(who, &Limit::default()).await?;
+    let told = front.told(who, &pages.page("notices")).await?;
     let body = html! {
         h1 { "Desk" }
-        @for (role, rows) in &queues {
+        @for (role, Page { items: rows, next }) in &queues {
             section.card aria-labelledby=(role) {
                 h2 id=(role) { "Cases that wait for the " (role) }
-                @if rows.is_empty() { p { "Nothing waits." } } @else {
-                    p { (rows.len()) " open, " (rows.iter().filter(|row| row.overdue).count()) " overdue; the most urgent first." }
+                @if rows.is_empty() { (pages.nothing(role.name(), "Nothing waits.")) } @else {
+                    @let is_all = next.is_none() && pages.page(role.name()).after().is_none();
+                    p {
+                        (rows.len()) " open, " (rows.iter().filter(|row| row.overdue).count()) " overdue"
+                        @if !is_all { " on this page" } "; the most urgent first."
+                    }
                     (lists::table(rows, who, "Cases that wait, the most urgent first"))
                 }
+                (pages.links(role.name(), "cases", next.as_deref()))
             }
         }
-        (home::notices(&told))
+        (home::notices(&told, &pages))
     };
     Ok(visit.wide(StatusCode::OK, "Desk", &body))
 }

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use super::{
     acts::{self, Act, Of},
+    files::uploads_for,
     forms::Fields,
     parts::People,
 };
@@ -93,15 +94,42 @@ pub fn text(name: &'static str, label: impl Into<String>) -> Field {
     field(name, label, "Optional.", Kind::Text { required: false })
 }
 
+/// A few words on a line.
+pub fn line(name: &'static str, label: impl Into<String>, hint: impl Into<String>) -> Field {
+    field(name, label, hint, Kind::Line)
+}
+
+/// Files that were uploaded, to be ticked; `uploads` is where there can be more.
+pub fn files(name: &'static str, label: &str, uploaded: Vec<Evidence>, uploads: String) -> Field {
+    let hint = "Optional. They are sealed: both sides and the mediator see them.";
+    Field { files: uploaded, uploads, ..field(name, label, hint, Kind::Files) }
+}
+
+/// What a claimed amount is called.
+pub const CLAIMED: &str = "How much you claim";
+
+/// What a claim's or a rejection's files are called.
+pub const FILES: &str = "Files that support it";
+
+/// What a claimed amount can be.
+pub fn up_to(held: Amount, currency: Currency) -> String {
+    format!("More than 0, at most the {} held.", currency.show(held))
+}
+
+/// The fields of a claim. On an active contract the freelancer says that they contacted the client, whose name is `contacted`.
+pub fn claim(amount: Field, contacted: Option<String>, files: Field) -> Vec<Field> {
+    let contacted = contacted
+        .map(|client| field("contacted_client", format!("I contacted {client}, and it did not help"), "", Kind::Check));
+    let reason = field("reason", "Why", "", Kind::Choice(CLAIM_REASONS));
+    let details = field("details", "In your words", "", Kind::Text { required: true });
+    [amount, reason, details, files].into_iter().chain(contacted).collect()
+}
+
 /// The fields of an act.
 pub fn of(act: &Act, status: &Status, people: &People, uploaded: &[Evidence]) -> Vec<Field> {
     let held = status.held;
     let words = |name, label: &str| field(name, label, "", Kind::Text { required: true });
-    let files = |name, label: &str| Field {
-        files: uploaded.to_vec(),
-        uploads: format!("/contracts/{}/evidence", status.contract),
-        ..field(name, label, "Optional. They are sealed: both sides and the mediator see them.", Kind::Files)
-    };
+    let files = |name, label| files(name, label, uploaded.to_vec(), uploads_for(&status.contract, &status.case));
     let part = |name, label: String| {
         amount(name, label, format!("Of the {} held.", status.currency.show(held)), held, acts::rest(status, people))
     };
@@ -116,23 +144,16 @@ pub fn of(act: &Act, status: &Status, people: &People, uploaded: &[Evidence]) ->
             vec![field("amount", "Another amount", hint, Kind::Money { required: false, of: None })]
         }
         Verb::Dispute => {
-            let hint = format!("More than 0, at most the {} held.", status.currency.show(held));
-            let mut fields = vec![
-                amount("amount", "How much you claim".to_owned(), hint, held, acts::rest(status, people)),
-                field("reason", "Why", "", Kind::Choice(CLAIM_REASONS)),
-                words("details", "In your words"),
-                files("evidence", "Files that support it"),
-            ];
-            if status.kind == CaseKind::MilestoneReview {
-                let label = format!("I contacted {}, and it did not help", people.name(Role::Client));
-                fields.push(field("contacted_client", label, "", Kind::Check));
-            }
-            fields
+            let contacted = status.kind == CaseKind::MilestoneReview;
+            let contacted = contacted.then(|| people.name(Role::Client));
+            let asked =
+                amount("amount", CLAIMED.to_owned(), up_to(held, status.currency), held, acts::rest(status, people));
+            claim(asked, contacted, files("evidence", FILES))
         }
         Verb::Reject if act.of == Of::Claim => vec![
             field("reason", "Why", "", Kind::Choice(REJECTION_REASONS)),
             words("details", "In your words"),
-            files("evidence", "Files that support it"),
+            files("evidence", FILES),
         ],
         Verb::Amend => vec![part("amount", "How much you claim now".to_owned()), words("details", "In your words")],
         Verb::Offer => vec![part("to_freelancer", format!("To {}", people.payee())), text("message", "Message")],
@@ -209,7 +230,7 @@ pub fn read(fields: &[Field], typed: &Fields, currency: Currency) -> Result<Map<
             Kind::Choice(choices) if choices.contains(&text) => Ok(Value::from(text)),
             Kind::Choice(_) => Err("Choose one of these.".to_owned()),
             Kind::Number => text.parse::<u32>().map(Value::from).map_err(|_| "This is a whole number.".to_owned()),
-            Kind::Files => files(text),
+            Kind::Files => files_in(text),
         };
         match value {
             Ok(value) => drop(read.insert(field.name.to_owned(), value)),
@@ -230,7 +251,7 @@ pub fn too_much(fields: &[Field], read: &Map<String, Value>, currency: Currency)
 }
 
 /// What a file is ticked by: `SHA-256 bytes type name`.
-fn line(file: &Evidence) -> String {
+fn ticked_by(file: &Evidence) -> String {
     format!("{} {} {} {}", file.sha256, file.size, file.media_type, file.name)
 }
 
@@ -240,7 +261,7 @@ fn names(lines: &str) -> String {
 }
 
 /// Files, a line each.
-fn files(text: &str) -> Result<Value, String> {
+fn files_in(text: &str) -> Result<Value, String> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let read = lines.map(|line| {
         let mut parts = line.splitn(4, ' ');
@@ -344,7 +365,7 @@ impl Input<'_> {
                 legend { (field.label) }
                 @if !field.hint.is_empty() { p.hint { (field.hint) } }
                 @for (number, file) in field.files.iter().enumerate() {
-                    @let (id, line) = (format!("{}-{number}", self.id), line(file));
+                    @let (id, line) = (format!("{}-{number}", self.id), ticked_by(file));
                     div.check {
                         input id=(id) type="checkbox" name=(field.name) value=(line) checked[self.value.lines().any(|ticked| ticked == line)];
                         label for=(id) { (file.name) }

@@ -8,9 +8,8 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
-use jiff::Timestamp;
 use maud::{Markup, html};
-use recourse_activities::requests::{Begun, GivenAnswer, RequestKey};
+use recourse_activities::requests::{GivenAnswer, RequestKey};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -19,7 +18,7 @@ use super::{
     session::{Session, Visit},
 };
 use crate::{
-    api::{Front, problem::Problem},
+    api::{Front, once::UNDER_WAY, problem::Problem},
     hex,
 };
 
@@ -170,21 +169,23 @@ impl Posted {
     {
         let key = RequestKey { sender: self.visit.who().subject.to_string(), key: format!("console:{}", self.key()?) };
         let fingerprint = self.fields.fingerprint(&self.visit.place.path);
-        for _ in 0..LOOKS {
-            match front.requests().begin(&key, &fingerprint, Timestamp::now()).await? {
-                Begun::New => {
-                    let done = tokio::spawn(carry_out(front.clone(), key, work));
-                    return done.await.map_err(|error| Problem::unexpected(&error))?;
+        let mut looks = 0;
+        let answered = loop {
+            match front.begun(&key, &fingerprint).await {
+                Err(problem) if problem.error == UNDER_WAY && looks < LOOKS => {
+                    looks += 1;
+                    tokio::time::sleep(LOOK_EVERY).await;
                 }
-                Begun::Answered(answer) => return Ok(answer.body),
-                Begun::Other => {
-                    let detail = "the form was sent before with other values; nothing was done now";
-                    return Err(Problem::invalid(detail).hint("open the page again"));
-                }
-                Begun::UnderWay => tokio::time::sleep(LOOK_EVERY).await,
+                Err(problem) if problem.is_passing() => return Err(problem),
+                Err(problem) => return Err(problem.hint("open the page again")),
+                Ok(answered) => break answered,
             }
+        };
+        if let Some(answer) = answered {
+            return Ok(answer.body);
         }
-        Err(Problem::unavailable("what the form asks for is still being done"))
+        let done = tokio::spawn(carry_out(front.clone(), key, work));
+        done.await.map_err(|error| Problem::unexpected(&error))?
     }
 }
 
@@ -194,16 +195,7 @@ async fn carry_out(
     work: impl Future<Output = Result<String, Problem>>,
 ) -> Result<String, Problem> {
     let done = work.await;
-    let kept = match &done {
-        Ok(to) => {
-            let answer = GivenAnswer { status: 303, headers: "{}".to_owned(), body: to.clone() };
-            front.requests().answered(&key, &answer).await
-        }
-        Err(_) => front.requests().abandoned(&key).await,
-    };
-    if let Err(error) = kept {
-        // What was done is harmless twice by its own key, so the answer is given all the same.
-        tracing::warn!(%error, "what became of a form is not kept");
-    }
+    let answer = done.as_ref().ok().map(|to| GivenAnswer { status: 303, headers: "{}".to_owned(), body: to.clone() });
+    front.finished(&key, answer.as_ref()).await;
     done
 }

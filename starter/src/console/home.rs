@@ -8,6 +8,7 @@ use recourse_workflows::domain::party::Contract;
 use super::{
     desk, lists, operator,
     page::Mishap,
+    pages::Pages,
     parts::{begin, case_path, time},
     sandbox,
     session::Visit,
@@ -16,7 +17,7 @@ use crate::{
     api::{
         Front,
         identity::{Duty, Identity},
-        lists::{LIMIT_MAX, Limit, Page},
+        lists::Page,
         reading::ShownNotice,
     },
     client::CaseRow,
@@ -31,40 +32,44 @@ pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, 
     if who.is(Duty::Mediator) || who.is(Duty::Arbitrator) {
         return desk::show(State(front), visit).await;
     }
-    let contracts = front.contracts(who, None, LIMIT_MAX).await?;
-    let cases = lists::cases(&front, who, None).await?;
-    let told = front.told(who, &Limit::default()).await?;
+    let pages = visit.pages();
+    let contracts = front.contracts(who, &pages.page("contracts")).await?;
+    let turn = lists::turn(&front, who).await?;
+    let open = lists::cases(&front, who, None, Some(true), &pages.page("open")).await?;
+    let closed = lists::cases(&front, who, None, Some(false), &pages.page("closed")).await?;
+    let told = front.told(who, &pages.page("notices")).await?;
+    let is_new = contracts.items.is_empty() && pages.page("contracts").after().is_none();
     let body = html! {
         h1 { "Your contracts and cases" }
-        (turn(&cases, who))
-        (listed(&contracts, who))
-        @if contracts.is_empty() && visit.place.sandbox { (sandbox::offer(&visit.session)) }
-        (open_and_closed(&cases, who))
-        (notices(&told))
+        (waiting(&turn, who))
+        (listed(&contracts, who, &pages))
+        @if is_new && visit.place.sandbox { (sandbox::offer(&visit.session)) }
+        (open_and_closed(&open, &closed, who, &pages))
+        (notices(&told, &pages))
     };
     Ok(visit.wide(axum::http::StatusCode::OK, "Overview", &body))
 }
 
 /// Cases that wait for them, first of all.
-fn turn(cases: &[CaseRow], who: &Identity) -> Markup {
-    let mut waiting: Vec<CaseRow> =
-        cases.iter().filter(|case| case.open && lists::waits_for(case, who)).cloned().collect();
-    lists::by_urgency(&mut waiting);
+fn waiting(turn: &Page<CaseRow>, who: &Identity) -> Markup {
     html! {
         section.card aria-labelledby="turn" {
             h2 #turn { "Your turn" }
-            @if waiting.is_empty() { p { "Nothing waits for you." } } @else { (lists::table(&waiting, who, "Cases that wait for you")) }
+            @if turn.items.is_empty() { p { "Nothing waits for you." } } @else { (lists::table(&turn.items, who, "Cases that wait for you")) }
+            @if turn.next.is_some() { p { "There are more: " a href="#open" { "the open cases" } ", page by page, say which wait for you." } }
         }
     }
 }
 
-fn listed(contracts: &[Contract], who: &Identity) -> Markup {
+fn listed(contracts: &Page<Contract>, who: &Identity, pages: &Pages) -> Markup {
     html! {
         section.card aria-labelledby="contracts" {
             h2 #contracts { "Contracts" }
-            @if contracts.is_empty() { p { "There is no contract of yours with money in escrow yet." } } @else {
+            @if contracts.items.is_empty() {
+                (pages.nothing("contracts", "There is no contract of yours with money in escrow yet."))
+            } @else {
                 ul.rows {
-                    @for contract in contracts {
+                    @for contract in &contracts.items {
                         li {
                             a href={ "/contracts/" (contract.id) } { (title(contract)) }
                             " " span.small { (contract.id) ", " (with(contract, who)) }
@@ -72,6 +77,7 @@ fn listed(contracts: &[Contract], who: &Identity) -> Markup {
                     }
                 }
             }
+            (pages.links("contracts", "contracts", contracts.next.as_deref()))
         }
     }
 }
@@ -93,28 +99,31 @@ fn with(contract: &Contract, who: &Identity) -> String {
     }
 }
 
-fn open_and_closed(cases: &[CaseRow], who: &Identity) -> Markup {
-    let (open, closed): (Vec<CaseRow>, Vec<CaseRow>) = cases.iter().cloned().partition(|case| case.open);
+fn open_and_closed(open: &Page<CaseRow>, closed: &Page<CaseRow>, who: &Identity, pages: &Pages) -> Markup {
     html! {
         section.card aria-labelledby="open" {
             h2 #open { "Open cases" }
-            @if open.is_empty() { p { "No case is open." } } @else { (lists::table(&open, who, "Open cases")) }
-        }
-        @if !closed.is_empty() {
-            section.card aria-labelledby="closed" {
-                h2 #closed { "Closed cases" }
-                (lists::table(&closed, who, "Closed cases"))
+            @if open.items.is_empty() { (pages.nothing("open", "No case is open.")) } @else {
+                (lists::table(&open.items, who, "Open cases"))
             }
+            (pages.links("open", "open cases", open.next.as_deref()))
+        }
+        section.card aria-labelledby="closed" {
+            h2 #closed { "Closed cases" }
+            @if closed.items.is_empty() { (pages.nothing("closed", "No case is closed.")) } @else {
+                (lists::table(&closed.items, who, "Closed cases"))
+            }
+            (pages.links("closed", "closed cases", closed.next.as_deref()))
         }
     }
 }
 
 /// What somebody was told, newest first.
-pub fn notices(told: &Page<ShownNotice>) -> Markup {
+pub fn notices(told: &Page<ShownNotice>, pages: &Pages) -> Markup {
     html! {
         section.card aria-labelledby="notices" {
             h2 #notices { "Notices" }
-            @if told.items.is_empty() { p { "You were told nothing yet." } }
+            @if told.items.is_empty() { (pages.nothing("notices", "You were told nothing yet.")) }
             @for notice in &told.items {
                 details {
                     summary { (begin(&notice.subject)) " " span.small { (at(&notice.at)) } }
@@ -124,7 +133,7 @@ pub fn notices(told: &Page<ShownNotice>) -> Markup {
                     }
                 }
             }
-            @if told.next.is_some() { p.small { "Older notices are not shown." } }
+            (pages.links("notices", "notices", told.next.as_deref()))
         }
     }
 }

@@ -9,49 +9,76 @@ use recourse_workflows::domain::{
 
 use super::parts::{self, case_path, label, moment, time};
 use crate::{
-    api::{Front, cases::parties_of, identity::Identity, problem::Problem},
+    api::{
+        Front,
+        cases::parties_of,
+        identity::Identity,
+        lists::{LIMIT_MAX, Limit, Page},
+        problem::Problem,
+    },
     cli::view::{roles, words},
     client::{CaseRow, Filters},
 };
-
-/// How many cases a list shows.
-pub const SHOWN_MAX: u32 = 200;
 
 /// Every kind of case that people answer. Deposits are shown with their contract's money.
 const KINDS: [CaseKind; 4] =
     [CaseKind::MilestoneReview, CaseKind::RefundRequest, CaseKind::Dispute, CaseKind::PaymentRefund];
 
-/// The cases that somebody may see, of one contract or of all.
+/// The cases that somebody may see: of one contract or of all, open, closed or both.
 ///
 /// # Errors
 /// If they cannot be listed.
-pub async fn cases(front: &Front, who: &Identity, contract: Option<&Id>) -> Result<Vec<CaseRow>, Problem> {
-    let filters = Filters {
-        kinds: KINDS.to_vec(),
-        contract: contract.cloned(),
-        parties: parties_of(who),
-        or_contracts: front.contracts_of_agencies(who).await?,
-        limit: Some(SHOWN_MAX),
-        ..Filters::default()
-    };
-    Ok(front.client().list(&filters, None).await?.cases)
+pub async fn cases(
+    front: &Front,
+    who: &Identity,
+    contract: Option<&Id>,
+    open: Option<bool>,
+    page: &Limit,
+) -> Result<Page<CaseRow>, Problem> {
+    listed(front, Filters { contract: contract.cloned(), open, ..theirs(front, who).await? }, page).await
 }
 
-/// The open cases that wait for this role, the most urgent first.
+/// The open cases that wait for somebody as a party, the most urgent first; of each of their roles the newest.
 ///
 /// # Errors
 /// If they cannot be listed.
-pub async fn queue(front: &Front, role: Role) -> Result<Vec<CaseRow>, Problem> {
-    let filters = Filters {
-        kinds: KINDS.to_vec(),
-        waiting_on: Some(role),
-        open: Some(true),
-        limit: Some(SHOWN_MAX),
-        ..Filters::default()
-    };
-    let mut rows = front.client().list(&filters, None).await?.cases;
-    by_urgency(&mut rows);
-    Ok(rows)
+pub async fn turn(front: &Front, who: &Identity) -> Result<Page<CaseRow>, Problem> {
+    let (mut items, mut next) = (Vec::new(), None);
+    for role in Role::PARTIES {
+        let filters = Filters { waiting_on: Some(role), open: Some(true), ..theirs(front, who).await? };
+        let page = listed(front, filters, &Limit::new(LIMIT_MAX, None)).await?;
+        items.extend(page.items.into_iter().filter(|row| waits_for(row, who)));
+        next = next.or(page.next);
+    }
+    by_urgency(&mut items);
+    items.dedup_by(|one, other| one.case == other.case);
+    Ok(Page { items, next })
+}
+
+/// The open cases that wait for this role, the most urgent of the page first.
+///
+/// # Errors
+/// If they cannot be listed.
+pub async fn queue(front: &Front, role: Role, page: &Limit) -> Result<Page<CaseRow>, Problem> {
+    let filters = Filters { kinds: KINDS.to_vec(), waiting_on: Some(role), open: Some(true), ..Filters::default() };
+    let mut queue = listed(front, filters, page).await?;
+    by_urgency(&mut queue.items);
+    Ok(queue)
+}
+
+/// A page of the cases that fit `filters`.
+///
+/// # Errors
+/// If they cannot be listed.
+pub async fn listed(front: &Front, filters: Filters, page: &Limit) -> Result<Page<CaseRow>, Problem> {
+    let filters = Filters { limit: Some(page.limit()), ..filters };
+    let listed = front.client().list(&filters, page.after()).await?;
+    Ok(Page { items: listed.cases, next: listed.next })
+}
+
+async fn theirs(front: &Front, who: &Identity) -> Result<Filters, Problem> {
+    let (parties, or_contracts) = (parties_of(who), front.contracts_of_agencies(who).await?);
+    Ok(Filters { kinds: KINDS.to_vec(), parties, or_contracts, ..Filters::default() })
 }
 
 /// Sorts by deadline; those without one are last.

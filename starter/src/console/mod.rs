@@ -5,7 +5,7 @@
 //! script, which only adds the viewer's own time, sums while typing, and the news of a case.
 //!
 //! Read [`session`] for who visits, [`forms`] for what is posted and why it acts once, [`page`] for what is around a page; then
-//! the pages: [`home`], [`contract`], [`case`], [`command`], [`desk`], [`operator`], [`sandbox`]. [`acts`] says what can be done
+//! the pages: [`home`], [`contract`], [`case`], [`command`], [`desk`], [`operator`], [`refunds`], [`sandbox`]. [`acts`] says what can be done
 //! in a case and what it does to the money.
 
 mod acts;
@@ -15,6 +15,7 @@ mod case;
 mod command;
 mod contract;
 mod desk;
+mod dispute;
 mod end;
 mod fields;
 mod files;
@@ -24,7 +25,9 @@ mod home;
 mod lists;
 mod operator;
 mod page;
+mod pages;
 mod parts;
+mod refunds;
 mod sandbox;
 mod session;
 #[cfg(test)]
@@ -56,6 +59,7 @@ pub fn routes(front: Front) -> Router<Front> {
         .route("/contracts/{contract}/end", get(end::show).post(end::send))
         .route("/contracts/{contract}/evidence/{sha256}", get(files::give))
         .route("/contracts/{contract}/ask-back", get(ask_back::show).post(ask_back::send))
+        .route("/contracts/{contract}/dispute", get(dispute::show).post(dispute::send))
         .route("/cases/{case}", get(case::show))
         .route("/cases/{case}/live", get(case::live))
         .route("/cases/{case}/clock", post(sandbox::advance))
@@ -63,6 +67,8 @@ pub fn routes(front: Front) -> Router<Front> {
         .route("/desk", get(desk::show))
         .route("/operator", get(operator::show))
         .route("/operator/ledger", get(operator::ledger))
+        .route("/operator/refunds/{refund}", get(refunds::show))
+        .route("/operator/refunds/{refund}/{remedy}", get(refunds::ask).post(refunds::send))
         .route("/sandbox", get(sandbox::show).post(sandbox::make))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
     Router::new().merge(around(pages, front)).merge(assets::routes())

@@ -5,25 +5,34 @@ use std::collections::BTreeMap;
 use axum::{extract::State, http::StatusCode, response::Response};
 use jiff::Timestamp;
 use maud::{Markup, html};
-use recourse_activities::ledger::{CheckReport, TrackedRefund};
+use recourse_activities::{
+    ledger::{CheckReport, TrackedRefund},
+    refunds::{Only, RefundFilter},
+};
 use recourse_workflows::domain::ids::CaseKind;
 
 use super::{
     case::history_of,
     home, lists,
     page::Mishap,
+    pages::Pages,
     parts::{self, case_path, label, moment, money},
+    refunds,
     session::Visit,
 };
 use crate::{
-    api::{Front, identity::Duty, lists::Limit, problem::Problem},
+    api::{Front, identity::Duty, lists::Page, problem::Problem},
     client::{CaseRow, Filters},
 };
 
 /// How many open cases are counted. Where there are more, Temporal's own list counts better.
 const COUNTED_MAX: u32 = 1_000;
 
-fn only_operators(visit: &Visit) -> Result<(), Problem> {
+/// Refuses everybody else.
+///
+/// # Errors
+/// A problem of status 403.
+pub fn only_operators(visit: &Visit) -> Result<(), Problem> {
     if visit.who().is(Duty::Operator) { Ok(()) } else { Err(Problem::forbidden("this page is for operators")) }
 }
 
@@ -32,15 +41,22 @@ pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, 
     only_operators(&visit)?;
     let filters = Filters { open: Some(true), limit: Some(COUNTED_MAX), ..Filters::default() };
     let page = front.client().list(&filters, None).await?;
-    let refunds = front.open_refunds(visit.who()).await?;
-    let told = front.told(visit.who(), &Limit::default()).await?;
-    let overdue: Vec<CaseRow> = page.cases.iter().filter(|row| row.overdue).cloned().collect();
+    let refunds = front.refunds(visit.who(), &RefundFilter { contract: None, only: Only::Open }).await?;
+    let pages = visit.pages();
+    let told = front.told(visit.who(), &pages.page("notices")).await?;
+    let filters = Filters { overdue: true, open: Some(true), ..Filters::default() };
+    let overdue = lists::listed(&front, filters, &pages.page("overdue")).await?;
+    let filters = Filters { open: Some(true), ..Filters::default() };
+    let open = lists::listed(&front, filters, &pages.page("histories")).await?;
     let body = html! {
         h1 { "Operations" }
         (counts(&page.cases, page.next.is_some()))
         section.card aria-labelledby="overdue" {
             h2 #overdue { "Overdue cases" }
-            @if overdue.is_empty() { p { "None." } } @else { (lists::table(&overdue, visit.who(), "Overdue cases")) }
+            @if overdue.items.is_empty() { (pages.nothing("overdue", "None.")) } @else {
+                (lists::table(&overdue.items, visit.who(), "Overdue cases"))
+            }
+            (pages.links("overdue", "overdue cases", overdue.next.as_deref()))
         }
         (on_their_way(&refunds))
         section.card aria-labelledby="ledger" {
@@ -48,8 +64,8 @@ pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, 
             p { a.button href="/operator/ledger" { "Check the whole ledger" } }
             p.small { "It is read from the beginning, which takes a while if it is long." }
         }
-        (histories(&front, &page.cases))
-        (home::notices(&told))
+        (histories(&front, &open, &pages))
+        (home::notices(&told, &pages))
     };
     Ok(visit.wide(StatusCode::OK, "Operations", &body))
 }
@@ -86,7 +102,7 @@ fn on_their_way(refunds: &[TrackedRefund]) -> Markup {
         section.card aria-labelledby="refunds" {
             h2 #refunds { "Refunds that have not arrived" }
             @if refunds.is_empty() { p { "None." } } @else {
-                p { "What failed or is overdue waits in suspense. See to it with " code { "recourse refunds" } "." }
+                p { "What failed or is overdue waits in suspense until you see to it." }
                 div.scroll tabindex="0" role="region" aria-labelledby="refunds" {
                     table {
                         caption.hidden { "Refunds on their way and in suspense" }
@@ -105,23 +121,21 @@ fn on_their_way(refunds: &[TrackedRefund]) -> Markup {
 fn refund_row(refund: &TrackedRefund, now: Timestamp) -> Markup {
     html! {
         tr {
-            th scope="row" { code { (refund.id) } }
+            th scope="row" { a href=(refunds::path(&refund.id)) { (refund.id) } }
             td { a href={ "/contracts/" (refund.contract) } { (refund.contract) } }
             td.number { (refund.currency.show(refund.amount)) }
             td { (moment(refund.expected_by, now)) }
             td {
-                (label(refund.state.name()))
-                @if refund.state.is_parked() { " " strong.late { "In suspense" } }
-                @if let Some(reason) = &refund.reason { ": " span.written { (reason) } }
+                (refunds::state(refund))
             }
         }
     }
 }
 
 /// Each open case's history in Temporal's Web UI, if it is known where that is.
-fn histories(front: &Front, rows: &[CaseRow]) -> Markup {
+fn histories(front: &Front, open: &Page<CaseRow>, pages: &Pages) -> Markup {
     let linked: Vec<(&CaseRow, String)> =
-        rows.iter().filter_map(|row| history_of(front, &row.case).map(|at| (row, at))).collect();
+        open.items.iter().filter_map(|row| history_of(front, &row.case).map(|at| (row, at))).collect();
     html! {
         @if !linked.is_empty() {
             section.card aria-labelledby="histories" {
@@ -134,6 +148,7 @@ fn histories(front: &Front, rows: &[CaseRow]) -> Markup {
                         }
                     }
                 }
+                (pages.links("histories", "histories", open.next.as_deref()))
             }
         }
     }

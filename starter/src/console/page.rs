@@ -39,6 +39,12 @@ pub enum Done {
     Ended,
     /// The freelancer is asked for money back.
     Asked,
+    /// A dispute was filed by itself.
+    Filed,
+    /// The dispute that was to be filed runs already.
+    Running,
+    /// Something was done about a refund that did not arrive.
+    Remedied,
     /// A case's clock was advanced.
     Advanced,
     /// A file was uploaded.
@@ -48,8 +54,18 @@ pub enum Done {
 }
 
 impl Done {
-    const ALL: [Self; 7] =
-        [Self::Taken, Self::Sent, Self::Ended, Self::Asked, Self::Advanced, Self::Uploaded, Self::Made];
+    const ALL: [Self; 10] = [
+        Self::Taken,
+        Self::Sent,
+        Self::Ended,
+        Self::Asked,
+        Self::Filed,
+        Self::Running,
+        Self::Remedied,
+        Self::Advanced,
+        Self::Uploaded,
+        Self::Made,
+    ];
 
     /// Its code in a query.
     pub const fn code(self) -> &'static str {
@@ -58,6 +74,9 @@ impl Done {
             Self::Sent => "sent",
             Self::Ended => "ended",
             Self::Asked => "asked",
+            Self::Filed => "filed",
+            Self::Running => "running",
+            Self::Remedied => "remedied",
             Self::Advanced => "advanced",
             Self::Uploaded => "uploaded",
             Self::Made => "made",
@@ -72,6 +91,9 @@ impl Done {
             }
             Self::Ended => "The contract has ended. This is the case about the money that was held.",
             Self::Asked => "The money is asked back. This is the case about it.",
+            Self::Filed => "The dispute is filed. This is the case about it.",
+            Self::Running => "There is such a dispute already. It was left as it is.",
+            Self::Remedied => "Done. This is what has become of the money.",
             Self::Advanced => "The clock of this case was advanced.",
             Self::Uploaded => "The file is here. Refer to it in a claim, a rejection or a submission.",
             Self::Made => "Here is your example contract, with its money in escrow.",

@@ -259,6 +259,7 @@ pub async fn end(headers: HeaderMap, _: forms::Posted) -> Response {
 impl Place {
     /// The same page with what was done before, which a redirect tells.
     pub fn after(path: &str, done: Done) -> String {
-        format!("{path}?done={}", done.code())
+        let sign = if path.contains('?') { '&' } else { '?' };
+        format!("{path}{sign}done={}", done.code())
     }
 }

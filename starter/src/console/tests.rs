@@ -21,6 +21,7 @@ use super::{
     forms::{Fields, check_csrf, check_origin, in_query},
     guard, home,
     page::{Done, Place, told},
+    pages::Pages,
     parts::People,
     session::{Session, Visit, local_path, set_cookie},
 };
@@ -334,15 +335,16 @@ fn what_somebody_wrote_is_shown_and_never_obeyed() {
         roles: BTreeSet::from([Role::Client]),
         history: None,
         holds: Vec::new(),
+        unheld: Vec::new(),
     };
-    pages.push(contract::body(&seen, &[], &visit()).into_string());
+    pages.push(contract::body(&seen, &Page { items: Vec::new(), next: None }, &visit()).into_string());
     pages.push(told(&Problem::invalid(SCRIPT).hint(SCRIPT)).into_string());
     let notice: ShownNotice = serde_json::from_value(json!({
         "number": "1", "case": "dispute:c-1", "contract": "c-1", "to": "client", "event": "x", "rule": "N1", "at": SCRIPT,
         "deadline": null, "subject": SCRIPT, "text": SCRIPT,
     }))
     .unwrap();
-    pages.push(home::notices(&Page { items: vec![notice], next: None }).into_string());
+    pages.push(home::notices(&Page { items: vec![notice], next: None }, &Pages::default()).into_string());
     for page in pages {
         assert!(!page.contains("<script") && !page.contains("\" onload"), "{page}");
     }

@@ -32,7 +32,7 @@ fn a_dispute_goes_from_deposit_to_resolution_over_http() {
         assert_eq!((status, &answer["stage"]), (StatusCode::OK, &json!("disputed")), "{answer}");
 
         let dispute = format!("/v1/cases/dispute:{id}");
-        opened(&client, &dispute).await;
+        World::shared().await.opened(&format!("dispute:{id}")).await;
         let rejection = json!({"of": "claim", "reason": "incomplete", "details": "Half is missing."});
         let (status, answer) = client.post(&format!("{dispute}/commands/reject"), &rejection).await;
         assert_eq!((status, &answer["stage"]), (StatusCode::OK, &json!("in_mediation")), "{answer}");
@@ -63,17 +63,6 @@ fn a_dispute_goes_from_deposit_to_resolution_over_http() {
         let (_, cases) = client.get(&format!("/v1/cases?contract={id}&kind=dispute")).await;
         assert_eq!(cases["items"][0]["case"], format!("dispute:{id}"), "{cases}");
     });
-}
-
-async fn opened(sender: &super::served::Sender<'_>, case: &str) {
-    for _ in 0..200 {
-        let (status, answer) = sender.get(case).await;
-        if status == StatusCode::OK && answer["stage"] == "awaiting_client" {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{case} never opened");
 }
 
 /// A refusal names the rule, the reason, and what the sender can do now.

@@ -53,12 +53,51 @@ fn both_sides_see_what_a_command_refers_to() {
         assert_eq!(served.party("stranger").get(&one).await.0, StatusCode::NOT_FOUND);
         // What the other side uploaded is not one's own evidence.
         let dispute = format!("dispute:{}", story.id());
-        while World::shared().await.client.status(&dispute).await.map_or(true, |status| status.is_opening()) {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        World::shared().await.opened(&dispute).await;
         let reject = format!("/v1/cases/dispute:{}/commands/reject", story.id());
         let body = json!({"of": "claim", "reason": "incomplete", "details": "x", "evidence": [file]});
         assert_eq!(client.post(&reject, &body).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    });
+}
+
+/// D6: what is taken for a case is said by the policy that is pinned in it, and for a contract by the default policy.
+#[test]
+fn a_file_for_a_case_is_checked_by_the_cases_policy() {
+    run(async {
+        let served = Served::shared().await;
+        let mut story = Story::new(World::shared().await, "limits");
+        story.deposit("d-1", 30_000, "card-1").await;
+        let limits = json!({"max_files": 2, "max_bytes": 60, "media_types": ["text/plain"]});
+        story.end(0, json!({"evidence": limits})).await;
+        let freelancer = as_party(served, &story.contract, "freelancer");
+        let path = format!("/v1/contracts/{}/evidence", story.id());
+        let named = |name: &str, case: &str| format!("{name}&case={case}");
+        let other = Story::new(World::shared().await, "other");
+        story.say("freelancer", "claim 20000").await.unwrap();
+        for case in [&story.refund_request, &story.dispute] {
+            for (name, content, status) in [
+                ("chat.pdf", PDF.to_vec(), 422),
+                ("long.txt", vec![b'x'; 61], 413),
+                ("short.txt", b"Three sketches.".to_vec(), 201),
+            ] {
+                let (answered, answer) = freelancer.upload(&path, &named(name, case), content).await;
+                assert_eq!(answered.as_u16(), status, "{case}: {name}: {answer}");
+            }
+        }
+        assert_eq!(freelancer.upload(&path, "chat.pdf", PDF.to_vec()).await.0, StatusCode::CREATED);
+        other.deposit("d-1", 30_000, "card-1").await;
+        other.end(0, Value::Null).await;
+        for case in [&other.refund_request, "refund-request:nobody"] {
+            let (answered, _) = freelancer.upload(&path, &named("short.txt", case), b"x".to_vec()).await;
+            assert_eq!(answered, StatusCode::NOT_FOUND, "{case}");
+        }
+        let both = served.with(served.issuer.token(
+            "both",
+            &[],
+            &[&format!("fl-{}", story.id()), &format!("fl-{}", other.id())],
+        ));
+        let (answered, problem) = both.upload(&path, &named("short.txt", &other.refund_request), b"x".to_vec()).await;
+        assert_eq!(answered, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
     });
 }
 

@@ -5,6 +5,8 @@ mod cases;
 mod description;
 mod evidence;
 mod identity;
+mod process;
+mod refunds;
 mod requests;
 mod served;
 mod webhooks;

@@ -105,11 +105,19 @@ impl Person {
 
     /// Types into the field with this name, in place of what was there.
     pub async fn type_into(&self, name: &str, text: &str) {
-        let Ok(field) = self.driver.find(By::Name(name)).await else {
-            panic!("{} finds no field {name} on this page:\n{}", self.name, self.text().await);
-        };
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
+        let started = Instant::now();
+        loop {
+            // The page that was clicked for may not be there yet.
+            let typed = async {
+                let field = self.driver.find(By::Name(name)).await?;
+                field.clear().await?;
+                field.send_keys(text).await
+            };
+            let Err(error) = typed.await else { return };
+            let page = if started.elapsed() > PATIENCE { Some(self.text().await) } else { None };
+            assert!(page.is_none(), "{} cannot type into {name} ({error}): {page:?}", self.name);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Chooses one of what a field offers.
@@ -155,9 +163,15 @@ impl Person {
 
     /// What is to be read on the page.
     pub async fn text(&self) -> String {
-        // In one step: the page may be another one by the next.
+        // In one step: the page may be another one by the next. While it becomes another one there is nothing to be read.
         let read = self.driver.execute("return document.body ? document.body.innerText : '';", Vec::new()).await;
-        read.unwrap().json().as_str().unwrap_or_default().to_owned()
+        read.map_or_else(|_| String::new(), |read| read.json().as_str().unwrap_or_default().to_owned())
+    }
+
+    /// What is to be read in the part of the page under the heading with this id.
+    pub async fn section(&self, heading: &str) -> String {
+        let section = By::Css(format!("section[aria-labelledby={heading}]"));
+        self.driver.find(section).await.unwrap().text().await.unwrap()
     }
 
     /// Waits until all of this is to be read, without loading the page again.

@@ -74,9 +74,7 @@ fn what_people_write_is_only_text() {
         claim.insert("details".into(), json!(SCRIPT));
         world.client.command(&story.refund_request, verb, claim).await.unwrap();
         let dispute = format!("dispute:{}", story.id());
-        while world.client.status(&dispute).await.map_or(true, |status| status.is_opening()) {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+        world.opened(&dispute).await;
         let id = story.id();
         for (persona, paths) in [
             (

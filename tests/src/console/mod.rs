@@ -2,6 +2,9 @@
 
 mod browser;
 mod forms;
+mod money;
+mod pages;
+mod parties;
 
 use browser::Person;
 use thirtyfour::Key;
@@ -50,9 +53,7 @@ fn a_dispute_is_clicked_from_the_contracts_end_to_a_resolution() {
         ben.reads(&["The dispute"]).await;
 
         let dispute = format!("/cases/dispute:{contract}");
-        while world.client.status(&format!("dispute:{contract}")).await.map_or(true, |status| status.is_opening()) {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+        world.opened(&format!("dispute:{contract}")).await;
         ada.open(&dispute).await;
         ada.reads(&["150.00 USD", "The logo was delivered on Tuesday."]).await;
         ada.click("Reject the claim").await;
@@ -178,8 +179,9 @@ fn evidence_is_uploaded_and_referred_to() {
         std::fs::write(&good, "Three sketches, delivered on Tuesday.\n").unwrap();
         std::fs::write(&disguised, "<html><script>alert(1)</script></html>").unwrap();
         let ben = Person::signed_in(&served.url, "Ben").await;
-        let files = format!("/contracts/{contract}/evidence");
+        let files = format!("/contracts/{contract}/evidence?case=refund-request:{contract}");
         ben.open(&files).await;
+        ben.reads(&["Taken: PDF, JPEG, PNG, WEBP, text, ZIP, MP4; at most 26.2 MB."]).await;
         ben.look("files").await;
         for (file, read) in [(&disguised, "should be application/pdf by its name"), (&good, "The file is here")] {
             ben.attach("file", file).await;
@@ -196,9 +198,7 @@ fn evidence_is_uploaded_and_referred_to() {
         ben.reads(&["sketch.txt"]).await;
         ben.click("Confirm").await;
         ben.reads(&["The dispute"]).await;
-        while world.client.status(&format!("dispute:{contract}")).await.map_or(true, |status| status.is_opening()) {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+        world.opened(&format!("dispute:{contract}")).await;
         ada.open(&format!("/cases/dispute:{contract}")).await;
         ada.reads(&["sketch.txt"]).await;
         for person in [ada, ben] {

@@ -16,10 +16,7 @@ use recourse_workflows::messages::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{World, mode::assert_it_happened, unique};
-
-/// How long something that takes milliseconds may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::{World, mode::assert_it_happened, unique, world::PATIENCE};
 
 /// One contract and its cases.
 pub struct Story<'a> {
@@ -276,12 +273,7 @@ impl<'a> Story<'a> {
     }
 
     async fn opened_child_within(&self) {
-        let mut patience = 400;
-        while let Err(ClientError::NotFound { .. }) = self.world.client.status(&self.current).await {
-            patience -= 1;
-            assert!(patience > 0, "{} never started", self.current);
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        self.world.opened(&self.current).await;
         self.opened_within(&self.current).await;
     }
 

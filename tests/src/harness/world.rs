@@ -9,9 +9,10 @@ use std::{
 
 use recourse_activities::{Database, Ledger, SandboxBank, notices::NoticeBook};
 use recourse_starter::{
-    client::{Client, Config},
+    client::{Client, ClientError, Config},
     local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
 };
+use recourse_workflows::messages::Status;
 use temporalio_client::tonic::IntoRequest as _;
 use temporalio_common::protos::temporal::api::workflowservice::v1::RegisterNamespaceRequest;
 use tokio::{
@@ -22,6 +23,9 @@ use tokio::{
 };
 
 use super::{Mailbox, Mode};
+
+/// How long something that takes milliseconds may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs a test on the runtime that all tests share, so that connections outlive each of them.
 pub fn run(test: impl Future<Output = ()>) {
@@ -223,6 +227,20 @@ impl World {
         let started = Instant::now();
         while !self.client.at_rest(case).await.unwrap() {
             assert!(started.elapsed() < Duration::from_mins(1), "{case} never gets quiet");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until a case that another one has just started is there and open.
+    pub async fn opened(&self, case: &str) -> Status {
+        let started = Instant::now();
+        loop {
+            match self.client.status(case).await {
+                Ok(status) if !status.is_opening() => return status,
+                Ok(_) | Err(ClientError::NotFound { .. }) => {}
+                Err(error) => panic!("{case}: {error}"),
+            }
+            assert!(started.elapsed() < PATIENCE, "{case} never opens");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -6,6 +6,7 @@ use recourse_workflows::{
 };
 
 use super::*;
+use crate::ledger::KeptFor;
 
 fn told(told: &[&str], gone: &[&str]) -> Take {
     let owned = |cases: &[&str]| cases.iter().map(ToString::to_string).collect();
@@ -48,6 +49,29 @@ async fn a_review_holds_its_amount_of_its_own_deposit_then_the_contracts_then_he
     let OpenReceipt::Opened(opened) = world.review_again("run-3", 3, 75).await else { unreachable!("it is free") };
     assert_eq!(opened.held, amount(75), "held-over money alone, if there is nothing else");
     world.both_sides().await;
+}
+
+#[tokio::test]
+async fn what_no_case_holds_is_told_by_what_it_is_for() {
+    let world = World::new().await;
+    world.deposit("d-0", 90).await;
+    let opened = world.review(1, 50).await;
+    world.close(&opened, vec![release("release", 30)], held_over_from("m-1"), true).await;
+    world.fund("d-2", "m-2", 70).await;
+    world.deposit("d-3", 5).await;
+    let ledger = Ledger::new(world.test.database.clone());
+    let free = ledger.free_money(&contract("c-1")).await.unwrap();
+    let shown: Vec<(KeptFor, i64)> = free.into_iter().map(|free| (free.kept_for, free.amount.minor())).collect();
+    assert_eq!(
+        shown,
+        [(KeptFor::Contract, 45), (KeptFor::Milestone(id("m-2")), 70)],
+        "m-2's deposit drew on the 20 of m-1"
+    );
+    let opened = world.review(2, 70).await;
+    world.close(&opened, vec![release("release", 60)], held_over_from("m-2"), true).await;
+    let free = ledger.free_money(&contract("c-1")).await.unwrap();
+    let shown: Vec<(KeptFor, i64)> = free.into_iter().map(|free| (free.kept_for, free.amount.minor())).collect();
+    assert_eq!(shown, [(KeptFor::Contract, 45), (KeptFor::Next(Some(id("m-2"))), 10)]);
 }
 
 #[tokio::test]

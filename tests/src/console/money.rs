@@ -1,0 +1,133 @@
+//! Money that is in no case, by clicking: an operator sees to refunds in suspense, and a freelancer disputes what was held over.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use recourse_activities::{Database, Ledger, NoticeBook, RefundDesk, SandboxBank, payments::Fault};
+use recourse_workflows::domain::ids::Id;
+use serde_json::Value;
+
+use super::{browser::Person, parties::of_personas};
+use crate::{
+    api::Served,
+    harness::{Story, World, run},
+};
+
+/// A contract that ended, whose refund is in three legs: two that the bank declined, and one that never arrives.
+async fn in_suspense(world: &World) -> Story<'_> {
+    let mut story = of_personas(world, "suspense");
+    for (deposit, card) in [("d-1", "card-1"), ("d-2", "card-2"), ("d-3", "card-3")] {
+        story.deposit(deposit, 10_000, card).await;
+    }
+    for card in ["card-1", "card-2"] {
+        world.bank.set_fault(Some(&Id::new(card).unwrap()), Fault::Decline, 1).await.unwrap();
+    }
+    story.end(0, Value::Null).await;
+    story.play("1 freelancer approve").await;
+    story.outcome().await;
+    let database = Database::connect(&world.database_url).await.unwrap();
+    let bank = Arc::new(SandboxBank::new(database.clone()));
+    let desk = RefundDesk::new(Ledger::new(database.clone()), bank, NoticeBook::new(database.clone()));
+    desk.park_overdue(Timestamp::now() + SignedDuration::from_hours(24 * 30)).await.unwrap();
+    database.close().await;
+    story
+}
+
+/// R8: what is in suspense is sent again, paid otherwise, or stated to have failed; each says what it does to the money.
+#[test]
+fn an_operator_sees_to_refunds_in_suspense_by_clicking() {
+    run(async {
+        let world = World::apart("suspense", &[]).await;
+        let served = Served::played(&world).await;
+        let story = in_suspense(&world).await;
+        let suspense = async || {
+            let history = world.ledger.history(&story.id(), Timestamp::now()).await.unwrap().unwrap();
+            history.balances.suspense
+        };
+        assert_eq!(suspense().await, 30_000);
+        let olga = Person::signed_in(&served.url, "Olga").await;
+        olga.open("/operator").await;
+        olga.click("/refund:d-1").await;
+        olga.look("refund-in-suspense").await;
+        let stale = olga.path().await;
+        olga.click("Send it again").await;
+        olga.reads(&["100.00 USD leaves suspense and goes to card-1 once more"]).await;
+        olga.click("Confirm: Send it again").await;
+        olga.reads(&["Done.", "Issued"]).await;
+        assert_eq!(suspense().await, 20_000);
+        // It was sent on: nothing can be done about the old one any more.
+        olga.open(&format!("{stale}/pay")).await;
+        olga.reads(&["The refund is retried now", "Nothing was done"]).await;
+
+        olga.open("/operator").await;
+        olga.click("/refund:d-2").await;
+        olga.click("Pay it to another account").await;
+        olga.type_into("account", "bank-7").await;
+        olga.type_into("reference", "TX-9").await;
+        olga.click("See what this does").await;
+        olga.reads(&["100.00 USD leaves suspense and goes to bank-7 in place of card-2. This is final."]).await;
+        olga.look("refund-to-be-paid").await;
+        olga.click("Confirm: Pay it to another account").await;
+        olga.reads(&["Done.", "Paid otherwise", "TX-9", "operator ops-1"]).await;
+        assert_eq!(suspense().await, 10_000);
+
+        olga.open("/operator").await;
+        olga.click("/refund:d-3").await;
+        olga.click("State that it has failed").await;
+        olga.type_into("reference", "letter of 3 May").await;
+        olga.reads(&["No money moves: 100.00 USD stays in suspense"]).await;
+        olga.click("Confirm: State that it has failed").await;
+        olga.reads(&["Done.", "given up by operator ops-1: letter of 3 May", "Send it again"]).await;
+        assert_eq!(suspense().await, 10_000);
+        let ada = Person::signed_in(&served.url, "Ada").await;
+        ada.open(&stale).await;
+        ada.reads(&["Only operators see to refunds"]).await;
+        for person in [olga, ada] {
+            person.leave().await;
+        }
+        world.check_money().await;
+    });
+}
+
+/// D1, E6: what was held over from a milestone is disputed by itself, from the contract's page, by its freelancer only.
+#[test]
+fn a_dispute_is_filed_by_itself_by_clicking() {
+    run(async {
+        let world = World::apart("held-over", &[]).await;
+        let served = Served::played(&world).await;
+        let mut story = of_personas(&world, "held-over");
+        story.fund("d-1", "m-1", 20_000, "card-1").await;
+        story.submit("m-1", 1, 20_000).await;
+        story.play("0 client approve 15000").await;
+        story.outcome_of(&story.review("m-1")).await;
+        let contract = format!("/contracts/{}", story.id());
+        let (ada, ben) = (Person::signed_in(&served.url, "Ada").await, Person::signed_in(&served.url, "Ben").await);
+        ben.open(&contract).await;
+        ben.look("contract-with-money-held-over").await;
+        ben.click("50.00 USD that was held over from milestone m-1").await;
+        let form = ben.path().await;
+        ben.type_into("amount", "30.00").await;
+        ben.choose("reason", "work_delivered").await;
+        ben.type_into("details", "All of it was used.").await;
+        ben.look("dispute-by-itself").await;
+        ben.tick("I contacted Ada, and it did not help").await;
+        ben.click("See what this does").await;
+        ben.reads(&["30.00 USD goes to Ben, 20.00 USD stays in escrow", "All of it was used."]).await;
+        ben.click("Confirm: file the dispute").await;
+        ben.reads(&["The dispute is filed", "30.00 USD", "All of it was used."]).await;
+        let status = world.opened(&format!("dispute:{}:m-1", story.id())).await;
+        assert_eq!((status.held.minor(), status.stage.as_str()), (5_000, "awaiting_client"));
+
+        ben.open(&format!("{form}?grounds=partial_release&about=m-1")).await;
+        ben.reads(&["The contract has moved on"]).await;
+        ada.open(&contract).await;
+        ada.reads(&["Where the money is", "Transactions"]).await;
+        assert!(!ada.text().await.contains("Dispute money in escrow"));
+        ada.open(&format!("{form}?grounds=partial_release&about=m-1")).await;
+        ada.reads(&["Only the freelancer files a dispute here"]).await;
+        for person in [ada, ben] {
+            person.leave().await;
+        }
+        world.check_money().await;
+    });
+}
