@@ -9,12 +9,16 @@ export RECOURSE_TEMPORAL_CLI := $(abspath $(TEMPORAL))
 export RECOURSE_PYTHON := $(abspath .tools/venv/bin/python)
 export RECOURSE_AXE := $(abspath .tools/axe/node_modules/axe-core/axe.min.js)
 
-.PHONY: demo dev test forced-replay histories mutants chaos fuzz coverage browser lint fmt build clean help
+.PHONY: demo dev test postgres forced-replay histories mutants chaos fuzz coverage browser lint fmt build clean help
 
 # The tests whose cases go through many steps. The others are about one step, or stop workers by themselves.
 END_TO_END := outcomes:: milestones:: contract_end:: payments:: lateness:: edges:: survival:: mode::
 # Of these, the ones that do not look at a run or stop the worker between a run and the next.
 IN_NEW_RUNS := outcomes:: milestones:: contract_end:: payments:: edges:: mode::
+
+# What touches the ledger and the other tables: the activities' own tests, and cases that move money.
+ON_POSTGRES := database:: ledger:: escrow:: refunds:: notices:: evidence:: webhooks:: requests:: payments:: \
+	outcomes:: milestones:: contract_end:: survival::
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +31,11 @@ dev: $(TEMPORAL) build ## Server, Web UI and worker for playing by hand, until C
 
 test: $(TEMPORAL) .tools/venv/ready browser build ## Every test, on real parts
 	cargo test --workspace --locked --no-fail-fast
+	@$(MAKE) --no-print-directory postgres
 	@$(MAKE) --no-print-directory forced-replay
+
+postgres: $(TEMPORAL) .tools/venv/ready build ## What moves money, with the ledger on PostgreSQL
+	.ci/with-postgres cargo test --workspace --locked --no-fail-fast --lib --test recourse -- $(ON_POSTGRES)
 
 forced-replay: $(TEMPORAL) .tools/venv/ready build ## The end-to-end tests again, every step of every case replayed or in a new run
 	RECOURSE_TEST_WORKER=uncached cargo test --workspace --locked --test recourse -- $(END_TO_END)

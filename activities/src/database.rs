@@ -11,10 +11,49 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
 };
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
+use crate::ledger::chain;
+
+/// The tables' versions mean the same on both. `PostgreSQL`'s begin with the ninth.
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 
 /// One writer at a time is `SQLite`'s rule, so more connections would only queue.
 const SQLITE_CONNECTIONS_MAX: u32 = 4;
+
+/// For readers; writers queue here as well.
+const POSTGRES_CONNECTIONS_MAX: u32 = 10;
+
+/// A ledger must survive the machine: FULL, because NORMAL may lose the last commits of a WAL.
+const SQLITE_SETTINGS: [&str; 4] = [
+    "PRAGMA busy_timeout = 10000",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+];
+
+/// A program that stands still in a transaction would keep all others from writing, so the server ends its connection. A
+/// server whose commits are not durable by default is told to make ours so.
+const POSTGRES_SETTINGS: [&str; 4] = [
+    "SET lock_timeout = '10s'",
+    "SET idle_in_transaction_session_timeout = '30s'",
+    "SET client_min_messages = 'warning'",
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')",
+];
+
+/// `SQLite` locks out other writers from here on.
+const SQLITE_WRITE: &str = "BEGIN IMMEDIATE";
+
+/// The same for `PostgreSQL`: one writer at a time in this database. The number is ours alone, and the schema is in it so that
+/// two installations in one database do not wait for each other.
+const POSTGRES_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+     SELECT pg_advisory_xact_lock(1919247973, hashtext(current_schema()))";
+
+const SQLITE_READ: &str = "BEGIN";
+
+const POSTGRES_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// How long a connection is waited for.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How often [`Database::migrate`] tries when another program migrates at the same moment.
 const MIGRATE_TRIES: u32 = 20;
@@ -29,6 +68,38 @@ pub(crate) type Write = Transaction<'static, Any>;
 #[derive(Debug, Clone)]
 pub struct Database {
     pool: AnyPool,
+    kind: Kind,
+}
+
+/// Which database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl Kind {
+    fn of(url: &str) -> Option<Self> {
+        match url.split_once(':')?.0 {
+            "postgres" | "postgresql" => Some(Self::Postgres),
+            "sqlite" if !url.contains(":memory:") && !url.contains("mode=memory") => Some(Self::Sqlite),
+            _ => None,
+        }
+    }
+
+    const fn migrations(self) -> &'static Migrator {
+        match self {
+            Self::Sqlite => &SQLITE_MIGRATIONS,
+            Self::Postgres => &POSTGRES_MIGRATIONS,
+        }
+    }
+
+    const fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::Sqlite => &SQLITE_SETTINGS,
+            Self::Postgres => &POSTGRES_SETTINGS,
+        }
+    }
 }
 
 /// Why a database cannot be used. [`DatabaseError::hint`] says what to do.
@@ -49,9 +120,6 @@ pub enum DatabaseError {
         /// What was given, without a password.
         url: String,
     },
-    /// `PostgreSQL` was asked for.
-    #[error("PostgreSQL is not built in yet")]
-    PostgresNotBuiltIn,
     /// The tables are missing, or from an earlier version.
     #[error("the database's tables are of version {found}, and this program needs {needed}")]
     OldSchema {
@@ -78,13 +146,17 @@ pub enum DatabaseError {
 
 impl DatabaseError {
     /// What to do about it.
-    pub const fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         match self {
+            Self::Unreachable { url, .. } if Kind::of(url) == Some(Kind::Postgres) => {
+                "check RECOURSE_DATABASE_URL: the server must run there, and know the user, the password and the database"
+            }
             Self::Unreachable { .. } => {
                 "check RECOURSE_DATABASE_URL: the directory must exist, and this user must be allowed to write there"
             }
-            Self::UnknownKind { .. } | Self::PostgresNotBuiltIn => {
-                "set RECOURSE_DATABASE_URL to a file, such as sqlite:recourse.db"
+            Self::UnknownKind { .. } => {
+                "set RECOURSE_DATABASE_URL to a file, such as sqlite:recourse.db, or to a PostgreSQL database, such as \
+                 postgres://recourse@localhost/recourse"
             }
             Self::OldSchema { .. } => "run `recourse setup`; it is safe to repeat",
             Self::NewerSchema { .. } => "use the newer version of this program that made the tables",
@@ -95,39 +167,33 @@ impl DatabaseError {
 }
 
 impl Database {
-    /// Connects to `url`: `sqlite:path/to/file.db`. The file is made if it is missing, its directory is not.
+    /// Connects to `url`: `sqlite:path/to/file.db`, whose file is made if it is missing and its directory is not, or
+    /// `postgres://user:password@host/database`, 15 or later.
     ///
     /// # Errors
-    /// [`DatabaseError::Unreachable`] if it cannot be opened, [`DatabaseError::PostgresNotBuiltIn`] and
-    /// [`DatabaseError::UnknownKind`] for other URLs.
+    /// [`DatabaseError::Unreachable`] if it cannot be opened, [`DatabaseError::UnknownKind`] for other URLs.
     pub async fn connect(url: &str) -> Result<Self, DatabaseError> {
-        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            return Err(DatabaseError::PostgresNotBuiltIn);
-        }
-        if !url.starts_with("sqlite:") || url.contains(":memory:") || url.contains("mode=memory") {
-            return Err(DatabaseError::UnknownKind { url: without_password(url) });
-        }
+        let kind = Kind::of(url).ok_or_else(|| DatabaseError::UnknownKind { url: shown(url) })?;
         install_default_drivers();
+        let (connections, url_used) = match kind {
+            Kind::Sqlite => (SQLITE_CONNECTIONS_MAX, created_if_missing(url)),
+            Kind::Postgres => (POSTGRES_CONNECTIONS_MAX, url.to_owned()),
+        };
         let pool = AnyPoolOptions::new()
-            .max_connections(SQLITE_CONNECTIONS_MAX)
-            .after_connect(|connection, _| {
+            .max_connections(connections)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .after_connect(move |connection, _| {
                 Box::pin(async move {
-                    // A ledger must survive the machine: FULL, because NORMAL may lose the last commits of a WAL.
-                    for pragma in [
-                        "PRAGMA busy_timeout = 10000",
-                        "PRAGMA journal_mode = WAL",
-                        "PRAGMA synchronous = FULL",
-                        "PRAGMA foreign_keys = ON",
-                    ] {
-                        sqlx::query(pragma).execute(&mut *connection).await?;
+                    for setting in kind.settings() {
+                        sqlx::query(*setting).execute(&mut *connection).await?;
                     }
                     Ok(())
                 })
             })
-            .connect(&created_if_missing(url))
+            .connect(&url_used)
             .await
-            .map_err(|source| DatabaseError::Unreachable { url: without_password(url), source })?;
-        Ok(Self { pool })
+            .map_err(|source| DatabaseError::Unreachable { url: shown(url), source })?;
+        Ok(Self { pool, kind })
     }
 
     /// Makes the tables, or brings them up to date. Safe to repeat, and for two programs to do at once.
@@ -141,7 +207,9 @@ impl Database {
             if let Err(newer @ DatabaseError::NewerSchema { .. }) = self.check_schema().await {
                 return Err(newer);
             }
-            let Err(error) = MIGRATIONS.run(&self.pool).await else { return Ok(()) };
+            let Err(error) = self.kind.migrations().run(&self.pool).await else {
+                return self.chain_the_journal().await;
+            };
             tries_left -= 1;
             // Another program that is migrating too makes this one fail, and is done a moment later.
             if tries_left == 0 || !matches!(error, MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) {
@@ -151,17 +219,24 @@ impl Database {
         }
     }
 
+    /// Postings from before there was a chain get their links.
+    async fn chain_the_journal(&self) -> Result<(), DatabaseError> {
+        let mut write = self.write().await?;
+        chain::begin(&mut write).await?;
+        Ok(write.commit().await?)
+    }
+
     /// Whether the tables are those that this program was built for.
     ///
     /// # Errors
     /// [`DatabaseError::OldSchema`] and [`DatabaseError::NewerSchema`] if not.
     pub async fn check_schema(&self) -> Result<(), DatabaseError> {
-        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+        let known = self.kind.migrations().iter().map(|migration| migration.version).max().unwrap_or(0);
         let newest = sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations WHERE success = TRUE");
         let found: Option<i64> = match newest.fetch_one(&self.pool).await {
             Ok(found) => found,
-            // The table of versions is missing, as in a new file.
-            Err(sqlx::Error::Database(error)) if !is_busy(error.as_ref()) => None,
+            // As in a new database.
+            Err(sqlx::Error::Database(error)) if self.is_missing_table(error.as_ref()) => None,
             Err(error) => return Err(DatabaseError::Failed(error)),
         };
         let found = found.unwrap_or(0);
@@ -185,19 +260,22 @@ impl Database {
     /// A transaction that locks out other writers from its first statement on, so that what it reads is still so when
     /// it writes, and two of them never wait for each other.
     pub(crate) async fn write(&self) -> Result<Write, sqlx::Error> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await
+        self.pool.begin_with(if self.kind == Kind::Sqlite { SQLITE_WRITE } else { POSTGRES_WRITE }).await
     }
 
     /// A transaction whose reads all see one moment.
     pub(crate) async fn read(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
-        self.pool.begin().await
+        self.pool.begin_with(if self.kind == Kind::Sqlite { SQLITE_READ } else { POSTGRES_READ }).await
     }
-}
 
-/// Whether the database only wants to be asked again: `SQLITE_BUSY` and `SQLITE_LOCKED` with their extended codes.
-fn is_busy(error: &dyn sqlx::error::DatabaseError) -> bool {
-    let primary = error.code().and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);
-    matches!(primary, Some(5 | 6))
+    fn is_missing_table(&self, error: &dyn sqlx::error::DatabaseError) -> bool {
+        let code = error.code().unwrap_or_default();
+        match self.kind {
+            // SQLite has no code of its own for it, and none of its other errors is possible there.
+            Kind::Sqlite => code == "1",
+            Kind::Postgres => code == "42P01",
+        }
+    }
 }
 
 fn created_if_missing(url: &str) -> String {
@@ -208,23 +286,25 @@ fn created_if_missing(url: &str) -> String {
     }
 }
 
-/// The URL as it may be shown: nothing between the scheme and the host.
-fn without_password(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
+/// The URL as it may be shown: without user, password and settings, any of which may be a secret.
+fn shown(url: &str) -> String {
+    let bare = url.split_once('?').map_or(url, |(bare, _)| bare);
+    match (bare.split_once("://"), bare.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
-        _ => url.to_owned(),
+        _ => bare.to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use sqlx::Row as _;
+
     use super::*;
-    use crate::testing::TestDatabase;
+    use crate::testing::{TestDatabase, new_database};
 
     #[tokio::test]
-    async fn a_new_file_needs_setup_and_setup_is_safe_to_repeat() {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}/new.db", directory.path().display());
+    async fn a_new_database_needs_setup_and_setup_is_safe_to_repeat() {
+        let (url, _directory) = new_database().await;
         let database = Database::connect(&url).await.unwrap();
         let error = database.check_schema().await.unwrap_err();
         assert!(matches!(error, DatabaseError::OldSchema { found: 0, .. }), "{error:?}");
@@ -239,9 +319,8 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn many_programs_can_set_up_the_same_new_file_at_once() {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}/new.db", directory.path().display());
+    async fn many_programs_can_set_up_the_same_new_database_at_once() {
+        let (url, _directory) = new_database().await;
         let programs: Vec<_> = (0..8)
             .map(|_| {
                 let url = url.clone();
@@ -278,28 +357,89 @@ mod tests {
         assert!(matches!(&error, DatabaseError::Unreachable { .. }));
         assert!(error.to_string().contains("/no/such/directory"), "{error}");
         assert!(error.hint().contains("directory"));
-        assert!(matches!(Database::connect("postgres://x").await, Err(DatabaseError::PostgresNotBuiltIn)));
+        let error = Database::connect("postgres://me:secret@127.0.0.1:1/x?password=secret").await.unwrap_err();
+        assert!(matches!(&error, DatabaseError::Unreachable { .. }));
+        assert!(error.to_string().contains("postgres://…@127.0.0.1:1/x cannot"), "{error}");
+        assert!(error.hint().contains("server"));
         let error = Database::connect("mysql://me:secret@host/x").await.unwrap_err();
         assert!(matches!(error, DatabaseError::UnknownKind { .. }));
         assert!(!error.to_string().contains("secret"), "{error}");
     }
 
     #[tokio::test]
-    async fn every_connection_is_durable_and_keeps_foreign_keys() {
+    async fn every_connection_is_durable_and_patient() {
         let test = TestDatabase::new().await;
+        let (connections_max, wanted) = match test.database.kind {
+            Kind::Sqlite => (
+                SQLITE_CONNECTIONS_MAX,
+                &[
+                    ("PRAGMA journal_mode", "wal"),
+                    ("PRAGMA synchronous", "2"),
+                    ("PRAGMA foreign_keys", "1"),
+                    ("PRAGMA busy_timeout", "10000"),
+                ][..],
+            ),
+            Kind::Postgres => (
+                POSTGRES_CONNECTIONS_MAX,
+                &[
+                    ("SHOW synchronous_commit", "on"),
+                    ("SHOW lock_timeout", "10s"),
+                    ("SHOW idle_in_transaction_session_timeout", "30s"),
+                ][..],
+            ),
+        };
         let mut connections = Vec::new();
-        for _ in 0..SQLITE_CONNECTIONS_MAX {
+        for _ in 0..connections_max {
             connections.push(test.database.pool().acquire().await.unwrap());
         }
         for connection in &mut connections {
-            let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut **connection).await.unwrap();
-            assert_eq!(mode, "wal");
-            for (pragma, wanted) in
-                [("PRAGMA synchronous", 2_i64), ("PRAGMA foreign_keys", 1), ("PRAGMA busy_timeout", 10_000)]
-            {
-                let found: i64 = sqlx::query_scalar(pragma).fetch_one(&mut **connection).await.unwrap();
-                assert_eq!(found, wanted, "{pragma}");
+            for (setting, wanted) in wanted {
+                let row = sqlx::query(*setting).fetch_one(&mut **connection).await.unwrap();
+                let found: String =
+                    row.try_get(0).or_else(|_| row.try_get::<i64, _>(0).map(|n| n.to_string())).unwrap();
+                assert_eq!(found, *wanted, "{setting}");
             }
         }
+    }
+
+    /// Two writers: the second waits, and reads what the first wrote.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn one_writes_at_a_time() {
+        let test = TestDatabase::new().await;
+        let mut first = test.database.write().await.unwrap();
+        let database = test.database.clone();
+        let second = tokio::spawn(async move {
+            let mut write = database.write().await.unwrap();
+            let rows: i64 =
+                sqlx::query_scalar("SELECT COUNT(*) FROM sandbox_faults").fetch_one(&mut *write).await.unwrap();
+            write.commit().await.unwrap();
+            rows
+        });
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(!second.is_finished(), "it did not wait");
+        sqlx::query("INSERT INTO sandbox_faults (source, fault, times_left) VALUES ('card-1', 'late', 1)")
+            .execute(&mut *first)
+            .await
+            .unwrap();
+        first.commit().await.unwrap();
+        assert_eq!(second.await.unwrap(), 1);
+    }
+
+    /// What a read shows is of one moment, whatever is written meanwhile.
+    #[tokio::test]
+    async fn a_read_sees_one_moment() {
+        let test = TestDatabase::new().await;
+        let mut read = test.database.read().await.unwrap();
+        let count = "SELECT COUNT(*) FROM sandbox_faults";
+        let before: i64 = sqlx::query_scalar(count).fetch_one(&mut *read).await.unwrap();
+        test.run("INSERT INTO sandbox_faults (source, fault, times_left) VALUES ('card-1', 'late', 1)").await.unwrap();
+        let after: i64 = sqlx::query_scalar(count).fetch_one(&mut *read).await.unwrap();
+        assert_eq!((before, after), (0, 0));
+    }
+
+    #[test]
+    fn secrets_in_a_url_are_not_shown() {
+        assert_eq!(shown("postgres://me:secret@host:5432/x?sslkey=secret"), "postgres://…@host:5432/x");
+        assert_eq!(shown("sqlite:a/b.db?mode=ro"), "sqlite:a/b.db");
     }
 }

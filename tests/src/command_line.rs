@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::harness::{World, program, run};
@@ -201,5 +201,50 @@ fn an_unsound_ledger_is_named() {
         let checked = recourse(&world, directory.path(), &["ledger", "--check"]).await;
         assert_eq!(checked.code, 1, "{}", checked.out);
         assert!(format!("{}{}", checked.out, checked.err).contains("escrow:c-9"), "{}{}", checked.out, checked.err);
+    });
+}
+
+/// L4: `ledger verify` shows a head to keep, and tells when the journal has another; `ledger export` writes all of it.
+#[test]
+fn a_journal_is_exported_and_verified() {
+    run(async {
+        let world = World::apart("chained", &[]).await;
+        let directory = tempfile::tempdir().unwrap();
+        let ledger =
+            async |arguments: &[&str]| recourse(&world, directory.path(), &[&["ledger"], arguments].concat()).await;
+        let empty = ledger(&["export"]).await;
+        assert!(
+            empty.code == 0 && empty.out.starts_with("sequence,id,at,") && empty.out.lines().count() == 1,
+            "{}",
+            empty.out
+        );
+        assert_eq!(ledger(&["export", "--format", "json"]).await.out.trim(), "[]");
+        let contract =
+            r#"{"id":"c-9","kind":"fixed_price","currency":"USD","client":{"id":"cl-1"},"freelancer":{"id":"fl-1"}}"#;
+        std::fs::write(directory.path().join("c.json"), contract).unwrap();
+        for deposit in ["d-1", "d-2"] {
+            let arguments =
+                ["deposit", "--contract-file", "c.json", "--deposit", deposit, "--amount", "5", "--source", "card-1"];
+            assert_eq!(recourse(&world, directory.path(), &arguments).await.code, 0);
+        }
+        let verified = ledger(&["verify", "--json"]).await.json();
+        assert_eq!((&verified["postings"], &verified["findings"]), (&json!(2), &json!([])));
+        let hash = verified["head"]["hash"].as_str().unwrap();
+        let head = format!("{}:{hash}", verified["head"]["sequence"]);
+
+        let csv = ledger(&["export"]).await.out;
+        let rows: Vec<_> = csv.lines().collect();
+        assert_eq!(rows[0], empty.out.trim(), "the same columns with rows and without");
+        assert!(rows.len() == 3 && rows[2].contains("source:card-1,escrow:c-9,USD,500,c-9,"), "{csv}");
+        assert!(rows[2].ends_with(hash), "{csv}");
+        let exported = ledger(&["export", "--json", "--contract", "c-9"]).await.json();
+        assert_eq!((exported.as_array().unwrap().len(), &exported[1]["hash"]), (2, &json!(hash)));
+        assert_eq!(ledger(&["export", "--json", "--contract", "c-8"]).await.json(), json!([]));
+
+        let told = ledger(&["verify", "--expect", &head]).await;
+        assert!(told.code == 0 && told.out.contains(&format!("head {head}")), "{}", told.out);
+        let other = ledger(&["verify", "--expect", &head.replace(hash, &"0".repeat(64))]).await;
+        assert!(other.code == 1 && other.err.contains("kept head"), "{}{}", other.out, other.err);
+        assert_eq!(ledger(&["verify", "--expect", "2:x"]).await.code, 2);
     });
 }

@@ -31,13 +31,13 @@ use crate::harness::{Story, World, run, shown};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A program that takes webhooks.
-struct Receiver {
-    url: String,
+pub struct Receiver {
+    pub url: String,
     received: Arc<Mutex<Vec<Received>>>,
 }
 
 #[derive(Clone)]
-struct Received {
+pub struct Received {
     headers: SignedHeaders,
     body: Vec<u8>,
 }
@@ -50,7 +50,7 @@ impl Received {
 
 impl Receiver {
     /// Takes what comes in, but for the first `failures` requests.
-    async fn start(failures: usize) -> Self {
+    pub async fn start(failures: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://127.0.0.1:{}/hook", listener.local_addr().unwrap().port());
         let received = Arc::new(Mutex::new(Vec::new()));
@@ -71,7 +71,7 @@ impl Receiver {
         Self { url, received }
     }
 
-    fn received(&self) -> Vec<Received> {
+    pub fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
     }
 }
@@ -97,7 +97,8 @@ async fn read_request(stream: &mut TcpStream) -> Received {
     Received { headers, body }
 }
 
-async fn webhooks(world: &World) -> WebhookBook {
+/// The world's webhooks, which may go to this machine.
+pub async fn webhooks(world: &World) -> WebhookBook {
     WebhookBook::new(Database::connect(&world.database_url).await.unwrap()).allow_local(true)
 }
 
@@ -221,7 +222,8 @@ fn what_is_to_be_sent_outlives_a_worker_and_a_cancellation() {
     });
 }
 
-async fn receipt(world: &World, id: &str) -> DeliveryReceipt {
+/// What a delivery comes to.
+pub async fn receipt(world: &World, id: &str) -> DeliveryReceipt {
     let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(id);
     let result = handle.get_result(WorkflowGetResultOptions::default()).await.unwrap();
     serde_json::from_slice(&result.payloads[0].data).unwrap()

@@ -438,9 +438,10 @@ async fn a_dispute_takes_over_the_whole_hold() {
 /// L3, L5: many cases at once, all of them retried, never overdraw.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_cases_never_overdraw() {
+    const CLIENTS: usize = 32;
     let world = Arc::new(World::new().await);
     world.deposit("d-1", 1_000).await;
-    let tasks: Vec<_> = (0..12)
+    let tasks: Vec<_> = (0..CLIENTS)
         .map(|number| {
             let world = world.clone();
             tokio::spawn(async move {
@@ -460,7 +461,8 @@ async fn concurrent_cases_never_overdraw() {
         held.push(task.await.unwrap().0.minor());
     }
     held.sort_unstable();
-    assert_eq!(held, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1_000, 1_000], "one case got it all, the others nothing");
+    let (nothing, everything) = held.split_at(CLIENTS - 2);
+    assert!(nothing.iter().all(|held| *held == 0) && everything == [1_000, 1_000], "one case got it all: {held:?}");
     assert_eq!(world.both_sides().await.len(), 2);
     let balances = world.effects.ledger.history(&id("c-1"), at()).await.unwrap().unwrap().balances;
     assert_eq!((balances.escrow, balances.client, balances.freelancer_available), (399, 300, 301));

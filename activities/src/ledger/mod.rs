@@ -25,9 +25,11 @@
 //! 4. Everything that can be refused is checked before the provider is asked.
 
 mod asides;
+pub(crate) mod chain;
 mod check;
 mod contracts;
 mod deposits;
+mod export;
 mod funding;
 mod history;
 mod holds;
@@ -48,9 +50,11 @@ use recourse_workflows::domain::{
 use sqlx::{Any, Transaction};
 
 pub use asides::{FreeMoney, KeptFor};
+pub use chain::{ChainReport, Head};
 pub use check::{CheckReport, Finding, MoneyHeld};
 pub use contracts::ContractFilter;
 pub(crate) use deposits::{Deposit, Known};
+pub use export::Exported;
 pub use history::{Balances, Entry, History};
 pub use holds::OpenHold;
 pub use payee::PayeeBalance;

@@ -10,7 +10,7 @@ use recourse_workflows::domain::{
 use serde_json::{Map, Value, json};
 use sqlx::Row as _;
 
-use super::LedgerError;
+use super::{LedgerError, chain};
 use crate::database::Write;
 
 /// A movement of money between two accounts.
@@ -96,16 +96,16 @@ impl Posting {
         Err(LedgerError::PostingConflict { id: self.id.clone(), differs })
     }
 
-    /// Makes this posting, once.
+    /// Makes this posting and its link in the chain, once.
     ///
     /// # Errors
     /// As [`Posting::is_made`], and whatever the database's constraints refuse. Nothing has moved.
     pub async fn make(&self, write: &mut Write) -> Result<(), LedgerError> {
-        let made = sqlx::query(
+        let made: Option<i64> = sqlx::query_scalar(
             "INSERT INTO journal (id, at, recorded_at, kind, debit, credit, currency, amount, contract, case_id, rule,
                                   deposit, available_at, content, payment)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-             ON CONFLICT (id) DO NOTHING",
+             ON CONFLICT (id) DO NOTHING RETURNING sequence",
         )
         .bind(&self.id)
         .bind(self.at.to_string())
@@ -122,12 +122,12 @@ impl Posting {
         .bind(self.available_at.map(|at| at.to_string()))
         .bind(self.content().to_string())
         .bind(self.payment.as_ref().map(|payment| payment.as_str().to_owned()))
-        .execute(&mut **write)
+        .fetch_optional(&mut **write)
         .await?;
-        if made.rows_affected() == 0 {
-            self.is_made(write).await?;
+        match made {
+            Some(sequence) => Ok(chain::link_posting(write, sequence).await?),
+            None => self.is_made(write).await.map(drop),
         }
-        Ok(())
     }
 }
 

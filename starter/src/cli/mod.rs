@@ -129,7 +129,7 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Act(act) => Box::pin(act.run()),
         Command::Show(show) => Box::pin(show.run()),
         Command::List(list) => Box::pin(list.run()),
-        Command::Ledger(ledger) => Box::pin(ledger.run()),
+        Command::Ledger(ledger) => Box::pin(ledger.run(json)),
         Command::Balance(balance) => Box::pin(balance.run()),
         Command::Refunds(refunds) => Box::pin(refunds.run()),
         Command::Free(free) => Box::pin(free.run()),

@@ -155,12 +155,17 @@ async fn give_up_lost_emails(parts: &Parts) {
     postman.run(tokio::time::sleep(Duration::from_secs(1))).await;
 }
 
-/// `recourse ledger --check`, as an operator would.
+/// `recourse ledger --check` and `recourse ledger verify`, as an operator would.
 async fn check_as_a_program(parts: &Parts) -> Option<String> {
-    let arguments = ["ledger", "--check", "--database", &parts.database_url];
-    let output = tokio::process::Command::new(program("recourse")).args(arguments).output().await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    (!output.status.success()).then(|| format!("ledger: `recourse ledger --check`: {} {said}", output.status))
+    for what in ["--check", "verify"] {
+        let arguments = ["ledger", what, "--database", &parts.database_url];
+        let output = tokio::process::Command::new(program("recourse")).args(arguments).output().await.unwrap();
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stdout);
+            return Some(format!("ledger: `recourse ledger {what}`: {} {said}", output.status));
+        }
+    }
+    None
 }
 
 /// How far everything is, every few seconds.

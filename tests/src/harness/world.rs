@@ -13,6 +13,7 @@ use recourse_starter::{
     local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
 };
 use recourse_workflows::messages::Status;
+use sqlx::Connection as _;
 use temporalio_client::tonic::IntoRequest as _;
 use temporalio_common::protos::temporal::api::workflowservice::v1::RegisterNamespaceRequest;
 use tokio::{
@@ -59,7 +60,7 @@ pub struct World {
     /// Held by each step of a case, and alone by a swap.
     steps: RwLock<()>,
     env: Vec<(String, String)>,
-    _directory: tempfile::TempDir,
+    _directory: Option<tempfile::TempDir>,
 }
 
 async fn server() -> &'static LocalServer {
@@ -113,8 +114,7 @@ impl World {
     async fn make(namespace: &str, mut env: Vec<(String, String)>, mode: Mode) -> Self {
         env.extend(mode.env());
         let address = server().await.address();
-        let directory = tempfile::tempdir().unwrap();
-        let database_url = format!("sqlite:{}", directory.path().join("recourse.db").display());
+        let (database_url, directory) = new_database().await;
         let config = Config { address: Some(address.clone()), namespace: Some(namespace.to_owned()) };
         let client = Client::connect(config).await.unwrap();
         // A new namespace takes the server a moment to know everywhere.
@@ -148,11 +148,6 @@ impl World {
         };
         world.start_worker().await;
         world
-    }
-
-    /// Whether the server suggests new runs all the time, to this world's cases as to all others.
-    pub fn new_runs(&self) -> bool {
-        Mode::from_env() == Mode::Continued
     }
 
     /// The environment in which `recourse` and the worker find this world.
@@ -250,6 +245,23 @@ impl World {
         let report = self.ledger.check().await.unwrap();
         assert!(report.is_sound(), "{report:?}");
     }
+}
+
+/// The URL of an empty database, and the directory that it is in: a file, or on the server of `RECOURSE_TEST_POSTGRES`, which
+/// takes its databases along when it goes.
+pub async fn new_database() -> (String, Option<tempfile::TempDir>) {
+    let Ok(server) = std::env::var("RECOURSE_TEST_POSTGRES") else {
+        let directory = tempfile::tempdir().unwrap();
+        return (format!("sqlite:{}", directory.path().join("recourse.db").display()), Some(directory));
+    };
+    sqlx::any::install_default_drivers();
+    let mut connection = sqlx::AnyConnection::connect(&server).await.unwrap();
+    let name = unique("world").replace('-', "_");
+    let sql = format!("CREATE DATABASE {name}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let (server, _) = server.rsplit_once('/').unwrap();
+    (format!("{server}/{name}"), None)
 }
 
 /// A program of this workspace, built beside this test.

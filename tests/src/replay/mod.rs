@@ -10,6 +10,7 @@
 mod commands;
 mod controls;
 mod coverage;
+mod deliveries;
 mod files;
 mod patch;
 mod paths;

@@ -44,7 +44,8 @@ impl Path {
     }
 }
 
-const fn path(
+/// A path of cases with the default policy.
+pub const fn path(
     name: &'static str,
     records: &'static [&'static str],
     script: &'static str,

@@ -9,7 +9,7 @@ use futures_util::{
 };
 
 use super::{
-    commands, files,
+    commands, deliveries, files,
     paths::{self, Path},
     play::{self, Played},
     replay::{PRESENT, replay},
@@ -64,6 +64,14 @@ pub async fn play_all(record: Record) -> Vec<String> {
             }
         })
         .await;
+    let own = deliveries::world().await;
+    for way in &deliveries::WAYS {
+        let history = deliveries::play(&own, way).await;
+        faults.lock().unwrap().extend(check(deliveries::KIND, &way.path, &history, record));
+        let files =
+            [files::history_of(deliveries::KIND, way.path.name), files::commands_of(deliveries::KIND, way.path.name)];
+        kept.lock().unwrap().extend(files);
+    }
     let (faults, kept): (Vec<String>, Vec<PathBuf>) = (faults.into_inner().unwrap(), kept.into_inner().unwrap());
     if record != Record::Nothing && faults.is_empty() {
         files::remove_all_but(&kept);

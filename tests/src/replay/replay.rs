@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, sync::mpsc, time::Duration};
 
-use recourse_workflows::{Dispute, EscrowDeposit, MilestoneReview, PaymentRefund, RefundRequest};
+use recourse_workflows::{Dispute, EscrowDeposit, MilestoneReview, PaymentRefund, RefundRequest, WebhookDelivery};
 use serde_json::Value;
 use temporalio_client::WorkflowHistory;
 use temporalio_sdk::workflow_replayer::{
@@ -45,14 +45,15 @@ pub struct Code {
 
 /// The present code.
 pub const PRESENT: Code = Code {
-    types: &["EscrowDeposit", "MilestoneReview", "RefundRequest", "Dispute", "PaymentRefund"],
+    types: &["EscrowDeposit", "MilestoneReview", "RefundRequest", "Dispute", "PaymentRefund", "WebhookDelivery"],
     workflows: || {
         let workflows = WorkflowReplayerOptions::new();
         let workflows = workflows.register_workflow::<EscrowDeposit>().unwrap();
         let workflows = workflows.register_workflow::<MilestoneReview>().unwrap();
         let workflows = workflows.register_workflow::<RefundRequest>().unwrap();
         let workflows = workflows.register_workflow::<Dispute>().unwrap();
-        workflows.register_workflow::<PaymentRefund>().unwrap().build()
+        let workflows = workflows.register_workflow::<PaymentRefund>().unwrap();
+        workflows.register_workflow::<WebhookDelivery>().unwrap().build()
     },
 };
 

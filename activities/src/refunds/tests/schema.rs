@@ -55,7 +55,7 @@ async fn the_check_names_suspense_that_no_refund_explains_and_a_source_with_too_
         findings.into_iter().map(|f| format!("{} {}: {}", f.law, f.culprit, f.problem)).collect::<Vec<_>>()
     };
     assert_eq!(problems().await, ["R8 suspense:c-1: has 500 USD, and parked refunds of 0"]);
-    world.test.run("DROP TRIGGER no_source_gets_more_than_it_gave").await.unwrap();
+    world.test.drop_trigger("no_source_gets_more_than_it_gave").await;
     world.test.run("UPDATE balances SET balance = balance + 1 WHERE account = 'source:card-1'").await.unwrap();
     let found = problems().await;
     let wanted = "L3 source:card-1: got back more than it gave: -499 USD, at most -500";

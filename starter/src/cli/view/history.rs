@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use recourse_activities::ledger::{CheckReport, Entry, History, OpenHold};
+use recourse_activities::ledger::{ChainReport, CheckReport, Entry, History, OpenHold};
 use recourse_workflows::{
     describe,
     domain::money::{Amount, Currency},
@@ -90,6 +90,20 @@ pub fn check_report(report: &CheckReport) -> String {
         let _ = write!(text, "; in escrow {}", held.join(", "));
     }
     text.push('\n');
+    for finding in &report.findings {
+        let _ = writeln!(text, "  {} {}: {}", finding.law, finding.culprit, finding.problem);
+    }
+    text
+}
+
+/// Whether the journal is what was posted, and the head to keep.
+pub fn chain_report(report: &ChainReport) -> String {
+    let verdict =
+        if report.is_whole() { "the journal is what was posted" } else { "the journal is NOT what was posted" };
+    let mut text = format!("{verdict}: {} postings\n", report.postings);
+    if let Some(head) = &report.head {
+        let _ = writeln!(text, "  head {head}");
+    }
     for finding in &report.findings {
         let _ = writeln!(text, "  {} {}: {}", finding.law, finding.culprit, finding.problem);
     }

@@ -6,7 +6,7 @@ mod status;
 mod table;
 mod words;
 
-pub use history::{check_report, freed, history};
+pub use history::{chain_report, check_report, freed, history};
 pub use status::{case, note_of, outcome, timeline};
 pub use table::{Column, Table, fields, heading};
 pub use words::{distance, moment, named, roles, words};
