@@ -47,7 +47,7 @@ pub enum RefundState {
 }
 
 impl RefundState {
-    const ALL: [Self; 6] =
+    pub(crate) const ALL: [Self; 6] =
         [Self::Issued, Self::Settled, Self::Failed, Self::Overdue, Self::Retried, Self::PaidOtherwise];
 
     /// The name on the wire.
@@ -226,14 +226,34 @@ pub(crate) async fn find(
     row.as_ref().map(read).transpose()
 }
 
-/// Every refund, or those of one contract, oldest first.
-pub(crate) async fn list(database: &Database, contract: Option<&Id>) -> Result<Vec<TrackedRefund>, LedgerError> {
+/// Which refunds [`list`] gives, and as of when.
+pub(crate) struct Which<'a> {
+    pub contract: Option<&'a Id>,
+    /// In these states.
+    pub states: &'a [RefundState],
+    /// And those that should have settled by then and are still on their way.
+    pub overdue_by: Option<Timestamp>,
+    /// The id of the last refund of the page before.
+    pub after: Option<&'a str>,
+    pub limit: Option<u32>,
+}
+
+/// A page of refunds, oldest first.
+pub(crate) async fn list(database: &Database, which: &Which<'_>) -> Result<Vec<TrackedRefund>, LedgerError> {
+    let states: Vec<String> = which.states.iter().map(|state| format!("'{}'", state.name())).collect();
     let sql = format!(
         "SELECT {COLUMNS} FROM refunds r JOIN journal j ON j.id = r.origin
-         WHERE CAST($1 AS TEXT) IS NULL OR r.contract = $1 ORDER BY r.sequence"
+         WHERE (CAST($1 AS TEXT) IS NULL OR r.contract = $1)
+           AND (r.state IN ({}) OR (r.state = 'issued' AND r.expected_by <= $2))
+           AND r.sequence > COALESCE((SELECT sequence FROM refunds WHERE id = $3), 0)
+         ORDER BY r.sequence LIMIT $4",
+        states.join(", ")
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(contract.map(ToString::to_string))
+        .bind(which.contract.map(ToString::to_string))
+        .bind(which.overdue_by.map_or(i64::MIN, Timestamp::as_millisecond))
+        .bind(which.after.unwrap_or_default().to_owned())
+        .bind(which.limit.map_or(i64::MAX, i64::from))
         .fetch_all(database.pool())
         .await?;
     rows.iter().map(read).collect()

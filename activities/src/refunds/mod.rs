@@ -59,6 +59,10 @@ pub struct RefundFilter {
     pub contract: Option<Id>,
     /// In which states.
     pub only: Only,
+    /// The id of the last refund of the page before; from the beginning without.
+    pub after: Option<String>,
+    /// How many at most; all without.
+    pub limit: Option<u32>,
 }
 
 /// In which states refunds are listed.
@@ -219,14 +223,21 @@ impl RefundDesk {
     /// # Errors
     /// Only if the database cannot be read, or was damaged.
     pub async fn list(&self, filter: &RefundFilter, now: Timestamp) -> Result<Vec<TrackedRefund>, RefundError> {
-        let refunds = rows::list(self.ledger.database(), filter.contract.as_ref()).await?;
-        let mut refunds: Vec<TrackedRefund> = refunds.into_iter().map(|refund| looked_at(refund, now)).collect();
-        refunds.retain(|refund| match filter.only {
+        let is_wanted = |state: &RefundState| match filter.only {
             Only::All => true,
-            Only::Open => refund.state.is_open(),
-            Only::Parked => refund.state.is_parked() || refund.overdue,
-        });
-        Ok(refunds)
+            Only::Open => state.is_open(),
+            Only::Parked => state.is_parked(),
+        };
+        let states: Vec<RefundState> = RefundState::ALL.into_iter().filter(is_wanted).collect();
+        let which = rows::Which {
+            contract: filter.contract.as_ref(),
+            states: &states,
+            overdue_by: (filter.only == Only::Parked).then_some(now),
+            after: filter.after.as_deref(),
+            limit: filter.limit,
+        };
+        let refunds = rows::list(self.ledger.database(), &which).await?;
+        Ok(refunds.into_iter().map(|refund| looked_at(refund, now)).collect())
     }
 
     /// What a report does, without telling anybody yet.

@@ -416,7 +416,7 @@ async fn the_desk_sweeps_at_once_and_stops_when_told_to() {
 async fn refunds_are_listed_by_contract_and_by_what_is_left_to_do() {
     let world = World::refunded().await;
     let count = async |contract: Option<&str>, only| {
-        let filter = RefundFilter { contract: contract.map(id), only };
+        let filter = RefundFilter { contract: contract.map(id), only, ..RefundFilter::default() };
         world.desk.list(&filter, at()).await.unwrap().len()
     };
     assert_eq!((count(None, Only::All).await, count(Some("c-1"), Only::All).await), (1, 1));

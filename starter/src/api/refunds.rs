@@ -23,7 +23,7 @@ use super::{
     Front, Problems,
     extract::{Asked, Caller, Of, Write},
     identity::{Duty, Identity},
-    lists::{Page, limited},
+    lists::{Limit, Page, limited},
     once::Reply,
     openapi::{InRefund, Keyed},
     problem::Problem,
@@ -94,14 +94,8 @@ pub async fn list(
     let contract = asked.contract.as_deref().map(Id::new).transpose();
     let contract = contract.map_err(|_| Problem::unreadable("contract: that is no id"))?;
     let only = if asked.open.unwrap_or(false) { Only::Open } else { Only::All };
-    let mut items = front.refunds(&who, &RefundFilter { contract, only }).await?;
-    if let Some(after) = &asked.after {
-        let last = items.iter().position(|refund| refund.id == *after);
-        let last = last.ok_or_else(|| Problem::unreadable("after: that is no refund of this list"))?;
-        items.drain(..=last);
-    }
-    let next = Page::cut(&mut items, limited(asked.limit), |last| last.id.clone());
-    Ok(Json(Page { items, next }).into_response())
+    let page = front.refunds(&who, contract, only, &Limit::new(limited(asked.limit), asked.after)).await?;
+    Ok(Json(page).into_response())
 }
 
 /// Has a refund that failed or is overdue sent to its source once more, and answers with the new one. Only operators may.
@@ -151,12 +145,29 @@ pub async fn failed(State(front): State<Front>, Of(refund): Of<String>, write: W
 }
 
 impl Front {
-    /// The refunds that fit a filter, oldest first, for operators.
+    /// A page of refunds in these states, or a contract's, oldest first, for operators.
     ///
     /// # Errors
-    /// 403 for everybody else.
-    pub async fn refunds(&self, who: &Identity, filter: &RefundFilter) -> Result<Vec<TrackedRefund>, Problem> {
-        Ok(self.desk_of(who)?.list(filter, Timestamp::now()).await?)
+    /// 403 for everybody else, 400 if the page comes after no refund.
+    pub async fn refunds(
+        &self,
+        who: &Identity,
+        contract: Option<Id>,
+        only: Only,
+        page: &Limit,
+    ) -> Result<Page<TrackedRefund>, Problem> {
+        let (desk, now) = (self.desk_of(who)?, Timestamp::now());
+        if let Some(after) = page.after() {
+            desk.refund(after, now).await.map_err(|error| match error {
+                RefundError::Unknown { .. } => Problem::unreadable("after: that is no refund of this list"),
+                other => other.into(),
+            })?;
+        }
+        let after = page.after().map(str::to_owned);
+        let filter = RefundFilter { contract, only, after, limit: Some(page.limit() + 1) };
+        let mut items = desk.list(&filter, now).await?;
+        let next = Page::cut(&mut items, page.limit(), |last| last.id.clone());
+        Ok(Page { items, next })
     }
 
     /// A refund, for operators.

@@ -136,7 +136,7 @@ impl Refunds {
             Some(Command::Failed(failed)) => failed.run(now).await,
             None => {
                 let only = if self.open { Only::Open } else { Only::All };
-                let filter = RefundFilter { contract: self.contract, only };
+                let filter = RefundFilter { contract: self.contract, only, ..RefundFilter::default() };
                 let database = existing_database(&self.database).await?;
                 let refunds = desk(&database).list(&filter, now).await;
                 database.close().await;

@@ -195,6 +195,8 @@ impl Client {
             let polled = match tokio::time::timeout(ADVANCE_TIMEOUT.saturating_sub(started.elapsed()), poll).await {
                 Ok(Ok(polled)) => polled.into_inner(),
                 Ok(Err(status)) if status.code() == Code::NotFound => return Ok(()),
+                // One poll may end before the clock is there; it is asked again.
+                Ok(Err(status)) if matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled) => continue,
                 Ok(Err(status)) => return Err(self.rpc_error(case, &status)),
                 Err(_) => break,
             };

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use recourse_activities::{
     ledger::{CheckReport, TrackedRefund},
-    refunds::{Only, RefundFilter},
+    refunds::Only,
 };
 use recourse_workflows::domain::ids::CaseKind;
 
@@ -41,8 +41,8 @@ pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, 
     only_operators(&visit)?;
     let filters = Filters { open: Some(true), limit: Some(COUNTED_MAX), ..Filters::default() };
     let page = front.client().list(&filters, None).await?;
-    let refunds = front.refunds(visit.who(), &RefundFilter { contract: None, only: Only::Open }).await?;
     let pages = visit.pages();
+    let refunds = front.refunds(visit.who(), None, Only::Open, &pages.page("refunds")).await?;
     let told = front.told(visit.who(), &pages.page("notices")).await?;
     let filters = Filters { overdue: true, open: Some(true), ..Filters::default() };
     let overdue = lists::listed(&front, filters, &pages.page("overdue")).await?;
@@ -58,7 +58,7 @@ pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, 
             }
             (pages.links("overdue", "overdue cases", overdue.next.as_deref()))
         }
-        (on_their_way(&refunds))
+        (on_their_way(&refunds, &pages))
         section.card aria-labelledby="ledger" {
             h2 #ledger { "Ledger" }
             p { a.button href="/operator/ledger" { "Check the whole ledger" } }
@@ -96,12 +96,12 @@ fn counts(rows: &[CaseRow], more: bool) -> Markup {
     }
 }
 
-fn on_their_way(refunds: &[TrackedRefund]) -> Markup {
+fn on_their_way(refunds: &Page<TrackedRefund>, pages: &Pages) -> Markup {
     let now = Timestamp::now();
     html! {
         section.card aria-labelledby="refunds" {
             h2 #refunds { "Refunds that have not arrived" }
-            @if refunds.is_empty() { p { "None." } } @else {
+            @if refunds.items.is_empty() { (pages.nothing("refunds", "None.")) } @else {
                 p { "What failed or is overdue waits in suspense until you see to it." }
                 div.scroll tabindex="0" role="region" aria-labelledby="refunds" {
                     table {
@@ -110,10 +110,11 @@ fn on_their_way(refunds: &[TrackedRefund]) -> Markup {
                             th scope="col" { "Refund" } th scope="col" { "Contract" } th.number scope="col" { "Amount" }
                             th scope="col" { "Expected" } th scope="col" { "State" }
                         } }
-                        tbody { @for refund in refunds { (refund_row(refund, now)) } }
+                        tbody { @for refund in &refunds.items { (refund_row(refund, now)) } }
                     }
                 }
             }
+            (pages.links("refunds", "refunds", refunds.next.as_deref()))
         }
     }
 }

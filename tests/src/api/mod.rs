@@ -1,6 +1,7 @@
 //! The HTTP API on the real server: who may see and do what, requests that come twice, cases from start to end, and what is
 //! answered when something is away.
 
+mod bucket;
 mod cases;
 mod description;
 mod evidence;

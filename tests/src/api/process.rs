@@ -18,13 +18,14 @@ use crate::{
 };
 
 /// A server of a platform with an issuer of its own, who calls mediators otherwise. It ends with this.
-struct Process {
-    url: String,
+pub struct Process {
+    pub url: String,
     _child: Child,
 }
 
 impl Process {
-    async fn start(world: &World, issuer: &Issuer, files: &tempfile::TempDir) -> Self {
+    /// Starts one that keeps evidence there, with these settings beside its own.
+    pub async fn start(world: &World, issuer: &Issuer, evidence: &str, settings: &[(&str, &str)]) -> Self {
         let mut child = Command::new(program("recourse"))
             .args(["serve", "--json"])
             .envs(world.env().iter().cloned())
@@ -33,8 +34,9 @@ impl Process {
             .env("RECOURSE_JWT_AUDIENCE", "recourse")
             .env("RECOURSE_JWKS", issuer.jwks())
             .env("RECOURSE_JWT_ROLES", "dispute-team=mediator,ops=operator")
-            .env("RECOURSE_EVIDENCE_URL", format!("file://{}", files.path().display()))
+            .env("RECOURSE_EVIDENCE_URL", evidence)
             .env("RECOURSE_LOG", "error")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -65,7 +67,8 @@ impl Process {
 fn a_server_by_itself_believes_its_issuer_and_nobody_else() {
     run(async {
         let (world, issuer, files) = (World::shared().await, Issuer::new(), tempfile::tempdir().unwrap());
-        let process = Process::start(world, &issuer, &files).await;
+        let evidence = format!("file://{}", files.path().display());
+        let process = Process::start(world, &issuer, &evidence, &[]).await;
         for algorithm in [Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256] {
             let token = issuer.sign(algorithm, &claims("cl-1", &[], &[]));
             assert_eq!(process.get("/v1/contracts", &token).await, StatusCode::OK, "{algorithm:?}");
