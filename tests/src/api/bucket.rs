@@ -44,7 +44,8 @@ impl Bucket {
 #[test]
 fn evidence_is_kept_in_a_bucket() {
     run(async {
-        let (world, issuer, mut bucket) = (World::shared().await, Issuer::new(), Bucket::start().await);
+        // With a database of its own: in the shared one another server would look for these files in its folder.
+        let (world, issuer, mut bucket) = (World::apart("bucket", &[]).await, Issuer::new(), Bucket::start().await);
         let place = format!("s3://{}/of/tests", bucket.name);
         let settings = [
             ("AWS_ENDPOINT_URL", &*bucket.url),
@@ -53,8 +54,8 @@ fn evidence_is_kept_in_a_bucket() {
             ("AWS_ACCESS_KEY_ID", "key"),
             ("AWS_SECRET_ACCESS_KEY", "secret"),
         ];
-        let process = Process::start(world, &issuer, &place, &settings).await;
-        let story = Story::new(world, "bucket");
+        let process = Process::start(&world, &issuer, &place, &settings).await;
+        let story = Story::new(&world, "bucket");
         story.deposit("d-1", 30_000, "card-1").await;
         let token = issuer.token(story.contract["freelancer"]["id"].as_str().unwrap(), &[], &[]);
         let path = format!("{}/v1/contracts/{}/evidence", process.url, story.id());
