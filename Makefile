@@ -20,6 +20,9 @@ IN_NEW_RUNS := outcomes:: milestones:: contract_end:: payments:: edges:: mode::
 ON_POSTGRES := database:: ledger:: escrow:: refunds:: notices:: evidence:: webhooks:: requests:: payments:: \
 	outcomes:: milestones:: contract_end:: survival::
 
+# These mostly wait for the server.
+FOUR_AT_ONCE := RUST_TEST_THREADS=4
+
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -35,12 +38,12 @@ test: $(TEMPORAL) .tools/venv/ready browser build ## Every test, on real parts
 	@$(MAKE) --no-print-directory forced-replay
 
 postgres: $(TEMPORAL) .tools/venv/ready build ## What moves money, with the ledger on PostgreSQL
-	.ci/with-postgres cargo test --workspace --locked --no-fail-fast --lib --test recourse -- $(ON_POSTGRES)
+	$(FOUR_AT_ONCE) .ci/with-postgres cargo test --workspace --locked --no-fail-fast --lib --test recourse -- $(ON_POSTGRES)
 
 forced-replay: $(TEMPORAL) .tools/venv/ready build ## The end-to-end tests again, every step of every case replayed or in a new run
-	RECOURSE_TEST_WORKER=uncached cargo test --workspace --locked --test recourse -- $(END_TO_END)
-	RECOURSE_TEST_WORKER=swapped cargo test --workspace --locked --test recourse -- $(END_TO_END)
-	RECOURSE_TEST_WORKER=continued cargo test --workspace --locked --test recourse -- $(IN_NEW_RUNS)
+	$(FOUR_AT_ONCE) RECOURSE_TEST_WORKER=uncached cargo test --workspace --locked --test recourse -- $(END_TO_END)
+	$(FOUR_AT_ONCE) RECOURSE_TEST_WORKER=swapped cargo test --workspace --locked --test recourse -- $(END_TO_END)
+	$(FOUR_AT_ONCE) RECOURSE_TEST_WORKER=continued cargo test --workspace --locked --test recourse -- $(IN_NEW_RUNS)
 
 histories: $(TEMPORAL) .tools/venv/ready build ## Records the histories and commands that have changed
 	RECOURSE_RECORD=$${RECOURSE_RECORD:-1} cargo test --workspace --locked --test recourse -- \
