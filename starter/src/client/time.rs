@@ -78,8 +78,9 @@ impl Client {
         loop {
             self.advance_run(case, &run, left).await?;
             let mut described = self.describe(case).await?;
-            if is_running(&described) && run_of(&described) != run {
-                // The new run has taken what was left along; it is advanced again only if that has been lost.
+            if !is_running(&described) || run_of(&described) != run {
+                // A run that made place for another is not the case's end. The new one has taken what was left along; it
+                // is advanced again only if that has been lost.
                 described = self.standing_still(case).await?;
             }
             let (now, closed) = (now_of(&described), !is_running(&described));
