@@ -5,7 +5,9 @@
 //!
 //! Read in this order: [`escrow`] carries out what moves money, [`ledger`] writes it down, [`payments`] is the provider,
 //! [`refunds`] follows what was given back to its end, [`notices`] tells people, [`webhooks`] tells programs, [`evidence`] keeps
-//! their files, [`requests`] remembers what was answered, [`database`] is what they share.
+//! their files, [`requests`] remembers what was answered, [`database`] is what they share, [`temporal`] is how every program
+//! is connected to the server, [`gauges`] is what operators watch,
+//! [`telemetry`] what the programs say of themselves.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -15,17 +17,20 @@ extern crate futures_util as futures;
 pub mod database;
 pub mod escrow;
 pub mod evidence;
+pub mod gauges;
 pub mod ledger;
 pub mod notices;
 pub mod payments;
 pub mod refunds;
 pub mod requests;
+pub mod telemetry;
+pub mod temporal;
 pub mod webhooks;
 
 pub use database::{Database, DatabaseError};
 pub use escrow::EscrowActivities;
 pub use evidence::EvidenceStore;
-pub use ledger::Ledger;
+pub use ledger::{Ledger, LedgerError};
 pub use notices::{NoticeActivities, NoticeBook, Postman};
 pub use payments::{PaymentGateway, SandboxBank};
 pub use refunds::RefundDesk;

@@ -3,37 +3,36 @@
 
 mod config;
 mod forgets;
+mod watch;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{num::NonZeroU64, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
-use config::{Config, Unreachable};
+use config::{Config, Size, Unreachable};
 use forgets::ForgetsTheAsked;
 use recourse_activities::{
     EscrowActivities, Ledger, PaymentGateway, RefundDesk, SandboxBank, WebhookActivities, WebhookBook,
+    gauges::Gauges,
     notices::{MailConfig, NoticeActivities, NoticeBook},
+    telemetry::Telemetry,
 };
 use recourse_workflows::{
     Dispute, EscrowDeposit, MilestoneReview, PaymentRefund, RefundRequest, TASK_QUEUE, WebhookDelivery,
 };
 use temporalio_client::{Client, NamespacedClient as _};
+use temporalio_common::worker::WorkerDeploymentOptions;
 use temporalio_sdk::{Worker, WorkerOptions};
 use temporalio_sdk_core::{CoreRuntime, RuntimeOptions, init_worker};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::watch::{Receiver, channel},
 };
-
-/// How long activities may take to finish after the worker was told to stop. What is cut off is tried again elsewhere.
-const GRACE: Duration = Duration::from_secs(10);
+use watch::Watch;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let config = Config::parse();
-    let filter =
-        tracing_subscriber::EnvFilter::try_from_env("RECOURSE_LOG").unwrap_or_else(|_| "info,temporalio=warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match run(config).await {
+    match told(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -48,9 +47,21 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Runs with its log and traces on.
+async fn told(config: Config) -> anyhow::Result<()> {
+    let telemetry = Telemetry::start("recourse-worker")?;
+    let ended = run(config).await;
+    telemetry.stop().await;
+    ended
+}
+
 async fn run(config: Config) -> anyhow::Result<()> {
     let database = config::database(&config.database).await?;
-    let client = config::connect().await?;
+    let (telemetry, metrics_at) = watch::sdk_metrics()?;
+    let options = RuntimeOptions::builder().telemetry_options(telemetry).build().map_err(anyhow::Error::msg)?;
+    let runtime = CoreRuntime::new_assume_tokio(options)?;
+    let client = config::connect(runtime.telemetry().get_temporal_metric_meter()).await?;
+    let watch = Watch::new(Gauges::new(client.clone(), database.clone()), metrics_at)?;
     let mail = MailConfig { url: config.smtp_url, from: config.mail_from };
     let book = NoticeBook::new(database.clone());
     let postman = book.postman(&mail)?;
@@ -61,19 +72,28 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let desk = RefundDesk::new(ledger.clone(), bank.clone(), book.clone());
     let effects = EscrowActivities::new(ledger, bank);
     let webhooks = WebhookActivities::new(webhooks)?;
-    let mut worker = worker(&client, effects, book, webhooks, config.max_cached_workflows)?;
+    let work = Work { effects, book, webhooks };
+    let mut worker = worker(&runtime, &client, work, &config.size, config.version.deployment())?;
 
     let stop = worker.shutdown_handle();
     // Dropped when the worker has stopped, which is what those beside it wait for.
-    let (stop_beside, stopped) = watch::channel(());
+    let (stop_beside, stopped) = channel(());
     let postman = tokio::spawn(postman.run(dropped(stopped.clone())));
     let courier = tokio::spawn(courier.run(dropped(stopped.clone())));
     let desk = tokio::spawn(desk.run(dropped(stopped)));
+    let (shown, grace) = (watch.clone(), config.size.grace());
     tokio::spawn(async move {
         told_to_stop().await;
-        tracing::info!("stopping: no new work is taken, what runs has {} s", GRACE.as_secs());
+        shown.stopping();
+        tracing::info!("stopping: no new work is taken, what runs has {} s", grace.as_secs());
         stop();
     });
+    if let Some(address) = config.listen {
+        let address = watch.serve(address).await?;
+        tracing::info!("serving /metrics, /healthz and /readyz at http://{address}");
+        let every = |seconds: NonZeroU64| Duration::from_secs(seconds.get());
+        tokio::spawn(watch.keep_reading(every(config.gauges_every), every(config.check_every)));
+    }
     println!("recourse-worker ready on task queue {TASK_QUEUE}");
     let result = worker.run().await;
     drop(stop_beside);
@@ -86,13 +106,21 @@ async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn worker(
-    client: &Client,
+/// What the activities work with.
+struct Work {
     effects: EscrowActivities,
     book: NoticeBook,
     webhooks: WebhookActivities,
-    max_cached_workflows: usize,
+}
+
+fn worker(
+    runtime: &CoreRuntime,
+    client: &Client,
+    work: Work,
+    size: &Size,
+    deployment: Option<WorkerDeploymentOptions>,
 ) -> anyhow::Result<Worker> {
+    let (workflow_pollers, activity_pollers) = size.pollers();
     let mut options = WorkerOptions::new(TASK_QUEUE)
         .register_workflow::<EscrowDeposit>()?
         .register_workflow::<MilestoneReview>()?
@@ -100,21 +128,24 @@ fn worker(
         .register_workflow::<Dispute>()?
         .register_workflow::<PaymentRefund>()?
         .register_workflow::<WebhookDelivery>()?
-        .register_activities(effects)
-        .register_activities(NoticeActivities::new(book))
-        .register_activities(webhooks)
-        .max_cached_workflows(max_cached_workflows)
-        .graceful_shutdown_period(GRACE)
+        .register_activities(work.effects)
+        .register_activities(NoticeActivities::new(work.book))
+        .register_activities(work.webhooks)
+        .maybe_deployment_options(deployment)
+        .max_cached_workflows(size.max_cached_workflows)
+        .tuner(size.tuner())
+        .workflow_task_poller_behavior(workflow_pollers)
+        .activity_task_poller_behavior(activity_pollers)
+        .graceful_shutdown_period(size.grace())
         .build();
-    let runtime = CoreRuntime::new_assume_tokio(RuntimeOptions::builder().build().map_err(anyhow::Error::msg)?)?;
     let core = options.to_core_options(client.namespace(), client.identity()).map_err(anyhow::Error::msg)?;
-    let core = Arc::new(init_worker(&runtime, core, client.connection().clone())?);
+    let core = Arc::new(init_worker(runtime, core, client.connection().clone())?);
     options.worker_interceptor(ForgetsTheAsked(core.clone()));
     Ok(Worker::new_from_core_options(core, client.options().clone(), options)?)
 }
 
 /// Done when the other end of the channel is gone. Nothing is ever sent.
-async fn dropped(mut stopped: watch::Receiver<()>) {
+async fn dropped(mut stopped: Receiver<()>) {
     while stopped.changed().await.is_ok() {}
 }
 

@@ -70,6 +70,7 @@ impl Ledger {
     ///
     /// # Errors
     /// Only if the database cannot be used, or was damaged. Nothing has moved.
+    #[tracing::instrument(name = "ledger: begin deposit", skip_all)]
     pub(crate) async fn begin_deposit(&self, deposit: &Deposit) -> Result<Known, LedgerError> {
         let Some(milestone) = &deposit.milestone else {
             let mut read = self.database.read().await?;
@@ -107,6 +108,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::PostingConflict`] if the charge was posted with other content. Nothing has moved.
+    #[tracing::instrument(name = "ledger: make deposit", skip_all)]
     pub(crate) async fn make_deposit(&self, deposit: &Deposit) -> Result<Known, LedgerError> {
         let mut write = self.database.write().await?;
         let (known, before) = deposit.find(&mut write).await?;

@@ -52,6 +52,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::UnknownCase`] if there is no case to take over from, [`LedgerError::StillHeld`] if a review that
     /// was told to let go has not yet. Nothing has moved.
+    #[tracing::instrument(name = "ledger: open", skip_all, fields(case = %order.case))]
     pub async fn open(&self, order: &OpenCase) -> Result<OpenReceipt, LedgerError> {
         let began = Instant::now();
         loop {

@@ -156,6 +156,7 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Ledger::post`]. Nothing has moved.
+    #[tracing::instrument(name = "ledger: give back", skip_all)]
     pub(crate) async fn give_back(
         &self,
         case_ref: &str,

@@ -37,6 +37,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::OtherContract`], [`LedgerError::NoSuchPayment`], [`LedgerError::PostingConflict`] if the same step
     /// returned something else before, or [`LedgerError::RefundMismatch`] if the charges do not have as much left.
+    #[tracing::instrument(name = "ledger: plan return", skip_all)]
     pub(crate) async fn plan_return(&self, order: &ReturnOrder) -> Result<Plan, LedgerError> {
         let plan = format!("{}/{}", order.case_ref, order.step);
         let mut write = self.database.write().await?;

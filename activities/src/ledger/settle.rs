@@ -66,6 +66,7 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Ledger::made`]. Nothing of this batch has moved.
+    #[tracing::instrument(name = "ledger: post", skip_all)]
     pub(crate) async fn post(
         &self,
         case_ref: &str,

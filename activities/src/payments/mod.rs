@@ -162,6 +162,7 @@ impl GatewayError {
 ///
 /// # Errors
 /// As [`PaymentGateway::charge`].
+#[tracing::instrument(name = "payment provider", skip_all, fields(key))]
 pub(crate) async fn once(gateway: &dyn PaymentGateway, key: &str, request: &Request) -> Result<(), GatewayError> {
     if let Some(found) = gateway.look_up(key).await? {
         if found.request != *request {

@@ -34,7 +34,11 @@ impl FromRequestParts<Front> for Caller {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+/// The token of a request.
+///
+/// # Errors
+/// A problem of status 401 if it has none.
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let value = headers
         .get(header::AUTHORIZATION)
         .ok_or_else(|| Problem::unauthenticated("the request has no `Authorization` header"))?;

@@ -24,6 +24,7 @@ use super::{
     keys::LocalIssuer,
     limits::Limits,
     lists::{LIMIT_MAX, Limit, Page},
+    metrics::Metrics,
     problem::Problem,
     watch::Watchers,
 };
@@ -69,6 +70,7 @@ pub struct Parts {
 pub struct Front {
     parts: Arc<Parts>,
     watchers: Watchers,
+    metrics: Metrics,
 }
 
 /// A case that somebody may see.
@@ -110,7 +112,7 @@ impl Front {
     /// A door to these parts.
     pub fn new(parts: Parts) -> Self {
         let watchers = Watchers::new(parts.client.clone());
-        Self { parts: Arc::new(parts), watchers }
+        Self { parts: Arc::new(parts), watchers, metrics: Metrics::default() }
     }
 
     pub(super) fn parts(&self) -> &Parts {
@@ -155,6 +157,11 @@ impl Front {
     /// Temporal's Web UI.
     pub fn temporal_ui(&self) -> Option<&str> {
         self.parts.temporal_ui.as_deref()
+    }
+
+    /// What is counted.
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Who is told when a case changes.
@@ -253,6 +260,20 @@ impl Front {
     /// # Errors
     /// As [`case`](Self::case); 403 if they have no role that gives such a command; what the case says if it refuses.
     pub async fn act(
+        &self,
+        who: &Identity,
+        id: &str,
+        verb: Verb,
+        wanted: Option<Role>,
+        fields: Map<String, Value>,
+        key: &str,
+    ) -> Result<Acted, Problem> {
+        let answered = self.act_uncounted(who, id, verb, wanted, fields, key).await;
+        self.metrics.command(verb, &answered);
+        answered
+    }
+
+    async fn act_uncounted(
         &self,
         who: &Identity,
         id: &str,

@@ -7,6 +7,7 @@
 //! test compares the description with `docs/openapi.json`.
 
 pub mod cases;
+pub mod codec;
 pub mod contracts;
 pub mod evidence;
 pub mod extract;
@@ -15,6 +16,7 @@ pub mod identity;
 pub mod keys;
 pub mod limits;
 pub mod lists;
+pub mod metrics;
 pub mod once;
 pub mod openapi;
 pub mod personas;

@@ -4,8 +4,9 @@ use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use axum::{
     Router,
-    extract::State,
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware,
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -14,6 +15,8 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
+use opentelemetry::propagation::Extractor;
+use recourse_activities::telemetry;
 use tokio::{net::TcpListener, time::timeout};
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -22,10 +25,14 @@ use tower_http::{
     timeout::TimeoutLayer,
     trace::TraceLayer,
 };
+use tracing::Span;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{Front, cases, contracts, evidence, openapi, personas, problem::Problem, reading, refunds, webhooks};
+use super::{
+    Front, cases, contracts, evidence, metrics::measured, openapi, personas, problem::Problem, reading, refunds,
+    webhooks,
+};
 use crate::console;
 
 /// How long a request may take. Live events are not counted: their answer begins at once.
@@ -96,6 +103,7 @@ pub fn router(front: Front) -> Router {
     let (api, _) = described().split_for_parts();
     let request_id = HeaderName::from_static("x-request-id");
     let always = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    let metrics = front.metrics().clone();
     api.route("/openapi.json", get(|| async { axum::Json(description()) }))
         .route("/health/live", get(|| async { "alive\n" }))
         .route("/health/ready", get(ready))
@@ -114,16 +122,37 @@ pub fn router(front: Front) -> Router {
                 .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, UPLOAD_TIMEOUT)),
         )
         .with_state(front)
+        .layer(middleware::from_fn_with_state(metrics, measured))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::unexpected(&"a handler panicked").into_response()
         }))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
-        .layer(TraceLayer::new_for_http())
+        .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
         .layer(always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(always(header::REFERRER_POLICY, "no-referrer"))
         .layer(always(header::CACHE_CONTROL, "no-store"))
         .layer(always(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
+}
+
+/// A request's span, in the trace of whoever sent it. A path may name a case; a query may say more, and is left out.
+fn span(request: &Request) -> Span {
+    let (method, path) = (request.method(), request.uri().path());
+    let span = tracing::info_span!("request", otel.name = %format!("{method} {path}"), otel.kind = "server");
+    telemetry::continues(&span, &Headers(request.headers()));
+    span
+}
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
 }
 
 /// The description as a page to read and to try.

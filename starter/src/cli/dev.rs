@@ -78,7 +78,8 @@ impl Dev {
             started = start => started?,
             () = told_to_stop() => return Ok(Answer::told()),
         };
-        let listener = listen(SocketAddr::from(([127, 0, 0, 1], self.console_port.unwrap_or(0)))).await?;
+        let listener =
+            listen(SocketAddr::from(([127, 0, 0, 1], self.console_port.unwrap_or(0))), "--console-port").await?;
         let console = serve::url(listener.local_addr().map_err(|error| Failure::new("local", 3, error.to_string()))?);
         let serving = serve::serve(front(&parts, &directory)?, listener, told_to_stop());
         tell(&parts, &directory, &console, json);

@@ -9,6 +9,7 @@ mod advance;
 mod answer;
 mod ask_back;
 mod balance;
+mod codec;
 mod demo;
 mod dev;
 mod evidence;
@@ -16,6 +17,7 @@ pub mod files;
 mod free;
 mod ledger;
 mod list;
+mod login;
 mod notices;
 mod parts;
 pub mod policy;
@@ -79,6 +81,8 @@ enum Command {
     Advance(advance::Advance),
     Sandbox(sandbox::Sandbox),
     Serve(Box<serve::Serve>),
+    CodecServer(codec::CodecServer),
+    PayloadKey(codec::PayloadKey),
     Dev(dev::Dev),
     Demo(demo::Demo),
     Sim(sim::Sim),
@@ -88,7 +92,13 @@ enum Command {
 #[derive(Debug, Clone, Args)]
 struct DatabaseArg {
     /// The ledger's database.
-    #[arg(long = "database", env = "RECOURSE_DATABASE_URL", default_value = "sqlite:recourse.db", value_name = "URL")]
+    #[arg(
+        long = "database",
+        env = "RECOURSE_DATABASE_URL",
+        hide_env_values = true,
+        default_value = "sqlite:recourse.db",
+        value_name = "URL"
+    )]
     url: String,
 }
 
@@ -138,6 +148,8 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
         Command::Advance(advance) => Box::pin(advance.run()),
         Command::Sandbox(sandbox) => Box::pin(sandbox.run()),
         Command::Serve(serve) => Box::pin(serve.run(json)),
+        Command::CodecServer(server) => Box::pin(server.run(json)),
+        Command::PayloadKey(key) => Box::pin(async { key.run() }),
         Command::Dev(dev) => Box::pin(dev.run(json)),
         Command::Demo(demo) => Box::pin(demo.run(json)),
         Command::Sim(sim) => Box::pin(sim.run(json)),

@@ -58,7 +58,8 @@ impl Parts {
             ..WorkerOptions::new(server.address(), database_url.clone())
         };
         let worker = WorkerProcess::start(worker).await?;
-        let config = Config { address: Some(server.address()), namespace: Some("default".to_owned()) };
+        let config =
+            Config { address: Some(server.address()), namespace: Some("default".to_owned()), ..Config::default() };
         let client = Client::connect(config).await?;
         Ok(Self { server, worker, client, database, database_url })
     }

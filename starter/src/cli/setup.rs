@@ -1,7 +1,7 @@
 //! `recourse setup`.
 
 use clap::Args;
-use recourse_activities::Database;
+use recourse_activities::{Database, database::without_secret};
 use serde_json::json;
 
 use super::{
@@ -36,14 +36,15 @@ impl Setup {
             [] => "were all there".to_owned(),
             names => format!("registered {}", names.join(", ")),
         };
+        let url = without_secret(&self.database.url);
         let document = json!({
-            "database": self.database.url, "address": client.address(), "namespace": client.namespace(),
+            "database": url, "address": client.address(), "namespace": client.namespace(),
             "registered": registered,
         });
         let server = format!("{} (namespace {})", client.address(), client.namespace());
         let text = format!(
             "database    {}: its tables are up to date\nserver      {server}: search attributes {attributes}",
-            self.database.url
+            url
         );
         Answer::new(&document, text)
     }

@@ -1,12 +1,11 @@
 //! What can go wrong between this program and a case, what to do about it, and the exit code it means.
 
-use std::{error::Error, fmt};
+use std::{error::Error as _, fmt};
 
+use recourse_activities::temporal::ConnectError;
 use recourse_workflows::domain::{command::RefusalKind, ids::CaseKind};
 use temporalio_client::{
-    errors::{
-        ClientConnectError, WorkflowGetResultError, WorkflowInteractionError, WorkflowQueryError, WorkflowUpdateError,
-    },
+    errors::{WorkflowGetResultError, WorkflowInteractionError, WorkflowQueryError, WorkflowUpdateError},
     tonic::{Code, Status as RpcStatus},
 };
 use temporalio_common::protos::temporal::api::failure::v1::Failure;
@@ -150,7 +149,9 @@ impl ClientError {
             Self::Unreachable { .. } => {
                 "start a server with `make dev` or `temporal server start-dev`, or set TEMPORAL_ADDRESS"
             }
-            Self::Configuration { .. } => "see TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and temporal.toml",
+            Self::Configuration { .. } => {
+                "see TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and temporal.toml, and RECOURSE_PAYLOAD_KEYS_FILE"
+            }
             Self::NotFound { .. } => "`recourse list` shows the cases there are",
             Self::NoCaseId { .. } => {
                 "cases are milestone-review:CONTRACT:MILESTONE, refund-request:CONTRACT, dispute:CONTRACT, \
@@ -214,6 +215,19 @@ impl ClientError {
             let message = text.strip_prefix(kind.name())?.strip_prefix(": ")?;
             Some(Self::refused(kind, message, None))
         })
+    }
+}
+
+impl From<ConnectError> for ClientError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Unreachable { address, reason } => Self::Unreachable { address, reason },
+            ConnectError::Configuration { message } => Self::Configuration { message },
+            ConnectError::Keys(keys) => {
+                let why = keys.source().map(|source| format!(": {source}")).unwrap_or_default();
+                Self::Configuration { message: format!("{keys}{why}") }
+            }
+        }
     }
 }
 
@@ -305,18 +319,6 @@ fn refusal_of(failure: &Failure) -> Option<ClientError> {
         failure = told.cause.as_deref();
     }
     None
-}
-
-/// Why a connection failed: the last word of a chain of errors whose outer ones only say that something failed.
-pub(super) fn why_not_connected(error: &ClientConnectError) -> String {
-    if let ClientConnectError::SystemInfoCallError(status) = error {
-        return status.message().to_owned();
-    }
-    let mut innermost: &dyn Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }
 
 #[cfg(test)]

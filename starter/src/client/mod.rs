@@ -8,23 +8,25 @@ mod commands;
 mod error;
 mod kind;
 mod list;
+mod plain;
 mod policy;
 mod setup;
 mod start;
 mod time;
+mod timers;
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use recourse_activities::temporal::{self, ConnectOptions, PayloadKeys, codec};
 use recourse_workflows::{
     domain::{money::Currency, outcome::Outcome},
     messages::Status,
 };
 use serde::de::DeserializeOwned;
 use temporalio_client::{
-    Client as Temporal, ClientOptions, RetryOptions, RpcOptions, UntypedQuery, UntypedWorkflow, UntypedWorkflowHandle,
-    WorkflowDescribeOptions, WorkflowGetResultOptions, WorkflowQueryOptions, envconfig::LoadClientConfigProfileOptions,
-    errors::WorkflowQueryError, grpc::WorkflowService, tonic::Code,
+    Client as Temporal, RpcOptions, UntypedQuery, UntypedWorkflow, UntypedWorkflowHandle, WorkflowDescribeOptions,
+    WorkflowGetResultOptions, WorkflowQueryOptions, errors::WorkflowQueryError, grpc::WorkflowService, tonic::Code,
 };
 use temporalio_common::{
     data_converters::RawValue,
@@ -58,6 +60,8 @@ pub struct Config {
     pub address: Option<String>,
     /// The namespace.
     pub namespace: Option<String>,
+    /// What payloads are encrypted with.
+    pub keys: Option<PayloadKeys>,
 }
 
 /// A connected client. Cheap to clone.
@@ -73,27 +77,15 @@ impl Client {
     /// # Errors
     /// [`ClientError::Unreachable`] within seconds if nothing answers there.
     pub async fn connect(config: Config) -> Result<Self, ClientError> {
-        let (mut connection, mut options) = ClientOptions::load_from_config(LoadClientConfigProfileOptions::default())
-            .map_err(|error| ClientError::Configuration { message: error.to_string() })?;
-        if let Some(address) = config.address {
-            let url = if address.contains("://") { address.clone() } else { format!("http://{address}") };
-            connection.target =
-                url.parse().map_err(|error| ClientError::Configuration { message: format!("{address}: {error}") })?;
-        }
-        if let Some(namespace) = config.namespace {
-            options.namespace = namespace;
-        }
-        let (host, port) = (connection.target.host_str().unwrap_or("?"), connection.target.port_or_known_default());
-        let address = port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        "recourse".clone_into(&mut connection.identity);
-        connection.connect_timeout = Some(CONNECT_TIMEOUT);
-        connection.dns_load_balancing = None;
-        connection.retry_options = RetryOptions::builder().max_elapsed_time(Some(RETRY_TIMEOUT)).build();
-        let unreachable = |reason: String| ClientError::Unreachable { address: address.clone(), reason };
-        let temporal = tokio::time::timeout(CONNECT_TIMEOUT, Temporal::connect(connection, options))
-            .await
-            .map_err(|_| unreachable(format!("no answer in {} s", CONNECT_TIMEOUT.as_secs())))?
-            .map_err(|error| unreachable(error::why_not_connected(&error)))?;
+        let options = ConnectOptions {
+            address: config.address,
+            namespace: config.namespace,
+            keys: config.keys,
+            identity: Some("recourse"),
+            retry_for: Some(RETRY_TIMEOUT),
+            ..ConnectOptions::patient(CONNECT_TIMEOUT)
+        };
+        let (temporal, address) = temporal::connect(options).await?;
         Ok(Self { temporal, address })
     }
 
@@ -189,7 +181,8 @@ impl Client {
     /// has ordered. What it knows of the case tells them apart.
     pub async fn explained(&self, error: ClientError) -> ClientError {
         let ClientError::NoWorker { case, .. } = &error else { return error };
-        let Ok(described) = self.describe(case).await else { return error };
+        let Ok(mut described) = self.describe(case).await else { return error };
+        self.failures_in_plain(&mut described).await;
         task_fails(case, &described).or_else(|| busy(case, &described)).unwrap_or(error)
     }
 
@@ -247,7 +240,11 @@ fn answering() -> RpcOptions {
 }
 
 fn read_payload<T: DeserializeOwned>(case: &str, raw: &RawValue) -> Result<T, ClientError> {
-    let json = raw.payloads.first().map(|payload| payload.data.as_slice()).unwrap_or_default();
+    let payload = raw.payloads.first();
+    if payload.is_some_and(codec::is_encrypted) {
+        return Err(plain::no_keys(case));
+    }
+    let json = payload.map(|payload| payload.data.as_slice()).unwrap_or_default();
     serde_json::from_slice(json).map_err(|error| ClientError::Unexpected {
         message: format!("{case} answered something else than this version of recourse understands: {error}"),
     })

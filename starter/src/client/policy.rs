@@ -1,15 +1,16 @@
 //! The policy that is pinned in a case (T3).
 
+use recourse_activities::temporal::codec;
 use recourse_workflows::domain::policy::Policy;
 use serde_json::Value;
 use temporalio_client::tonic::IntoRequest as _;
 use temporalio_common::protos::temporal::api::{
-    common::v1::WorkflowExecution,
+    common::v1::{Payload, WorkflowExecution},
     history::v1::{HistoryEvent, history_event::Attributes},
     workflowservice::v1::GetWorkflowExecutionHistoryRequest,
 };
 
-use super::{Client, ClientError};
+use super::{Client, ClientError, plain};
 
 impl Client {
     /// The policy of a case.
@@ -27,15 +28,19 @@ impl Client {
         };
         let answer = self.service().get_workflow_execution_history(request.into_request()).await;
         let history = answer.map_err(|status| self.rpc_error(case, &status))?.into_inner().history.unwrap_or_default();
-        Ok(history.events.first().and_then(started_with).map(|start| policy_in(&start)).unwrap_or_default())
+        let Some(input) = history.events.first().and_then(started_with) else { return Ok(Policy::default()) };
+        let input = self.plain(input).await?;
+        if codec::is_encrypted(&input) {
+            return Err(plain::no_keys(case));
+        }
+        Ok(serde_json::from_slice(&input.data).map(|start| policy_in(&start)).unwrap_or_default())
     }
 }
 
 /// What a run was started with.
-fn started_with(first: &HistoryEvent) -> Option<Value> {
+fn started_with(first: &HistoryEvent) -> Option<Payload> {
     let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) = &first.attributes else { return None };
-    let payload = started.input.as_ref()?.payloads.first()?;
-    serde_json::from_slice(&payload.data).ok()
+    started.input.as_ref()?.payloads.first().cloned()
 }
 
 /// A case's first run is started with its policy; a later one with the case as it stood. Without one it is the default.

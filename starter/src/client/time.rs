@@ -24,6 +24,9 @@ const ADVANCE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a case that is to be advanced is looked at until it stands still.
 const REST_POLL: Duration = Duration::from_millis(20);
 
+/// How long before a timer a fast-forward ends, at least: long enough for the server to have seen it end.
+const BEFORE_A_TIMER: Duration = Duration::from_millis(250);
+
 /// Among how many events of a run its first task is looked for. Only signals can come before it.
 const FIRST_EVENTS: i32 = 100;
 
@@ -73,31 +76,52 @@ impl Client {
         }
         let target = SignedDuration::try_from(by)
             .map_or(Timestamp::MAX, |by| now_of(&described).checked_add(by).unwrap_or(Timestamp::MAX));
-        let mut run = run_of(&described);
-        let mut left = by;
+        self.advance_to(case, target).await
+    }
+
+    /// Fast-forwards up to each timer on the way, lets it run out by itself, and goes on.
+    ///
+    /// Server 1.32.0 goes on to the case's next deadline if a task ends after the time that it was to be advanced to. So
+    /// no timer may run out while a fast-forward is on: neither on the way nor a moment after its aim.
+    async fn advance_to(&self, case: &str, target: Timestamp) -> Result<Advanced, ClientError> {
         loop {
-            self.advance_run(case, &run, left).await?;
-            let mut described = self.describe(case).await?;
-            if !is_running(&described) || run_of(&described) != run {
-                // A run that made place for another is not the case's end. The new one has taken what was left along; it
-                // is advanced again only if that has been lost.
-                described = self.standing_still(case).await?;
-            }
-            let (now, closed) = (now_of(&described), !is_running(&described));
-            // A case that went on in a new run on the way has the rest of it before itself.
-            if closed || now >= target || run_of(&described) == run {
+            let described = self.standing_still(case).await?;
+            let seen = Instant::now();
+            let (now, closed, run) = (now_of(&described), !is_running(&described), run_of(&described));
+            if closed || now >= target {
                 return Ok(Advanced { now, closed });
             }
-            run = run_of(&described);
-            left = Duration::try_from(target.duration_since(now)).unwrap_or_default();
+            let timer = self.next_timer(case, &run).await?;
+            let leg = Leg::plan(now, target, timer);
+            // A clock ticks on while it is looked at.
+            let skip = leg.skip.saturating_sub(seen.elapsed());
+            if skip > Duration::ZERO {
+                self.advance_run(case, &run, skip).await?;
+            }
+            tokio::time::sleep(leg.wait).await;
+            if let Some(timer) = timer.filter(|timer| *timer <= target) {
+                self.run_out(case, &run, timer).await?;
+            }
         }
     }
 
-    /// The case once it stands still.
-    ///
-    /// Server 1.32.0 goes on to the case's next deadline if a task ends after the time that it was to be advanced to. So it
-    /// is advanced only while no task is there or about to come. A task that a timer on the way sets off is quick enough,
-    /// unless the aim is within milliseconds of it.
+    /// Waits until the server has told the run of a timer that was due at this time.
+    async fn run_out(&self, case: &str, run: &str, due: Timestamp) -> Result<(), ClientError> {
+        let started = Instant::now();
+        loop {
+            let next = self.next_timer(case, run).await?;
+            let described = self.describe(case).await?;
+            if next != Some(due) || !is_running(&described) || now_of(&described) < due {
+                return Ok(());
+            }
+            if started.elapsed() >= ADVANCE_TIMEOUT {
+                return Err(self.clock_stands_still(case).await);
+            }
+            tokio::time::sleep(REST_POLL).await;
+        }
+    }
+
+    /// The case once it stands still: no task is there or about to come.
     async fn standing_still(&self, case: &str) -> Result<DescribeWorkflowExecutionResponse, ClientError> {
         let started = Instant::now();
         loop {
@@ -239,6 +263,27 @@ impl Client {
     }
 }
 
+/// One part of an advance: a fast-forward, and then a moment of real time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Leg {
+    skip: Duration,
+    wait: Duration,
+}
+
+impl Leg {
+    /// The way to `target`, or to `timer` if that is due before or a moment after it.
+    fn plan(now: Timestamp, target: Timestamp, timer: Option<Timestamp>) -> Self {
+        let length = |to: Timestamp| Duration::try_from(to.duration_since(now)).unwrap_or_default();
+        match timer.map(length) {
+            Some(timer) if timer <= length(target) + BEFORE_A_TIMER => {
+                let skip = timer.saturating_sub(BEFORE_A_TIMER);
+                Self { skip, wait: timer.min(length(target)).saturating_sub(skip) }
+            }
+            _ => Self { skip: length(target), wait: Duration::ZERO },
+        }
+    }
+}
+
 fn run_of(described: &DescribeWorkflowExecutionResponse) -> String {
     let execution = described.workflow_execution_info.as_ref().and_then(|info| info.execution.as_ref());
     execution.map(|execution| execution.run_id.clone()).unwrap_or_default()
@@ -331,6 +376,22 @@ mod tests {
         assert!(!with(PendingActivityState::Scheduled, 1), "it is about to begin");
         assert!(!with(PendingActivityState::Started, 1) && !with(PendingActivityState::Started, 2));
         assert!(with(PendingActivityState::Scheduled, 2), "it waits to be tried again");
+    }
+
+    #[test]
+    fn a_clock_is_never_fast_forwarded_past_a_timer_nor_to_a_moment_before_one() {
+        let plan = |target: i64, timer: Option<i64>| {
+            let at = |millis: i64| Timestamp::from_millisecond(millis).unwrap();
+            let leg = Leg::plan(at(1_000), at(target), timer.map(at));
+            (leg.skip.as_millis(), leg.wait.as_millis())
+        };
+        assert_eq!(plan(90_000, None), (89_000, 0));
+        assert_eq!(plan(90_000, Some(90_251)), (89_000, 0), "long after");
+        assert_eq!(plan(90_000, Some(90_100)), (88_850, 150), "a moment after");
+        assert_eq!(plan(90_000, Some(90_000)), (88_750, 250), "just then");
+        assert_eq!(plan(90_000, Some(60_000)), (58_750, 250), "on the way");
+        assert_eq!(plan(90_000, Some(1_100)), (0, 100), "at once");
+        assert_eq!(plan(90_000, Some(900)), (0, 0), "due and not told yet");
     }
 
     /// By the wall's clock and by a fast-forwarded one, it is as long ago.

@@ -93,7 +93,8 @@ impl LocalServer {
 
     async fn answers(&self) -> bool {
         let ready = async {
-            let config = Config { address: Some(self.address()), namespace: Some("default".to_owned()) };
+            let config =
+                Config { address: Some(self.address()), namespace: Some("default".to_owned()), ..Config::default() };
             Client::connect(config).await?.missing_search_attributes().await
         };
         let ready: Result<Vec<&str>, ClientError> = ready.await;

@@ -89,7 +89,7 @@ impl Parts {
         let database = Database::connect(&database_url).await.unwrap();
         database.migrate().await.unwrap();
         let connect =
-            async |address| Client::connect(Config { address: Some(address), namespace: None }).await.unwrap();
+            async |address| Client::connect(Config { address: Some(address), ..Config::default() }).await.unwrap();
         let parts = Arc::new(Self {
             folder: folder.to_owned(),
             mount,

@@ -16,7 +16,7 @@ use recourse_workflows::messages::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Mode, World, mode::assert_it_happened, unique, world::PATIENCE};
+use super::{World, mode::assert_it_happened, unique, world::PATIENCE};
 
 /// One contract and its cases.
 pub struct Story<'a> {
@@ -233,12 +233,7 @@ impl<'a> Story<'a> {
         let is = self.clocks.get(&self.current).copied().unwrap_or_default();
         if days > is {
             let _step = self.world.step_after(self.swaps.get()).await;
-            let mut by = Duration::from_secs_f64((days - is) * 86_400.0);
-            // Whole days after the start is also when reminders are due. The server lets the new run that follows wait a
-            // second, and would advance it to its next deadline if the aim were passed meanwhile.
-            if Mode::from_env() == Mode::Continued {
-                by += Duration::from_secs(3);
-            }
+            let by = Duration::from_secs_f64((days - is) * 86_400.0);
             self.world.client.advance(self.case(), by).await.unwrap_or_else(|error| panic!("{}: {error}", self.case()));
             self.clocks.insert(self.current.clone(), days);
             // What the clock set off is done before it is advanced again: a stage that opens late would close late.

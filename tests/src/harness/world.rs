@@ -99,7 +99,7 @@ impl World {
     pub async fn apart(name: &str, env: &[(&str, &str)]) -> Self {
         let namespace = unique(name);
         let address = server().await.address();
-        let first = Client::connect(Config { address: Some(address), namespace: None }).await.unwrap();
+        let first = Client::connect(Config { address: Some(address), ..Config::default() }).await.unwrap();
         let request = RegisterNamespaceRequest {
             namespace: namespace.clone(),
             workflow_execution_retention_period: Duration::from_hours(24).try_into().ok(),
@@ -115,7 +115,8 @@ impl World {
         env.extend(mode.env());
         let address = server().await.address();
         let (database_url, directory) = new_database().await;
-        let config = Config { address: Some(address.clone()), namespace: Some(namespace.to_owned()) };
+        let config =
+            Config { address: Some(address.clone()), namespace: Some(namespace.to_owned()), ..Config::default() };
         let client = Client::connect(config).await.unwrap();
         // A new namespace takes the server a moment to know everywhere.
         let mut patience = 100;

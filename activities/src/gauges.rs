@@ -1,0 +1,172 @@
+//! What an operator watches: how many cases wait where, how much money is held, what could not be told to anybody.
+//!
+//! It reads the server's visibility and the database, and changes nothing. The numbers are of the whole installation, not
+//! of one process: whoever shows them from several processes takes the largest.
+
+use recourse_workflows::domain::ids::CaseKind;
+use sqlx::Row as _;
+use temporalio_client::{Client, NamespacedClient as _, tonic::IntoRequest as _};
+use temporalio_common::protos::temporal::api::workflowservice::v1::CountWorkflowExecutionsRequest;
+
+use crate::{Database, Ledger, LedgerError, ledger::MoneyHeld};
+
+/// The stages of open cases of each kind, by the names that lists show.
+pub const STAGES: [(CaseKind, &[&str]); 5] = [
+    (CaseKind::EscrowDeposit, &["settling"]),
+    (CaseKind::MilestoneReview, &["awaiting_client", "changes_requested", "disputed", "settling"]),
+    (CaseKind::RefundRequest, &["awaiting_freelancer", "disputed", "settling"]),
+    (
+        CaseKind::Dispute,
+        &[
+            "awaiting_client",
+            "in_mediation",
+            "awaiting_parties",
+            "awaiting_arbitration_demand",
+            "in_arbitration",
+            "on_hold",
+            "settling",
+        ],
+    ),
+    (CaseKind::PaymentRefund, &["awaiting_freelancer", "settling"]),
+];
+
+/// Why the numbers could not be read. Those from before still stand, and grow old.
+#[derive(Debug, thiserror::Error)]
+pub enum GaugeError {
+    /// The server did not count.
+    #[error("the Temporal server does not count cases: {reason}")]
+    NotCounted {
+        /// What it said.
+        reason: String,
+    },
+    /// The database did not answer.
+    #[error("the database cannot be read")]
+    Database(#[source] sqlx::Error),
+    /// The ledger could not be checked.
+    #[error("the ledger cannot be checked")]
+    Ledger(#[from] LedgerError),
+}
+
+/// The numbers of one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// How many open cases of a kind are in a stage. Each pair of [`STAGES`] is there.
+    pub open: Vec<(CaseKind, &'static str, i64)>,
+    /// How many open cases of a kind have missed a target.
+    pub overdue: Vec<(CaseKind, i64)>,
+    /// What is in escrow, by currency.
+    pub held: Vec<MoneyHeld>,
+    /// What could not go back to where it came from (R8), by currency.
+    pub in_suspense: Vec<MoneyHeld>,
+    /// Emails that are still to go out.
+    pub notices_waiting: i64,
+    /// Emails that did not arrive, or of which that is not known (N3).
+    pub notices_failed: i64,
+    /// Events that a webhook endpoint did not take in the time it had.
+    pub webhooks_failed: i64,
+}
+
+/// Reads them.
+#[derive(Clone)]
+pub struct Gauges {
+    client: Client,
+    database: Database,
+}
+
+impl std::fmt::Debug for Gauges {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gauges").field("database", &self.database).finish_non_exhaustive()
+    }
+}
+
+impl Gauges {
+    /// Reads from this server and this database.
+    pub const fn new(client: Client, database: Database) -> Self {
+        Self { client, database }
+    }
+
+    /// The numbers now.
+    ///
+    /// # Errors
+    /// [`GaugeError`] if the server or the database does not answer.
+    pub async fn read(&self) -> Result<Reading, GaugeError> {
+        let mut open = Vec::new();
+        let mut overdue = Vec::new();
+        for (kind, stages) in STAGES {
+            for stage in stages {
+                open.push((kind, *stage, self.count(&format!("{} AND CaseStage = '{stage}'", running(kind))).await?));
+            }
+            overdue.push((kind, self.count(&format!("{} AND CaseOverdue = true", running(kind))).await?));
+        }
+        let counted = self.of_database().await.map_err(GaugeError::Database)?;
+        let Counted { held, in_suspense, notices_waiting, notices_failed, webhooks_failed } = counted;
+        Ok(Reading { open, overdue, held, in_suspense, notices_waiting, notices_failed, webhooks_failed })
+    }
+
+    /// Whether the ledger's laws hold and its chain is whole. Reads all of it.
+    ///
+    /// # Errors
+    /// [`GaugeError::Ledger`] if it cannot be read.
+    pub async fn ledger_is_sound(&self) -> Result<bool, GaugeError> {
+        let ledger = Ledger::new(self.database.clone());
+        Ok(ledger.check().await?.is_sound() && ledger.verify(&[]).await?.is_whole())
+    }
+
+    /// Whether the server and the database are there.
+    ///
+    /// # Errors
+    /// [`GaugeError`] if not.
+    pub async fn reach(&self) -> Result<(), GaugeError> {
+        self.rows("SELECT 1").await.map_err(GaugeError::Database)?;
+        self.count("ExecutionStatus = 'Running'").await.map(|_| ())
+    }
+
+    async fn count(&self, query: &str) -> Result<i64, GaugeError> {
+        let request = CountWorkflowExecutionsRequest { namespace: self.client.namespace(), query: query.to_owned() };
+        let mut service = self.client.connection().workflow_service();
+        let answer = service.count_workflow_executions(request.into_request()).await;
+        answer
+            .map(|counted| counted.into_inner().count)
+            .map_err(|status| GaugeError::NotCounted { reason: status.message().to_owned() })
+    }
+
+    async fn of_database(&self) -> Result<Counted, sqlx::Error> {
+        Ok(Counted {
+            held: self.money("escrow").await?,
+            in_suspense: self.money("suspense").await?,
+            notices_waiting: self.rows("SELECT COUNT(*) FROM emails WHERE state IN ('queued', 'sending')").await?,
+            notices_failed: self.rows("SELECT COUNT(*) FROM emails WHERE state IN ('failed', 'unknown')").await?,
+            webhooks_failed: self.rows("SELECT COUNT(*) FROM webhook_deliveries WHERE state = 'given_up'").await?,
+        })
+    }
+
+    /// What all accounts of a kind hold.
+    async fn money(&self, kind: &str) -> Result<Vec<MoneyHeld>, sqlx::Error> {
+        let rows = sqlx::query(
+            "SELECT currency, CAST(SUM(balance) AS BIGINT) AS amount FROM balances
+             WHERE account LIKE $1 GROUP BY currency ORDER BY currency",
+        )
+        .bind(format!("{kind}:%"))
+        .fetch_all(self.database.pool())
+        .await?;
+        rows.iter()
+            .map(|row| Ok(MoneyHeld { currency: row.try_get("currency")?, amount: row.try_get("amount")? }))
+            .collect()
+    }
+
+    async fn rows(&self, count: &'static str) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar(count).fetch_one(self.database.pool()).await
+    }
+}
+
+struct Counted {
+    held: Vec<MoneyHeld>,
+    in_suspense: Vec<MoneyHeld>,
+    notices_waiting: i64,
+    notices_failed: i64,
+    webhooks_failed: i64,
+}
+
+fn running(kind: CaseKind) -> String {
+    format!("ExecutionStatus = 'Running' AND CaseKind = '{}'", kind.name())
+}

@@ -1,0 +1,161 @@
+//! Encrypts what the Temporal server keeps: payloads, and the words of failures (AES-256-GCM).
+//!
+//! The form is the one that other SDKs' samples have: a payload of encoding `binary/encrypted` with the key's id beside it,
+//! whose data are the nonce and the sealed bytes of the whole payload. The id is sealed with them. Nonces are random, so a
+//! key should not seal more than some 2^32 payloads.
+//!
+//! What is not encrypted is read as it is: cases from before, and programs without the keys. A payload with an unknown
+//! key id is an error, and whoever needs it tries again until the key is there. One that its key does not open was made by
+//! somebody else; it is handed on as it is, so that a command made of it is refused like any other that cannot be read,
+//! instead of holding up its case for ever.
+
+use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use futures_util::future::{BoxFuture, FutureExt as _, ready};
+use prost::Message as _;
+use temporalio_common::{
+    data_converters::{PayloadCodec, PayloadConversionError, SerializationContextData},
+    protos::temporal::api::common::v1::Payload,
+};
+
+use super::keys::PayloadKeys;
+
+const ENCODING: &str = "encoding";
+const ENCRYPTED: &[u8] = b"binary/encrypted";
+const KEY_ID: &str = "encryption-key-id";
+
+/// Why a payload was not encrypted or decrypted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// No key has this id. Add it to the keys, and it can be read.
+    #[error("a payload is encrypted with the key {id}, which is not among the keys here")]
+    UnknownKey {
+        /// The key's id.
+        id: String,
+    },
+    /// It could not be sealed.
+    #[error("a payload cannot be encrypted")]
+    NotSealed,
+}
+
+/// Encrypts and decrypts payloads.
+#[derive(Debug, Clone)]
+pub struct PayloadCipher {
+    keys: PayloadKeys,
+}
+
+impl PayloadCipher {
+    /// With these keys.
+    pub const fn new(keys: PayloadKeys) -> Self {
+        Self { keys }
+    }
+
+    /// Encrypts with the first key.
+    ///
+    /// # Errors
+    /// [`CodecError::NotSealed`].
+    pub fn seal(&self, payload: &Payload) -> Result<Payload, CodecError> {
+        let (id, key) = self.keys.first();
+        let mut sealed = payload.encode_to_vec();
+        let nonce = key.seal_in_place_append_tag(Aad::from(id), &mut sealed).map_err(|_| CodecError::NotSealed)?;
+        let mut data = nonce.as_ref().to_vec();
+        data.append(&mut sealed);
+        let metadata = [(ENCODING.to_owned(), ENCRYPTED.to_vec()), (KEY_ID.to_owned(), id.as_bytes().to_vec())].into();
+        Ok(Payload { metadata, data, ..Payload::default() })
+    }
+
+    /// Decrypts what is encrypted, and hands on what is not.
+    ///
+    /// # Errors
+    /// [`CodecError::UnknownKey`].
+    pub fn open(&self, payload: Payload) -> Result<Payload, CodecError> {
+        if !is_encrypted(&payload) {
+            return Ok(payload);
+        }
+        let id = payload.metadata.get(KEY_ID).map(|id| String::from_utf8_lossy(id).into_owned()).unwrap_or_default();
+        let key = self.keys.find(&id).ok_or_else(|| CodecError::UnknownKey { id: id.clone() })?;
+        Ok(opened(key, &id, &payload.data).unwrap_or(payload))
+    }
+}
+
+/// Whether a payload is encrypted.
+pub fn is_encrypted(payload: &Payload) -> bool {
+    payload.metadata.get(ENCODING).is_some_and(|encoding| encoding == ENCRYPTED)
+}
+
+fn opened(key: &RandomizedNonceKey, id: &str, data: &[u8]) -> Option<Payload> {
+    let (nonce, sealed) = data.split_at_checked(NONCE_LEN)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let mut sealed = sealed.to_vec();
+    let plain = key.open_in_place(nonce, Aad::from(id), &mut sealed).ok()?;
+    Payload::decode(&*plain).ok()
+}
+
+impl PayloadCodec for PayloadCipher {
+    fn encode(
+        &self,
+        _: &SerializationContextData,
+        payloads: Vec<Payload>,
+    ) -> BoxFuture<'static, Result<Vec<Payload>, PayloadConversionError>> {
+        done(payloads.iter().map(|payload| self.seal(payload)).collect())
+    }
+
+    fn decode(
+        &self,
+        _: &SerializationContextData,
+        payloads: Vec<Payload>,
+    ) -> BoxFuture<'static, Result<Vec<Payload>, PayloadConversionError>> {
+        done(payloads.into_iter().map(|payload| self.open(payload)).collect())
+    }
+}
+
+fn done(
+    payloads: Result<Vec<Payload>, CodecError>,
+) -> BoxFuture<'static, Result<Vec<Payload>, PayloadConversionError>> {
+    ready(payloads.map_err(|error| PayloadConversionError::EncodingError(error.into()))).boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(lines: &[&str]) -> PayloadCipher {
+        PayloadCipher::new(PayloadKeys::parse(&lines.join("\n"), "keys").unwrap())
+    }
+
+    fn claim() -> Payload {
+        let metadata = [("encoding".to_owned(), b"json/plain".to_vec())].into();
+        Payload { metadata, data: br#"{"details":"the logo was delivered"}"#.to_vec(), ..Payload::default() }
+    }
+
+    #[test]
+    fn what_is_sealed_says_nothing_and_opens_with_its_key_after_a_rotation() {
+        let (old, new) = (PayloadKeys::new_line("old").unwrap(), PayloadKeys::new_line("new").unwrap());
+        let before = keys(&[&old]);
+        let sealed = before.seal(&claim()).unwrap();
+        let text = String::from_utf8_lossy(&sealed.data);
+        assert!(!text.contains("logo") && !text.contains("json"), "{text}");
+        assert_ne!(sealed.data, before.seal(&claim()).unwrap().data, "twice the same is not seen to be the same");
+        let rotated = keys(&[&new, &old]);
+        assert_eq!(rotated.open(sealed.clone()).unwrap(), claim());
+        assert_eq!(rotated.seal(&claim()).unwrap().metadata[KEY_ID], b"new");
+        let without = keys(&[&new]);
+        assert_eq!(without.open(sealed), Err(CodecError::UnknownKey { id: "old".to_owned() }));
+    }
+
+    #[test]
+    fn what_is_not_ours_is_handed_on_as_it_is() {
+        let cipher = keys(&[&PayloadKeys::new_line("k").unwrap()]);
+        assert_eq!(cipher.open(claim()).unwrap(), claim(), "plain");
+        let sealed = cipher.seal(&claim()).unwrap();
+        for data in [vec![], vec![0; 11], vec![0; 60], [&sealed.data[..], &[0]].concat()] {
+            let forged = Payload { data, ..sealed.clone() };
+            assert_eq!(cipher.open(forged.clone()).unwrap(), forged);
+        }
+        // The id is sealed too: a payload of one key is not taken for another's.
+        let line = PayloadKeys::new_line("k").unwrap();
+        let same_key = keys(&[&line, &line.replacen("k ", "other ", 1)]);
+        let mut renamed = same_key.seal(&claim()).unwrap();
+        renamed.metadata.insert(KEY_ID.to_owned(), b"other".to_vec());
+        assert_eq!(same_key.open(renamed.clone()).unwrap(), renamed);
+    }
+}

@@ -1,0 +1,144 @@
+//! The connection to the Temporal server, the same for every program: where the server is, how it is trusted, and how
+//! what it keeps is encrypted.
+//!
+//! Where and how come from the standard variables (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_TLS_…`,
+//! `TEMPORAL_API_KEY`, …) or `temporal.toml`; the keys of payloads from the file that `RECOURSE_PAYLOAD_KEYS_FILE` names. It
+//! may not know a workflow: it connects, and nothing else.
+
+pub mod codec;
+pub mod keys;
+
+use std::{error::Error, time::Duration};
+
+use temporalio_client::{
+    Client, ClientOptions, Connection, RetryOptions, envconfig::LoadClientConfigProfileOptions,
+    errors::ClientConnectError,
+};
+use temporalio_common::{
+    data_converters::{DataConverter, DefaultFailureConverter, PayloadConverter},
+    telemetry::metrics::TemporalMeter,
+};
+
+use crate::telemetry;
+
+pub use codec::PayloadCipher;
+pub use keys::{KeysError, PayloadKeys};
+
+/// Names the file with the keys of payloads, for every program.
+pub const KEYS_FILE: &str = "RECOURSE_PAYLOAD_KEYS_FILE";
+
+/// How to connect. What is absent comes from the environment.
+#[derive(Debug, Clone)]
+pub struct ConnectOptions {
+    /// The server, as `host:port` or as a URL.
+    pub address: Option<String>,
+    /// The namespace.
+    pub namespace: Option<String>,
+    /// What payloads are encrypted with.
+    pub keys: Option<PayloadKeys>,
+    /// How this program names itself to the server; absent, the SDK makes a name of process and machine.
+    pub identity: Option<&'static str>,
+    /// How long the server may take to answer before it counts as away.
+    pub patience: Duration,
+    /// How long calls that meet a server in trouble are repeated; absent, as long as the SDK does.
+    pub retry_for: Option<Duration>,
+    /// Where calls are counted.
+    pub meter: Option<TemporalMeter>,
+}
+
+impl ConnectOptions {
+    /// All from the environment, waiting so long for an answer.
+    pub const fn patient(patience: Duration) -> Self {
+        Self { address: None, namespace: None, keys: None, identity: None, patience, retry_for: None, meter: None }
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// What the environment says cannot be used. Mend it.
+    #[error("{message}")]
+    Configuration {
+        /// What is wrong.
+        message: String,
+    },
+    /// The payload keys cannot be used. Without them nothing must be written in plain text.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// No server answers there, or it does not let this program in. Try again when it does.
+    #[error("no Temporal server answers at {address}: {reason}")]
+    Unreachable {
+        /// Where it should be.
+        address: String,
+        /// What was heard instead.
+        reason: String,
+    },
+}
+
+/// Connects. Returns the client, and where it is connected as `host:port`.
+///
+/// # Errors
+/// [`ConnectError`], within the options' patience.
+pub async fn connect(options: ConnectOptions) -> Result<(Client, String), ConnectError> {
+    let (mut connection, mut client) = ClientOptions::load_from_config(LoadClientConfigProfileOptions::default())
+        .map_err(|error| configuration(format!("the connection to Temporal: {error}")))?;
+    if let Some(address) = options.address {
+        // An address without a scheme keeps the trust that the environment asks for.
+        let scheme = connection.target.scheme();
+        let url = if address.contains("://") { address.clone() } else { format!("{scheme}://{address}") };
+        connection.target = url.parse().map_err(|error| configuration(format!("{address}: {error}")))?;
+    }
+    if let Some(namespace) = options.namespace {
+        client.namespace = namespace;
+    }
+    let keys = match options.keys {
+        Some(keys) => Some(keys),
+        None => PayloadKeys::of_environment()?,
+    };
+    if let Some(keys) = keys {
+        client.data_converter = encrypting(keys);
+    }
+    if let Some(identity) = options.identity {
+        identity.clone_into(&mut connection.identity);
+    }
+    connection.connect_timeout = Some(options.patience);
+    connection.dns_load_balancing = None;
+    connection.metrics_meter = options.meter;
+    if let Some(retry_for) = options.retry_for {
+        connection.retry_options = RetryOptions::builder().max_elapsed_time(Some(retry_for)).build();
+    }
+    let (host, port) = (connection.target.host_str().unwrap_or("?"), connection.target.port_or_known_default());
+    let address = port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let unreachable = |reason: String| ConnectError::Unreachable { address: address.clone(), reason };
+    let connected = tokio::time::timeout(options.patience, Connection::connect(connection)).await;
+    let connection = connected
+        .map_err(|_| unreachable(format!("no answer in {} s", options.patience.as_secs())))?
+        .map_err(|error| unreachable(why_not_connected(&error)))?;
+    if telemetry::exports_traces() {
+        let traced = ClientOptions::new(client.namespace).data_converter(client.data_converter);
+        client = traced.plugin(telemetry::plugin()).build();
+    }
+    let client = Client::new(connection, client).map_err(|error| configuration(error.to_string()))?;
+    Ok((client, address))
+}
+
+/// What turns values into what the server keeps, with these keys. The words of failures are encrypted too.
+pub fn encrypting(keys: PayloadKeys) -> DataConverter {
+    DataConverter::new(PayloadConverter::default(), DefaultFailureConverter::new(true), PayloadCipher::new(keys))
+}
+
+const fn configuration(message: String) -> ConnectError {
+    ConnectError::Configuration { message }
+}
+
+/// Why a connection failed: the last word of a chain of errors whose outer ones only say that something failed.
+fn why_not_connected(error: &ClientConnectError) -> String {
+    if let ClientConnectError::SystemInfoCallError(status) = error {
+        return status.message().to_owned();
+    }
+    let mut innermost: &dyn Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

@@ -1,0 +1,95 @@
+//! What the API shows of itself to Prometheus, on a port of its own that only those who watch can reach.
+
+use std::{net::SocketAddr, sync::Arc, time::Instant};
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request, State},
+    http::header,
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+use recourse_workflows::domain::command::Verb;
+use tokio::net::TcpListener;
+
+use super::{front::Acted, problem::Problem};
+
+/// Up to how many seconds a request takes, by class. Those over it are cut off.
+const REQUEST_SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 30.0];
+
+/// Counts requests and commands. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    commands: IntCounterVec,
+    requests: HistogramVec,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let registry = Registry::new();
+        let commands = Opts::new("recourse_commands_total", "Commands by what they came to.");
+        let commands = IntCounterVec::new(commands, &["command", "result"]).expect("a counter that can be made");
+        let requests = HistogramOpts::new("recourse_http_request_duration_seconds", "Requests by route and answer.")
+            .buckets(REQUEST_SECONDS.to_vec());
+        let requests = HistogramVec::new(requests, &["route", "method", "status"]).expect("buckets that ascend");
+        registry.register(Box::new(commands.clone())).expect("the first of its name");
+        registry.register(Box::new(requests.clone())).expect("the first of its name");
+        Self(Arc::new(Inner { registry, commands, requests }))
+    }
+}
+
+impl Metrics {
+    /// Counts a command: taken, sent on to be decided later, or refused, by the refusal's name.
+    pub(super) fn command(&self, verb: Verb, answered: &Result<Acted, Problem>) {
+        let result = match answered {
+            Ok(Acted::Taken(_)) => "accepted",
+            Ok(Acted::Sent) => "sent",
+            Err(problem) => problem.error,
+        };
+        self.0.commands.with_label_values(&[verb.name(), result]).inc();
+    }
+
+    /// Everything that was counted, as Prometheus reads it.
+    ///
+    /// # Errors
+    /// If it cannot be written as text.
+    pub fn text(&self) -> prometheus::Result<String> {
+        TextEncoder::new().encode_to_string(&self.0.registry.gather())
+    }
+
+    /// Serves `/metrics` until the process ends. Returns where.
+    ///
+    /// # Errors
+    /// If the address cannot be asked for.
+    pub fn serve(&self, listener: TcpListener) -> std::io::Result<SocketAddr> {
+        let bound = listener.local_addr()?;
+        let router = Router::new().route("/metrics", get(show)).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(bound)
+    }
+}
+
+async fn show(State(metrics): State<Metrics>) -> Response {
+    match metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => Problem::unexpected(&error).into_response(),
+    }
+}
+
+/// Measures a request. The route is its pattern, so that ids do not make a series each.
+pub(super) async fn measured(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    let began = Instant::now();
+    let response = next.run(request).await;
+    let status = response.status();
+    let labels = [route.as_str(), method.as_str(), status.as_str()];
+    metrics.0.requests.with_label_values(&labels).observe(began.elapsed().as_secs_f64());
+    response
+}
