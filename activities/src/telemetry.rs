@@ -5,6 +5,8 @@
 //! endpoint there are none. A trace leads from the request over the workflow and its activities to the postings. Spans
 //! have ids, names and how long things took; nothing that people wrote, no names and no addresses.
 
+use std::io::IsTerminal as _;
+
 use opentelemetry::{
     global,
     propagation::{Extractor, TextMapPropagator as _},
@@ -57,7 +59,8 @@ impl Telemetry {
     pub fn start(service: &'static str) -> Result<Self, TelemetryError> {
         let json = is_json()?;
         let filter = EnvFilter::try_from_env("RECOURSE_LOG").unwrap_or_else(|_| "info,temporalio=warn".into());
-        let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        let log =
+            tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
         let log = if json { log.json().boxed() } else { log.boxed() };
         let provider = if exports_traces() { Some(provider(service)?) } else { None };
         let spans = provider.as_ref().map(|provider| {

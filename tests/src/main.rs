@@ -27,6 +27,7 @@ mod operators;
 mod outcomes;
 mod paper;
 mod payments;
+mod production;
 mod refunds;
 mod refusals;
 mod replay;

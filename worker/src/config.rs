@@ -24,7 +24,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Conducts cases: runs the workflows and their side effects, and sends the notices.
 ///
 /// The Temporal server is found by the standard variables (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, …) or temporal.toml.
-/// TLS, API keys and namespaces are there too; RECOURSE_PAYLOAD_KEYS_FILE names the keys that payloads are encrypted with.
+/// TLS, API keys and namespaces are there too; `RECOURSE_PAYLOAD_KEYS_FILE` names the keys that payloads are encrypted with.
 /// Stop it with SIGTERM or Ctrl-C: nothing is lost, another worker goes on where it stopped.
 #[derive(Debug, Parser)]
 #[command(name = "recourse-worker", version)]

@@ -43,8 +43,7 @@ impl Setup {
         });
         let server = format!("{} (namespace {})", client.address(), client.namespace());
         let text = format!(
-            "database    {}: its tables are up to date\nserver      {server}: search attributes {attributes}",
-            url
+            "database    {url}: its tables are up to date\nserver      {server}: search attributes {attributes}"
         );
         Answer::new(&document, text)
     }

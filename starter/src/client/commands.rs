@@ -46,7 +46,10 @@ impl Client {
             Ok(status) => read_payload(case, &status),
             // The case is there, so what is not found is a running workflow.
             Err(WorkflowUpdateError::NotFound(_)) => Err(self.closed(case).await),
-            Err(error) => Err(self.explained(self.update_error(case, error)).await),
+            Err(error) => {
+                let error = self.update_error(case, error).await;
+                Err(self.explained(error).await)
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! What can go wrong between this program and a case, what to do about it, and the exit code it means.
 
-use std::{error::Error as _, fmt};
+use std::{error::Error, fmt};
 
-use recourse_activities::temporal::ConnectError;
+use recourse_activities::temporal::{ConnectError, codec::CodecError};
 use recourse_workflows::domain::{command::RefusalKind, ids::CaseKind};
 use temporalio_client::{
     errors::{WorkflowGetResultError, WorkflowInteractionError, WorkflowQueryError, WorkflowUpdateError},
@@ -254,23 +254,26 @@ impl Client {
             WorkflowInteractionError::NotFound(status) | WorkflowInteractionError::Rpc(status) => {
                 self.rpc_error(case, &status)
             }
-            other => ClientError::Unexpected { message: format!("{case}: {other}") },
+            other => unexpected(case, &other),
         }
     }
 
     pub(super) fn query_error(&self, case: &str, error: WorkflowQueryError) -> ClientError {
         match error {
             WorkflowQueryError::NotFound(status) | WorkflowQueryError::Rpc(status) => self.rpc_error(case, &status),
-            other => ClientError::Unexpected { message: format!("{case}: {other}") },
+            other => unexpected(case, &other),
         }
     }
 
-    pub(super) fn update_error(&self, case: &str, error: WorkflowUpdateError) -> ClientError {
+    pub(super) async fn update_error(&self, case: &str, error: WorkflowUpdateError) -> ClientError {
         match error {
-            WorkflowUpdateError::Failed(failure) => refusal_of(&failure)
-                .unwrap_or_else(|| ClientError::Unexpected { message: format!("{case}: {}", failure.message) }),
+            WorkflowUpdateError::Failed(mut failure) => {
+                self.failure_in_plain(&mut failure).await;
+                refusal_of(&failure)
+                    .unwrap_or_else(|| ClientError::Unexpected { message: format!("{case}: {}", failure.message) })
+            }
             WorkflowUpdateError::NotFound(status) | WorkflowUpdateError::Rpc(status) => self.rpc_error(case, &status),
-            other => ClientError::Unexpected { message: format!("{case}: {other}") },
+            other => unexpected(case, &other),
         }
     }
 
@@ -283,9 +286,21 @@ impl Client {
             WorkflowGetResultError::Cancelled { .. } => ClientError::stopped(case, "cancelled"),
             WorkflowGetResultError::Terminated { .. } => ClientError::stopped(case, "terminated"),
             WorkflowGetResultError::TimedOut => ClientError::stopped(case, "timed out"),
-            other => ClientError::Unexpected { message: format!("{case}: {other}") },
+            other => unexpected(case, &other),
         }
     }
+}
+
+/// Something else; that a key is missing is something to mend.
+fn unexpected(case: &str, error: &(dyn Error + 'static)) -> ClientError {
+    let mut next = Some(error);
+    while let Some(inner) = next {
+        if let Some(CodecError::UnknownKey { .. }) = inner.downcast_ref() {
+            return ClientError::Configuration { message: inner.to_string() };
+        }
+        next = inner.source();
+    }
+    ClientError::Unexpected { message: format!("{case}: {error}") }
 }
 
 fn last_failure(message: Option<&str>) -> String {

@@ -25,14 +25,19 @@ use recourse_workflows::{
 };
 use serde::de::DeserializeOwned;
 use temporalio_client::{
-    Client as Temporal, RpcOptions, UntypedQuery, UntypedWorkflow, UntypedWorkflowHandle, WorkflowDescribeOptions,
-    WorkflowGetResultOptions, WorkflowQueryOptions, errors::WorkflowQueryError, grpc::WorkflowService, tonic::Code,
+    Client as Temporal, RpcOptions, UntypedQuery, UntypedWorkflow, UntypedWorkflowHandle, WorkflowGetResultOptions,
+    WorkflowQueryOptions,
+    errors::WorkflowQueryError,
+    grpc::WorkflowService,
+    tonic::{Code, IntoRequest as _, Response},
 };
 use temporalio_common::{
     data_converters::RawValue,
     protos::temporal::api::{
-        enums::v1::PendingActivityState, workflow::v1::PendingActivityInfo,
-        workflowservice::v1::DescribeWorkflowExecutionResponse,
+        common::v1::WorkflowExecution,
+        enums::v1::PendingActivityState,
+        workflow::v1::PendingActivityInfo,
+        workflowservice::v1::{DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse},
     },
 };
 
@@ -194,11 +199,15 @@ impl Client {
         }
     }
 
+    /// As the server describes it. The SDK's own description cannot be had of a case whose summary is encrypted, as a
+    /// dispute's is.
     async fn describe(&self, case: &str) -> Result<DescribeWorkflowExecutionResponse, ClientError> {
-        let described = self.handle(case).describe(WorkflowDescribeOptions::default()).await;
-        described
-            .map(temporalio_client::WorkflowExecutionDescription::into_raw)
-            .map_err(|error| self.error(case, error))
+        let request = DescribeWorkflowExecutionRequest {
+            namespace: self.namespace().to_owned(),
+            execution: Some(WorkflowExecution { workflow_id: case.to_owned(), run_id: String::new() }),
+        };
+        let described = self.service().describe_workflow_execution(request.into_request()).await;
+        described.map(Response::into_inner).map_err(|status| self.rpc_error(case, &status))
     }
 
     fn handle(&self, case: &str) -> UntypedWorkflowHandle<Temporal> {

@@ -26,9 +26,18 @@ impl Client {
     pub(super) async fn failures_in_plain(&self, described: &mut DescribeWorkflowExecutionResponse) {
         let failures = described.pending_activities.iter_mut().filter_map(|activity| activity.last_failure.as_mut());
         for failure in failures {
+            self.failure_in_plain(failure).await;
+        }
+    }
+
+    /// Puts the words of a failure and of its causes where they would be if nothing was encrypted.
+    pub(super) async fn failure_in_plain(&self, failure: &mut Failure) {
+        let mut next = Some(failure);
+        while let Some(failure) = next {
             if let Some(words) = self.words(failure).await {
                 failure.message = words;
             }
+            next = failure.cause.as_deref_mut();
         }
     }
 

@@ -12,4 +12,5 @@ mod requests;
 mod served;
 mod webhooks;
 
+pub use process::Process;
 pub use served::{Issuer, Served, as_party};

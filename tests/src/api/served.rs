@@ -57,6 +57,11 @@ impl Issuer {
         self.directory.path().join("jwks.json")
     }
 
+    /// The environment of programs that believe it.
+    pub fn env(&self) -> [(&'static str, String); 2] {
+        [("RECOURSE_JWT_ISSUER", ISSUER.to_owned()), ("RECOURSE_JWKS", self.jwks().display().to_string())]
+    }
+
     /// A token with these claims, signed as said.
     pub fn sign(&self, algorithm: Algorithm, claims: &Value) -> String {
         let (_, key, public) = self.keys.iter().find(|(known, ..)| *known == algorithm).unwrap();

@@ -19,7 +19,8 @@ pub enum Mode {
     Cached,
     /// It forgets a case after every task, and replays it at the next.
     Uncached,
-    /// Before every step of a case, another worker takes over, and the one before it stops.
+    /// Before every step of a case, another worker takes over, and the one before it stops. All that the server keeps is
+    /// encrypted, too.
     Swapped,
     /// The server suggests all the time that cases go on in a new run, each step of which is replayed.
     Continued,
@@ -40,6 +41,11 @@ impl Mode {
     /// After how many events the server suggests a new run; its own default if nothing.
     pub fn continue_as_new_after(self) -> Option<u32> {
         (self == Self::Continued).then_some(10)
+    }
+
+    /// Whether payloads are encrypted.
+    pub fn is_encrypted(self) -> bool {
+        self == Self::Swapped
     }
 
     /// What the workers are told.

@@ -2,12 +2,16 @@
 
 use std::{
     future::Future,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
-use recourse_activities::{Database, Ledger, SandboxBank, notices::NoticeBook};
+use recourse_activities::{
+    Database, Ledger, SandboxBank,
+    notices::NoticeBook,
+    temporal::{KEYS_FILE, PayloadKeys},
+};
 use recourse_starter::{
     client::{Client, ClientError, Config},
     local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
@@ -60,7 +64,30 @@ pub struct World {
     /// Held by each step of a case, and alone by a swap.
     steps: RwLock<()>,
     env: Vec<(String, String)>,
-    _directory: Option<tempfile::TempDir>,
+    kept: Kept,
+}
+
+/// What goes when its world goes.
+#[derive(Default)]
+struct Kept {
+    directories: Vec<tempfile::TempDir>,
+    server: Option<LocalServer>,
+}
+
+/// Where a world is.
+struct Place {
+    address: String,
+    namespace: String,
+    /// The file of the keys that everything is encrypted with.
+    keys: Option<PathBuf>,
+}
+
+/// A file of payload keys with one new key, and the folder that it is in.
+fn new_keys() -> (PathBuf, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("payload.keys");
+    std::fs::write(&file, PayloadKeys::new_line("first").unwrap()).unwrap();
+    (file, directory)
 }
 
 async fn server() -> &'static LocalServer {
@@ -90,7 +117,14 @@ impl World {
         let make = async || {
             let mailbox = Mailbox::shared().await;
             let smtp = ("RECOURSE_SMTP_URL".to_owned(), mailbox.url());
-            World::make("default", vec![smtp], Mode::from_env()).await
+            let (mode, mut kept) = (Mode::from_env(), Kept::default());
+            let keys = mode.is_encrypted().then(|| {
+                let (file, directory) = new_keys();
+                kept.directories.push(directory);
+                file
+            });
+            let place = Place { address: server().await.address(), namespace: "default".to_owned(), keys };
+            World::make(place, vec![smtp], mode, kept).await
         };
         WORLD.get_or_init(make).await
     }
@@ -108,15 +142,30 @@ impl World {
         first.temporal().connection().workflow_service().register_namespace(request.into_request()).await.unwrap();
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mode = if Mode::from_env() == Mode::Uncached { Mode::Uncached } else { Mode::Cached };
-        Self::make(&namespace, env, mode).await
+        let place = Place { address: server().await.address(), namespace, keys: None };
+        Self::make(place, env, mode, Kept::default()).await
     }
 
-    async fn make(namespace: &str, mut env: Vec<(String, String)>, mode: Mode) -> Self {
+    /// A world on a server of its own, which keeps its data in this file, and with everything encrypted.
+    pub async fn encrypted(server_database: &Path) -> Self {
+        let options = ServerOptions { database: Some(server_database.to_owned()), ..ServerOptions::default() };
+        let server = LocalServer::start(options).await.unwrap();
+        let (file, directory) = new_keys();
+        let place = Place { address: server.address(), namespace: "default".to_owned(), keys: Some(file) };
+        let kept = Kept { directories: vec![directory], server: Some(server) };
+        Self::make(place, Vec::new(), Mode::Cached, kept).await
+    }
+
+    async fn make(place: Place, mut env: Vec<(String, String)>, mode: Mode, mut kept: Kept) -> Self {
         env.extend(mode.env());
-        let address = server().await.address();
+        let Place { address, namespace, keys } = place;
         let (database_url, directory) = new_database().await;
-        let config =
-            Config { address: Some(address.clone()), namespace: Some(namespace.to_owned()), ..Config::default() };
+        kept.directories.extend(directory);
+        let config = Config {
+            address: Some(address.clone()),
+            namespace: Some(namespace.clone()),
+            keys: keys.as_deref().map(|file| PayloadKeys::read(file).unwrap()),
+        };
         let client = Client::connect(config).await.unwrap();
         // A new namespace takes the server a moment to know everywhere.
         let mut patience = 100;
@@ -129,11 +178,12 @@ impl World {
         database.migrate().await.unwrap();
         for (name, value) in [
             ("TEMPORAL_ADDRESS", &*address),
-            ("TEMPORAL_NAMESPACE", namespace),
+            ("TEMPORAL_NAMESPACE", &*namespace),
             ("RECOURSE_DATABASE_URL", &*database_url),
         ] {
             env.push((name.to_owned(), value.to_owned()));
         }
+        env.extend(keys.map(|file| (KEYS_FILE.to_owned(), file.display().to_string())));
         let world = Self {
             client,
             ledger: Ledger::new(database.clone()),
@@ -145,7 +195,7 @@ impl World {
             swaps: AtomicU64::new(0),
             steps: RwLock::new(()),
             env,
-            _directory: directory,
+            kept,
         };
         world.start_worker().await;
         world
@@ -162,12 +212,25 @@ impl World {
         *self.worker.lock().await = Some(started);
     }
 
+    /// A further worker, with more in its environment. It ends when it is dropped.
+    pub async fn another_worker(&self, env: &[(&str, &str)]) -> WorkerProcess {
+        let more = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let env = self.env.iter().cloned().chain(more).collect();
+        let options = WorkerOptions { env, binary: Some(program("recourse-worker")), log: None };
+        WorkerProcess::start(options).await.expect("the worker starts")
+    }
+
     async fn new_worker(&self) -> WorkerProcess {
         // For finding out why a test fails: RECOURSE_TEST_LOGS=/some/folder keeps what the workers say.
         let log = std::env::var_os("RECOURSE_TEST_LOGS")
             .map(|folder| PathBuf::from(folder).join(format!("{}.log", self.client.namespace())));
         let options = WorkerOptions { env: self.env.clone(), binary: Some(program("recourse-worker")), log };
         WorkerProcess::start(options).await.expect("the worker starts")
+    }
+
+    /// Stops the server of its own, which then has written everything that it keeps.
+    pub async fn stop_server(&mut self) {
+        self.kept.server.take().expect("it has a server of its own").stop().await.unwrap();
     }
 
     /// How often the worker was swapped.
