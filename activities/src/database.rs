@@ -196,6 +196,11 @@ impl Database {
         Ok(Self { pool, kind })
     }
 
+    /// The URL of a database as it may be shown: without user, password and settings, any of which may be a secret.
+    pub fn shown(url: &str) -> String {
+        shown(url)
+    }
+
     /// Makes the tables, or brings them up to date. Safe to repeat, and for two programs to do at once.
     ///
     /// # Errors

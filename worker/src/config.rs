@@ -52,7 +52,7 @@ pub async fn database(url: &str) -> Result<Database, Unreachable> {
         Ok::<_, DatabaseError>(database)
     };
     open.await.map_err(|error| Unreachable {
-        message: format!("the database {url} cannot be used"),
+        message: format!("the database {} cannot be used", Database::shown(url)),
         hint: error.hint(),
         source: Some(error),
     })
@@ -73,4 +73,17 @@ pub async fn connect() -> anyhow::Result<Client> {
         .map_err(|_| unreachable(format!("no answer in {} s", CONNECT_TIMEOUT.as_secs())))?
         .map_err(|error| unreachable(error.to_string()))?;
     Ok(Client::new(connection, client)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_in_the_databases_url_is_not_shown() {
+        let Err(error) = database("mysql://me:secret@db.example.com/recourse").await else {
+            panic!("there is no such kind of database");
+        };
+        assert!(!format!("{:#}", anyhow::anyhow!(error)).contains("secret"));
+    }
 }

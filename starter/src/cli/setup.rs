@@ -36,14 +36,15 @@ impl Setup {
             [] => "were all there".to_owned(),
             names => format!("registered {}", names.join(", ")),
         };
+        // The text may be kept in a log, the URL may have a password in it.
+        let database = Database::shown(&self.database.url);
         let document = json!({
-            "database": self.database.url, "address": client.address(), "namespace": client.namespace(),
+            "database": database, "address": client.address(), "namespace": client.namespace(),
             "registered": registered,
         });
         let server = format!("{} (namespace {})", client.address(), client.namespace());
         let text = format!(
-            "database    {}: its tables are up to date\nserver      {server}: search attributes {attributes}",
-            self.database.url
+            "database    {database}: its tables are up to date\nserver      {server}: search attributes {attributes}"
         );
         Answer::new(&document, text)
     }
