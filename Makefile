@@ -7,9 +7,12 @@ TEMPORAL := .tools/venv/bin/temporal
 endif
 export RECOURSE_TEMPORAL_CLI := $(abspath $(TEMPORAL))
 export RECOURSE_PYTHON := $(abspath .tools/venv/bin/python)
+# What lints metrics, of Prometheus.
+export RECOURSE_PROMTOOL := $(abspath .tools/delivery/bin/promtool)
 export RECOURSE_AXE := $(abspath .tools/axe/node_modules/axe-core/axe.min.js)
 
-.PHONY: demo dev test postgres forced-replay histories mutants chaos fuzz coverage browser lint fmt build clean help
+.PHONY: demo dev test postgres forced-replay histories mutants chaos fuzz coverage browser compose supply-chain sbom lint fmt \
+	build clean help
 
 # The tests whose cases go through many steps. The others are about one step, or stop workers by themselves.
 END_TO_END := outcomes:: milestones:: contract_end:: payments:: lateness:: edges:: survival:: mode::
@@ -32,7 +35,7 @@ demo: $(TEMPORAL) build ## Plays the main stories on a real server in seconds, a
 dev: $(TEMPORAL) build ## Server, Web UI and worker for playing by hand, until Ctrl-C
 	@target/debug/recourse dev
 
-test: $(TEMPORAL) .tools/venv/ready browser build ## Every test, on real parts
+test: $(TEMPORAL) .tools/venv/ready browser delivery build ## Every test, on real parts
 	cargo test --workspace --locked --no-fail-fast
 	@$(MAKE) --no-print-directory postgres
 	@$(MAKE) --no-print-directory forced-replay
@@ -77,11 +80,23 @@ fuzz: ## Feeds every parser and whole cases with bytes that a fuzzer makes up, F
 coverage: $(TEMPORAL) .tools/venv/ready ## Which lines of the rules and workflows the tests run; fails under 95 %
 	@.ci/coverage
 
+compose: ## Checks docker-compose.yml, the image's Dockerfile, the alerts with their tests, and the dashboard; starts nothing
+	@.ci/compose
+
+supply-chain: ## Licences, banned crates, and where crates come from
+	@.ci/supply-chain
+
+sbom: ## What is in the two programs, as CycloneDX under target/sbom; builds its generator the first time
+	@.ci/sbom
+
 clean: ## Removes what was built and what was installed
 	cargo clean
 	rm -rf .tools
 
 .tools/venv/bin/temporal: .tools/venv/ready
+
+delivery: ## What checks metrics, alerts, the compose file and licences
+	@.ci/tools >/dev/null
 
 browser: ## The browser that the console is tested in
 	@.ci/browser

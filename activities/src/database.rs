@@ -173,7 +173,7 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Unreachable`] if it cannot be opened, [`DatabaseError::UnknownKind`] for other URLs.
     pub async fn connect(url: &str) -> Result<Self, DatabaseError> {
-        let kind = Kind::of(url).ok_or_else(|| DatabaseError::UnknownKind { url: without_secret(url) })?;
+        let kind = Kind::of(url).ok_or_else(|| DatabaseError::UnknownKind { url: shown(url) })?;
         install_default_drivers();
         let (connections, url_used) = match kind {
             Kind::Sqlite => (SQLITE_CONNECTIONS_MAX, created_if_missing(url)),
@@ -192,8 +192,13 @@ impl Database {
             })
             .connect(&url_used)
             .await
-            .map_err(|source| DatabaseError::Unreachable { url: without_secret(url), source })?;
+            .map_err(|source| DatabaseError::Unreachable { url: shown(url), source })?;
         Ok(Self { pool, kind })
+    }
+
+    /// The URL of a database as it may be shown: without user, password and settings, any of which may be a secret.
+    pub fn shown(url: &str) -> String {
+        shown(url)
     }
 
     /// Makes the tables, or brings them up to date. Safe to repeat, and for two programs to do at once.
@@ -287,7 +292,7 @@ fn created_if_missing(url: &str) -> String {
 }
 
 /// The URL as it may be shown: without user, password and settings, any of which may be a secret.
-pub fn without_secret(url: &str) -> String {
+fn shown(url: &str) -> String {
     let bare = url.split_once('?').map_or(url, |(bare, _)| bare);
     match (bare.split_once("://"), bare.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
@@ -438,8 +443,8 @@ mod tests {
     }
 
     #[test]
-    fn secrets_in_a_url_are_not_without_secret() {
-        assert_eq!(without_secret("postgres://me:secret@host:5432/x?sslkey=secret"), "postgres://…@host:5432/x");
-        assert_eq!(without_secret("sqlite:a/b.db?mode=ro"), "sqlite:a/b.db");
+    fn secrets_in_a_url_are_not_shown() {
+        assert_eq!(shown("postgres://me:secret@host:5432/x?sslkey=secret"), "postgres://…@host:5432/x");
+        assert_eq!(shown("sqlite:a/b.db?mode=ro"), "sqlite:a/b.db");
     }
 }

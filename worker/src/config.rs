@@ -5,7 +5,6 @@ use std::{net::SocketAddr, num::NonZeroU64, time::Duration};
 use clap::{Args, Parser};
 use recourse_activities::{
     Database, DatabaseError,
-    database::without_secret,
     temporal::{self, ConnectError, ConnectOptions},
 };
 use temporalio_client::Client;
@@ -161,7 +160,7 @@ pub async fn database(url: &str) -> Result<Database, Unreachable> {
         Ok::<_, DatabaseError>(database)
     };
     open.await.map_err(|error| Unreachable {
-        message: format!("the database {} cannot be used", without_secret(url)),
+        message: format!("the database {} cannot be used", Database::shown(url)),
         hint: error.hint(),
         source: Some(error),
     })
@@ -209,5 +208,13 @@ mod tests {
             }
         }
         assert!(read("--gauges-every", "0").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_password_in_the_databases_url_is_not_shown() {
+        let Err(error) = database("mysql://me:secret@db.example.com/recourse").await else {
+            panic!("there is no such kind of database");
+        };
+        assert!(!format!("{:#}", anyhow::anyhow!(error)).contains("secret"));
     }
 }

@@ -1,7 +1,7 @@
 //! `recourse setup`.
 
 use clap::Args;
-use recourse_activities::{Database, database::without_secret};
+use recourse_activities::Database;
 use serde_json::json;
 
 use super::{
@@ -36,14 +36,15 @@ impl Setup {
             [] => "were all there".to_owned(),
             names => format!("registered {}", names.join(", ")),
         };
-        let url = without_secret(&self.database.url);
+        // The text may be kept in a log, the URL may have a password in it.
+        let database = Database::shown(&self.database.url);
         let document = json!({
-            "database": url, "address": client.address(), "namespace": client.namespace(),
+            "database": database, "address": client.address(), "namespace": client.namespace(),
             "registered": registered,
         });
         let server = format!("{} (namespace {})", client.address(), client.namespace());
         let text = format!(
-            "database    {url}: its tables are up to date\nserver      {server}: search attributes {attributes}"
+            "database    {database}: its tables are up to date\nserver      {server}: search attributes {attributes}"
         );
         Answer::new(&document, text)
     }
