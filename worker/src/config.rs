@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Parser;
-use recourse_activities::{Database, DatabaseError};
+use recourse_activities::{Database, DatabaseError, Payments};
 use temporalio_client::{Client, ClientOptions, Connection, envconfig::LoadClientConfigProfileOptions};
 
 /// How long the server may take to answer before it counts as away.
@@ -12,6 +12,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Conducts cases: runs the workflows and their side effects, and sends the notices.
 ///
 /// The Temporal server is found by the standard variables (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, …) or temporal.toml.
+/// Money moves through the provider that `RECOURSE_PAYMENTS` names: `sandbox` (a fake bank) or `stripe`, which needs
+/// `RECOURSE_STRIPE_SECRET_KEY`.
 /// Stop it with SIGTERM or Ctrl-C: nothing is lost, another worker goes on where it stopped.
 #[derive(Debug, Parser)]
 #[command(name = "recourse-worker", version)]
@@ -56,6 +58,15 @@ pub async fn database(url: &str) -> Result<Database, Unreachable> {
         hint: error.hint(),
         source: Some(error),
     })
+}
+
+/// The payment provider of the environment.
+pub fn payments() -> anyhow::Result<Payments> {
+    let payments = Payments::from_env().map_err(|error| anyhow::anyhow!("{error}; {}", error.hint()))?;
+    if !payments.is_sandbox() {
+        tracing::info!("money moves through Stripe");
+    }
+    Ok(payments)
 }
 
 /// Connects to the server of the environment.

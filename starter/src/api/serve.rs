@@ -25,7 +25,9 @@ use tower_http::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{Front, cases, contracts, evidence, openapi, personas, problem::Problem, reading, refunds, webhooks};
+use super::{
+    Front, cases, contracts, evidence, openapi, personas, problem::Problem, reading, refunds, stripe, webhooks,
+};
 use crate::console;
 
 /// How long a request may take. Live events are not counted: their answer begins at once.
@@ -77,6 +79,7 @@ fn described() -> OpenApiRouter<Front> {
         .routes(routes!(webhooks::deliveries))
         .routes(routes!(webhooks::feed))
         .routes(routes!(webhooks::callback))
+        .routes(routes!(stripe::callback))
         .routes(routes!(reading::notices))
         .routes(routes!(reading::policy))
 }

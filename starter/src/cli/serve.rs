@@ -4,7 +4,9 @@ use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use anstream::{eprintln, println};
 use clap::Args;
-use recourse_activities::{Database, EvidenceStore, Ledger, NoticeBook, RequestBook, WebhookBook, webhooks::Secret};
+use recourse_activities::{
+    Database, EvidenceStore, Ledger, NoticeBook, Payments, RequestBook, WebhookBook, webhooks::Secret,
+};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -29,6 +31,8 @@ use crate::api::{
 ///
 /// People and backends are known by bearer tokens (JWT) of one issuer. A token's `sub` is the id of a party, or of a colleague
 /// with duties: `service`, `mediator`, `arbitrator`, `operator`.
+///
+/// `RECOURSE_PAYMENTS=stripe` and `RECOURSE_STRIPE_WEBHOOK_SECRET` take Stripe's events at `/v1/callbacks/stripe`.
 ///
 /// Example: `recourse serve --issuer https://id.example.com --audience recourse --jwks https://id.example.com/jwks.json --evidence file:///var/lib/recourse/evidence`
 ///
@@ -94,11 +98,12 @@ impl Serve {
             client: connect().await?,
             ledger: Ledger::new(database.clone()),
             notices: NoticeBook::new(database.clone()),
-            refunds: desk(&database),
+            refunds: desk(&database)?,
             requests: RequestBook::new(database.clone()),
             evidence: evidence(&database, &self.evidence)?,
             webhooks: WebhookBook::new(database.clone()).allow_local(self.webhook_allow_local),
             callback_secret: self.callback_secret()?,
+            stripe: Payments::from_env()?.stripe_callbacks(),
             tokens: Tokens::new(self.rules(), keys),
             local: None,
             limits: Limits::per_minute(self.requests_per_minute),

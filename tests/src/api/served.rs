@@ -179,6 +179,7 @@ impl Served {
             evidence: EvidenceStore::open(database.clone(), &url_of(files.path())).unwrap(),
             webhooks: WebhookBook::new(database.clone()).allow_local(allow_local),
             refunds: desk,
+            stripe: None,
             callback_secret: Some(Arc::new(Secret::new(CALLBACK_SECRET).unwrap())),
             tokens,
             local,
