@@ -79,7 +79,7 @@ fn described() -> OpenApiRouter<Front> {
         .routes(routes!(webhooks::deliveries))
         .routes(routes!(webhooks::feed))
         .routes(routes!(webhooks::callback))
-        .routes(routes!(stripe::callback))
+        .routes(routes!(stripe::event))
         .routes(routes!(reading::notices))
         .routes(routes!(reading::policy))
 }

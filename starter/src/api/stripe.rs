@@ -8,6 +8,8 @@ use axum::{
 };
 use jiff::Timestamp;
 use recourse_activities::refunds::RefundError;
+use schemars::JsonSchema;
+use serde_json::{Map, Value};
 
 use super::{Front, Problems, extract::too_large, problem::Problem};
 
@@ -15,16 +17,24 @@ use super::{Front, Problems, extract::too_large, problem::Problem};
 /// alone.
 const EVENT_BYTES_MAX: usize = 1024 * 1024;
 
+/// An event of Stripe's, of which only a part is read.
+#[derive(Debug, JsonSchema)]
+#[allow(dead_code, reason = "only described: it is read once its signature is known to be Stripe's")]
+pub struct StripeEvent {
+    /// What it is about: `object` is one of Stripe's, such as a refund.
+    data: Map<String, Value>,
+}
+
 /// Takes an event of Stripe's. One about a refund has that refund looked up at Stripe at once; every other is left alone.
 ///
 /// Signed by Stripe (`Stripe-Signature`, scheme `v1`) with the endpoint's secret.
 #[utoipa::path(
     post, path = "/v1/callbacks/stripe", tag = "webhooks", security(()),
     params(("stripe-signature" = String, Header, description = "When it was signed, and the signatures.")),
-    request_body(content = String, content_type = "application/json", description = "An event, as Stripe describes it."),
+    request_body(content = ref("#/components/schemas/StripeEvent")),
     responses((status = 204, description = "It was seen to; or it is about nothing here."), Problems)
 )]
-pub async fn callback(State(front): State<Front>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+pub async fn event(State(front): State<Front>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
     front.limits().let_in("Stripe")?;
     let callbacks = front.parts().stripe.as_ref().ok_or_else(|| {
         Problem::not_found("Stripe does not call back here")

@@ -80,19 +80,21 @@ impl Stripe {
         card
     }
 
-    /// The refunds, the newest last.
-    async fn refunds(&self) -> Vec<Value> {
-        let mut refunds = self.list("/v1/refunds").await;
-        refunds.reverse();
-        refunds
-    }
-
-    /// The keys and amounts of its refunds.
+    /// The keys and amounts of its refunds, sorted.
     async fn refunded(&self) -> Vec<(String, i64)> {
-        let all = self.refunds().await;
+        let all = self.list("/v1/refunds").await;
         let of =
             all.iter().map(|it| (it["metadata"]["recourse_key"].as_str().unwrap(), it["amount"].as_i64().unwrap()));
-        of.map(|(key, amount)| (key.to_owned(), amount)).collect()
+        let mut of: Vec<_> = of.map(|(key, amount)| (key.to_owned(), amount)).collect();
+        of.sort();
+        of
+    }
+
+    /// The refund with this key, as it is after the bank sent it back.
+    async fn failed(&self, key: &str) -> Value {
+        let all = self.list("/v1/refunds").await;
+        let refund = all.iter().find(|refund| refund["metadata"]["recourse_key"] == key).unwrap();
+        self.post(&format!("/v1/refunds/{}", refund["id"].as_str().unwrap()), "status=failed").await
     }
 }
 
@@ -154,7 +156,7 @@ fn money_comes_and_goes_through_stripe() {
         let (issuer, files) = (Issuer::new(), tempfile::tempdir().unwrap());
         let evidence = format!("file://{}", files.path().display());
         let served = Process::start(&world, &issuer, &evidence, &[]).await;
-        let mut made = stripe.refunds().await.remove(0);
+        let mut made = stripe.list("/v1/refunds").await.remove(0);
         assert_eq!(send_event(&served.url, &made, WEBHOOK_SECRET).await, StatusCode::NO_CONTENT);
         assert_eq!(states(&world, &contract).await, "issued", "the bank may still send it back");
         // Only Stripe's own word counts, whatever an event says.
@@ -162,17 +164,26 @@ fn money_comes_and_goes_through_stripe() {
         assert_eq!(send_event(&served.url, &made, "whsec_of_somebody").await, StatusCode::UNAUTHORIZED);
         assert_eq!(send_event(&served.url, &made, WEBHOOK_SECRET).await, StatusCode::NO_CONTENT);
         assert_eq!(states(&world, &contract).await, "issued");
-        stripe.post(&format!("/v1/refunds/{}", made["id"].as_str().unwrap()), "status=failed").await;
+        let failed = stripe.failed(&refund).await;
+        assert_eq!(send_event(&served.url, &failed, "whsec_of_somebody").await, StatusCode::UNAUTHORIZED);
+        assert_eq!(states(&world, &contract).await, "issued");
         for _ in 0..2 {
-            assert_eq!(send_event(&served.url, &made, WEBHOOK_SECRET).await, StatusCode::NO_CONTENT);
+            assert_eq!(send_event(&served.url, &failed, WEBHOOK_SECRET).await, StatusCode::NO_CONTENT);
             assert_eq!(states(&world, &contract).await, "failed");
         }
 
         done(&world, &["refunds", "retry", &refund, "--as", "operator:op-1"]).await;
         assert_eq!(states(&world, &contract).await, "retried, issued");
         let again = format!("{refund}/retry:1");
-        assert_eq!(stripe.refunded().await, [(refund, 20_000), (again, 20_000)]);
-        let ledger = "deposit 30000, release 10000, refund 20000, to_suspense 20000, from_suspense 20000";
+        assert_eq!(stripe.refunded().await, [(refund, 20_000), (again.clone(), 20_000)]);
+        let failed = stripe.failed(&again).await;
+        assert_eq!(send_event(&served.url, &failed, WEBHOOK_SECRET).await, StatusCode::NO_CONTENT);
+        let pay = ["refunds", "pay", &again, "--to", "bank-7", "--reference", "TX-9", "--as", "operator:op-1"];
+        let ran = recourse(&world, files.path(), &pay).await;
+        assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+        assert!(ran.err.contains("acct_"), "it says where Stripe can pay: {}", ran.err);
+        let ledger =
+            "deposit 30000, release 10000, refund 20000, to_suspense 20000, from_suspense 20000, to_suspense 20000";
         assert_eq!(story.ledger().await, ledger);
         world.check_money().await;
         world.stop_worker().await;
