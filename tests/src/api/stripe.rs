@@ -1,7 +1,7 @@
 //! Money through Stripe, on the real server: a worker and `recourse serve` whose environment chooses Stripe, and a server that
 //! speaks as Stripe does and that somebody else wrote (`localstripe`).
 
-use std::process::Stdio;
+use std::{fmt::Write as _, process::Stdio};
 
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
@@ -105,8 +105,11 @@ async fn send_event(url: &str, object: &Value, secret: &str) -> StatusCode {
     let time = Timestamp::now().as_second();
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let signature = hmac::sign(&key, format!("{time}.{body}").as_bytes());
-    let digits: String = signature.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    forward(url, &format!("t={time},v1={digits}"), body.into_bytes()).await
+    let mut header = format!("t={time},v1=");
+    for byte in signature.as_ref() {
+        write!(header, "{byte:02x}").unwrap();
+    }
+    forward(url, &header, body.into_bytes()).await
 }
 
 async fn forward(url: &str, signature: &str, body: Vec<u8>) -> StatusCode {
@@ -234,7 +237,7 @@ fn an_event_signed_by_another_program_is_believed_and_a_changed_one_is_not() {
         let header = |name: &str| {
             let of = head.lines().filter_map(|line| line.split_once(": "));
             let mut of = of.filter(|(found, _)| found.eq_ignore_ascii_case(name));
-            of.next().map(|(_, value)| value.to_owned()).unwrap_or_else(|| panic!("no {name}: {head}"))
+            of.next().map_or_else(|| panic!("no {name}: {head}"), |(_, value)| value.to_owned())
         };
         let mut body = vec![0; header("content-length").parse().unwrap()];
         stream.read_exact(&mut body).await.unwrap();

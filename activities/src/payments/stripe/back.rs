@@ -114,7 +114,7 @@ impl StripeGateway {
     /// # Errors
     /// [`GatewayError::Unavailable`].
     pub(super) async fn arrival_of(&self, key: &str, refund: &str) -> Result<Arrival, GatewayError> {
-        let found: Returned = self.read_one(key, &["refunds", refund], refund).await?;
+        let found: Returned = self.read(key, &["refunds", refund], &[], refund).await?;
         Ok(found.arrival())
     }
 
@@ -195,31 +195,28 @@ impl StripeGateway {
         &self,
         key: &str,
         list: &str,
-        of: (&str, &str),
+        within: (&str, &str),
     ) -> Result<Option<Arrival>, GatewayError> {
         let mut after: Option<String> = None;
         loop {
-            let mut query = vec![of, ("limit", "100")];
+            let mut query = vec![within, ("limit", "100")];
             query.extend(after.as_deref().map(|after| ("starting_after", after)));
-            let page: Page<T> = self.read_with(key, &[list], &query, of.1).await?;
-            let is_it = |made: &&T| made.metadata().and_then(|data| data.get(METADATA_KEY)).is_some_and(|it| it == key);
-            if let Some(found) = page.data.iter().find(is_it) {
-                self.made(key, found.id()).await?;
-                return Ok(Some(found.arrival()));
+            let found: Page<T> = self.read(key, &[list], &query, within.1).await?;
+            let ours =
+                |object: &&T| object.metadata().and_then(|about| about.get(METADATA_KEY)).is_some_and(|it| it == key);
+            if let Some(made) = found.data.iter().find(ours) {
+                self.made(key, made.id()).await?;
+                return Ok(Some(made.arrival()));
             }
-            match page.data.last() {
-                Some(last) if page.has_more => after = Some(last.id().to_owned()),
+            match found.data.last() {
+                Some(end) if found.has_more => after = Some(end.id().to_owned()),
                 _ => return Ok(None),
             }
         }
     }
 
-    async fn read_one<T: DeserializeOwned>(&self, key: &str, path: &[&str], id: &str) -> Result<T, GatewayError> {
-        self.read_with(key, path, &[], id).await
-    }
-
     /// Reads what Stripe has to know, since `object` was written down.
-    async fn read_with<T: DeserializeOwned>(
+    pub(super) async fn read<T: DeserializeOwned>(
         &self,
         key: &str,
         path: &[&str],

@@ -92,7 +92,16 @@ impl StripeGateway {
         if let Some(customer) = &method.customer {
             form.push(("customer", customer));
         }
-        let made: Intent = match self.http.post(&["payment_intents"], &form, Some(&idempotency_key(key))).await {
+        let path = ["payment_intents"];
+        let made: Result<Intent, Trouble> = self.http.post(&path, &form, Some(&idempotency_key(key))).await;
+        let made = match made {
+            // Stripe would repeat this under the key for a day. Since nothing moves yet, another one does no harm.
+            Err(Trouble::Unknown(StripeError::Refused { status: 500.., .. })) => {
+                self.http.post(&path, &form, None).await
+            }
+            made => made,
+        };
+        let made = match made {
             Ok(made) => made,
             Err(trouble) => return Err(self.refused(key, None, trouble).await),
         };
@@ -110,19 +119,15 @@ impl StripeGateway {
         let path = ["payment_intents", intent, "confirm"];
         let confirmed: Result<Intent, Trouble> = self.http.post(&path, &[("off_session", "true")], None).await;
         match confirmed {
-            Ok(found) => match self.follow(key, &found).await? {
-                true => Ok(()),
-                false => Err(undecided(key, &found)),
-            },
+            Ok(found) if self.follow(key, &found).await? => Ok(()),
+            Ok(found) => Err(undecided(key, &found)),
             Err(Trouble::Declined(reason)) => self.end(key, intent, reason).await,
-            // It may have been confirmed before.
-            Err(Trouble::Invalid(reason)) => match self.look_at(key, intent).await? {
-                true => Ok(()),
-                false => {
-                    tracing::error!(key, intent, reason, rule = "L6", "Stripe cannot take a payment as it was asked");
-                    self.end(key, intent, reason).await
-                }
-            },
+            // It was confirmed before, or it cannot be.
+            Err(Trouble::Invalid(_)) if self.look_at(key, intent).await? => Ok(()),
+            Err(Trouble::Invalid(reason)) => {
+                tracing::error!(key, intent, reason, rule = "L6", "Stripe cannot take a payment as it was asked");
+                self.end(key, intent, reason).await
+            }
             Err(trouble) => Err(self.refused(key, Some(intent), trouble).await),
         }
     }
@@ -133,19 +138,8 @@ impl StripeGateway {
     /// [`GatewayError::Declined`] if it has not and never will, which is seen to; [`GatewayError::Unavailable`] if it is not known
     /// yet.
     pub(super) async fn look_at(&self, key: &str, intent: &str) -> Result<bool, GatewayError> {
-        let found = self.read(key, intent).await?;
+        let found: Intent = self.read(key, &["payment_intents", intent], &[], intent).await?;
         self.follow(key, &found).await
-    }
-
-    async fn read(&self, key: &str, intent: &str) -> Result<Intent, GatewayError> {
-        match self.http.get(&["payment_intents", intent], &[]).await {
-            Ok(found) => Ok(found),
-            Err(Trouble::Unknown(error)) => Err(unknown(key, error)),
-            Err(Trouble::Invalid(message) | Trouble::Declined(message)) => {
-                Err(unknown(key, StripeError::Lost { object: intent.to_owned(), message }))
-            }
-            Err(Trouble::KeyReused) => Err(GatewayError::KeyReused { key: key.to_owned() }),
-        }
     }
 
     async fn follow(&self, key: &str, found: &Intent) -> Result<bool, GatewayError> {
@@ -167,7 +161,9 @@ impl StripeGateway {
             Ok(found) => found,
             Err(Trouble::Unknown(error)) => return Err(unknown(key, error)),
             // Only one that has taken the money, or is about to, cannot be cancelled.
-            Err(Trouble::Invalid(_) | Trouble::Declined(_) | Trouble::KeyReused) => self.read(key, intent).await?,
+            Err(Trouble::Invalid(_) | Trouble::Declined(_) | Trouble::KeyReused) => {
+                self.read(key, &["payment_intents", intent], &[], intent).await?
+            }
         };
         match found.standing() {
             Standing::Paid => Ok(()),

@@ -138,10 +138,9 @@ fn judge(status: StatusCode, body: &[u8], request: String) -> Trouble {
     // A decline's code is not told: why a bank suspects somebody is not for them to know, as Stripe says.
     let message = error.message.unwrap_or_else(|| "Stripe gave no reason".to_owned());
     let unsure = match status {
-        // The secret key is wrong or may not do this, which an operator can mend.
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
-        // The same key is in use at this moment; the object is locked; too many requests.
-        StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => true,
+        // The secret key is wrong or may not do this, which an operator can mend. Or the same idempotency key is in use at this
+        // moment, the object is locked, or there are too many requests.
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => true,
         _ => status.is_server_error() || ["idempotency_key_in_use", "lock_timeout"].contains(&code.as_str()),
     };
     match error.kind.as_str() {

@@ -15,6 +15,8 @@ mod charge;
 mod http;
 mod minor;
 
+use std::fmt::Write as _;
+
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -225,8 +227,11 @@ fn unknown(key: &str, error: StripeError) -> GatewayError {
 
 /// What Stripe knows our key by: never longer than it takes, and of letters that it takes.
 fn idempotency_key(key: &str) -> String {
-    let digits: String = Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("recourse-{digits}")
+    let mut hashed = "recourse-".to_owned();
+    for byte in Sha256::digest(key.as_bytes()) {
+        let _ = write!(hashed, "{byte:02x}");
+    }
+    hashed
 }
 
 #[cfg(test)]

@@ -36,13 +36,19 @@ pub struct Seen {
     pub line: String,
     pub key: Option<String>,
     pub version: String,
-    pub form: BTreeMap<String, String>,
+    pub form: Fields,
 }
+
+/// The fields of a request, in a form or a query.
+type Fields = BTreeMap<String, String>;
+
+/// An answer's status and body.
+type Answer = (u16, Value);
 
 #[derive(Default)]
 pub struct State {
     /// What was answered under which idempotency key, with the request.
-    keys: BTreeMap<String, (BTreeMap<String, String>, (u16, Value))>,
+    keys: BTreeMap<String, (Fields, Answer)>,
     pub intents: BTreeMap<String, Value>,
     pub refunds: Vec<Value>,
     pub transfers: Vec<Value>,
@@ -105,7 +111,14 @@ impl Server {
             place.and_then(|place| state.faults.remove(place)).map(|(_, fault)| fault)
         };
         let (status, body) = match fault {
-            Some(Fault::Fails(status)) => (status, problem("api_error", "", "told to fail").1),
+            Some(Fault::Fails(status)) => {
+                let answer = (status, problem("api_error", "", "told to fail").1);
+                // As Stripe does: its own errors are kept.
+                if let (Some(key), 500..) = (seen.key.clone(), status) {
+                    self.state.lock().unwrap().keys.insert(key, (seen.form.clone(), answer.clone()));
+                }
+                answer
+            }
             Some(Fault::Stalls) => {
                 tokio::time::sleep(Duration::from_secs(2)).await;
                 return;
@@ -148,17 +161,17 @@ async fn read(stream: &mut TcpStream) -> (Seen, bool) {
     (seen, header("authorization").is_some_and(|found| found == format!("Bearer {KEY}")))
 }
 
-fn problem(kind: &str, code: &str, message: &str) -> (u16, Value) {
+fn problem(kind: &str, code: &str, message: &str) -> Answer {
     let status = if kind == "card_error" { 402 } else { 400 };
     (status, json!({"error": {"type": kind, "code": code, "message": message}}))
 }
 
-fn missing(what: &str) -> (u16, Value) {
+fn missing(what: &str) -> Answer {
     (404, problem("invalid_request_error", "resource_missing", &format!("No such {what}")).1)
 }
 
 impl State {
-    fn act(&mut self, seen: &Seen) -> (u16, Value) {
+    fn act(&mut self, seen: &Seen) -> Answer {
         let Some(key) = &seen.key else { return self.perform(seen) };
         match self.keys.get(key) {
             Some((form, answer)) if *form == seen.form => return answer.clone(),
@@ -173,7 +186,7 @@ impl State {
         answer
     }
 
-    fn perform(&mut self, Seen { line, form, .. }: &Seen) -> (u16, Value) {
+    fn perform(&mut self, Seen { line, form, .. }: &Seen) -> Answer {
         let (method, path) = line.split_once(' ').unwrap();
         let parts: Vec<&str> = path.trim_start_matches("/v1/").split('/').collect();
         match (method, &parts[..]) {
@@ -202,7 +215,7 @@ impl State {
         format!("{prefix}_{}", self.made)
     }
 
-    fn draft(&mut self, form: &BTreeMap<String, String>) -> (u16, Value) {
+    fn draft(&mut self, form: &Fields) -> Answer {
         if form["amount"].parse::<i64>().unwrap() < 50 {
             return problem("invalid_request_error", "amount_too_small", "Amount must be at least $0.50 usd");
         }
@@ -215,7 +228,7 @@ impl State {
         (200, intent)
     }
 
-    fn confirm(&mut self, id: &str) -> (u16, Value) {
+    fn confirm(&mut self, id: &str) -> Answer {
         let Some(intent) = self.intents.get_mut(id) else { return missing("intent") };
         if intent["status"] != "requires_confirmation" {
             return problem("invalid_request_error", "payment_intent_unexpected_state", "it cannot be confirmed");
@@ -234,7 +247,7 @@ impl State {
         (200, intent.clone())
     }
 
-    fn cancel(&mut self, id: &str) -> (u16, Value) {
+    fn cancel(&mut self, id: &str) -> Answer {
         let Some(intent) = self.intents.get_mut(id) else { return missing("intent") };
         if ["succeeded", "processing", "canceled"].contains(&intent["status"].as_str().unwrap()) {
             return problem("invalid_request_error", "payment_intent_unexpected_state", "it cannot be cancelled");
@@ -243,7 +256,7 @@ impl State {
         (200, intent.clone())
     }
 
-    fn refund(&mut self, form: &BTreeMap<String, String>) -> (u16, Value) {
+    fn refund(&mut self, form: &Fields) -> Answer {
         let Some(intent) = self.intents.get(&form["payment_intent"]) else { return missing("payment_intent") };
         let number = |value: &Value| value.as_str().unwrap().parse::<i64>().unwrap();
         let charged = number(&intent["amount"]);
@@ -260,7 +273,7 @@ impl State {
         (200, refund)
     }
 
-    fn transfer(&mut self, form: &BTreeMap<String, String>) -> (u16, Value) {
+    fn transfer(&mut self, form: &Fields) -> Answer {
         if form["destination"] == "acct_none" {
             return problem("invalid_request_error", "resource_missing", "No such destination");
         }
@@ -273,7 +286,7 @@ impl State {
     }
 }
 
-fn list(all: &[Value], by: &str, form: &BTreeMap<String, String>) -> (u16, Value) {
+fn list(all: &[Value], by: &str, form: &Fields) -> Answer {
     let mut of: Vec<&Value> = all.iter().filter(|object| object[by] == form[by]).collect();
     if let Some(after) = form.get("starting_after") {
         let place = of.iter().position(|object| object["id"] == *after).unwrap();
