@@ -21,7 +21,7 @@ IN_NEW_RUNS := outcomes:: milestones:: contract_end:: payments:: edges:: mode::
 
 # What touches the ledger and the other tables: the activities' own tests, and cases that move money.
 ON_POSTGRES := database:: ledger:: escrow:: refunds:: notices:: evidence:: webhooks:: requests:: payments:: \
-	outcomes:: milestones:: contract_end:: survival::
+	outcomes:: milestones:: contract_end:: survival:: api::stripe::
 
 # These mostly wait for the server.
 FOUR_AT_ONCE := RUST_TEST_THREADS=4

@@ -32,7 +32,7 @@ pub use escrow::EscrowActivities;
 pub use evidence::EvidenceStore;
 pub use ledger::{Ledger, LedgerError};
 pub use notices::{NoticeActivities, NoticeBook, Postman};
-pub use payments::{PaymentGateway, SandboxBank};
+pub use payments::{PaymentGateway, Payments, SandboxBank};
 pub use refunds::RefundDesk;
 pub use requests::RequestBook;
 pub use webhooks::{WebhookActivities, WebhookBook};

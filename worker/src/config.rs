@@ -4,7 +4,7 @@ use std::{net::SocketAddr, num::NonZeroU64, time::Duration};
 
 use clap::{Args, Parser};
 use recourse_activities::{
-    Database, DatabaseError,
+    Database, DatabaseError, Payments,
     temporal::{self, ConnectError, ConnectOptions},
 };
 use temporalio_client::Client;
@@ -24,6 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// The Temporal server is found by the standard variables (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, …) or temporal.toml.
 /// TLS, API keys and namespaces are there too; `RECOURSE_PAYLOAD_KEYS_FILE` names the keys that payloads are encrypted with.
+/// Money moves through the provider that `RECOURSE_PAYMENTS` names: `sandbox` (a fake bank) or `stripe`, which needs
+/// `RECOURSE_STRIPE_SECRET_KEY`.
 /// Stop it with SIGTERM or Ctrl-C: nothing is lost, another worker goes on where it stopped.
 #[derive(Debug, Parser)]
 #[command(name = "recourse-worker", version)]
@@ -164,6 +166,15 @@ pub async fn database(url: &str) -> Result<Database, Unreachable> {
         hint: error.hint(),
         source: Some(error),
     })
+}
+
+/// The payment provider of the environment.
+pub fn payments() -> anyhow::Result<Payments> {
+    let payments = Payments::from_env().map_err(|error| anyhow::anyhow!("{error}; {}", error.hint()))?;
+    if !payments.is_sandbox() {
+        tracing::info!("money moves through Stripe");
+    }
+    Ok(payments)
 }
 
 /// Connects to the server of the environment, counting its calls on `meter`.

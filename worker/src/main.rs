@@ -11,7 +11,7 @@ use clap::Parser;
 use config::{Config, Size, Unreachable};
 use forgets::ForgetsTheAsked;
 use recourse_activities::{
-    EscrowActivities, Ledger, PaymentGateway, RefundDesk, SandboxBank, WebhookActivities, WebhookBook,
+    EscrowActivities, Ledger, RefundDesk, WebhookActivities, WebhookBook,
     gauges::Gauges,
     notices::{MailConfig, NoticeActivities, NoticeBook},
     telemetry::Telemetry,
@@ -68,7 +68,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let webhooks = WebhookBook::new(database.clone()).allow_local(config.webhook_allow_local);
     let courier = book.courier(webhooks.clone(), client.clone());
     let ledger = Ledger::new(database.clone());
-    let bank: Arc<dyn PaymentGateway> = Arc::new(SandboxBank::new(database.clone()));
+    let bank = config::payments()?.gateway(&database)?;
     let desk = RefundDesk::new(ledger.clone(), bank.clone(), book.clone());
     let effects = EscrowActivities::new(ledger, bank);
     let webhooks = WebhookActivities::new(webhooks)?;

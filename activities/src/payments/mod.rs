@@ -2,8 +2,13 @@
 //!
 //! A call carries an idempotency key and is made before its ledger movement is posted. Whoever does not know how a
 //! call ended looks the key up, or asks again with the same key; nobody guesses.
+//!
+//! [`Payments`] says which provider is used; every program asks it, so that there is no second way. [`SandboxBank`] moves no
+//! real money, [`StripeGateway`] does.
 
+mod choice;
 mod sandbox;
+mod stripe;
 
 use std::fmt;
 
@@ -13,7 +18,9 @@ use recourse_workflows::domain::{
     money::{Amount, Currency},
 };
 
+pub use choice::{Hidden, Payments, PaymentsError};
 pub use sandbox::{Fault, PlannedFault, SandboxBank, SandboxError};
+pub use stripe::{CallbackError, StripeCallbacks, StripeGateway, StripeSettings};
 
 /// A payment provider.
 #[async_trait]
@@ -89,6 +96,33 @@ pub enum Request {
     Refund(Refund),
     /// A payment to a destination that was not charged.
     PayOut(PayOut),
+}
+
+impl Request {
+    /// Where it is charged, or goes to.
+    pub(crate) const fn source(&self) -> &Id {
+        match self {
+            Self::Charge(charge) => &charge.source,
+            Self::Refund(refund) => &refund.source,
+            Self::PayOut(pay_out) => &pay_out.to,
+        }
+    }
+
+    pub(crate) const fn currency(&self) -> Currency {
+        match self {
+            Self::Charge(charge) => charge.currency,
+            Self::Refund(refund) => refund.currency,
+            Self::PayOut(pay_out) => pay_out.currency,
+        }
+    }
+
+    pub(crate) const fn amount(&self) -> Amount {
+        match self {
+            Self::Charge(charge) => charge.amount,
+            Self::Refund(refund) => refund.amount,
+            Self::PayOut(pay_out) => pay_out.amount,
+        }
+    }
 }
 
 /// What has become of money that a provider took on to move (R8).

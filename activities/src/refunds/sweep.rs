@@ -106,6 +106,29 @@ impl RefundDesk {
         Ok(Some(if report == Report::Settled { RefundState::Settled } else { RefundState::Failed }))
     }
 
+    /// Asks the provider about one refund at once, because something hints that its state has changed, and does what cannot
+    /// wait for the next sweep: one that has failed is parked, and one that was parked and has settled after all leaves suspense.
+    ///
+    /// That one on its way has settled is taken when it should have, as always: a provider says `settled` when it has passed
+    /// the money on, and the bank behind it may still send it back in the days after. Nothing if the provider was never asked
+    /// for such a refund, as when somebody else uses the same account.
+    ///
+    /// # Errors
+    /// [`RefundError::Unknown`] if the provider was asked and its posting is still to be made: ask again later.
+    /// [`RefundError::Gateway`] if it gives no answer. [`RefundError::Contradiction`] if it says something else than before.
+    pub async fn look_now(&self, id: &str, now: Timestamp) -> Result<Option<TrackedRefund>, RefundError> {
+        let Some(arrival) = self.arrival_of(id).await? else { return Ok(None) };
+        let refund = self.refund(id, now).await?;
+        let report = match arrival {
+            Arrival::Failed { reason } => Report::Failed { reason },
+            Arrival::Settled if refund.state == RefundState::Overdue => Report::Settled,
+            Arrival::Settled | Arrival::Pending => return Ok(Some(refund)),
+        };
+        let refund = self.take_report(id, &report, now).await?;
+        self.tell_or_warn().await;
+        Ok(Some(refund))
+    }
+
     /// What became of a refund at the provider; nothing if the provider does not know it, as after it forgot the key.
     pub(super) async fn arrival_of(&self, id: &str) -> Result<Option<Arrival>, GatewayError> {
         let found = self.gateway.look_up(id).await?;

@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod give_up;
+mod hints;
 mod operator;
 mod schema;
 mod sweep;

@@ -7,7 +7,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
 use recourse_activities::{
-    EvidenceStore, Ledger, NoticeBook, RefundDesk, RequestBook, WebhookBook, ledger::ContractFilter, webhooks::Secret,
+    EvidenceStore, Ledger, NoticeBook, RefundDesk, RequestBook, WebhookBook, ledger::ContractFilter,
+    payments::StripeCallbacks, webhooks::Secret,
 };
 use recourse_workflows::{
     domain::{
@@ -55,6 +56,8 @@ pub struct Parts {
     pub webhooks: WebhookBook,
     /// What the payment provider signs its calls with, if it calls.
     pub callback_secret: Option<Arc<Secret>>,
+    /// What reads Stripe's events, if Stripe sends any.
+    pub stripe: Option<StripeCallbacks>,
     /// Reads tokens.
     pub tokens: Tokens,
     /// The local issuer, where people only play.

@@ -3,7 +3,7 @@
 //! It decides nothing and keeps no state of cases: [`front`] checks who may see and do what, and everything else goes through
 //! the typed client to the case, or is read from the ledger. What it keeps by itself is which request was answered how.
 //! Read [`identity`] for who is asking, [`extract`] for how a request is read, [`once`] for what happens if it comes twice, then
-//! the resources: [`contracts`], [`cases`], [`evidence`], [`refunds`], [`webhooks`], [`reading`]. [`openapi`] describes all of them; a
+//! the resources: [`contracts`], [`cases`], [`evidence`], [`refunds`], [`webhooks`], [`stripe`], [`reading`]. [`openapi`] describes all of them; a
 //! test compares the description with `docs/openapi.json`.
 
 pub mod cases;
@@ -24,6 +24,7 @@ pub mod problem;
 pub mod reading;
 pub mod refunds;
 pub mod serve;
+pub mod stripe;
 pub mod watch;
 pub mod webhooks;
 

@@ -25,6 +25,7 @@ use super::{
     problem::Problem,
     reading::ShownNotice,
     refunds::{OtherPayment, StatedFailure},
+    stripe::StripeEvent,
     webhooks::{NewEndpoint, NewSecret, Nothing, ProviderReport, ShownEndpoint},
 };
 use crate::client::CaseRow;
@@ -150,6 +151,7 @@ pub fn document(mut api: OpenApi) -> Value {
         add::<OtherPayment>,
         add::<StatedFailure>,
         add::<ProviderReport>,
+        add::<StripeEvent>,
     ] {
         schema(&mut schemas);
     }

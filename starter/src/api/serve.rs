@@ -31,7 +31,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
     Front, cases, contracts, evidence, metrics::measured, openapi, personas, problem::Problem, reading, refunds,
-    webhooks,
+    stripe, webhooks,
 };
 use crate::console;
 
@@ -84,6 +84,7 @@ fn described() -> OpenApiRouter<Front> {
         .routes(routes!(webhooks::deliveries))
         .routes(routes!(webhooks::feed))
         .routes(routes!(webhooks::callback))
+        .routes(routes!(stripe::event))
         .routes(routes!(reading::notices))
         .routes(routes!(reading::policy))
 }

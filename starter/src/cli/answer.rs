@@ -3,7 +3,11 @@
 use anstream::{eprintln, println};
 use anstyle::{AnsiColor, Style};
 use recourse_activities::{
-    DatabaseError, ledger::LedgerError, notices::NoticeError, payments::SandboxError, refunds::RefundError,
+    DatabaseError,
+    ledger::LedgerError,
+    notices::NoticeError,
+    payments::{PaymentsError, SandboxError},
+    refunds::RefundError,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -140,6 +144,12 @@ impl From<LedgerError> for Failure {
 impl From<NoticeError> for Failure {
     fn from(error: NoticeError) -> Self {
         Self::new("database", 3, chain(&error))
+    }
+}
+
+impl From<PaymentsError> for Failure {
+    fn from(error: PaymentsError) -> Self {
+        Self::new("configuration", 2, error.to_string()).hint(error.hint())
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use recourse_activities::Database;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{DatabaseArg, answer::Failure};
+use super::{DatabaseArg, answer::Failure, refunds::only_sandbox};
 use crate::{
     client::{Client, Config},
     local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
@@ -48,6 +48,8 @@ pub struct Parts {
 impl Parts {
     /// Starts them with their data and logs in `directory`.
     pub async fn start(directory: &Path, server: ServerOptions) -> Result<Self, Failure> {
+        // The worker would take the environment's provider, too.
+        only_sandbox("what is started on this machine")?;
         let database_url = format!("sqlite:{}", directory.join("recourse.db").display());
         let database = Database::connect(&database_url).await?;
         database.migrate().await?;

@@ -1,11 +1,9 @@
 //! `recourse refunds`: what is on its way back to clients, and what an operator does about what did not arrive (R8).
 
-use std::sync::Arc;
-
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use recourse_activities::{
-    Database, Ledger, NoticeBook, RefundDesk, SandboxBank,
+    Database, Ledger, NoticeBook, Payments, RefundDesk,
     refunds::{Only, RefundFilter, RefundState, TrackedRefund},
 };
 use recourse_workflows::{
@@ -138,7 +136,7 @@ impl Refunds {
                 let only = if self.open { Only::Open } else { Only::All };
                 let filter = RefundFilter { contract: self.contract, only, ..RefundFilter::default() };
                 let database = existing_database(&self.database).await?;
-                let refunds = desk(&database).list(&filter, now).await;
+                let refunds = desk(&database)?.list(&filter, now).await;
                 database.close().await;
                 answer(&refunds?, now)
             }
@@ -150,7 +148,7 @@ impl Retry {
     async fn run(self, now: Timestamp) -> Result<Answer, Failure> {
         check_operator(&self.by)?;
         let database = existing_database(&self.database).await?;
-        let refund = desk(&database).retry(&self.id, &self.by, now).await;
+        let refund = desk(&database)?.retry(&self.id, &self.by, now).await;
         database.close().await;
         answer(&[refund?], now)
     }
@@ -160,7 +158,7 @@ impl Pay {
     async fn run(self, now: Timestamp) -> Result<Answer, Failure> {
         check_operator(&self.by)?;
         let database = existing_database(&self.database).await?;
-        let refund = desk(&database).pay_otherwise(&self.id, self.to, &self.by, &self.reference, now).await;
+        let refund = desk(&database)?.pay_otherwise(&self.id, self.to, &self.by, &self.reference, now).await;
         database.close().await;
         answer(&[refund?], now)
     }
@@ -170,16 +168,25 @@ impl Failed {
     async fn run(self, now: Timestamp) -> Result<Answer, Failure> {
         check_operator(&self.by)?;
         let database = existing_database(&self.database).await?;
-        let refund = desk(&database).give_up(&self.id, &self.by, &self.reference, now).await;
+        let refund = desk(&database)?.give_up(&self.id, &self.by, &self.reference, now).await;
         database.close().await;
         answer(&[refund?], now)
     }
 }
 
-/// The desk that follows refunds, in front of the sandbox's bank.
-pub(super) fn desk(database: &Database) -> RefundDesk {
-    let bank = Arc::new(SandboxBank::new(database.clone()));
-    RefundDesk::new(Ledger::new(database.clone()), bank, NoticeBook::new(database.clone()))
+/// The desk that follows refunds, in front of the payment provider that the environment chooses.
+pub(super) fn desk(database: &Database) -> Result<RefundDesk, Failure> {
+    let gateway = Payments::from_env()?.gateway(database)?;
+    Ok(RefundDesk::new(Ledger::new(database.clone()), gateway, NoticeBook::new(database.clone())))
+}
+
+/// Refuses what plays with the fake bank where money is real.
+pub(super) fn only_sandbox(what: &str) -> Result<(), Failure> {
+    if Payments::from_env()?.is_sandbox() {
+        return Ok(());
+    }
+    let why = format!("{what} plays with the fake bank, and RECOURSE_PAYMENTS names a real payment provider");
+    Err(Failure::new("configuration", 2, why).hint("unset RECOURSE_PAYMENTS, with a database of its own, to play"))
 }
 
 /// Suspense is the operators' business.

@@ -15,7 +15,7 @@ use super::{
     DatabaseArg,
     answer::{Answer, Failure},
     parts::existing_database,
-    refunds::desk,
+    refunds::{desk, only_sandbox},
     values,
     view::{Column, Table},
 };
@@ -95,6 +95,7 @@ enum Kind {
 
 impl Sandbox {
     pub(super) async fn run(self) -> Result<Answer, Failure> {
+        only_sandbox("`recourse sandbox`")?;
         let database = existing_database(&self.database).await?;
         let answer = self.command.run(&database).await;
         database.close().await;
@@ -133,7 +134,7 @@ async fn report(database: &Database, key: &str, report: Report) -> Result<Answer
         Report::Settled => bank.settle(key).await?,
         Report::Failed { reason } => bank.fail(key, reason).await?,
     }
-    desk(database).report(key, &report).await?;
+    desk(database)?.report(key, &report).await?;
     reported(key, &report)
 }
 

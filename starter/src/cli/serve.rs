@@ -5,7 +5,8 @@ use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 use anstream::println;
 use clap::Args;
 use recourse_activities::{
-    Database, EvidenceStore, Ledger, NoticeBook, RequestBook, WebhookBook, telemetry::Telemetry, webhooks::Secret,
+    Database, EvidenceStore, Ledger, NoticeBook, Payments, RequestBook, WebhookBook, telemetry::Telemetry,
+    webhooks::Secret,
 };
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -29,6 +30,8 @@ use crate::api::{
 ///
 /// People and backends are known by bearer tokens (JWT) of one issuer. A token's `sub` is the id of a party, or of a colleague
 /// with duties: `service`, `mediator`, `arbitrator`, `operator`.
+///
+/// `RECOURSE_PAYMENTS=stripe` and `RECOURSE_STRIPE_WEBHOOK_SECRET` take Stripe's events at `/v1/callbacks/stripe`.
 ///
 /// Example: `recourse serve --issuer https://id.example.com --audience recourse --jwks https://id.example.com/jwks.json --evidence file:///var/lib/recourse/evidence`
 ///
@@ -78,11 +81,12 @@ impl Serve {
             client: connect().await?,
             ledger: Ledger::new(database.clone()),
             notices: NoticeBook::new(database.clone()),
-            refunds: desk(&database),
+            refunds: desk(&database)?,
             requests: RequestBook::new(database.clone()),
             evidence: evidence(&database, &self.evidence)?,
             webhooks: WebhookBook::new(database.clone()).allow_local(self.webhook_allow_local),
             callback_secret: self.callback_secret()?,
+            stripe: Payments::from_env()?.stripe_callbacks(),
             tokens,
             local: None,
             limits: Limits::per_minute(self.requests_per_minute),

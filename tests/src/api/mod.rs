@@ -10,6 +10,7 @@ mod process;
 mod refunds;
 mod requests;
 mod served;
+mod stripe;
 mod webhooks;
 
 pub use process::Process;

@@ -18,7 +18,9 @@ use base64::{
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use recourse_activities::{
-    Database, EvidenceStore, Ledger, NoticeBook, RefundDesk, RequestBook, SandboxBank, WebhookBook, webhooks::Secret,
+    Database, EvidenceStore, Ledger, NoticeBook, RefundDesk, RequestBook, SandboxBank, WebhookBook,
+    payments::{Hidden, StripeCallbacks},
+    webhooks::Secret,
 };
 use recourse_starter::api::{
     Front,
@@ -184,6 +186,7 @@ impl Served {
             evidence: EvidenceStore::open(database.clone(), &url_of(files.path())).unwrap(),
             webhooks: WebhookBook::new(database.clone()).allow_local(allow_local),
             refunds: desk,
+            stripe: Some(StripeCallbacks::new(Hidden::new("whsec_of_these_tests".to_owned()))),
             callback_secret: Some(Arc::new(Secret::new(CALLBACK_SECRET).unwrap())),
             tokens,
             local,

@@ -20,32 +20,6 @@ pub(super) const EVERY_SOURCE: &str = "*";
 
 const COLUMNS: &str = "key, kind, source, currency, amount, charge, declined, arrival, failed";
 
-impl Request {
-    pub(super) const fn source(&self) -> &Id {
-        match self {
-            Self::Charge(charge) => &charge.source,
-            Self::Refund(refund) => &refund.source,
-            Self::PayOut(pay_out) => &pay_out.to,
-        }
-    }
-
-    const fn currency(&self) -> Currency {
-        match self {
-            Self::Charge(charge) => charge.currency,
-            Self::Refund(refund) => refund.currency,
-            Self::PayOut(pay_out) => pay_out.currency,
-        }
-    }
-
-    const fn amount(&self) -> Amount {
-        match self {
-            Self::Charge(charge) => charge.amount,
-            Self::Refund(refund) => refund.amount,
-            Self::PayOut(pay_out) => pay_out.amount,
-        }
-    }
-}
-
 pub(super) async fn find(write: &mut Write, key: &str) -> Result<Option<GatewayMovement>, SandboxError> {
     let sql = format!("SELECT {COLUMNS} FROM sandbox_movements WHERE key = $1");
     let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(key).fetch_optional(&mut **write).await?;

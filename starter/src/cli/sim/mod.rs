@@ -103,7 +103,7 @@ impl Sim {
         let started = Instant::now();
         let parts = Parts::start(directory, ServerOptions::default());
         let parts = waiting("starting a Temporal server and the worker", parts).await?;
-        let world = World::new(parts.client.clone(), &parts.database);
+        let world = World::new(parts.client.clone(), &parts.database)?;
         let (mut summary, details) = self.play_all(&world).await;
         summary.checked(world.ledger().check().await?);
         drop(world);

@@ -13,7 +13,10 @@ use recourse_workflows::{
     messages::Status,
 };
 
-use super::{super::refunds, record::Trouble};
+use super::{
+    super::{answer::Failure, refunds},
+    record::Trouble,
+};
 use crate::client::{Client, ClientError, Start};
 
 /// How long a case may take to do what was ordered. It takes milliseconds on an idle machine.
@@ -33,9 +36,9 @@ pub struct World {
 
 impl World {
     /// The world of this client and database.
-    pub fn new(client: Client, database: &Database) -> Self {
+    pub fn new(client: Client, database: &Database) -> Result<Self, Failure> {
         let (ledger, bank) = (Ledger::new(database.clone()), SandboxBank::new(database.clone()));
-        Self { client, ledger, bank, desk: refunds::desk(database) }
+        Ok(Self { client, ledger, bank, desk: refunds::desk(database)? })
     }
 
     /// The client.
