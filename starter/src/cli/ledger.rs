@@ -56,7 +56,7 @@ enum Command {
 /// It exits with 1 and names what was changed, removed or put in from outside. Somebody who rewrites the journal can
 /// rewrite the hashes after it too, so keep the head that is shown elsewhere, and give it with --expect later.
 ///
-/// Example: `recourse ledger verify`
+/// Example: `recourse ledger verify --head > head.txt`
 ///
 /// Example: `recourse ledger verify --expect 120:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08`
 #[derive(Debug, Args)]
@@ -64,6 +64,9 @@ struct Verify {
     /// A head that an earlier verification showed; may be given more than once.
     #[arg(long, value_name = "HEAD")]
     expect: Vec<Head>,
+    /// Print the head alone, to be kept and given with --expect.
+    #[arg(long)]
+    head: bool,
     #[command(flatten)]
     database: DatabaseArg,
 }
@@ -108,7 +111,7 @@ impl Ledger {
         let database = existing_database(database).await?;
         let books = Books::new(database.clone());
         let answer = match (self.command, self.contract) {
-            (Some(Command::Verify(verify)), _) => verified(&books, &verify.expect).await,
+            (Some(Command::Verify(verify)), _) => verified(&books, &verify).await,
             (Some(Command::Export(export)), _) => exported(&books, &export, json).await,
             (None, Some(contract)) => history(&books, &contract, self.at.unwrap_or_else(Timestamp::now)).await,
             (None, None) => check(&books).await,
@@ -136,13 +139,16 @@ async fn check(books: &Books) -> Result<Answer, Failure> {
     Answer::new(&report, text)
 }
 
-async fn verified(books: &Books, kept: &[Head]) -> Result<Answer, Failure> {
-    let report = books.verify(kept).await?;
+async fn verified(books: &Books, verify: &Verify) -> Result<Answer, Failure> {
+    let report = books.verify(&verify.expect).await?;
     let text = view::chain_report(&report);
     if !report.is_whole() {
         return Err(Failure::new("unsound", 1, text.trim_end()).details("report", &report));
     }
-    Answer::new(&report, text)
+    match &report.head {
+        Some(head) if verify.head => Answer::new(&report, format!("{head}\n")),
+        _ => Answer::new(&report, text),
+    }
 }
 
 /// Why an export ended early.

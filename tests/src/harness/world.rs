@@ -98,6 +98,11 @@ async fn server() -> &'static LocalServer {
     SERVER.get_or_init(start).await
 }
 
+/// Where the server is that tests share.
+pub async fn server_address() -> String {
+    server().await.address()
+}
+
 /// What the server counts, in Prometheus' format.
 pub async fn server_metrics() -> String {
     let url = server().await.metrics_url().expect("it was started with metrics");

@@ -3,6 +3,7 @@
 
 mod encryption;
 mod front;
+mod guide;
 mod metrics;
 mod traces;
 mod trust;
