@@ -5,6 +5,7 @@ mod encryption;
 mod front;
 mod guide;
 mod metrics;
+mod restore;
 mod traces;
 mod trust;
 mod versions;
