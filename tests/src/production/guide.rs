@@ -1,4 +1,4 @@
-//! `docs/production.md`, run as it stands: PostgreSQL, Temporal behind TLS with certificates and an API key, two workers and the
+//! `docs/production.md`, run as it stands: a PostgreSQL server, Temporal behind TLS with certificates and an API key, two workers and the
 //! API, a trial, a second build, a backup and the way back.
 
 use std::process::Stdio;
