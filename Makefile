@@ -7,8 +7,7 @@ TEMPORAL := .tools/venv/bin/temporal
 endif
 export RECOURSE_TEMPORAL_CLI := $(abspath $(TEMPORAL))
 export RECOURSE_PYTHON := $(abspath .tools/venv/bin/python)
-# What lints metrics, of Prometheus.
-export RECOURSE_PROMTOOL := $(abspath .tools/delivery/bin/promtool)
+export RECOURSE_DELIVERY := $(abspath .tools/delivery/bin)
 export RECOURSE_AXE := $(abspath .tools/axe/node_modules/axe-core/axe.min.js)
 
 .PHONY: demo dev test postgres forced-replay histories mutants chaos fuzz coverage browser compose supply-chain sbom lint fmt \

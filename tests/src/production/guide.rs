@@ -1,5 +1,5 @@
-//! `docs/production.md`, run as it stands: a PostgreSQL server, Temporal behind TLS with certificates and an API key, two workers and the
-//! API, a trial, a second build, a backup and the way back.
+//! `docs/production.md`, run as it stands: a database server, Temporal behind TLS with certificates and an API key, two workers
+//! and the API, a trial, a second build, a backup and the way back.
 
 use std::process::Stdio;
 

@@ -11,6 +11,7 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 
+use super::delivery;
 use crate::{
     api::{Issuer, Process},
     harness::{PATIENCE, Story, World, run},
@@ -34,8 +35,7 @@ async fn scrape(address: &str) -> (String, BTreeMap<String, String>) {
 
 /// Prometheus' own linter finds nothing wrong.
 fn assert_well_formed(text: &str) {
-    let promtool = std::env::var("RECOURSE_PROMTOOL").expect("make test says where promtool is");
-    let mut child = Command::new(promtool)
+    let mut child = Command::new(delivery("promtool"))
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -25,7 +25,36 @@ use crate::{
 
 /// Takes spans in, as a collector does.
 #[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<(String, Span)>>>);
+pub struct Collector(Arc<Mutex<Vec<(String, Span)>>>);
+
+type Spans = Vec<(String, Span)>;
+
+impl Collector {
+    /// One that takes spans at this endpoint until the tests end.
+    pub async fn start() -> (Self, String) {
+        let collector = Self::default();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let service = TraceServiceServer::new(collector.clone());
+        let incoming = tonic::transport::server::TcpIncoming::from(listener);
+        tokio::spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming));
+        (collector, endpoint)
+    }
+
+    /// The spans so far, each with its service's name, once they are as wanted.
+    pub async fn until(&self, wanted: impl Fn(&Spans) -> bool) -> Spans {
+        let started = Instant::now();
+        loop {
+            let spans = self.0.lock().unwrap().clone();
+            if wanted(&spans) {
+                return spans;
+            }
+            let names: Vec<&str> = spans.iter().map(|(_, span)| &*span.name).collect();
+            assert!(started.elapsed() < PATIENCE, "only {names:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
 
 #[tonic::async_trait]
 impl TraceService for Collector {
@@ -51,14 +80,7 @@ impl TraceService for Collector {
 #[test]
 fn a_trace_leads_from_the_request_to_the_ledger() {
     run(async {
-        let collector = Collector::default();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let service = TraceServiceServer::new(collector.clone());
-        let incoming = tonic::transport::server::TcpIncoming::from(listener);
-        let serving =
-            tokio::spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming));
-
+        let (collector, endpoint) = Collector::start().await;
         let traces = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_BSP_SCHEDULE_DELAY", "200")];
         let world = World::apart("traced", &traces).await;
         let (issuer, files) = (Issuer::new(), tempfile::tempdir().unwrap());
@@ -80,17 +102,10 @@ fn a_trace_leads_from_the_request_to_the_ledger() {
         story.outcome().await;
 
         let trace: Vec<u8> = (0..32).step_by(2).map(|at| u8::from_str_radix(&trace[at..at + 2], 16).unwrap()).collect();
-        let started = Instant::now();
-        let spans = loop {
-            let spans = collector.0.lock().unwrap().clone();
-            let of_trace: Vec<(String, Span)> = spans.into_iter().filter(|(_, span)| span.trace_id == trace).collect();
-            if of_trace.iter().any(|(_, span)| span.name == "ledger: post") {
-                break of_trace;
-            }
-            let names: Vec<&str> = of_trace.iter().map(|(_, span)| &*span.name).collect();
-            assert!(started.elapsed() < PATIENCE, "no posting in the trace: {names:?}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        };
+        let of_trace =
+            |spans: &Spans| -> Spans { spans.iter().filter(|(_, span)| span.trace_id == trace).cloned().collect() };
+        let has_posting = |spans: &Spans| of_trace(spans).iter().any(|(_, span)| span.name == "ledger: post");
+        let spans = of_trace(&collector.until(has_posting).await);
         let named = |name: &str| spans.iter().any(|(_, span)| span.name.contains(name));
         for name in ["/end", "StartWorkflow:RefundRequest", "RunWorkflow:RefundRequest", "RunActivity:Escrow.open"] {
             let all: BTreeSet<&str> = spans.iter().map(|(_, span)| &*span.name).collect();
@@ -110,6 +125,5 @@ fn a_trace_leads_from_the_request_to_the_ledger() {
         assert!(way.last().is_some_and(|name| name.contains("/end")), "{way:?}");
         let said = format!("{spans:?}");
         assert!(!said.contains("turnip") && !said.contains("@example"), "people's words are in no span");
-        serving.abort();
     });
 }
