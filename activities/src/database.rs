@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use sqlx::{
-    Any, AnyPool, Transaction,
+    Any, AnyConnection, AnyPool, Connection as _, Transaction,
     any::{AnyPoolOptions, install_default_drivers},
     migrate::{MigrateError, Migrator},
 };
@@ -54,6 +54,9 @@ const POSTGRES_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// How long a connection is waited for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long it is looked for why there is no connection.
+const CAUSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often [`Database::migrate`] tries when another program migrates at the same moment.
 const MIGRATE_TRIES: u32 = 20;
@@ -191,9 +194,11 @@ impl Database {
                 })
             })
             .connect(&url_used)
-            .await
-            .map_err(|source| DatabaseError::Unreachable { url: shown(url), source })?;
-        Ok(Self { pool, kind })
+            .await;
+        match pool {
+            Ok(pool) => Ok(Self { pool, kind }),
+            Err(source) => Err(DatabaseError::Unreachable { url: shown(url), source: cause(source, &url_used).await }),
+        }
     }
 
     /// The URL of a database as it may be shown: without user, password and settings, any of which may be a secret.
@@ -291,6 +296,17 @@ fn created_if_missing(url: &str) -> String {
     }
 }
 
+/// What a pool ran into. It tries a server that is away again until its time is up, and then only says that it is.
+async fn cause(error: sqlx::Error, url: &str) -> sqlx::Error {
+    if !matches!(error, sqlx::Error::PoolTimedOut) {
+        return error;
+    }
+    match tokio::time::timeout(CAUSE_TIMEOUT, AnyConnection::connect(url)).await {
+        Ok(Err(cause)) => cause,
+        Ok(Ok(_)) | Err(_) => error,
+    }
+}
+
 /// The URL as it may be shown: without user, password and settings, any of which may be a secret.
 fn shown(url: &str) -> String {
     let bare = url.split_once('?').map_or(url, |(bare, _)| bare);
@@ -365,6 +381,8 @@ mod tests {
         let error = Database::connect("postgres://me:secret@127.0.0.1:1/x?password=secret").await.unwrap_err();
         assert!(matches!(&error, DatabaseError::Unreachable { .. }));
         assert!(error.to_string().contains("postgres://…@127.0.0.1:1/x cannot"), "{error}");
+        let DatabaseError::Unreachable { source, .. } = &error else { unreachable!() };
+        assert!(matches!(source, sqlx::Error::Io(_)), "it says why: {source}");
         assert!(error.hint().contains("server"));
         let error = Database::connect("mysql://me:secret@host/x").await.unwrap_err();
         assert!(matches!(error, DatabaseError::UnknownKind { .. }));

@@ -6,7 +6,9 @@
 use recourse_workflows::domain::ids::CaseKind;
 use sqlx::Row as _;
 use temporalio_client::{Client, NamespacedClient as _, tonic::IntoRequest as _};
-use temporalio_common::protos::temporal::api::workflowservice::v1::CountWorkflowExecutionsRequest;
+use temporalio_common::protos::temporal::api::workflowservice::v1::{
+    CountWorkflowExecutionsRequest, DescribeNamespaceRequest,
+};
 
 use crate::{Database, Ledger, LedgerError, ledger::MoneyHeld};
 
@@ -33,6 +35,12 @@ pub const STAGES: [(CaseKind, &[&str]); 5] = [
 /// Why the numbers could not be read. Those from before still stand, and grow old.
 #[derive(Debug, thiserror::Error)]
 pub enum GaugeError {
+    /// The server is away, or does not know the namespace.
+    #[error("the Temporal server does not answer: {reason}")]
+    NotThere {
+        /// What was heard instead.
+        reason: String,
+    },
     /// The server did not count.
     #[error("the Temporal server does not count cases: {reason}")]
     NotCounted {
@@ -118,7 +126,11 @@ impl Gauges {
     /// [`GaugeError`] if not.
     pub async fn reach(&self) -> Result<(), GaugeError> {
         self.rows("SELECT 1").await.map_err(GaugeError::Database)?;
-        self.count("ExecutionStatus = 'Running'").await.map(|_| ())
+        let request =
+            DescribeNamespaceRequest { namespace: self.client.namespace(), ..DescribeNamespaceRequest::default() };
+        let mut service = self.client.connection().workflow_service();
+        let described = service.describe_namespace(request.into_request()).await;
+        described.map(|_| ()).map_err(|status| GaugeError::NotThere { reason: status.message().to_owned() })
     }
 
     async fn count(&self, query: &str) -> Result<i64, GaugeError> {

@@ -5,6 +5,7 @@ mod payments;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{Any, Row as _, Transaction, any::AnyRow};
@@ -57,7 +58,6 @@ impl CheckReport {
 /// What the check has seen so far. Sums are `i128`: a damaged ledger must not overflow its own check.
 #[derive(Default)]
 struct Seen {
-    ids: BTreeSet<String>,
     sums: BTreeMap<(String, String), i128>,
     /// What sources may have got beyond what they gave: what left suspense for them, less what was parked of theirs (R8).
     allowances: BTreeMap<(String, String), i128>,
@@ -79,17 +79,22 @@ impl Ledger {
     pub async fn check(&self) -> Result<CheckReport, LedgerError> {
         let mut read = self.database.read().await?;
         let mut seen = Seen::default();
-        let rows = sqlx::query(
-            "SELECT id, kind, debit, credit, currency, amount, contract, case_id, rule, deposit, payment, content
-             FROM journal ORDER BY sequence",
-        )
-        .fetch_all(&mut *read)
-        .await?;
         let mut payments = Payments::default();
-        for row in &rows {
-            check_posting(&mut seen, row)?;
-            payments.count(&mut seen, row)?;
+        let mut postings = 0;
+        {
+            // One at a time: a worker checks ledgers of any size.
+            let mut rows = sqlx::query(
+                "SELECT id, kind, debit, credit, currency, amount, contract, case_id, rule, deposit, payment, content
+                 FROM journal ORDER BY sequence",
+            )
+            .fetch(&mut *read);
+            while let Some(row) = rows.try_next().await? {
+                check_posting(&mut seen, &row)?;
+                payments.count(&mut seen, &row)?;
+                postings += 1;
+            }
         }
+        check_ids(&mut seen, &mut read).await?;
         payments.check(&mut seen, &mut read).await?;
         let balances = check_balances(&mut seen, &mut read).await?;
         check_holds(&mut seen, &mut read, &balances).await?;
@@ -101,7 +106,7 @@ impl Ledger {
             *sum = sum.saturating_add(in_escrow);
         }
         Ok(CheckReport {
-            postings: rows.len() as u64,
+            postings,
             accounts: balances.keys().map(|(account, _)| account).collect::<BTreeSet<_>>().len() as u64,
             currencies: held.keys().cloned().collect(),
             held: held.into_iter().map(|(currency, amount)| MoneyHeld { currency, amount }).collect(),
@@ -110,16 +115,22 @@ impl Ledger {
     }
 }
 
-/// L2 and L3 of one posting: its id is the only one, its content is what was posted, its escrow is its contract's.
+/// L2: no id is of two postings. The table's own constraint says so, as long as nobody takes it away.
+async fn check_ids(seen: &mut Seen, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
+    let twice = sqlx::query("SELECT id FROM journal GROUP BY id HAVING COUNT(*) > 1 ORDER BY id");
+    for row in &twice.fetch_all(&mut **read).await? {
+        seen.find("L2", row.try_get::<String, _>("id")?, "is the id of more than one posting");
+    }
+    Ok(())
+}
+
+/// L2 and L3 of one posting: its content is what was posted, its escrow is its contract's.
 fn check_posting(seen: &mut Seen, row: &AnyRow) -> Result<(), LedgerError> {
     let text = |name: &str| -> Result<String, sqlx::Error> { row.try_get(name) };
     let (id, debit, credit) = (text("id")?, text("debit")?, text("credit")?);
     let (contract, currency) = (text("contract")?, text("currency")?);
     let amount: i64 = row.try_get("amount")?;
     let (deposit, payment): (Option<String>, Option<String>) = (row.try_get("deposit")?, row.try_get("payment")?);
-    if !seen.ids.insert(id.clone()) {
-        seen.find("L2", &id, "is the id of more than one posting");
-    }
     if amount <= 0 || debit == credit {
         seen.find("L1", &id, format!("moves {amount} from {debit} to {credit}"));
     }
