@@ -48,6 +48,7 @@ impl fmt::Display for Fault {
             Kind::KillServer => write!(f, "the server is killed, away {seconds}"),
             Kind::FreezeServer => write!(f, "the server stands still {seconds}"),
             Kind::Cut(line) => write!(f, "{line} is cut"),
+            Kind::Lose(line) => write!(f, "{line} loses its connections without a word"),
             Kind::Close(line) => write!(f, "{line} is closed {seconds}"),
             Kind::Slow(line) => {
                 write!(f, "{line} is slow {seconds} ({}/{} ms)", self.there.as_millis(), self.back.as_millis())
@@ -171,6 +172,7 @@ impl Fault {
                 freeze(server.as_ref().and_then(LocalServer::pid), wait).await;
             }
             Kind::Cut(line) => line.of(parts).into_iter().for_each(Proxy::cut),
+            Kind::Lose(line) => line.of(parts).into_iter().for_each(Proxy::lose),
             Kind::Close(line) => self.weather(line.of(parts), Weather { refuses: true, ..Weather::default() }).await,
             Kind::Slow(line) => {
                 let (there, back) = (self.there, self.back);
@@ -248,7 +250,7 @@ mod tests {
         while clock < SHORT {
             let round = deck.deal();
             let length = |fault: &Fault| match fault.kind {
-                Kind::Cut(_) | Kind::Bank => Duration::ZERO,
+                Kind::Cut(_) | Kind::Lose(_) | Kind::Bank => Duration::ZERO,
                 // They also have to start again.
                 Kind::KillServer | Kind::RestartDatabase => fault.length + Duration::from_secs(4),
                 _ => fault.length,

@@ -24,6 +24,8 @@ pub enum Kind {
     Close(Line),
     /// A line is slow for a while, and not equally so in both directions.
     Slow(Line),
+    /// What is connected neither gets through nor ends; what connects anew does.
+    Lose(Line),
     /// `kill -9` of the mail server, and after a while another one.
     KillMail,
     /// Somebody else has the database's file.
@@ -96,7 +98,10 @@ impl Kind {
     pub fn on_a_server() -> Vec<Self> {
         let mut all = Self::anywhere([Self::LockWriters, Self::LockTables]);
         all.extend([Self::EndSessions, Self::RestartDatabase]);
-        all.extend((0..WORKERS).map(Line::Database).flat_map(Self::on_the_line));
+        for line in (0..WORKERS).map(Line::Database) {
+            all.extend(Self::on_the_line(line));
+            all.push(Self::Lose(line));
+        }
         all
     }
 
@@ -127,6 +132,7 @@ impl Kind {
             Self::Cut(Line::Database(_)) => "database cut off",
             Self::Close(Line::Database(_)) => "database closed off",
             Self::Slow(Line::Database(_)) => "database far away",
+            Self::Lose(_) => "database lost",
             Self::Cut(_) => "line cut",
             Self::Close(_) => "line closed",
             Self::Slow(_) => "line slow",
@@ -149,10 +155,12 @@ impl Kind {
 
     /// Whether two faults would get in each other's way.
     pub fn meets(self, other: Self) -> bool {
-        use Kind::{Close, Cut, FreezeServer, FreezeWorker, KillServer, KillWorker, Slow};
+        use Kind::{Close, Cut, FreezeServer, FreezeWorker, KillServer, KillWorker, Lose, Slow};
         match (self, other) {
             (KillWorker(one) | FreezeWorker(one), KillWorker(two) | FreezeWorker(two)) => one == two,
-            (Cut(one) | Close(one) | Slow(one), Cut(two) | Close(two) | Slow(two)) => one == two,
+            (Cut(one) | Close(one) | Slow(one) | Lose(one), Cut(two) | Close(two) | Slow(two) | Lose(two)) => {
+                one == two
+            }
             (KillServer | FreezeServer, KillServer | FreezeServer) => true,
             (one, two) => one == two || (one.is_at_the_database() && two.is_at_the_database()),
         }
