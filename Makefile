@@ -18,9 +18,9 @@ END_TO_END := outcomes:: milestones:: contract_end:: payments:: lateness:: edges
 # Of these, the ones that do not look at a run or stop the worker between a run and the next.
 IN_NEW_RUNS := outcomes:: milestones:: contract_end:: payments:: edges:: mode::
 
-# What touches the ledger and the other tables: the activities' own tests, and cases that move money.
+# What touches the ledger and the other tables: the activities' own tests, cases that move money, and everything that fails there.
 ON_POSTGRES := database:: ledger:: escrow:: refunds:: notices:: evidence:: webhooks:: requests:: payments:: \
-	outcomes:: milestones:: contract_end:: survival:: api::stripe::
+	outcomes:: milestones:: contract_end:: survival:: api::stripe:: faults:: chaos::whatever_fails
 
 # These mostly wait for the server.
 FOUR_AT_ONCE := RUST_TEST_THREADS=4
@@ -55,8 +55,9 @@ histories: $(TEMPORAL) .tools/venv/ready build ## Records the histories and comm
 mutants: $(TEMPORAL) .tools/venv/ready ## Breaks the code on purpose, mistake by mistake, and sees each caught by a test
 	tests/mutate
 
+# CHAOS_DATABASE=postgres has the ledger on PostgreSQL.
 chaos: $(TEMPORAL) .tools/venv/ready build ## Lets everything fail for CHAOS_MINUTES (10), and proves that nothing is lost
-	CHAOS_MINUTES=$${CHAOS_MINUTES:-10} cargo test --workspace --locked --test recourse chaos::whatever_fails -- --nocapture
+	CHAOS_MINUTES=$${CHAOS_MINUTES:-10} $(if $(filter postgres,$(CHAOS_DATABASE)),.ci/with-postgres) cargo test --workspace --locked --test recourse chaos::whatever_fails -- --nocapture
 
 lint: ## Formatting and lints, as CI checks them
 	cargo fmt --all --check

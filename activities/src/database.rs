@@ -3,6 +3,8 @@
 //! Queries use only what `SQLite` and `PostgreSQL` both understand (`$1`, `ON CONFLICT`, BIGINT and TEXT); whatever is
 //! one database's own is in its migrations or in this file.
 
+mod silence;
+
 use std::time::Duration;
 
 use sqlx::{
@@ -11,6 +13,7 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
 };
 
+pub(crate) use self::silence::in_time;
 use crate::ledger::chain;
 
 /// The tables' versions mean the same on both. `PostgreSQL`'s begin with the ninth.
@@ -191,6 +194,14 @@ impl Database {
                         sqlx::query(*setting).execute(&mut *connection).await?;
                     }
                     Ok(())
+                })
+            })
+            .after_release(move |connection, _| {
+                Box::pin(async move {
+                    match kind {
+                        Kind::Sqlite => Ok(true),
+                        Kind::Postgres => silence::answers(connection).await,
+                    }
                 })
             })
             .connect(&url_used)

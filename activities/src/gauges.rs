@@ -10,7 +10,7 @@ use temporalio_common::protos::temporal::api::workflowservice::v1::{
     CountWorkflowExecutionsRequest, DescribeNamespaceRequest,
 };
 
-use crate::{Database, Ledger, LedgerError, ledger::MoneyHeld};
+use crate::{Database, Ledger, LedgerError, database::in_time, ledger::MoneyHeld};
 
 /// The stages of open cases of each kind, by the names that lists show.
 pub const STAGES: [(CaseKind, &[&str]); 5] = [
@@ -106,7 +106,7 @@ impl Gauges {
             }
             overdue.push((kind, self.count(&format!("{} AND CaseOverdue = true", running(kind))).await?));
         }
-        let counted = self.of_database().await.map_err(GaugeError::Database)?;
+        let counted = in_time(self.of_database(), |late| late).await.map_err(GaugeError::Database)?;
         let Counted { held, in_suspense, notices_waiting, notices_failed, webhooks_failed } = counted;
         Ok(Reading { open, overdue, held, in_suspense, notices_waiting, notices_failed, webhooks_failed })
     }
@@ -125,7 +125,7 @@ impl Gauges {
     /// # Errors
     /// [`GaugeError`] if not.
     pub async fn reach(&self) -> Result<(), GaugeError> {
-        self.rows("SELECT 1").await.map_err(GaugeError::Database)?;
+        in_time(self.rows("SELECT 1"), |late| late).await.map_err(GaugeError::Database)?;
         let request =
             DescribeNamespaceRequest { namespace: self.client.namespace(), ..DescribeNamespaceRequest::default() };
         let mut service = self.client.connection().workflow_service();

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -17,9 +20,13 @@ use recourse_workflows::{
 };
 use serde_json::Value;
 use temporalio_client::{
-    UntypedWorkflow, WorkflowCancelOptions, WorkflowGetResultOptions, WorkflowListOptions, WorkflowStartOptions,
+    UntypedWorkflow, WorkflowCancelOptions, WorkflowFetchHistoryOptions, WorkflowGetResultOptions, WorkflowListOptions,
+    WorkflowStartOptions,
 };
-use temporalio_common::{data_converters::RawValue, protos::temporal::api::common::v1::Payload};
+use temporalio_common::{
+    data_converters::RawValue,
+    protos::temporal::api::{common::v1::Payload, enums::v1::EventType, history::v1::HistoryEvent},
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -34,6 +41,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub struct Receiver {
     pub url: String,
     received: Arc<Mutex<Vec<Received>>>,
+    failures: Arc<AtomicUsize>,
 }
 
 #[derive(Clone)]
@@ -54,7 +62,8 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://127.0.0.1:{}/hook", listener.local_addr().unwrap().port());
         let received = Arc::new(Mutex::new(Vec::new()));
-        let inbox = received.clone();
+        let failures = Arc::new(AtomicUsize::new(failures));
+        let (inbox, busy) = (received.clone(), failures.clone());
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let request = read_request(&mut stream).await;
@@ -63,12 +72,17 @@ impl Receiver {
                     inbox.push(request);
                     inbox.len()
                 };
-                let status = if number <= failures { "503 Busy" } else { "204 No Content" };
+                let status = if number <= busy.load(Ordering::Relaxed) { "503 Busy" } else { "204 No Content" };
                 let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
                 stream.write_all(answer.as_bytes()).await.unwrap();
             }
         });
-        Self { url, received }
+        Self { url, received, failures }
+    }
+
+    /// From now on everything is taken.
+    pub fn is_free(&self) {
+        self.failures.store(0, Ordering::Relaxed);
     }
 
     pub fn received(&self) -> Vec<Received> {
@@ -195,7 +209,7 @@ fn what_is_to_be_sent_outlives_a_worker_and_a_cancellation() {
     run(async {
         let world = World::apart("webhooks", &[("RECOURSE_WEBHOOK_ALLOW_LOCAL", "true")]).await;
         let book = webhooks(&world).await;
-        let receiver = Receiver::start(1).await;
+        let receiver = Receiver::start(usize::MAX).await;
         let (endpoint, _) = book.add(&receiver.url, "").await.unwrap();
         let story = Story::new(&world, "outlived");
         story.deposit("d-1", 30_000, "card-1").await;
@@ -207,6 +221,15 @@ fn what_is_to_be_sent_outlives_a_worker_and_a_cancellation() {
         let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(&id);
         handle.cancel(WorkflowCancelOptions::default()).await.unwrap();
         world.start_worker().await;
+        // Only once the workflow has seen that somebody wants it to end.
+        let seen = once("the request to cancel is seen", async || {
+            let events = history(&world, &id).await;
+            let asked = events.iter().position(|event| *event == EventType::WorkflowExecutionCancelRequested)?;
+            events[asked..].contains(&EventType::WorkflowTaskCompleted).then_some(events)
+        });
+        let events = seen.await;
+        assert!(!events.contains(&EventType::ActivityTaskCancelRequested), "it is not sent any more: {events:?}");
+        receiver.is_free();
         all_taken(&book, &endpoint.id, 1).await;
         assert_eq!(receipt(&world, &id).await, DeliveryReceipt::Delivered);
         assert_eq!(deliveries_started(&world).await, 1);
@@ -220,6 +243,13 @@ fn what_is_to_be_sent_outlives_a_worker_and_a_cancellation() {
             assert_eq!(receipt(&world, id).await, DeliveryReceipt::Refused, "{id}");
         }
     });
+}
+
+/// What has happened to a workflow.
+async fn history(world: &World, id: &str) -> Vec<EventType> {
+    let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(id);
+    let events = handle.fetch_history(WorkflowFetchHistoryOptions::default()).into_events().await.unwrap();
+    events.iter().map(HistoryEvent::event_type).collect()
 }
 
 /// What a delivery comes to.

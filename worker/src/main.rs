@@ -92,7 +92,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         let address = watch.serve(address).await?;
         tracing::info!("serving /metrics, /healthz and /readyz at http://{address}");
         let every = |seconds: NonZeroU64| Duration::from_secs(seconds.get());
-        tokio::spawn(watch.keep_reading(every(config.gauges_every), every(config.check_every)));
+        watch.keep_reading(every(config.gauges_every), every(config.check_every));
     }
     println!("recourse-worker ready on task queue {TASK_QUEUE}");
     let result = worker.run().await;

@@ -27,7 +27,11 @@ use temporalio_common::telemetry::{
     HistogramBucketOverrides, PrometheusExporterOptions, TelemetryOptions, metrics::CoreMeter,
     start_prometheus_metric_exporter,
 };
-use tokio::{net::TcpListener, sync::RwLock};
+use tokio::{
+    net::TcpListener,
+    sync::RwLock,
+    time::{Interval, MissedTickBehavior},
+};
 
 /// How long the server and the database may take to say that they are there.
 const READY_WITHIN: Duration = Duration::from_secs(2);
@@ -187,19 +191,24 @@ impl Watch {
         Ok(bound)
     }
 
-    /// Reads the numbers again and again, and checks the ledger, each as often as this.
-    pub async fn keep_reading(self, read_every: Duration, check_every: Duration) {
-        let mut check_at = Instant::now();
-        let mut every = tokio::time::interval(read_every);
-        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            every.tick().await;
-            self.read().await;
-            if Instant::now() >= check_at {
-                self.check().await;
-                check_at = Instant::now() + check_every;
+    /// Reads the numbers again and again, and checks the ledger, each as often as this, until the process ends. Apart: a
+    /// check takes as long as the ledger is large.
+    pub fn keep_reading(&self, read_every: Duration, check_every: Duration) {
+        let (reads, checks) = (self.clone(), self.clone());
+        tokio::spawn(async move {
+            let mut every = paced(read_every);
+            loop {
+                every.tick().await;
+                reads.read().await;
             }
-        }
+        });
+        tokio::spawn(async move {
+            let mut every = paced(check_every);
+            loop {
+                every.tick().await;
+                checks.check().await;
+            }
+        });
     }
 
     async fn read(&self) {
@@ -257,6 +266,12 @@ impl Watch {
             Err(_) => Some("the server or the database does not answer".to_owned()),
         }
     }
+}
+
+fn paced(pause: Duration) -> Interval {
+    let mut every = tokio::time::interval(pause);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    every
 }
 
 async fn metrics(State(watch): State<Watch>) -> Response {

@@ -21,6 +21,7 @@ use temporalio_common::error::ApplicationFailure;
 use temporalio_sdk::activities::ActivityError;
 
 use crate::{
+    database::in_time,
     ledger::{GivenBack, Ledger, LedgerError, Posting},
     payments::{self, Charge, GatewayError, PaymentGateway, Refund, Request},
 };
@@ -244,6 +245,11 @@ fn retryable(error: EscrowError) -> ActivityError {
     ActivityError::application(ApplicationFailure::builder(error).type_name(type_name).build())
 }
 
+/// An effect ends, whatever became of its connection to the database.
+async fn done<T>(effect: impl Future<Output = Result<T, EscrowError>>) -> Result<T, ActivityError> {
+    in_time(effect, |late| LedgerError::from(late).into()).await.map_err(retryable)
+}
+
 /// The declared effects, by their names on the task queue.
 mod declared {
     #![allow(missing_docs, reason = "the SDK's macro makes constants that have none")]
@@ -258,14 +264,14 @@ mod declared {
     use temporalio_macros::activities;
     use temporalio_sdk::activities::{ActivityContext, ActivityError};
 
-    use super::{EscrowActivities, retryable};
+    use super::{EscrowActivities, done};
 
     #[activities]
     impl EscrowActivities {
         /// Takes for one case what it is about (L3).
         #[activity(definition = OpenDef)]
         pub async fn open(self: Arc<Self>, _: ActivityContext, order: OpenCase) -> Result<OpenReceipt, ActivityError> {
-            self.ledger.open(&order).await.map_err(|error| retryable(error.into()))
+            done(async { Ok(self.ledger.open(&order).await?) }).await
         }
 
         /// Charges a billing method and puts the money in escrow (E2).
@@ -275,13 +281,13 @@ mod declared {
             _: ActivityContext,
             order: DepositOrder,
         ) -> Result<DepositReceipt, ActivityError> {
-            self.make_deposit(&order).await.map_err(retryable)
+            done(self.make_deposit(&order)).await
         }
 
         /// Moves money as decided (R7).
         #[activity(definition = SettleDef)]
         pub async fn settle(self: Arc<Self>, _: ActivityContext, order: Settlement) -> Result<Settled, ActivityError> {
-            self.carry_out(&order).await.map_err(retryable)
+            done(self.carry_out(&order)).await
         }
 
         /// Charges a party's share of the arbitration fee (A1).
@@ -291,7 +297,7 @@ mod declared {
             _: ActivityContext,
             order: FeeOrder,
         ) -> Result<FeeReceipt, ActivityError> {
-            self.take_fee(&order).await.map_err(retryable)
+            done(self.take_fee(&order)).await
         }
 
         /// Charges a bonus and pays it on (E7).
@@ -301,7 +307,7 @@ mod declared {
             _: ActivityContext,
             order: BonusOrder,
         ) -> Result<BonusReceipt, ActivityError> {
-            self.make_bonus(&order).await.map_err(retryable)
+            done(self.make_bonus(&order)).await
         }
 
         /// Takes a payment back and gives it to where it was charged (P2, P4).
@@ -311,7 +317,7 @@ mod declared {
             _: ActivityContext,
             order: ReturnOrder,
         ) -> Result<ReturnReceipt, ActivityError> {
-            self.take_back(&order).await.map_err(retryable)
+            done(self.take_back(&order)).await
         }
     }
 }

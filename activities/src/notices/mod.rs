@@ -308,14 +308,15 @@ mod declared {
     use temporalio_macros::activities;
     use temporalio_sdk::activities::{ActivityContext, ActivityError};
 
-    use super::{NoticeActivities, retryable};
+    use super::{NoticeActivities, NoticeError, retryable};
+    use crate::database::in_time;
 
     #[activities]
     impl NoticeActivities {
         /// Tells people (N1–N3).
         #[activity(definition = TellDef)]
         pub async fn tell(self: Arc<Self>, _: ActivityContext, told: Tell) -> Result<Told, ActivityError> {
-            self.book.tell(&told).await.map_err(retryable)
+            in_time(self.book.tell(&told), NoticeError::from).await.map_err(retryable)
         }
     }
 }

@@ -21,7 +21,7 @@ use super::{
     email::{self, EmailState, OutboxEmail},
     smtp::{Delivery, SmtpServer},
 };
-use crate::database::Database;
+use crate::database::{Database, in_time};
 
 /// How many emails are looked at before the postman looks whether it should stop or others are due.
 const BATCH: u32 = 50;
@@ -140,12 +140,12 @@ impl Postman {
 
     /// Sends what is due. True if it is time to stop.
     async fn round(&self, mut shutdown: Pin<&mut impl Future<Output = ()>>) -> Result<bool, NoticeError> {
-        for lost in email::give_up(&self.database, before(Timestamp::now(), self.pace.lease)).await? {
+        for lost in self.lost().await? {
             tracing::error!(case = %lost.case_ref, number = lost.number, recipient = %lost.recipient, rule = "N2",
                 "an email may or may not have been sent, because its postman stopped; it is not sent again");
         }
         loop {
-            let batch = email::due(&self.database, Timestamp::now(), BATCH).await?;
+            let batch = in_time(email::due(&self.database, Timestamp::now(), BATCH), NoticeError::from).await?;
             if batch.is_empty() {
                 return Ok(false);
             }
@@ -162,8 +162,15 @@ impl Postman {
         }
     }
 
+    /// Emails whose postman died while it was sending them.
+    async fn lost(&self) -> Result<Vec<OutboxEmail>, NoticeError> {
+        let lost = email::give_up(&self.database, before(Timestamp::now(), self.pace.lease));
+        in_time(lost, NoticeError::from).await
+    }
+
     async fn send(&self, email: &OutboxEmail) -> Result<Next, NoticeError> {
-        if !email::claim(&self.database, email.sequence, Timestamp::now()).await? {
+        let claim = email::claim(&self.database, email.sequence, Timestamp::now());
+        if !in_time(claim, NoticeError::from).await? {
             return Ok(Next::GoOn);
         }
         let Some(server) = &self.server else {
@@ -214,8 +221,8 @@ impl Postman {
         let wait = self.pace.retry_first.saturating_mul(2_u32.saturating_pow(attempts_before)).min(self.pace.retry_max);
         let mut tries = 1;
         loop {
-            let marked =
-                email::mark(&self.database, email.sequence, state, reason, after(Timestamp::now(), wait)).await;
+            let mark = email::mark(&self.database, email.sequence, state, reason, after(Timestamp::now(), wait));
+            let marked = in_time(mark, NoticeError::from).await;
             if marked.is_ok() || tries == MARK_TRIES {
                 return marked;
             }

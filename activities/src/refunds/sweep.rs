@@ -16,12 +16,17 @@ use tokio::time::sleep;
 
 use super::{RefundDesk, RefundError, RefundState, Report, find, rows};
 use crate::{
+    database::in_time,
     ledger::{LedgerError, News, TrackedRefund},
     payments::{Arrival, GatewayError},
 };
 
 /// How often the desk sweeps.
 const EVERY: Duration = Duration::from_mins(1);
+
+fn late(error: sqlx::Error) -> RefundError {
+    LedgerError::from(error).into()
+}
 
 /// What a sweep did with the refunds that should have settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,8 +80,8 @@ impl RefundDesk {
     /// Only if the database cannot be used, or somebody could not be told. What was done until then stays done.
     pub async fn park_overdue(&self, now: Timestamp) -> Result<Swept, RefundError> {
         let mut swept = Swept::default();
-        for id in rows::due(self.ledger.database(), now).await? {
-            match self.ask_about(&id, now).await {
+        for id in in_time(rows::due(self.ledger.database(), now), LedgerError::from).await? {
+            match in_time(self.ask_about(&id, now), late).await {
                 Ok(Some(RefundState::Settled)) => swept.settled += 1,
                 Ok(Some(RefundState::Failed)) => swept.failed += 1,
                 Ok(Some(_)) => swept.overdue += 1,
@@ -88,7 +93,7 @@ impl RefundDesk {
                 }
             }
         }
-        self.tell().await?;
+        in_time(self.tell(), late).await?;
         Ok(swept)
     }
 

@@ -5,9 +5,9 @@
 //! key should not seal more than some 2^32 payloads.
 //!
 //! What is not encrypted is read as it is: cases from before, and programs without the keys. A payload with an unknown
-//! key id is an error, and whoever needs it tries again until the key is there. One that its key does not open was made by
-//! somebody else; it is handed on as it is, so that a command made of it is refused like any other that cannot be read,
-//! instead of holding up its case for ever.
+//! key id is an error, and whoever needs it tries again until the key is there. One that its key does not open, or with an
+//! id that no key can have, was made by somebody else; it is handed on as it is, so that a command made of it is refused
+//! like any other that cannot be read, instead of holding up its case for ever.
 
 use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
@@ -17,7 +17,7 @@ use temporalio_common::{
     protos::temporal::api::common::v1::Payload,
 };
 
-use super::keys::PayloadKeys;
+use super::keys::{PayloadKeys, may_be_an_id};
 
 const ENCODING: &str = "encoding";
 const ENCRYPTED: &[u8] = b"binary/encrypted";
@@ -72,6 +72,9 @@ impl PayloadCipher {
             return Ok(payload);
         }
         let id = payload.metadata.get(KEY_ID).map(|id| String::from_utf8_lossy(id).into_owned()).unwrap_or_default();
+        if !may_be_an_id(id.as_bytes()) {
+            return Ok(payload);
+        }
         let key = self.keys.find(&id).ok_or_else(|| CodecError::UnknownKey { id: id.clone() })?;
         Ok(opened(key, &id, &payload.data).unwrap_or(payload))
     }
@@ -150,6 +153,11 @@ mod tests {
         for data in [vec![], vec![0; 11], vec![0; 60], [&sealed.data[..], &[0]].concat()] {
             let forged = Payload { data, ..sealed.clone() };
             assert_eq!(cipher.open(forged.clone()).unwrap(), forged);
+        }
+        for id in [vec![], b"a key".to_vec(), b"\x1b[2J".to_vec(), vec![0xff], vec![b'k'; 65]] {
+            let mut nobodys = sealed.clone();
+            nobodys.metadata.insert(KEY_ID.to_owned(), id);
+            assert_eq!(cipher.open(nobodys.clone()), Ok(nobodys), "no key will ever have this id");
         }
         // The id is sealed too: a payload of one key is not taken for another's.
         let line = PayloadKeys::new_line("k").unwrap();

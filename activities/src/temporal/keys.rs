@@ -140,13 +140,18 @@ impl PayloadKeys {
     }
 }
 
+/// Whether a key can have this id.
+pub(super) fn may_be_an_id(id: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    (1..=ID_BYTES_MAX).contains(&id.len()) && id.iter().all(plain)
+}
+
 fn read_line(line: &str) -> Result<Key, String> {
     let mut words = line.split_whitespace();
     let (Some(id), Some(key), None) = (words.next(), words.next(), words.next()) else {
         return Err("expected an id and a key".to_owned());
     };
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    if id.len() > ID_BYTES_MAX || !id.chars().all(plain) {
+    if !may_be_an_id(id.as_bytes()) {
         return Err(format!("an id is at most {ID_BYTES_MAX} letters, digits, hyphens, dots and underscores"));
     }
     let bytes = BASE64_STANDARD.decode(key).map_err(|_| "the key is not base64".to_owned())?;

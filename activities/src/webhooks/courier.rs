@@ -16,6 +16,7 @@ use temporalio_common::{data_converters::RawValue, protos::temporal::api::common
 use tokio::{sync::Notify, time::sleep};
 
 use super::{Endpoint, WebhookBook, WebhookError, deliveries, endpoints, events};
+use crate::database::in_time;
 
 /// How often the courier looks for events that nobody woke it for.
 const POLL: Duration = Duration::from_secs(1);
@@ -100,7 +101,7 @@ impl Courier {
             let done = tokio::select! {
                 biased;
                 () = &mut shutdown => return,
-                done = self.hand_over() => done,
+                done = in_time(self.hand_over(), WebhookError::from) => done,
             };
             let wait = match done {
                 Ok(()) => self.poll,

@@ -189,7 +189,8 @@ mod declared {
     use temporalio_macros::activities;
     use temporalio_sdk::activities::{ActivityContext, ActivityError};
 
-    use super::{WebhookActivities, retryable};
+    use super::{WebhookActivities, WebhookError, retryable};
+    use crate::database::in_time;
 
     #[activities]
     impl WebhookActivities {
@@ -200,7 +201,7 @@ mod declared {
             _: ActivityContext,
             order: DeliveryOrder,
         ) -> Result<DeliveryReceipt, ActivityError> {
-            self.try_once(&order).await.map_err(retryable)
+            in_time(self.try_once(&order), WebhookError::from).await.map_err(retryable)
         }
 
         /// Notes that it is not sent any more.
@@ -210,7 +211,7 @@ mod declared {
             _: ActivityContext,
             order: DeliveryOrder,
         ) -> Result<DeliveryReceipt, ActivityError> {
-            self.end(&order).await.map_err(retryable)
+            in_time(self.end(&order), WebhookError::from).await.map_err(retryable)
         }
     }
 }

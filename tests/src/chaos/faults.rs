@@ -13,50 +13,12 @@ use recourse_starter::{
     local::{LocalServer, WorkerProcess},
 };
 use rustix::process::{Pid, Signal, kill_process};
-use sqlx::{AnyConnection, Connection as _};
 
 use super::{
+    kinds::{Kind, Line},
     proxy::{Proxy, Weather},
-    supervisor::{Parts, WORKERS},
+    supervisor::Parts,
 };
-
-/// A kind of fault, with what it happens to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// `kill -9` of a worker, and after a while another one.
-    KillWorker(usize),
-    /// A worker stands still (SIGSTOP) and goes on (SIGCONT), as if nothing had happened.
-    FreezeWorker(usize),
-    /// `kill -9` of the server, which starts again with its database file.
-    KillServer,
-    /// The server stands still and goes on.
-    FreezeServer,
-    /// A line breaks, with whatever is under way in it.
-    Cut(Line),
-    /// A line breaks and takes no new connections for a while.
-    Close(Line),
-    /// A line is slow for a while, and not equally so in both directions.
-    Slow(Line),
-    /// `kill -9` of the mail server, and after a while another one.
-    KillMail,
-    /// Somebody else has the database.
-    LockDatabase,
-    /// The database's disk is full.
-    FillDisk,
-    /// The bank does something wrong with the next movements.
-    Bank,
-}
-
-/// A line between two parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Line {
-    /// Between the parties and the server.
-    Clients,
-    /// Between a worker and the server.
-    Worker(usize),
-    /// Between the workers and the mail server.
-    Mail,
-}
 
 /// One fault.
 #[derive(Debug, Clone, Copy)]
@@ -77,76 +39,6 @@ pub struct Deck {
     left: Vec<Kind>,
 }
 
-impl Line {
-    fn of(self, parts: &Parts) -> &Proxy {
-        match self {
-            Self::Clients => &parts.clients_line,
-            Self::Worker(which) => &parts.worker_lines[which],
-            Self::Mail => &parts.mail_line,
-        }
-    }
-}
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Clients => f.write_str("the parties' line"),
-            Self::Worker(which) => write!(f, "worker {}'s line", which + 1),
-            Self::Mail => f.write_str("the mail's line"),
-        }
-    }
-}
-
-impl Kind {
-    /// The kinds that can happen here.
-    fn all(has_mount: bool) -> Vec<Self> {
-        let mut all = vec![Self::KillServer, Self::FreezeServer, Self::KillMail, Self::LockDatabase, Self::Bank];
-        // Money is what it is about.
-        all.extend([Self::LockDatabase, Self::Bank]);
-        for which in 0..WORKERS {
-            all.extend([Self::KillWorker(which), Self::FreezeWorker(which)]);
-        }
-        for line in [Line::Clients, Line::Worker(0), Line::Worker(1), Line::Mail] {
-            all.extend([Self::Cut(line), Self::Close(line), Self::Slow(line)]);
-        }
-        if has_mount {
-            all.push(Self::FillDisk);
-        }
-        all
-    }
-
-    /// What it is called in a count.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::KillWorker(_) => "worker killed",
-            Self::FreezeWorker(_) => "worker frozen",
-            Self::KillServer => "server killed",
-            Self::FreezeServer => "server frozen",
-            Self::Cut(_) => "line cut",
-            Self::Close(_) => "line closed",
-            Self::Slow(_) => "line slow",
-            Self::KillMail => "mail server killed",
-            Self::LockDatabase => "database locked",
-            Self::FillDisk => "disk full",
-            Self::Bank => "bank wrong",
-        }
-    }
-
-    /// Whether two faults would get in each other's way.
-    fn meets(self, other: Self) -> bool {
-        use Kind::{
-            Bank, Close, Cut, FillDisk, FreezeServer, FreezeWorker, KillServer, KillWorker, LockDatabase, Slow,
-        };
-        match (self, other) {
-            (KillWorker(one) | FreezeWorker(one), KillWorker(two) | FreezeWorker(two)) => one == two,
-            (Cut(one) | Close(one) | Slow(one), Cut(two) | Close(two) | Slow(two)) => one == two,
-            (KillServer | FreezeServer, KillServer | FreezeServer)
-            | (LockDatabase | FillDisk | Bank, LockDatabase | FillDisk | Bank) => true,
-            (one, two) => one == two,
-        }
-    }
-}
-
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = format!("for {:.1} s", self.length.as_secs_f64());
@@ -156,12 +48,17 @@ impl fmt::Display for Fault {
             Kind::KillServer => write!(f, "the server is killed, away {seconds}"),
             Kind::FreezeServer => write!(f, "the server stands still {seconds}"),
             Kind::Cut(line) => write!(f, "{line} is cut"),
+            Kind::Lose(line) => write!(f, "{line} loses its connections without a word"),
             Kind::Close(line) => write!(f, "{line} is closed {seconds}"),
             Kind::Slow(line) => {
                 write!(f, "{line} is slow {seconds} ({}/{} ms)", self.there.as_millis(), self.back.as_millis())
             }
             Kind::KillMail => write!(f, "the mail server is killed, away {seconds}"),
             Kind::LockDatabase => write!(f, "the database is locked {seconds}"),
+            Kind::LockWriters => write!(f, "somebody else is the database's writer {seconds}"),
+            Kind::LockTables => write!(f, "the database's tables are locked {seconds}"),
+            Kind::EndSessions => write!(f, "all sessions at the database are ended, again and again {seconds}"),
+            Kind::RestartDatabase => write!(f, "the database's server is killed, away {seconds}"),
             Kind::FillDisk => write!(f, "the database's disk is full {seconds}"),
             Kind::Bank => write!(f, "the bank: {:?} × {}", self.bank.0, self.bank.1),
         }
@@ -169,10 +66,10 @@ impl fmt::Display for Fault {
 }
 
 impl Deck {
-    /// The deck of this seed.
-    pub fn new(seed: u64, has_mount: bool) -> Self {
+    /// The deck of this seed, with all that can happen.
+    pub fn new(seed: u64, all: Vec<Kind>) -> Self {
         // Contracts have the numbers from 1 on.
-        Self { dice: Dice::new(seed, 0), all: Kind::all(has_mount), left: Vec::new() }
+        Self { dice: Dice::new(seed, 0), all, left: Vec::new() }
     }
 
     /// The faults of the next round: one, two or three that do not get in each other's way.
@@ -199,12 +96,12 @@ impl Deck {
 
     fn fault(&mut self, kind: Kind) -> Fault {
         let (from, to) = match kind {
-            Kind::KillWorker(_) | Kind::KillServer => (0, 3_000),
+            Kind::KillWorker(_) | Kind::KillServer | Kind::RestartDatabase => (0, 3_000),
             // Longer than an effect may take (10 s), now and then: then somebody else does it, and the frozen one wakes up late.
             Kind::FreezeWorker(_) => (2_000, 14_000),
             Kind::FreezeServer => (1_000, 5_000),
             // Longer than a connection waits for the lock (10 s), now and then.
-            Kind::LockDatabase => (2_000, 12_500),
+            Kind::LockDatabase | Kind::LockWriters | Kind::LockTables => (2_000, 12_500),
             _ => (1_000, 6_000),
         };
         // The shorter of two: the parties are to get on in between.
@@ -236,12 +133,10 @@ pub async fn rage(parts: &Parts, deck: &mut Deck, until: Instant) -> BTreeMap<&'
 
 /// Undoes what a fault might have left: everything passes, and the bank does nothing wrong any more.
 pub async fn heal(parts: &Parts) {
-    for line in [Line::Clients, Line::Worker(0), Line::Worker(1), Line::Mail] {
-        line.of(parts).set(Weather::default());
+    for line in Line::ALL.into_iter().filter_map(|line| line.of(parts)) {
+        line.set(Weather::default());
     }
-    if let Some(mount) = &parts.mount {
-        mount.free();
-    }
+    parts.books.heal().await;
     while parts.bank.clear_faults().await.is_err() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -276,7 +171,8 @@ impl Fault {
                 let server = parts.server.lock().await;
                 freeze(server.as_ref().and_then(LocalServer::pid), wait).await;
             }
-            Kind::Cut(line) => line.of(parts).cut(),
+            Kind::Cut(line) => line.of(parts).into_iter().for_each(Proxy::cut),
+            Kind::Lose(line) => line.of(parts).into_iter().for_each(Proxy::lose),
             Kind::Close(line) => self.weather(line.of(parts), Weather { refuses: true, ..Weather::default() }).await,
             Kind::Slow(line) => {
                 let (there, back) = (self.there, self.back);
@@ -288,16 +184,15 @@ impl Fault {
                 wait.await;
                 *mail = Some(parts.start_mail().await);
             }
-            Kind::LockDatabase => {
-                if let Err(error) = lock(&parts.database_url, wait).await {
-                    parts.tell(&format!("the database could not be locked: {error}"));
+            Kind::LockDatabase
+            | Kind::LockWriters
+            | Kind::LockTables
+            | Kind::EndSessions
+            | Kind::RestartDatabase
+            | Kind::FillDisk => {
+                if let Err(error) = parts.books.suffer(self.kind, wait).await {
+                    parts.tell(&format!("{}, or not for so long: {error}", self.kind.name()));
                 }
-            }
-            Kind::FillDisk => {
-                let Some(mount) = &parts.mount else { return };
-                mount.fill();
-                wait.await;
-                mount.free();
             }
             Kind::Bank => {
                 let (fault, times) = self.bank;
@@ -307,7 +202,8 @@ impl Fault {
         }
     }
 
-    async fn weather(&self, line: &Proxy, weather: Weather) {
+    async fn weather(&self, line: Option<&Proxy>, weather: Weather) {
+        let Some(line) = line else { return };
         line.set(weather);
         if weather.refuses {
             line.cut();
@@ -326,50 +222,52 @@ async fn freeze(pid: Option<u32>, wait: impl Future<Output = ()>) {
     let _ = kill_process(pid, Signal::CONT);
 }
 
-/// Keeps everybody else from writing.
-async fn lock(url: &str, wait: impl Future<Output = ()>) -> Result<(), sqlx::Error> {
-    let mut connection = AnyConnection::connect(url).await?;
-    for statement in ["PRAGMA busy_timeout = 10000", "BEGIN EXCLUSIVE"] {
-        sqlx::query(statement).execute(&mut connection).await?;
-    }
-    wait.await;
-    sqlx::query("ROLLBACK").execute(&mut connection).await?;
-    connection.close().await
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::chaos::{POSTGRES_SEED, SEED, SHORT};
 
     #[test]
     fn the_same_seed_deals_the_same_faults_and_every_kind_comes() {
-        let deal = |seed| {
-            let mut deck = Deck::new(seed, true);
-            (0..60).flat_map(|_| deck.deal()).map(|fault| (fault.kind, fault.length)).collect::<Vec<_>>()
-        };
-        assert_eq!(deal(1), deal(1));
-        assert_ne!(deal(1), deal(2));
-        let dealt: std::collections::BTreeSet<_> = deal(1).into_iter().map(|(kind, _)| kind).collect();
-        assert!(Kind::all(true).iter().all(|kind| dealt.contains(kind)), "{dealt:?}");
+        for all in [Kind::on_a_file(true), Kind::on_a_server()] {
+            let deal = |seed| {
+                let mut deck = Deck::new(seed, all.clone());
+                (0..60).flat_map(|_| deck.deal()).map(|fault| (fault.kind, fault.length)).collect::<Vec<_>>()
+            };
+            assert_eq!(deal(1), deal(1));
+            assert_ne!(deal(1), deal(2));
+            let dealt: BTreeSet<_> = deal(1).into_iter().map(|(kind, _)| kind).collect();
+            assert!(all.iter().all(|kind| dealt.contains(kind)), "{dealt:?}");
+        }
     }
 
-    /// A minute is little: the short run's seed is one with which it is enough for every kind.
-    #[test]
-    fn the_short_run_has_every_kind_of_fault_in_its_minute() {
-        let mut deck = Deck::new(super::super::SEED, true);
-        let (mut clock, mut dealt) = (Duration::ZERO, std::collections::BTreeSet::new());
-        while clock < super::super::SHORT {
+    /// What a run of this seed comes to in a minute.
+    fn in_a_minute(seed: u64, all: &[Kind]) -> BTreeSet<&'static str> {
+        let mut deck = Deck::new(seed, all.to_vec());
+        let (mut clock, mut dealt) = (Duration::ZERO, BTreeSet::new());
+        while clock < SHORT {
             let round = deck.deal();
             let length = |fault: &Fault| match fault.kind {
-                Kind::Cut(_) | Kind::Bank => Duration::ZERO,
-                // It also has to start again.
-                Kind::KillServer => fault.length + Duration::from_secs(4),
+                Kind::Cut(_) | Kind::Lose(_) | Kind::Bank => Duration::ZERO,
+                // They also have to start again.
+                Kind::KillServer | Kind::RestartDatabase => fault.length + Duration::from_secs(4),
                 _ => fault.length,
             };
             clock += round.iter().map(length).max().unwrap_or_default() + deck.pause();
             dealt.extend(round.iter().map(|fault| fault.kind.name()));
         }
-        let all: std::collections::BTreeSet<_> = Kind::all(true).into_iter().map(Kind::name).collect();
-        assert_eq!(dealt, all);
+        dealt
+    }
+
+    /// A minute is little: the short runs' seeds are such that it is enough for every kind.
+    #[test]
+    fn the_short_run_has_every_kind_of_fault_in_its_minute() {
+        for (seed, all) in [(SEED, Kind::on_a_file(true)), (POSTGRES_SEED, Kind::on_a_server())] {
+            let names: BTreeSet<_> = all.iter().map(|kind| kind.name()).collect();
+            let found = (0..20_000).find(|seed| in_a_minute(*seed, &all) == names);
+            assert_eq!(in_a_minute(seed, &all), names, "the first seed that has all is {found:?}");
+        }
     }
 }

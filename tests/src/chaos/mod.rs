@@ -1,22 +1,27 @@
 //! Everything goes wrong, in an order that a seed decides, and nothing may be lost: the real processes are killed, frozen and
-//! cut off from each other, the database is locked and its disk full, the bank and the mail server fail, while the parties of
-//! many contracts go on. Then all is mended, every story is brought to its end, and everything is counted.
+//! cut off from each other, the database is locked and its disk full, or its server killed and its sessions ended, the bank and the
+//! mail server fail, while the parties of many contracts go on. Then all is mended, every story is brought to its end, and everything is counted.
 //!
 //! | part | what it does |
 //! |---|---|
-//! | [`supervisor`], [`mount`], [`proxy`] | start the processes, keep them up, and stand between them |
+//! | [`supervisor`], [`proxy`] | start the processes, keep them up, and stand between them |
+//! | [`books`], [`mount`], [`postgres`] | where the ledger is, and what happens to it there |
 //! | [`load`], [`diary`] | what the parties do, and what they were told |
-//! | [`faults`] | what goes wrong |
+//! | [`kinds`], [`faults`] | what goes wrong |
 //! | [`gather`], [`verdict`] | what is there at the end, and whether it is as it must be |
 //!
 //! `make chaos` runs it for ten minutes with a new seed (`CHAOS_MINUTES`, `CHAOS_SEED`); `make test` for one minute with the
-//! same seed every time. The seed decides what is tried; how the processes meet it, they decide themselves.
+//! same seed every time. Under `.ci/with-postgres` the ledger is on a `PostgreSQL` server, one of the run's own. The seed
+//! decides what is tried; how the processes meet it, they decide themselves.
 
+mod books;
 mod diary;
 mod faults;
 mod gather;
+mod kinds;
 mod load;
 mod mount;
+mod postgres;
 mod proxy;
 mod supervisor;
 mod verdict;
@@ -24,7 +29,6 @@ mod verdict;
 use std::{
     collections::BTreeMap,
     env,
-    path::Path,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -41,6 +45,7 @@ use crate::harness::{program, run};
 
 /// What a run without instructions does: always the same, and short.
 const SEED: u64 = 11;
+const POSTGRES_SEED: u64 = 3;
 const SHORT: Duration = Duration::from_mins(1);
 
 /// How long the stories may take to end once everything is well. Nothing may hang.
@@ -55,11 +60,16 @@ const PROGRESS: Duration = Duration::from_secs(5);
 fn whatever_fails_nothing_is_lost_and_nothing_is_done_twice() {
     let minutes = env::var("CHAOS_MINUTES").ok().map(|text| text.parse::<f64>().expect("CHAOS_MINUTES is a number"));
     let seed = env::var("CHAOS_SEED").ok().map(|text| text.parse().expect("CHAOS_SEED is a whole number"));
-    let seed = seed.unwrap_or_else(|| if minutes.is_some() { drawn() } else { SEED });
+    let seed = seed.unwrap_or_else(|| if minutes.is_some() { drawn() } else { fixed() });
     let length = minutes.map_or(SHORT, |minutes| Duration::from_secs_f64(minutes * 60.0));
     run(async move {
         let folder = tempfile::Builder::new().prefix("recourse-chaos-").tempdir().unwrap();
-        println!("chaos: seed {seed}, {} s of faults, in {}", length.as_secs(), folder.path().display());
+        let place = if on_postgres() { "on PostgreSQL" } else { "in a file" };
+        println!(
+            "chaos: seed {seed}, {} s of faults, the ledger {place}, in {}",
+            length.as_secs(),
+            folder.path().display()
+        );
         let parts = Parts::start(folder.path()).await;
         let (findings, events) = play(&parts, seed, length).await;
         if findings.is_empty() {
@@ -68,7 +78,7 @@ fn whatever_fails_nothing_is_lost_and_nothing_is_done_twice() {
         for event in &events {
             println!("{event}");
         }
-        keep_books(&parts, folder.path());
+        parts.books.keep(folder.path()).await;
         drop(parts);
         let kept = folder.keep();
         panic!(
@@ -80,28 +90,29 @@ fn whatever_fails_nothing_is_lost_and_nothing_is_done_twice() {
     });
 }
 
+/// Whether the ledger is on `PostgreSQL`.
+fn on_postgres() -> bool {
+    env::var_os("RECOURSE_TEST_POSTGRES").is_some()
+}
+
+/// The seed of a run without instructions.
+fn fixed() -> u64 {
+    if on_postgres() { POSTGRES_SEED } else { SEED }
+}
+
 /// A seed that nobody has chosen.
 fn drawn() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() % 1_000_000)
 }
 
-/// The database's own file system goes with the parts; its files are for whoever looks into a failure.
-fn keep_books(parts: &Parts, folder: &Path) {
-    if parts.mount.is_some() {
-        for entry in std::fs::read_dir(folder.join("books")).unwrap().flatten() {
-            let _ = std::fs::copy(entry.path(), folder.join(entry.file_name()));
-        }
-    }
-}
-
 async fn play(parts: &Arc<Parts>, seed: u64, length: Duration) -> (Vec<String>, Vec<String>) {
-    if parts.mount.is_none() {
+    if !on_postgres() && parts.books.mount().is_none() {
         parts.tell("this machine lets us mount nothing: the disk is never full");
     }
     let diary = Arc::new(Diary::default());
     let showing = tokio::spawn(show(parts.clone(), diary.clone()));
     let mut playing = tokio::spawn(load::drive(parts.clone(), diary.clone(), seed));
-    let mut deck = Deck::new(seed, parts.mount.is_some());
+    let mut deck = Deck::new(seed, parts.books.kinds());
     let faults = rage(parts, &mut deck, Instant::now() + length).await;
     let healing = Instant::now();
     heal(parts).await;
@@ -158,7 +169,7 @@ async fn give_up_lost_emails(parts: &Parts) {
 /// `recourse ledger --check` and `recourse ledger verify`, as an operator would.
 async fn check_as_a_program(parts: &Parts) -> Option<String> {
     for what in ["--check", "verify"] {
-        let arguments = ["ledger", what, "--database", &parts.database_url];
+        let arguments = ["ledger", what, "--database", &parts.books.url()];
         let output = tokio::process::Command::new(program("recourse")).args(arguments).output().await.unwrap();
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stdout);

@@ -37,6 +37,11 @@ impl Mount {
         Some(Self { folder: folder.to_owned(), guard })
     }
 
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn ballast(&self) -> PathBuf {
         self.folder.join("ballast")
     }

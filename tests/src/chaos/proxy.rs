@@ -1,6 +1,7 @@
 //! A small TCP proxy: what stands between two parts, and can be slow, cut or closed. It understands nothing of what passes.
 
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU16, Ordering},
@@ -38,6 +39,8 @@ struct Line {
     weather: watch::Sender<Weather>,
     /// Grows with every cut.
     cuts: watch::Sender<u64>,
+    /// Grows each time that connections are lost without a word.
+    losses: watch::Sender<u64>,
 }
 
 impl Proxy {
@@ -45,8 +48,9 @@ impl Proxy {
     pub async fn to(target: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (weather, cuts) = (watch::Sender::new(Weather::default()), watch::Sender::new(0));
-        let line = Arc::new(Line { target: AtomicU16::new(target), weather, cuts });
+        let weather = watch::Sender::new(Weather::default());
+        let (cuts, losses) = (watch::Sender::new(0), watch::Sender::new(0));
+        let line = Arc::new(Line { target: AtomicU16::new(target), weather, cuts, losses });
         let serving = line.clone();
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
@@ -77,18 +81,32 @@ impl Proxy {
     pub fn cut(&self) {
         self.line.cuts.send_modify(|cuts| *cuts += 1);
     }
+
+    /// From now on nothing passes in any connection, and neither end is told.
+    pub fn lose(&self) {
+        self.line.losses.send_modify(|losses| *losses += 1);
+    }
 }
 
 async fn serve(line: Arc<Line>, from: TcpStream) {
-    let mut cuts = line.cuts.subscribe();
+    let (mut cuts, mut losses) = (line.cuts.subscribe(), line.losses.subscribe());
     let target = line.target.load(Ordering::Relaxed);
     let Ok(to) = TcpStream::connect(("127.0.0.1", target)).await else { return };
     let (_, _) = (from.set_nodelay(true), to.set_nodelay(true));
     let ((from_read, from_write), (to_read, to_write)) = (from.into_split(), to.into_split());
-    tokio::select! {
-        () = pass(from_read, to_write, &line, |weather| weather.there) => {}
-        () = pass(to_read, from_write, &line, |weather| weather.back) => {}
-        _ = cuts.changed() => {}
+    let (mut there, mut back) = (
+        pin!(pass(from_read, to_write, &line, |weather| weather.there)),
+        pin!(pass(to_read, from_write, &line, |weather| weather.back)),
+    );
+    let is_lost = tokio::select! {
+        () = &mut there => false,
+        () = &mut back => false,
+        _ = cuts.changed() => false,
+        _ = losses.changed() => true,
+    };
+    // Both ends are still held, and hear nothing.
+    if is_lost {
+        let _ = cuts.changed().await;
     }
 }
 
@@ -151,6 +169,14 @@ mod tests {
             assert!(answers(&mut connection).await, "what is connected stays so");
             proxy.cut();
             assert!(!answers(&mut connection).await, "until it is cut");
+            proxy.set(Weather::default());
+            let mut lost = TcpStream::connect(proxy.address()).await.unwrap();
+            assert!(answers(&mut lost).await);
+            proxy.lose();
+            let waited = tokio::time::timeout(Duration::from_millis(200), answers(&mut lost)).await;
+            assert!(waited.is_err(), "it neither answers nor ends");
+            assert!(answers(&mut TcpStream::connect(proxy.address()).await.unwrap()).await, "another one does");
+            proxy.set(Weather { refuses: true, ..Weather::default() });
             let mut refused = TcpStream::connect(proxy.address()).await.unwrap();
             assert!(!answers(&mut refused).await);
             proxy.set(Weather::default());

@@ -20,7 +20,7 @@ use recourse_starter::{
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{mount::Mount, proxy::Proxy};
+use super::{books::Books, proxy::Proxy};
 use crate::harness::{Mailbox, program};
 
 /// How many workers there are.
@@ -32,8 +32,8 @@ type Inbox = Arc<Mutex<Vec<Value>>>;
 /// Everything that runs.
 pub struct Parts {
     folder: PathBuf,
-    /// The database's own file system, if this machine lets us make one.
-    pub mount: Option<Mount>,
+    /// Where the ledger is.
+    pub books: Books,
     server_port: u16,
     /// The Temporal server.
     pub server: Mutex<Option<LocalServer>>,
@@ -52,8 +52,6 @@ pub struct Parts {
     pub client: Client,
     /// The client of the verdict, which nothing disturbs but the server itself.
     pub straight: Client,
-    /// Where the ledger is.
-    pub database_url: String,
     /// The ledger, read directly.
     pub ledger: Ledger,
     /// The fake bank, read and disturbed directly.
@@ -74,25 +72,21 @@ pub struct Parts {
 impl Parts {
     /// Starts everything in this folder, and keeps it up until it is dropped.
     pub async fn start(folder: &Path) -> Arc<Self> {
-        let (books, logs) = (folder.join("books"), folder.join("logs"));
-        for folder in [&books, &logs] {
-            std::fs::create_dir(folder).unwrap();
-        }
-        let mount = Mount::make(&books);
+        std::fs::create_dir(folder.join("logs")).unwrap();
+        let books = Books::open(&folder.join("books")).await;
         let server = LocalServer::start(server_options(folder, None)).await.expect("the Temporal server starts");
         let server_port: u16 = server.address().rsplit(':').next().unwrap().parse().unwrap();
         let mail = Mailbox::start(0).await;
         let clients_line = Proxy::to(server_port).await;
         let worker_lines = [Proxy::to(server_port).await, Proxy::to(server_port).await];
         let mail_line = Proxy::to(port_of(&mail)).await;
-        let database_url = format!("sqlite:{}", books.join("recourse.db").display());
-        let database = Database::connect(&database_url).await.unwrap();
+        let database = Database::connect(&books.url()).await.unwrap();
         database.migrate().await.unwrap();
         let connect =
             async |address| Client::connect(Config { address: Some(address), ..Config::default() }).await.unwrap();
         let parts = Arc::new(Self {
             folder: folder.to_owned(),
-            mount,
+            books,
             client: connect(clients_line.address()).await,
             straight: connect(server.address()).await,
             server_port,
@@ -103,7 +97,6 @@ impl Parts {
             clients_line,
             worker_lines,
             mail_line,
-            database_url,
             ledger: Ledger::new(database.clone()),
             bank: SandboxBank::new(database.clone()),
             book: NoticeBook::new(database),
@@ -153,7 +146,7 @@ impl Parts {
         let env = [
             ("TEMPORAL_ADDRESS", self.worker_lines[which].address()),
             ("TEMPORAL_NAMESPACE", "default".to_owned()),
-            ("RECOURSE_DATABASE_URL", self.database_url.clone()),
+            ("RECOURSE_DATABASE_URL", self.books.url_of(which)),
             ("RECOURSE_SMTP_URL", format!("smtp://{}", self.mail_line.address())),
             ("RECOURSE_MAX_CACHED_WORKFLOWS", "20".to_owned()),
         ];

@@ -175,6 +175,22 @@ fn a_case_stays_sound_whatever_comes_in() {
     holds("cases", 500);
 }
 
+/// R8: only what Stripe signed is believed, and names no refund that it does not say.
+#[test]
+fn an_event_is_stripes_or_refused_whatever_its_bytes() {
+    holds("events", 4_000);
+}
+
+#[test]
+fn a_file_of_keys_is_read_or_refused_and_shows_none() {
+    holds("keys", 4_000);
+}
+
+#[test]
+fn a_payload_is_what_was_sealed_or_as_it_came() {
+    holds("payloads", 4_000);
+}
+
 #[test]
 fn every_target_has_a_corpus() {
     for (target, _) in targets::ALL {

@@ -6,6 +6,8 @@
 
 mod played;
 mod read;
+mod sealed;
+mod stripe;
 mod typed;
 mod wire;
 
@@ -17,13 +19,16 @@ use serde::{Serialize, de::DeserializeOwned};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const ALL: [Target; 6] = [
+pub const ALL: [Target; 9] = [
     ("commands", read::commands),
     ("starts", read::starts),
     ("files", typed::files),
     ("amounts", typed::amounts),
     ("words", typed::words),
     ("cases", played::cases),
+    ("events", stripe::events),
+    ("keys", sealed::keys),
+    ("payloads", sealed::payloads),
 ];
 
 /// Gives these bytes to the target with this name.
