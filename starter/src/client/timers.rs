@@ -1,4 +1,4 @@
-//! Which timer of a case is due next: read from its history, for a clock that is about to be fast-forwarded.
+//! Which timer of a case is due next, read from its history, and how far a clock may so be fast-forwarded.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,6 +11,9 @@ use temporalio_common::protos::temporal::api::{
 };
 
 use super::{Client, ClientError};
+
+/// How long before a timer a fast-forward ends, at least: long enough for the server to have seen it end.
+const BEFORE_A_TIMER: Duration = Duration::from_millis(250);
 
 impl Client {
     /// When the next timer of this run is due, by the case's own clock.
@@ -61,6 +64,27 @@ impl Timers {
     }
 }
 
+/// One part of an advance: a fast-forward, and then a moment of real time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Leg {
+    pub skip: Duration,
+    pub wait: Duration,
+}
+
+impl Leg {
+    /// The way to `target`, or to `timer` if that is due before or a moment after it.
+    pub fn plan(now: Timestamp, target: Timestamp, timer: Option<Timestamp>) -> Self {
+        let length = |to: Timestamp| Duration::try_from(to.duration_since(now)).unwrap_or_default();
+        match timer.map(length) {
+            Some(timer) if timer <= length(target) + BEFORE_A_TIMER => {
+                let skip = timer.saturating_sub(BEFORE_A_TIMER);
+                Self { skip, wait: timer.min(length(target)).saturating_sub(skip) }
+            }
+            _ => Self { skip: length(target), wait: Duration::ZERO },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use temporalio_common::protos::temporal::api::history::v1::{
@@ -101,5 +125,21 @@ mod tests {
             })
             .collect();
         assert_eq!(due, [150, 150, 180, 180, 1050].map(|second| Some(at(second))));
+    }
+
+    #[test]
+    fn a_clock_is_never_fast_forwarded_past_a_timer_nor_to_a_moment_before_one() {
+        let plan = |target: i64, timer: Option<i64>| {
+            let at = |millis: i64| Timestamp::from_millisecond(millis).unwrap();
+            let leg = Leg::plan(at(1_000), at(target), timer.map(at));
+            (leg.skip.as_millis(), leg.wait.as_millis())
+        };
+        assert_eq!(plan(90_000, None), (89_000, 0));
+        assert_eq!(plan(90_000, Some(90_251)), (89_000, 0), "long after");
+        assert_eq!(plan(90_000, Some(90_100)), (88_850, 150), "a moment after");
+        assert_eq!(plan(90_000, Some(90_000)), (88_750, 250), "just then");
+        assert_eq!(plan(90_000, Some(60_000)), (58_750, 250), "on the way");
+        assert_eq!(plan(90_000, Some(1_100)), (0, 100), "at once");
+        assert_eq!(plan(90_000, Some(900)), (0, 0), "due and not told yet");
     }
 }
