@@ -81,14 +81,15 @@ impl Client {
     /// Server 1.32.0 goes on to the case's next deadline if a task ends after the time that it was to be advanced to. So
     /// no timer may run out while a fast-forward is on: neither on the way nor a moment after its aim.
     async fn advance_to(&self, case: &str, target: Timestamp) -> Result<Advanced, ClientError> {
+        // When it last came further: a server that refuses at once, again and again, is not asked for ever.
+        let mut further = Instant::now();
         loop {
-            let started = Instant::now();
             match self.advance_once(case, target).await {
                 Ok(Some(there)) => return Ok(there),
-                Ok(None) => {}
+                Ok(None) => further = Instant::now(),
                 // A server that has too much to do lets a call run out, and may have done what it was asked: that is looked
                 // up, and not asked again.
-                Err(ClientError::NoWorker { .. }) if started.elapsed() < ADVANCE_TIMEOUT => {
+                Err(ClientError::NoWorker { .. }) if further.elapsed() < ADVANCE_TIMEOUT => {
                     tokio::time::sleep(REST_POLL).await;
                 }
                 Err(error) => return Err(error),
