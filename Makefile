@@ -19,8 +19,8 @@ END_TO_END := outcomes:: milestones:: contract_end:: payments:: lateness:: edges
 IN_NEW_RUNS := outcomes:: milestones:: contract_end:: payments:: edges:: mode::
 
 # What touches the ledger and the other tables: the activities' own tests, cases that move money, and everything that fails there.
-ON_POSTGRES := database:: ledger:: escrow:: refunds:: notices:: evidence:: webhooks:: requests:: payments:: \
-	outcomes:: milestones:: contract_end:: survival:: api::stripe:: faults:: chaos::whatever_fails
+ON_POSTGRES := database:: ledger:: escrow:: refunds:: notices:: evidence:: webhooks:: requests:: $(END_TO_END) \
+	api::stripe:: faults:: chaos::whatever_fails
 
 # These mostly wait for the server.
 FOUR_AT_ONCE := RUST_TEST_THREADS=4
@@ -39,11 +39,11 @@ test: $(TEMPORAL) .tools/venv/ready browser delivery build ## Every test, on rea
 	@$(MAKE) --no-print-directory postgres
 	@$(MAKE) --no-print-directory forced-replay
 
-postgres: $(TEMPORAL) .tools/venv/ready build ## What moves money, with the ledger on PostgreSQL
-	$(FOUR_AT_ONCE) .ci/with-postgres cargo test --workspace --locked --no-fail-fast --lib --test recourse -- $(ON_POSTGRES)
+# The cases of both kinds are the same tests: in one run they are kept on the other database, and in no worker's memory.
+postgres: $(TEMPORAL) .tools/venv/ready build ## What moves money, on PostgreSQL; each step of a case from its beginning
+	$(FOUR_AT_ONCE) RECOURSE_TEST_WORKER=uncached .ci/with-postgres cargo test --workspace --locked --no-fail-fast --lib --test recourse -- $(ON_POSTGRES)
 
-forced-replay: $(TEMPORAL) .tools/venv/ready build ## The end-to-end tests again, every step of every case replayed or in a new run
-	$(FOUR_AT_ONCE) RECOURSE_TEST_WORKER=uncached cargo test --workspace --locked --test recourse -- $(END_TO_END)
+forced-replay: $(TEMPORAL) .tools/venv/ready build ## The end-to-end tests again, the worker swapped in every case, and with new runs
 	$(FOUR_AT_ONCE) RECOURSE_TEST_WORKER=swapped cargo test --workspace --locked --test recourse -- $(END_TO_END)
 	$(FOUR_AT_ONCE) RECOURSE_TEST_WORKER=continued cargo test --workspace --locked --test recourse -- $(IN_NEW_RUNS)
 

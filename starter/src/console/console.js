@@ -96,7 +96,8 @@
     source.addEventListener("status", (event) => {
       if (Number(event.data) <= Number(news.dataset.version)) return;
       source.close();
-      const here = location.pathname;
+      // What was just done makes news itself: the word that it is done is to be read all the same.
+      const here = location.pathname + (performance.now() < 10000 ? location.search : "");
       if (!typed) return location.replace(here);
       const link = document.createElement("a");
       link.href = here;

@@ -41,7 +41,7 @@ use self::{
     supervisor::Parts,
     verdict::Evidence,
 };
-use crate::harness::{program, run};
+use crate::harness::{program, run_beyond};
 
 /// What a run without instructions does: always the same, and short.
 const SEED: u64 = 11;
@@ -62,7 +62,7 @@ fn whatever_fails_nothing_is_lost_and_nothing_is_done_twice() {
     let seed = env::var("CHAOS_SEED").ok().map(|text| text.parse().expect("CHAOS_SEED is a whole number"));
     let seed = seed.unwrap_or_else(|| if minutes.is_some() { drawn() } else { fixed() });
     let length = minutes.map_or(SHORT, |minutes| Duration::from_secs_f64(minutes * 60.0));
-    run(async move {
+    run_beyond(length, async move {
         let folder = tempfile::Builder::new().prefix("recourse-chaos-").tempdir().unwrap();
         let place = if on_postgres() { "on PostgreSQL" } else { "in a file" };
         println!(

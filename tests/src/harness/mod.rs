@@ -8,4 +8,4 @@ mod world;
 pub use mailbox::{Mailbox, python};
 pub use mode::Mode;
 pub use story::{Story, command_of, ledger_of, shown};
-pub use world::{PATIENCE, World, program, run, server_address, server_metrics, unique};
+pub use world::{PATIENCE, World, program, run, run_beyond, server_address, server_metrics, unique};

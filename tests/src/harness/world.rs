@@ -32,10 +32,20 @@ use super::{Mailbox, Mode};
 /// How long something that takes milliseconds may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Runs a test on the runtime that all tests share, so that connections outlive each of them.
+/// How long a test may take. The longest takes two minutes on a busy machine.
+const ENDLESS: Duration = Duration::from_mins(10);
+
+/// Runs a test on the runtime that all tests share, so that connections outlive each of them. One that hangs fails.
 pub fn run(test: impl Future<Output = ()>) {
+    run_beyond(Duration::ZERO, test);
+}
+
+/// Runs a test that keeps busy for this long on purpose.
+pub fn run_beyond(busy: Duration, test: impl Future<Output = ()>) {
     static RUNTIME: std::sync::OnceLock<Runtime> = std::sync::OnceLock::new();
-    RUNTIME.get_or_init(|| Runtime::new().unwrap()).block_on(Box::pin(test));
+    let ended = async { tokio::time::timeout(busy + ENDLESS, Box::pin(test)).await };
+    let ended = RUNTIME.get_or_init(|| Runtime::new().unwrap()).block_on(ended);
+    assert!(ended.is_ok(), "the test hangs: it has not ended {ENDLESS:?} after it should have");
 }
 
 /// A name that no other test of this run has.

@@ -17,6 +17,7 @@ const FILES: [&str; 2] = ["temporal.db", "recourse.db"];
 /// An installation whose two databases are files in this folder.
 struct Installation {
     client: Client,
+    database: Database,
     ledger: Ledger,
     worker: WorkerProcess,
     server: LocalServer,
@@ -34,14 +35,15 @@ impl Installation {
         let options =
             WorkerOptions { binary: Some(program("recourse-worker")), ..WorkerOptions::new(server.address(), url) };
         let worker = WorkerProcess::start(options).await.unwrap();
-        Self { client, ledger: Ledger::new(database), worker, server }
+        Self { client, ledger: Ledger::new(database.clone()), database, worker, server }
     }
 
-    /// In good order, so that nothing is in memory alone.
+    /// In good order, so that nothing is in memory alone. What was still open when the files are replaced would write into
+    /// the new ones, or remove them, when it is closed.
     async fn stop(self) {
         self.worker.stop().await.unwrap();
         self.server.stop().await.unwrap();
-        drop(self.ledger);
+        self.database.close().await;
     }
 
     async fn say(&self, contract: &Value, case: &str, who: &str, words: &str) {
