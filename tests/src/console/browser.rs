@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use thirtyfour::{By, ChromiumLikeCapabilities as _, DesiredCapabilities, Key, WebDriver};
+use thirtyfour::{By, ChromiumLikeCapabilities as _, DesiredCapabilities, Key, WebDriver, error::WebDriverResult};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
@@ -89,52 +89,56 @@ impl Person {
         url.path().to_owned()
     }
 
+    /// Does something on the page: again, if that page is not there yet, or has loaded itself again meanwhile.
+    async fn patiently<T>(&self, what: &str, act: impl AsyncFn() -> WebDriverResult<T>) -> T {
+        let started = Instant::now();
+        loop {
+            match act().await {
+                Ok(done) => return done,
+                Err(error) => {
+                    let page = if started.elapsed() > PATIENCE { Some(self.text().await) } else { None };
+                    assert!(page.is_none(), "{} cannot {what} ({error}): {page:?}", self.name);
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Clicks the first link or button with this text.
     pub async fn click(&self, text: &str) {
         let path = format!("//*[self::a or self::button][contains(normalize-space(.), \"{text}\")]");
-        let started = Instant::now();
-        loop {
-            // A page that shows news loads itself again: what was found on it may be gone.
-            let clicked = async { self.driver.find(By::XPath(path.clone())).await?.click().await }.await;
-            let Err(error) = clicked else { return };
-            let page = if started.elapsed() > PATIENCE { Some(self.text().await) } else { None };
-            assert!(page.is_none(), "{} cannot click \"{text}\" ({error}): {page:?}", self.name);
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let click = async || self.driver.find(By::XPath(path.clone())).await?.click().await;
+        self.patiently(&format!("click \"{text}\""), click).await;
     }
 
     /// Types into the field with this name, in place of what was there.
     pub async fn type_into(&self, name: &str, text: &str) {
-        let started = Instant::now();
-        loop {
-            // The page that was clicked for may not be there yet.
-            let typed = async {
-                let field = self.driver.find(By::Name(name)).await?;
-                field.clear().await?;
-                field.send_keys(text).await
-            };
-            let Err(error) = typed.await else { return };
-            let page = if started.elapsed() > PATIENCE { Some(self.text().await) } else { None };
-            assert!(page.is_none(), "{} cannot type into {name} ({error}): {page:?}", self.name);
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let type_it = async || {
+            let field = self.driver.find(By::Name(name)).await?;
+            field.clear().await?;
+            field.send_keys(text).await
+        };
+        self.patiently(&format!("type into {name}"), type_it).await;
     }
 
     /// Chooses one of what a field offers.
     pub async fn choose(&self, name: &str, value: &str) {
-        let option = By::Css(format!("select[name={name}] option[value={value}]"));
-        self.driver.find(option).await.unwrap().click().await.unwrap();
+        let option = format!("select[name={name}] option[value={value}]");
+        let choose = async || self.driver.find(By::Css(option.clone())).await?.click().await;
+        self.patiently(&format!("choose {value}"), choose).await;
     }
 
     /// Gives a file to the field with this name.
     pub async fn attach(&self, name: &str, file: &Path) {
-        self.driver.find(By::Name(name)).await.unwrap().send_keys(file.to_str().unwrap()).await.unwrap();
+        let attach = async || self.driver.find(By::Name(name)).await?.send_keys(file.to_str().unwrap()).await;
+        self.patiently(&format!("attach a file to {name}"), attach).await;
     }
 
     /// Ticks what has this label.
     pub async fn tick(&self, label: &str) {
         let path = format!("//label[normalize-space(.) = \"{label}\"]");
-        self.driver.find(By::XPath(path)).await.unwrap().click().await.unwrap();
+        let tick = async || self.driver.find(By::XPath(path.clone())).await?.click().await;
+        self.patiently(&format!("tick {label}"), tick).await;
     }
 
     /// Presses a key, wherever the focus is.
@@ -170,8 +174,9 @@ impl Person {
 
     /// What is to be read in the part of the page under the heading with this id.
     pub async fn section(&self, heading: &str) -> String {
-        let section = By::Css(format!("section[aria-labelledby={heading}]"));
-        self.driver.find(section).await.unwrap().text().await.unwrap()
+        let section = format!("section[aria-labelledby={heading}]");
+        let read = async || self.driver.find(By::Css(section.clone())).await?.text().await;
+        self.patiently(&format!("read {heading}"), read).await
     }
 
     /// Waits until all of this is to be read, without loading the page again.
@@ -191,10 +196,11 @@ impl Person {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(format!("{picture}.png")), self.driver.screenshot_as_png().await.unwrap()).unwrap();
         let axe = std::env::var("RECOURSE_AXE").expect("RECOURSE_AXE: run the tests with `make test`");
-        // By the driver, which the page's own policy does not bind.
-        self.driver.execute(std::fs::read_to_string(axe).unwrap(), Vec::new()).await.unwrap();
         let run = "const done = arguments[0]; axe.run(document).then(found => done(found.violations), fault => done(String(fault)));";
-        let found = self.driver.execute_async(run, Vec::new()).await.unwrap();
+        // By the driver, which the page's own policy does not bind; and in one step, which belongs to one page.
+        let script = format!("{}\n{run}", std::fs::read_to_string(axe).unwrap());
+        let look = async || self.driver.execute_async(script.as_str(), Vec::new()).await;
+        let found = self.patiently(&format!("look at {picture}"), look).await;
         let faults: Vec<Value> = found.convert().unwrap();
         let serious: Vec<String> = faults
             .iter()
