@@ -8,9 +8,12 @@ extern crate futures_util as futures;
 
 mod bare;
 mod cases;
+mod contract;
 mod figure;
 mod machine;
+mod open;
 mod parts;
+mod replay;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -45,7 +48,7 @@ async fn bench() -> anyhow::Result<bool> {
     let machine = Machine::here();
     println!("{}\n{} runs of everything\n", machine.in_words(), runs());
     let mut figures: Vec<Figure> = Vec::new();
-    for part in ["cases"] {
+    for part in ["cases", "replay", "open"] {
         if !asked.is_empty() && !asked.iter().any(|asked| asked == part) {
             continue;
         }
@@ -53,6 +56,8 @@ async fn bench() -> anyhow::Result<bool> {
         eprintln!("{part} …");
         let measured = match part {
             "cases" => cases::measure(runs()).await?,
+            "replay" => replay::measure(runs()).await?,
+            "open" => open::measure(runs()).await?,
             _ => unreachable!("every part is named here"),
         };
         eprintln!("{part}: {:.0} s", started.elapsed().as_secs_f64());

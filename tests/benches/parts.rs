@@ -56,11 +56,18 @@ impl Parts {
         let database = Database::connect(&database_url).await?;
         database.migrate().await?;
         let worker = worker(&server, &database_url, &[]).await?;
-        let mut options = WorkerOptions::new(server.address(), database_url.clone());
-        options.env.push((bare::ROLE.to_owned(), "1".to_owned()));
-        options.binary = Some(std::env::current_exe()?);
-        let bare = WorkerProcess::start(options).await?;
+        let bare = bare_worker(&server, &[]).await?;
         Ok(Self { client, ledger: Ledger::new(database), worker, bare, server, database_url, _folder: folder })
+    }
+
+    /// Replaces both workers by such that keep no case in memory.
+    pub async fn forget(&mut self) -> anyhow::Result<()> {
+        let env = [(bare::CACHED, "0")];
+        let next = worker(&self.server, &self.database_url, &env).await?;
+        std::mem::replace(&mut self.worker, next).stop().await?;
+        let next = bare_worker(&self.server, &env).await?;
+        std::mem::replace(&mut self.bare, next).stop().await?;
+        Ok(())
     }
 
     /// Begins a bare workflow.
@@ -107,6 +114,15 @@ pub async fn worker(server: &LocalServer, database_url: &str, env: &[(&str, &str
     let mut options = WorkerOptions::new(server.address(), database_url);
     options.env.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     options.binary = Some(program("recourse-worker")?);
+    Ok(WorkerProcess::start(options).await?)
+}
+
+/// The bare worker, with more in its environment.
+async fn bare_worker(server: &LocalServer, env: &[(&str, &str)]) -> anyhow::Result<WorkerProcess> {
+    let mut options = WorkerOptions::new(server.address(), "");
+    let role = [(bare::ROLE, "1")];
+    options.env.extend(role.iter().chain(env).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    options.binary = Some(std::env::current_exe()?);
     Ok(WorkerProcess::start(options).await?)
 }
 
