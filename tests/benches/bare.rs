@@ -29,6 +29,9 @@ use temporalio_workflow::{
 /// The variable that makes this program a bare worker.
 pub const ROLE: &str = "RECOURSE_BENCH_BARE_WORKER";
 
+/// How many workflows a worker keeps in memory: the same variable for both kinds of worker.
+pub const CACHED: &str = "RECOURSE_MAX_CACHED_WORKFLOWS";
+
 /// The task queue of bare workflows.
 pub const QUEUE: &str = "bare";
 
@@ -96,6 +99,12 @@ impl Bare {
         Ok(())
     }
 
+    /// How many commands it was given.
+    #[query(name = "status")]
+    pub fn status(&self, _ctx: &WorkflowContextView) -> u32 {
+        self.commands
+    }
+
     /// A command, which has an answer and does nothing but end a wait.
     #[update(name = "act")]
     pub fn act(&mut self, _ctx: &mut SyncWorkflowContext<Self>, _raw: RawValue) {
@@ -120,7 +129,7 @@ impl BareActivities {
     }
 }
 
-/// Runs the bare worker until it is killed. It is sized as a `recourse-worker` without flags.
+/// Runs the bare worker until it is killed. It is sized as a `recourse-worker` in the same environment.
 pub async fn work() -> anyhow::Result<()> {
     let (client, _) = temporal::connect(ConnectOptions::patient(Duration::from_secs(10))).await?;
     let runtime = CoreRuntime::new_assume_tokio(RuntimeOptions::default())?;
@@ -134,7 +143,7 @@ pub async fn work() -> anyhow::Result<()> {
     let options = WorkerOptions::new(QUEUE)
         .register_workflow::<Bare>()?
         .register_activities(BareActivities)
-        .max_cached_workflows(1000)
+        .max_cached_workflows(std::env::var(CACHED).map_or(Ok(1000), |count| count.parse())?)
         .tuner(WorkerTuner::from(tuner))
         .workflow_task_poller_behavior(PollerBehavior::SimpleMaximum(5))
         .activity_task_poller_behavior(PollerBehavior::SimpleMaximum(5))

@@ -6,13 +6,14 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use recourse_workflows::{domain::command::Verb, messages::EscrowDepositStart};
-use serde_json::{Map, Value, json};
+use recourse_workflows::domain::command::Verb;
+use serde_json::json;
 
 use crate::{
     bare::{self, Shape},
+    contract::Contract,
     figure::{Figure, Target, Unit},
-    parts::{BareCase, Parts, processor_time, unique},
+    parts::{BareCase, Parts, processor_time},
 };
 
 /// How many cases of a path are measured in a run.
@@ -99,10 +100,10 @@ pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
 }
 
 async fn ours(parts: &Parts, path: Path, count: usize) -> anyhow::Result<Run> {
-    let prepared: Vec<Contract> =
-        stream::iter(0..count).map(|_| Contract::paid_for(parts, path)).buffer_unordered(AT_ONCE).try_collect().await?;
+    let prepared = stream::iter(0..count).map(|_| Contract::paid_for(parts, path == Path::Milestone));
+    let prepared: Vec<Contract> = prepared.buffer_unordered(AT_ONCE).try_collect().await?;
     let (started, before) = (Instant::now(), processor_time(parts.worker.pid())?);
-    let played = stream::iter(&prepared).map(|contract| contract.play(parts, path));
+    let played = stream::iter(&prepared).map(|contract| play(parts, contract, path));
     played.buffer_unordered(path.at_once()).try_collect::<Vec<()>>().await?;
     run_of(count, started, processor_time(parts.worker.pid())? - before)
 }
@@ -140,83 +141,22 @@ async fn play_bare(parts: &Parts, path: Path) -> anyhow::Result<()> {
     case.ended().await
 }
 
-/// A contract with money in escrow.
-pub struct Contract(Value);
-
-impl Contract {
-    /// Makes one, with what the path begins with.
-    async fn paid_for(parts: &Parts, path: Path) -> anyhow::Result<Self> {
-        let contract = json!({
-            "id": unique("bench"), "title": "Logo", "kind": "fixed_price", "currency": "USD",
-            "client": {"id": "cl-1", "name": "Ada", "email": "ada@example.com"},
-            "freelancer": {"id": "fl-1", "name": "Ben", "email": "ben@example.com"},
-        });
-        let milestone = (path == Path::Milestone).then(milestone);
-        let deposit = json!({
-            "contract": contract, "deposit": "d-1", "amount": 20_000, "milestone": milestone.map(|one| one["id"].clone()),
-            "source": {"id": "card-1", "verified": true},
-        });
-        let deposit: EscrowDepositStart = serde_json::from_value(deposit)?;
-        let case = parts.client.start(deposit).await?;
-        parts.client.result(&case).await?;
-        Ok(Self(contract))
-    }
-
-    /// Takes the path from its first start to its outcome.
-    async fn play(&self, parts: &Parts, path: Path) -> anyhow::Result<()> {
-        let case = if path == Path::Milestone {
-            let start = json!({"contract": self.0, "milestone": milestone(), "note": "It is done.", "files": []});
-            parts
-                .client
-                .start(serde_json::from_value::<recourse_workflows::messages::MilestoneReviewStart>(start)?)
-                .await?
-        } else {
-            let start = json!({"contract": self.0, "pay_now": 0});
-            parts
-                .client
-                .start(serde_json::from_value::<recourse_workflows::messages::RefundRequestStart>(start)?)
-                .await?
-        };
-        parts.waits(&case, 1).await?;
-        match path {
-            Path::Approved => self.say(parts, &case, "freelancer", Verb::Approve, json!({})).await?,
-            Path::Milestone => self.say(parts, &case, "client", Verb::Approve, json!({})).await?,
-            Path::Silence => {
-                parts.client.advance(&case, Duration::from_hours(7 * 24) + Duration::from_secs(1)).await?;
+/// From the case's start to its outcome.
+async fn play(parts: &Parts, contract: &Contract, path: Path) -> anyhow::Result<()> {
+    let case = if path == Path::Milestone { contract.submit(parts).await? } else { contract.end(parts).await? };
+    match path {
+        Path::Approved => contract.say(parts, &case, "freelancer", Verb::Approve, json!({})).await?,
+        Path::Milestone => contract.say(parts, &case, "client", Verb::Approve, json!({})).await?,
+        Path::Silence => {
+            parts.client.advance(&case, Duration::from_hours(7 * 24) + Duration::from_secs(1)).await?;
+        }
+        Path::Settled => {
+            let dispute = contract.dispute(parts, &case).await?;
+            for party in ["freelancer", "client"] {
+                contract.say(parts, &dispute, party, Verb::Accept, json!({"of": "resolution"})).await?;
             }
-            Path::Settled => self.settle(parts, &case).await?,
         }
-        parts.client.result(&case).await?;
-        Ok(())
     }
-
-    /// The dispute that grows out of a refund request, up to the resolution that both accept.
-    async fn settle(&self, parts: &Parts, request: &str) -> anyhow::Result<()> {
-        let claim = json!({
-            "amount": 15_000, "reason": "work_delivered", "details": "It is done.", "contacted_client": true,
-        });
-        self.say(parts, request, "freelancer", Verb::Dispute, claim).await?;
-        let dispute = format!("dispute:{}", self.0["id"].as_str().unwrap_or_default());
-        parts.waits(&dispute, 1).await?;
-        let rejection = json!({"of": "claim", "reason": "not_as_agreed", "details": "Not what we agreed."});
-        let resolution = json!({"to_freelancer": 9_000, "rationale": "Half was delivered."});
-        self.say(parts, &dispute, "client", Verb::Reject, rejection).await?;
-        self.say(parts, &dispute, "mediator", Verb::Propose, resolution).await?;
-        for party in ["freelancer", "client"] {
-            self.say(parts, &dispute, party, Verb::Accept, json!({"of": "resolution"})).await?;
-        }
-        Ok(())
-    }
-
-    async fn say(&self, parts: &Parts, case: &str, who: &str, verb: Verb, fields: Value) -> anyhow::Result<()> {
-        let Value::Object(mut body) = fields else { return Ok(()) };
-        let id = self.0[who]["id"].as_str().unwrap_or("me-1");
-        body.insert("by".to_owned(), json!({"party": who, "id": id}));
-        parts.client.command(case, verb, body as Map<String, Value>).await?;
-        Ok(())
-    }
-}
-
-fn milestone() -> Value {
-    json!({"id": "m-1", "ordinal": 1, "name": "The logo", "amount": 20_000})
+    parts.client.result(&case).await?;
+    Ok(())
 }

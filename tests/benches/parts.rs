@@ -13,8 +13,8 @@ use recourse_starter::{
     local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
 };
 use temporalio_client::{
-    Client as Temporal, UntypedUpdate, UntypedWorkflow, UntypedWorkflowHandle, WorkflowExecuteUpdateOptions,
-    WorkflowGetResultOptions, WorkflowStartOptions,
+    Client as Temporal, UntypedQuery, UntypedUpdate, UntypedWorkflow, UntypedWorkflowHandle,
+    WorkflowExecuteUpdateOptions, WorkflowGetResultOptions, WorkflowQueryOptions, WorkflowStartOptions,
     tonic::{Code, IntoRequest as _},
 };
 use temporalio_common::{
@@ -56,11 +56,18 @@ impl Parts {
         let database = Database::connect(&database_url).await?;
         database.migrate().await?;
         let worker = worker(&server, &database_url, &[]).await?;
-        let mut options = WorkerOptions::new(server.address(), database_url.clone());
-        options.env.push((bare::ROLE.to_owned(), "1".to_owned()));
-        options.binary = Some(std::env::current_exe()?);
-        let bare = WorkerProcess::start(options).await?;
+        let bare = bare_worker(&server, &[]).await?;
         Ok(Self { client, ledger: Ledger::new(database), worker, bare, server, database_url, _folder: folder })
+    }
+
+    /// Replaces both workers by such that keep no case in memory.
+    pub async fn forget(&mut self) -> anyhow::Result<()> {
+        let env = [(bare::CACHED, "0")];
+        let next = worker(&self.server, &self.database_url, &env).await?;
+        std::mem::replace(&mut self.worker, next).stop().await?;
+        let next = bare_worker(&self.server, &env).await?;
+        std::mem::replace(&mut self.bare, next).stop().await?;
+        Ok(())
     }
 
     /// Begins a bare workflow.
@@ -110,6 +117,15 @@ pub async fn worker(server: &LocalServer, database_url: &str, env: &[(&str, &str
     Ok(WorkerProcess::start(options).await?)
 }
 
+/// The bare worker, with more in its environment.
+async fn bare_worker(server: &LocalServer, env: &[(&str, &str)]) -> anyhow::Result<WorkerProcess> {
+    let mut options = WorkerOptions::new(server.address(), "");
+    let role = [(bare::ROLE, "1")];
+    options.env.extend(role.iter().chain(env).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    options.binary = Some(std::env::current_exe()?);
+    Ok(WorkerProcess::start(options).await?)
+}
+
 /// A bare workflow that has begun.
 pub struct BareCase {
     /// Its id.
@@ -128,6 +144,13 @@ impl BareCase {
     pub async fn act(&self) -> anyhow::Result<()> {
         let (act, options) = (UntypedUpdate::new("act"), WorkflowExecuteUpdateOptions::builder().build());
         self.handle.execute_update(act, RawValue::new(Vec::new()), options).await?;
+        Ok(())
+    }
+
+    /// Asks it something, which its worker answers.
+    pub async fn ask(&self) -> anyhow::Result<()> {
+        let (status, options) = (UntypedQuery::new("status"), WorkflowQueryOptions::builder().build());
+        self.handle.query(status, RawValue::new(Vec::new()), options).await?;
         Ok(())
     }
 
