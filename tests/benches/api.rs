@@ -186,9 +186,11 @@ pub async fn serve() -> anyhow::Result<Infallible> {
     builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
     loop {
         let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
         let service = TowerToHyperService::new(router.clone());
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        tokio::spawn(async move { connection.await.map_err(|error| eprintln!("a connection broke off: {error}")) });
+        // It ends when nothing was asked for some seconds.
+        tokio::spawn(connection);
     }
 }
 
