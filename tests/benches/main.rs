@@ -6,14 +6,18 @@
 // The SDK's `#[activities]` writes `::futures::…`.
 extern crate futures_util as futures;
 
+mod answers;
+mod api;
 mod bare;
 mod cases;
 mod contract;
 mod figure;
+mod load;
 mod machine;
 mod open;
 mod parts;
 mod replay;
+mod served;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -30,14 +34,26 @@ fn runs() -> usize {
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("threads can be started");
-    let bare = std::env::var_os(bare::ROLE).is_some();
-    match runtime.block_on(async { if bare { bare::work().await.map(|()| true) } else { bench().await } }) {
+    match runtime.block_on(play()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Does what this process is for. Whether no target was missed.
+async fn play() -> anyhow::Result<bool> {
+    let is = |role| std::env::var_os(role).is_some();
+    if is(bare::ROLE) {
+        bare::work().await?;
+        Ok(true)
+    } else if is(api::ROLE) {
+        match api::serve().await? {}
+    } else {
+        bench().await
     }
 }
 
@@ -48,7 +64,7 @@ async fn bench() -> anyhow::Result<bool> {
     let machine = Machine::here();
     println!("{}\n{} runs of everything\n", machine.in_words(), runs());
     let mut figures: Vec<Figure> = Vec::new();
-    for part in ["cases", "replay", "open"] {
+    for part in ["cases", "answers", "api", "replay", "open"] {
         if !asked.is_empty() && !asked.iter().any(|asked| asked == part) {
             continue;
         }
@@ -56,6 +72,8 @@ async fn bench() -> anyhow::Result<bool> {
         eprintln!("{part} …");
         let measured = match part {
             "cases" => cases::measure(runs()).await?,
+            "answers" => answers::measure(runs()).await?,
+            "api" => api::measure(runs()).await?,
             "replay" => replay::measure(runs()).await?,
             "open" => open::measure(runs()).await?,
             _ => unreachable!("every part is named here"),

@@ -13,8 +13,8 @@ use recourse_starter::{
     local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
 };
 use temporalio_client::{
-    Client as Temporal, UntypedUpdate, UntypedWorkflow, UntypedWorkflowHandle, WorkflowExecuteUpdateOptions,
-    WorkflowGetResultOptions, WorkflowStartOptions,
+    Client as Temporal, UntypedQuery, UntypedUpdate, UntypedWorkflow, UntypedWorkflowHandle,
+    WorkflowExecuteUpdateOptions, WorkflowGetResultOptions, WorkflowQueryOptions, WorkflowStartOptions,
     tonic::{Code, IntoRequest as _},
 };
 use temporalio_common::{
@@ -144,6 +144,13 @@ impl BareCase {
     pub async fn act(&self) -> anyhow::Result<()> {
         let (act, options) = (UntypedUpdate::new("act"), WorkflowExecuteUpdateOptions::builder().build());
         self.handle.execute_update(act, RawValue::new(Vec::new()), options).await?;
+        Ok(())
+    }
+
+    /// Asks it something, which its worker answers.
+    pub async fn ask(&self) -> anyhow::Result<()> {
+        let (status, options) = (UntypedQuery::new("status"), WorkflowQueryOptions::builder().build());
+        self.handle.query(status, RawValue::new(Vec::new()), options).await?;
         Ok(())
     }
 
