@@ -9,6 +9,7 @@ extern crate futures_util as futures;
 mod bare;
 mod cases;
 mod figure;
+mod ledger;
 mod machine;
 mod parts;
 
@@ -45,7 +46,7 @@ async fn bench() -> anyhow::Result<bool> {
     let machine = Machine::here();
     println!("{}\n{} runs of everything\n", machine.in_words(), runs());
     let mut figures: Vec<Figure> = Vec::new();
-    for part in ["cases"] {
+    for part in ["cases", "ledger"] {
         if !asked.is_empty() && !asked.iter().any(|asked| asked == part) {
             continue;
         }
@@ -53,6 +54,7 @@ async fn bench() -> anyhow::Result<bool> {
         eprintln!("{part} …");
         let measured = match part {
             "cases" => cases::measure(runs()).await?,
+            "ledger" => ledger::measure(runs()).await?,
             _ => unreachable!("every part is named here"),
         };
         eprintln!("{part}: {:.0} s", started.elapsed().as_secs_f64());
