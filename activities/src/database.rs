@@ -281,12 +281,25 @@ impl Database {
     /// A transaction that locks out other writers from its first statement on, so that what it reads is still so when
     /// it writes, and two of them never wait for each other.
     pub(crate) async fn write(&self) -> Result<Write, sqlx::Error> {
-        self.pool.begin_with(if self.kind == Kind::Sqlite { SQLITE_WRITE } else { POSTGRES_WRITE }).await
+        self.begin(if self.kind == Kind::Sqlite { SQLITE_WRITE } else { POSTGRES_WRITE }).await
     }
 
     /// A transaction whose reads all see one moment.
     pub(crate) async fn read(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
-        self.pool.begin_with(if self.kind == Kind::Sqlite { SQLITE_READ } else { POSTGRES_READ }).await
+        self.begin(if self.kind == Kind::Sqlite { SQLITE_READ } else { POSTGRES_READ }).await
+    }
+
+    /// Begins a transaction, even if nobody waits for that any more: then it ends at once. The driver for `PostgreSQL` does not
+    /// know of a transaction whose beginning it was not told the end of. It would stay open on a connection that is back in
+    /// the pool, and keep everybody from writing.
+    async fn begin(&self, how: &'static str) -> Result<Transaction<'static, Any>, sqlx::Error> {
+        if self.kind == Kind::Sqlite {
+            return self.pool.begin_with(how).await;
+        }
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(in_time(async move { pool.begin_with(how).await }, |late| late));
+        // Nothing but the end of the program stops it.
+        begun.await.unwrap_or(Err(sqlx::Error::PoolClosed))
     }
 
     fn is_missing_table(&self, error: &dyn sqlx::error::DatabaseError) -> bool {
@@ -348,6 +361,28 @@ mod tests {
         database.migrate().await.unwrap();
         database.check_schema().await.unwrap();
         database.close().await;
+    }
+
+    /// L5: a worker that is told to stop drops what it is about, at any moment.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn who_no_longer_waits_for_his_turn_to_write_keeps_nobody_from_it() {
+        let test = TestDatabase::new().await;
+        for round in 0..20_u64 {
+            let first = test.database.write().await.unwrap();
+            let waiting: Vec<_> = (0..5)
+                .map(|_| {
+                    let database = test.database.clone();
+                    tokio::spawn(async move { database.write().await.map(drop) })
+                })
+                .collect();
+            tokio::time::sleep(Duration::from_micros(round * 250)).await;
+            for one in waiting {
+                one.abort();
+            }
+            drop(first);
+            let next = tokio::time::timeout(Duration::from_secs(5), test.database.write()).await;
+            next.unwrap().unwrap().commit().await.unwrap();
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
