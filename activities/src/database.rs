@@ -67,6 +67,12 @@ const MIGRATE_TRIES: u32 = 20;
 /// How long it waits between two tries.
 const MIGRATE_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a connection that answered when it was given back is believed to be there.
+const BELIEVED_FOR: Duration = Duration::from_millis(250);
+
+/// How many rows one statement inserts at most.
+const ROWS_MAX: usize = 32;
+
 /// A transaction that may write.
 pub(crate) type Write = Transaction<'static, Any>;
 
@@ -196,6 +202,13 @@ impl Database {
                     Ok(())
                 })
             })
+            // Asking whether it is there is a round trip before every transaction.
+            .test_before_acquire(false)
+            .before_acquire(move |connection, known| {
+                Box::pin(async move {
+                    Ok(kind == Kind::Sqlite || known.idle_for < BELIEVED_FOR || silence::answers(connection).await?)
+                })
+            })
             .after_release(move |connection, _| {
                 Box::pin(async move {
                     match kind {
@@ -310,6 +323,25 @@ impl Database {
             Kind::Postgres => code == "42P01",
         }
     }
+}
+
+/// `rows` in parts to insert with a statement each. There are few lengths, because each is another statement to prepare.
+pub(crate) fn batches<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let length = ROWS_MAX.min(1 << rows.len().checked_ilog2()?);
+        let (batch, rest) = rows.split_at(length);
+        rows = rest;
+        Some(batch)
+    })
+}
+
+/// So many rows of placeholders, `($1, $2), ($3, $4)`.
+pub(crate) fn rows_of(columns: usize, rows: usize) -> String {
+    let row = |row: usize| -> String {
+        let places: Vec<String> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
+        format!("({})", places.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 fn created_if_missing(url: &str) -> String {
