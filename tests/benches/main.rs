@@ -12,6 +12,7 @@ mod bare;
 mod cases;
 mod contract;
 mod figure;
+mod ledger;
 mod load;
 mod machine;
 mod open;
@@ -64,7 +65,7 @@ async fn bench() -> anyhow::Result<bool> {
     let machine = Machine::here();
     println!("{}\n{} runs of everything\n", machine.in_words(), runs());
     let mut figures: Vec<Figure> = Vec::new();
-    for part in ["cases", "answers", "api", "replay", "open"] {
+    for part in ["cases", "answers", "api", "replay", "ledger", "open"] {
         if !asked.is_empty() && !asked.iter().any(|asked| asked == part) {
             continue;
         }
@@ -75,6 +76,7 @@ async fn bench() -> anyhow::Result<bool> {
             "answers" => answers::measure(runs()).await?,
             "api" => api::measure(runs()).await?,
             "replay" => replay::measure(runs()).await?,
+            "ledger" => ledger::measure(runs()).await?,
             "open" => open::measure(runs()).await?,
             _ => unreachable!("every part is named here"),
         };
