@@ -95,7 +95,8 @@ pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
         Figure::beside("api", name, unit, of(ours), (yardstick, of(theirs)))
     };
     let (rate, time) = (Unit::PerSecond, Unit::Seconds);
-    let (status, list): (fn(&Run) -> f64, fn(&Run) -> f64) = (|run| run.status.per_second, |run| run.list.per_second);
+    let status: fn(&Run) -> f64 = |run| run.status.per_second;
+    let list: fn(&Run) -> f64 = |run| run.list.per_second;
     Ok(vec![
         beside("status", rate, status, ("bare query", |run| run.bare_query)).aiming(Target::AtLeast(0.7)),
         beside("status", rate, status, ("same query without the API", |run| run.same_query)),

@@ -124,6 +124,7 @@ pub struct BareActivities;
 impl BareActivities {
     /// Nothing.
     #[activity]
+    #[allow(clippy::unused_async, reason = "the SDK's macro wants this form")]
     pub async fn nothing(self: Arc<Self>, _ctx: ActivityContext) -> Result<(), ActivityError> {
         Ok(())
     }

@@ -105,20 +105,20 @@ async fn ours(parts: &Parts, path: Path, count: usize) -> anyhow::Result<Run> {
     let (started, before) = (Instant::now(), processor_time(parts.worker.pid())?);
     let played = stream::iter(&prepared).map(|contract| play(parts, contract, path));
     played.buffer_unordered(path.at_once()).try_collect::<Vec<()>>().await?;
-    run_of(count, started, processor_time(parts.worker.pid())? - before)
+    Ok(run_of(count, started, processor_time(parts.worker.pid())? - before))
 }
 
 async fn bare(parts: &Parts, path: Path, count: usize) -> anyhow::Result<Run> {
     let (started, before) = (Instant::now(), processor_time(parts.bare.pid())?);
     let played = stream::iter(0..count).map(|_| play_bare(parts, path));
     played.buffer_unordered(path.at_once()).try_collect::<Vec<()>>().await?;
-    run_of(count, started, processor_time(parts.bare.pid())? - before)
+    Ok(run_of(count, started, processor_time(parts.bare.pid())? - before))
 }
 
 #[allow(clippy::cast_precision_loss, reason = "there are hundreds")]
-fn run_of(count: usize, started: Instant, processor: f64) -> anyhow::Result<Run> {
+fn run_of(count: usize, started: Instant, processor: f64) -> Run {
     let count = count as f64;
-    Ok(Run { per_second: count / started.elapsed().as_secs_f64(), processor: processor / count })
+    Run { per_second: count / started.elapsed().as_secs_f64(), processor: processor / count }
 }
 
 async fn play_bare(parts: &Parts, path: Path) -> anyhow::Result<()> {

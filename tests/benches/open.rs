@@ -79,7 +79,8 @@ fn figures(measured: &[Level], nothing_open: &[f64]) -> anyhow::Result<Vec<Figur
             Figure::alone("open", name("a command's answer"), Unit::Seconds, answers)
         } else {
             let beside = ("with the fewest", first.answers.clone());
-            Figure::beside("open", name("a command's answer"), Unit::Seconds, answers, beside).aiming(Target::AtMost(1.1))
+            Figure::beside("open", name("a command's answer"), Unit::Seconds, answers, beside)
+                .aiming(Target::AtMost(1.1))
         });
         let beside = ("with none", nothing_open.to_vec());
         let start = Figure::beside("open", name("a worker's start"), Unit::Seconds, level.starts.clone(), beside);

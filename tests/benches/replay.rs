@@ -8,7 +8,9 @@ use std::{fs, path::PathBuf, time::Duration};
 use criterion::{BatchSize, Criterion, Throughput};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use recourse_workflows::{Dispute, EscrowDeposit, MilestoneReview, PaymentRefund, RefundRequest, WebhookDelivery};
-use temporalio_client::{UntypedQuery, UntypedWorkflow, WorkflowFetchHistoryOptions, WorkflowHistory, WorkflowQueryOptions};
+use temporalio_client::{
+    UntypedQuery, UntypedWorkflow, WorkflowFetchHistoryOptions, WorkflowHistory, WorkflowQueryOptions,
+};
 use temporalio_common::{
     data_converters::RawValue,
     protos::temporal::api::history::v1::{History, HistoryEvent},
@@ -117,7 +119,8 @@ impl Replays {
                 self.histories.iter().map(of).collect::<Vec<WorkflowHistory>>()
             };
             let replay = |histories: Vec<WorkflowHistory>| {
-                let results = runtime.block_on(replayer.replay_workflows(histories)).expect("histories can be replayed");
+                let results =
+                    runtime.block_on(replayer.replay_workflows(histories)).expect("histories can be replayed");
                 assert!(results.iter().all(|result| result.replay_failure.is_none()), "a history does not replay");
             };
             bencher.iter_batched(histories, replay, BatchSize::PerIteration);

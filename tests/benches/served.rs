@@ -44,10 +44,10 @@ pub struct Served {
 
 impl Served {
     /// `recourse serve` for these parts, and a party's token that it believes.
-    pub async fn recourse(parts: &Parts, party: &str) -> anyhow::Result<(Self, String)> {
+    pub async fn recourse(parts: &Parts, who: &str) -> anyhow::Result<(Self, String)> {
         let folder = tempfile::tempdir()?;
         let keys = folder.path().join("jwks.json");
-        let (public, token) = signed(party)?;
+        let (public, token) = signed(who)?;
         fs::write(&keys, json!({"keys": [public]}).to_string())?;
         let mut command = Command::new(program("recourse")?);
         command

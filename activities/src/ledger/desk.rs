@@ -10,7 +10,7 @@
 //! fit is left out before that.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -155,8 +155,8 @@ struct Found<'a> {
 
 /// Looks at the contracts and holds of all orders at once.
 async fn look<'a>(write: &mut Write, orders: &[&'a Order]) -> Result<Found<'a>, LedgerError> {
-    let cases: BTreeMap<&str, ()> = orders.iter().map(|order| (order.case_ref.as_str(), ())).collect();
-    let cases: Vec<&str> = padded(cases.into_keys().collect());
+    let cases: BTreeSet<&str> = orders.iter().map(|order| order.case_ref.as_str()).collect();
+    let cases: Vec<&str> = padded(cases.into_iter().collect());
     let sql = format!(
         "SELECT h.case_ref, h.contract, h.held, c.currency, c.client, c.freelancer, c.agency,
                 (SELECT hash FROM journal_chain ORDER BY sequence DESC LIMIT 1) AS newest

@@ -26,8 +26,8 @@ pub struct Books {
 pub struct Case {
     /// Its contract.
     pub contract: Contract,
-    case: String,
-    case_ref: String,
+    id: String,
+    reference: String,
 }
 
 impl Books {
@@ -74,7 +74,7 @@ impl Books {
         let take = Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
         let opening = OpenCase { case: case.clone(), first_run: unique("run"), contract: contract.clone(), take, at };
         match self.ledger.open(&opening).await? {
-            OpenReceipt::Opened(opened) => Ok(Case { contract, case, case_ref: opened.case_ref }),
+            OpenReceipt::Opened(opened) => Ok(Case { contract, id: case, reference: opened.case_ref }),
             other => anyhow::bail!("{other:?}"),
         }
     }
@@ -97,8 +97,8 @@ impl Books {
             })
         };
         let order = Settlement {
-            case: case.case.clone(),
-            case_ref: case.case_ref.clone(),
+            case: case.id.clone(),
+            case_ref: case.reference.clone(),
             contract: case.contract.clone(),
             movements: steps.map(movement).collect::<anyhow::Result<_>>()?,
             close: None,

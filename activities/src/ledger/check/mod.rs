@@ -149,7 +149,8 @@ fn check_posting(seen: &mut Seen, row: &AnyRow) -> Result<(), LedgerError> {
     );
     let posted: &str = row.try_get("content")?;
     // It is read only if it is written in another way.
-    if posted != now.to_string() {
+    let written = now.to_string();
+    if posted != written {
         let posted: Option<Value> = serde_json::from_str(posted).ok();
         if posted.as_ref() != Some(&now) {
             let posted = posted.unwrap_or_default();
