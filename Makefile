@@ -84,7 +84,7 @@ coverage: $(TEMPORAL) .tools/venv/ready ## Which lines of the rules and workflow
 bench: $(TEMPORAL) .tools/venv/ready ## What Recourse costs beside a bare workflow, a plain insert, an empty handler: an hour or so
 	@echo "building in release mode (some minutes the first time)"
 	@cargo build --release --workspace --bins --benches --locked --quiet
-	@.ci/with-postgres cargo bench --workspace --locked --quiet --bench figures -- $(BENCH)
+	@RECOURSE_POSTGRES_DURABLE=1 .ci/with-postgres cargo bench --workspace --locked --quiet --bench figures -- $(BENCH)
 
 compose: ## Checks docker-compose.yml, the image's Dockerfile, the alerts with their tests, and the dashboard; starts nothing
 	@.ci/compose
