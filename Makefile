@@ -10,7 +10,7 @@ export RECOURSE_PYTHON := $(abspath .tools/venv/bin/python)
 export RECOURSE_DELIVERY := $(abspath .tools/delivery/bin)
 export RECOURSE_AXE := $(abspath .tools/axe/node_modules/axe-core/axe.min.js)
 
-.PHONY: demo dev test postgres forced-replay histories mutants chaos fuzz coverage browser compose supply-chain sbom lint fmt \
+.PHONY: demo dev test postgres forced-replay histories mutants chaos fuzz coverage bench browser compose supply-chain sbom lint fmt \
 	build clean help
 
 # The tests whose cases go through many steps. The others are about one step, or stop workers by themselves.
@@ -79,6 +79,12 @@ fuzz: ## Feeds every parser and whole cases with bytes that a fuzzer makes up, F
 
 coverage: $(TEMPORAL) .tools/venv/ready ## Which lines of the rules and workflows the tests run; fails under 95 %
 	@.ci/coverage
+
+# BENCH="cases ledger" measures some parts only; BENCH_RUNS and BENCH_OPEN make it shorter, for trying it out.
+bench: $(TEMPORAL) .tools/venv/ready ## What Recourse costs beside a bare workflow, a plain insert, an empty handler: an hour or so
+	@echo "building in release mode (some minutes the first time)"
+	@cargo build --release --workspace --bins --benches --locked --quiet
+	@RECOURSE_POSTGRES_DURABLE=1 .ci/with-postgres cargo bench --workspace --locked --quiet --bench figures -- $(BENCH)
 
 compose: ## Checks docker-compose.yml, the image's Dockerfile, the alerts with their tests, and the dashboard; starts nothing
 	@.ci/compose

@@ -67,6 +67,12 @@ const MIGRATE_TRIES: u32 = 20;
 /// How long it waits between two tries.
 const MIGRATE_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a connection that answered when it was given back is believed to be there.
+const BELIEVED_FOR: Duration = Duration::from_millis(250);
+
+/// How many rows one statement inserts at most.
+const ROWS_MAX: usize = 32;
+
 /// A transaction that may write.
 pub(crate) type Write = Transaction<'static, Any>;
 
@@ -196,6 +202,13 @@ impl Database {
                     Ok(())
                 })
             })
+            // Asking whether it is there is a round trip before every transaction.
+            .test_before_acquire(false)
+            .before_acquire(move |connection, known| {
+                Box::pin(async move {
+                    Ok(kind == Kind::Sqlite || known.idle_for < BELIEVED_FOR || silence::answers(connection).await?)
+                })
+            })
             .after_release(move |connection, _| {
                 Box::pin(async move {
                     match kind {
@@ -281,12 +294,25 @@ impl Database {
     /// A transaction that locks out other writers from its first statement on, so that what it reads is still so when
     /// it writes, and two of them never wait for each other.
     pub(crate) async fn write(&self) -> Result<Write, sqlx::Error> {
-        self.pool.begin_with(if self.kind == Kind::Sqlite { SQLITE_WRITE } else { POSTGRES_WRITE }).await
+        self.begin(if self.kind == Kind::Sqlite { SQLITE_WRITE } else { POSTGRES_WRITE }).await
     }
 
     /// A transaction whose reads all see one moment.
     pub(crate) async fn read(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
-        self.pool.begin_with(if self.kind == Kind::Sqlite { SQLITE_READ } else { POSTGRES_READ }).await
+        self.begin(if self.kind == Kind::Sqlite { SQLITE_READ } else { POSTGRES_READ }).await
+    }
+
+    /// Begins a transaction, even if nobody waits for that any more: then it ends at once. The driver for `PostgreSQL` does not
+    /// know of a transaction whose beginning it was not told the end of. It would stay open on a connection that is back in
+    /// the pool, and keep everybody from writing.
+    async fn begin(&self, how: &'static str) -> Result<Transaction<'static, Any>, sqlx::Error> {
+        if self.kind == Kind::Sqlite {
+            return self.pool.begin_with(how).await;
+        }
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(in_time(async move { pool.begin_with(how).await }, |late| late));
+        // Nothing but the end of the program stops it.
+        begun.await.unwrap_or(Err(sqlx::Error::PoolClosed))
     }
 
     fn is_missing_table(&self, error: &dyn sqlx::error::DatabaseError) -> bool {
@@ -297,6 +323,25 @@ impl Database {
             Kind::Postgres => code == "42P01",
         }
     }
+}
+
+/// `rows` in parts to insert with a statement each. There are few lengths, because each is another statement to prepare.
+pub(crate) fn batches<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let length = ROWS_MAX.min(1 << rows.len().checked_ilog2()?);
+        let (batch, rest) = rows.split_at(length);
+        rows = rest;
+        Some(batch)
+    })
+}
+
+/// So many rows of placeholders, `($1, $2), ($3, $4)`.
+pub(crate) fn rows_of(columns: usize, rows: usize) -> String {
+    let row = |row: usize| -> String {
+        let places: Vec<String> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
+        format!("({})", places.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 fn created_if_missing(url: &str) -> String {
@@ -348,6 +393,28 @@ mod tests {
         database.migrate().await.unwrap();
         database.check_schema().await.unwrap();
         database.close().await;
+    }
+
+    /// L5: a worker that is told to stop drops what it is about, at any moment.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn who_no_longer_waits_for_his_turn_to_write_keeps_nobody_from_it() {
+        let test = TestDatabase::new().await;
+        for round in 0..20_u64 {
+            let first = test.database.write().await.unwrap();
+            let waiting: Vec<_> = (0..5)
+                .map(|_| {
+                    let database = test.database.clone();
+                    tokio::spawn(async move { database.write().await.map(drop) })
+                })
+                .collect();
+            tokio::time::sleep(Duration::from_micros(round * 250)).await;
+            for one in waiting {
+                one.abort();
+            }
+            drop(first);
+            let next = tokio::time::timeout(Duration::from_secs(5), test.database.write()).await;
+            next.unwrap().unwrap().commit().await.unwrap();
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -3,11 +3,13 @@
 //! It knows keys and answers, not what a request is about. A request that was begun and never answered (a crash) may be begun
 //! again after [`LEASE`]: what it does must be harmless twice by itself, which everything here is (L2, L7).
 
-use std::time::Duration;
+mod desk;
+
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use sqlx::Row as _;
 
+use self::desk::{Desk, Note};
 use crate::database::{Database, DatabaseError};
 
 /// How long a request may be under way before the same one is let in again.
@@ -53,12 +55,13 @@ pub enum Begun {
 #[derive(Debug, Clone)]
 pub struct RequestBook {
     database: Database,
+    desk: Arc<Desk>,
 }
 
 impl RequestBook {
     /// The requests in `database`, whose tables [`Database::migrate`] made.
-    pub const fn new(database: Database) -> Self {
-        Self { database }
+    pub fn new(database: Database) -> Self {
+        Self { database, desk: Arc::default() }
     }
 
     /// Takes note of a request, whose content `fingerprint` stands for.
@@ -66,40 +69,8 @@ impl RequestBook {
     /// # Errors
     /// Only if the database cannot be written.
     pub async fn begin(&self, key: &RequestKey, fingerprint: &str, now: Timestamp) -> Result<Begun, DatabaseError> {
-        let mut write = self.database.write().await?;
-        let found = sqlx::query(
-            "SELECT fingerprint, began_at, status, headers, body FROM requests WHERE sender = $1 AND key = $2",
-        )
-        .bind(&key.sender)
-        .bind(&key.key)
-        .fetch_optional(&mut *write)
-        .await?;
-        if let Some(found) = found {
-            if found.try_get::<String, _>("fingerprint")? != fingerprint {
-                return Ok(Begun::Other);
-            }
-            if let Some(status) = found.try_get::<Option<i64>, _>("status")? {
-                let status = u16::try_from(status).unwrap_or(500);
-                let headers = found.try_get::<Option<String>, _>("headers")?.unwrap_or_default();
-                return Ok(Begun::Answered(GivenAnswer { status, headers, body: found.try_get("body")? }));
-            }
-            let began_at: Timestamp = found.try_get::<String, _>("began_at")?.parse().unwrap_or(Timestamp::UNIX_EPOCH);
-            if now.duration_since(began_at).unsigned_abs() < LEASE {
-                return Ok(Begun::UnderWay);
-            }
-        }
-        sqlx::query(
-            "INSERT INTO requests (sender, key, fingerprint, began_at) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (sender, key) DO UPDATE SET began_at = excluded.began_at",
-        )
-        .bind(&key.sender)
-        .bind(&key.key)
-        .bind(fingerprint)
-        .bind(now.to_string())
-        .execute(&mut *write)
-        .await?;
-        write.commit().await?;
-        Ok(Begun::New)
+        let note = Note::Begin { key: key.clone(), fingerprint: fingerprint.to_owned(), now };
+        self.desk.write(&self.database, note).await
     }
 
     /// Keeps the answer.
@@ -107,15 +78,8 @@ impl RequestBook {
     /// # Errors
     /// Only if the database cannot be written. The request may then be done once more, after [`LEASE`].
     pub async fn answered(&self, key: &RequestKey, answer: &GivenAnswer) -> Result<(), DatabaseError> {
-        sqlx::query("UPDATE requests SET status = $3, headers = $4, body = $5 WHERE sender = $1 AND key = $2")
-            .bind(&key.sender)
-            .bind(&key.key)
-            .bind(i64::from(answer.status))
-            .bind(&answer.headers)
-            .bind(&answer.body)
-            .execute(self.database.pool())
-            .await?;
-        Ok(())
+        let note = Note::Answered { key: key.clone(), answer: answer.clone() };
+        self.desk.write(&self.database, note).await.map(|_| ())
     }
 
     /// Forgets a request that could not be done, so that it can be sent again at once.
@@ -123,12 +87,7 @@ impl RequestBook {
     /// # Errors
     /// Only if the database cannot be written. It can then be sent again after [`LEASE`].
     pub async fn abandoned(&self, key: &RequestKey) -> Result<(), DatabaseError> {
-        sqlx::query("DELETE FROM requests WHERE sender = $1 AND key = $2 AND status IS NULL")
-            .bind(&key.sender)
-            .bind(&key.key)
-            .execute(self.database.pool())
-            .await?;
-        Ok(())
+        self.desk.write(&self.database, Note::Abandoned { key: key.clone() }).await.map(|_| ())
     }
 
     /// Forgets what is older than [`KEPT`].
@@ -167,6 +126,42 @@ mod tests {
         book.answered(&key("a"), &answer).await.unwrap();
         assert_eq!(book.begin(&key("a"), "x", at()).await.unwrap(), Begun::Answered(answer));
         assert_eq!(book.begin(&key("a"), "y", at()).await.unwrap(), Begun::Other);
+    }
+
+    /// Whoever goes away in the middle takes nobody with them, and each is told what is so of their own.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn requests_that_come_at_once_are_each_told_their_own() {
+        let test = TestDatabase::new().await;
+        let book = RequestBook::new(test.database.clone());
+        let come = |name: String, fingerprint: &'static str| {
+            let book = book.clone();
+            tokio::spawn(async move { book.begin(&key(&name), fingerprint, at()).await })
+        };
+        let (mut first, mut gone) = (Vec::new(), Vec::new());
+        for number in 0..200 {
+            first.push(come(format!("k-{number}"), "x"));
+            gone.push(come(format!("g-{number}"), "x"));
+        }
+        for leaves in gone.iter().step_by(3) {
+            leaves.abort();
+        }
+        for first in first {
+            assert_eq!(first.await.unwrap().unwrap(), Begun::New);
+        }
+        for stays in gone.into_iter().skip(1).step_by(3) {
+            assert_eq!(stays.await.unwrap().unwrap(), Begun::New);
+        }
+        let answer = |number: u32| GivenAnswer { status: 200, headers: "{}".into(), body: number.to_string() };
+        let again = futures_util::future::join_all((0..200).map(|number| {
+            let (book, key) = (book.clone(), key(&format!("k-{number}")));
+            async move {
+                assert_eq!(book.begin(&key, "x", at()).await.unwrap(), Begun::UnderWay);
+                assert_eq!(book.begin(&key, "y", at()).await.unwrap(), Begun::Other);
+                book.answered(&key, &answer(number)).await.unwrap();
+                assert_eq!(book.begin(&key, "x", at()).await.unwrap(), Begun::Answered(answer(number)));
+            }
+        }));
+        again.await;
     }
 
     #[tokio::test]

@@ -95,8 +95,8 @@ fn silence_decides_in_every_stage_at_once() {
         }
         let mut deadlines = Vec::new();
         for (_, case, _) in &cases {
-            deadlines.push(world.client.status(case).await.unwrap().deadline.unwrap());
             world.quiet(case).await;
+            deadlines.push(world.client.status(case).await.unwrap().deadline.unwrap());
         }
         world.stop_worker().await;
         for ((_, case, _), deadline) in cases.iter().zip(deadlines) {

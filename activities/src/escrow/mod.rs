@@ -22,7 +22,7 @@ use temporalio_sdk::activities::ActivityError;
 
 use crate::{
     database::in_time,
-    ledger::{GivenBack, Ledger, LedgerError, Posting},
+    ledger::{GivenBack, Ledger, LedgerError, Order, Posting},
     payments::{self, Charge, GatewayError, PaymentGateway, Refund, Request},
 };
 
@@ -94,6 +94,14 @@ impl EscrowActivities {
     /// recognised when it is asked again.
     pub async fn carry_out(&self, order: &Settlement) -> Result<Settled, EscrowError> {
         let legs: Vec<Leg> = order.movements.iter().filter_map(|movement| leg(order, movement)).collect();
+        // Without the provider there is nothing between what is checked and what is posted.
+        if legs.iter().all(|leg| leg.give_back.is_none()) {
+            let postings: Vec<Posting> = legs.into_iter().map(|leg| leg.posting).collect();
+            let settled = Settled { postings: postings.iter().map(|posting| posting.id.clone()).collect() };
+            let (case_ref, contract) = (order.case_ref.clone(), order.contract.clone());
+            self.ledger.settle(Order { case_ref, contract, postings, close: order.close.clone() }).await?;
+            return Ok(settled);
+        }
         let postings: Vec<&Posting> = legs.iter().map(|leg| &leg.posting).collect();
         let made = self.ledger.made(&order.case_ref, &order.contract, &postings).await?;
         let mut batch: Vec<&Posting> = Vec::new();

@@ -29,6 +29,7 @@ mod milestone_deposits;
 mod milestones;
 mod payments;
 mod steps;
+mod together;
 
 struct World {
     test: TestDatabase,

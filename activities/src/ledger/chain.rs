@@ -6,16 +6,15 @@
 //!
 //! Links are made in the transaction that posts; only when there is no chain yet are they made later, for what was posted before.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use sqlx::{Row as _, any::AnyRow};
 
 use super::{Finding, Ledger, LedgerError};
-use crate::database::Write;
+use crate::database::{Write, batches, rows_of};
 
 /// How many rows are in memory at a time.
 const BATCH: i64 = 2_000;
@@ -77,46 +76,100 @@ impl ChainReport {
     }
 }
 
-/// The link that a posting has after `before`.
-fn link(before: &str, row: &AnyRow) -> Result<String, sqlx::Error> {
-    let text = |name: &str| row.try_get::<String, _>(name);
-    let maybe = |name: &str| row.try_get::<Option<String>, _>(name);
-    let (sequence, amount): (i64, i64) = (row.try_get("sequence")?, row.try_get("amount")?);
-    // An array, so that nothing can move from one field into the next.
-    let posting = json!([
-        sequence,
-        text("id")?,
-        text("at")?,
-        text("recorded_at")?,
-        text("kind")?,
-        text("debit")?,
-        text("credit")?,
-        text("currency")?,
-        amount,
-        text("contract")?,
-        text("case_id")?,
-        text("rule")?,
-        maybe("deposit")?,
-        maybe("available_at")?,
-        text("content")?,
-        maybe("payment")?,
-    ]);
-    let digest = Sha256::digest(format!("{before}\n{posting}"));
-    Ok(digest.iter().fold(String::with_capacity(64), |mut hash, byte| {
-        let _ = write!(hash, "{byte:02x}");
-        hash
-    }))
+/// A posting as it stands in the journal, column by column.
+#[derive(Debug, Clone)]
+pub(super) struct Line<'a> {
+    pub id: Cow<'a, str>,
+    pub at: Cow<'a, str>,
+    pub recorded_at: Cow<'a, str>,
+    pub kind: Cow<'a, str>,
+    pub debit: Cow<'a, str>,
+    pub credit: Cow<'a, str>,
+    pub currency: Cow<'a, str>,
+    pub amount: i64,
+    pub contract: Cow<'a, str>,
+    pub case_id: Cow<'a, str>,
+    pub rule: Cow<'a, str>,
+    pub deposit: Option<Cow<'a, str>>,
+    pub available_at: Option<Cow<'a, str>>,
+    pub content: Cow<'a, str>,
+    pub payment: Option<Cow<'a, str>>,
 }
 
-/// Links the posting that was just made. What was put in from outside before it stays without a link.
-pub(super) async fn link_posting(write: &mut Write, sequence: i64) -> Result<(), sqlx::Error> {
-    let head: Option<String> = sqlx::query_scalar("SELECT hash FROM journal_chain ORDER BY sequence DESC LIMIT 1")
+impl<'a> Line<'a> {
+    fn of(row: &'a AnyRow) -> Result<Self, sqlx::Error> {
+        let text = |name: &str| row.try_get::<&str, _>(name).map(Cow::Borrowed);
+        let maybe = |name: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<&str>, _>(name)?.map(Cow::Borrowed));
+        Ok(Self {
+            id: text("id")?,
+            at: text("at")?,
+            recorded_at: text("recorded_at")?,
+            kind: text("kind")?,
+            debit: text("debit")?,
+            credit: text("credit")?,
+            currency: text("currency")?,
+            amount: row.try_get("amount")?,
+            contract: text("contract")?,
+            case_id: text("case_id")?,
+            rule: text("rule")?,
+            deposit: maybe("deposit")?,
+            available_at: maybe("available_at")?,
+            content: text("content")?,
+            payment: maybe("payment")?,
+        })
+    }
+
+    /// The link that this has at its place in the journal, after the link `before`.
+    fn link(&self, sequence: i64, before: &str) -> String {
+        // An array, so that nothing can move from one field into the next.
+        let posting = (
+            sequence,
+            &self.id,
+            &self.at,
+            &self.recorded_at,
+            &self.kind,
+            &self.debit,
+            &self.credit,
+            &self.currency,
+            self.amount,
+            &self.contract,
+            &self.case_id,
+            &self.rule,
+            &self.deposit,
+            &self.available_at,
+            &self.content,
+            &self.payment,
+        );
+        let mut text = format!("{before}\n").into_bytes();
+        serde_json::to_writer(&mut text, &posting).expect("texts and numbers can be written to memory");
+        let digest = Sha256::digest(&text);
+        digest.iter().fold(String::with_capacity(64), |mut hash, byte| {
+            let _ = write!(hash, "{byte:02x}");
+            hash
+        })
+    }
+}
+
+/// The newest link; none if there is no chain yet.
+pub(super) async fn newest(write: &mut Write) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT hash FROM journal_chain ORDER BY sequence DESC LIMIT 1")
         .fetch_optional(&mut **write)
-        .await?;
-    let Some(head) = head else { return begin(write).await };
-    let sql = format!("SELECT {COLUMNS} FROM journal j WHERE j.sequence = $1");
-    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(sequence).fetch_one(&mut **write).await?;
-    insert(write, sequence, &link(&head, &row)?).await
+        .await
+}
+
+/// Links the postings that were just made to the newest link. What was put in from outside before them stays without one.
+pub(super) async fn append(
+    write: &mut Write,
+    newest: Option<String>,
+    made: &[(i64, &Line<'_>)],
+) -> Result<(), sqlx::Error> {
+    let Some(mut before) = newest else { return begin(write).await };
+    let mut links = Vec::with_capacity(made.len());
+    for (sequence, line) in made {
+        before = line.link(*sequence, &before);
+        links.push((*sequence, before.clone()));
+    }
+    insert(write, &links).await
 }
 
 /// Begins the chain, with every posting from before there was one. Nothing if it has begun.
@@ -132,23 +185,28 @@ pub(crate) async fn begin(write: &mut Write) -> Result<(), sqlx::Error> {
     loop {
         let rows =
             sqlx::query(sqlx::AssertSqlSafe(sql.as_str())).bind(sequence).bind(BATCH).fetch_all(&mut **write).await?;
+        let mut links = Vec::with_capacity(rows.len());
         for row in &rows {
-            hash = link(&hash, row)?;
             sequence = row.try_get("sequence")?;
-            insert(write, sequence, &hash).await?;
+            hash = Line::of(row)?.link(sequence, &hash);
+            links.push((sequence, hash.clone()));
         }
+        insert(write, &links).await?;
         if is_last(&rows) {
             return Ok(());
         }
     }
 }
 
-async fn insert(write: &mut Write, sequence: i64, hash: &str) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO journal_chain (sequence, hash) VALUES ($1, $2)")
-        .bind(sequence)
-        .bind(hash)
-        .execute(&mut **write)
-        .await?;
+async fn insert(write: &mut Write, links: &[(i64, String)]) -> Result<(), sqlx::Error> {
+    for links in batches(links) {
+        let sql = format!("INSERT INTO journal_chain (sequence, hash) VALUES {}", rows_of(2, links.len()));
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+        for (sequence, hash) in links {
+            query = query.bind(sequence).bind(hash);
+        }
+        query.execute(&mut **write).await?;
+    }
     Ok(())
 }
 
@@ -180,7 +238,7 @@ impl Ledger {
                     None => report.find(format!("place {place}"), "had a posting, which was removed"),
                     Some(id) => {
                         report.postings += 1;
-                        if link(&before, row)? != hash {
+                        if Line::of(row)?.link(place, &before) != hash {
                             report.find(
                                 id,
                                 "is not what was posted there, or what was posted right before it was removed",

@@ -111,6 +111,11 @@ pub(super) async fn compare(
         .fetch_optional(&mut **transaction)
         .await?;
     let Some(found) = found else { return Ok(Pin::Missing) };
+    compare_with(&found, contract)
+}
+
+/// The same, with the row that has what the first deposit said.
+pub(super) fn compare_with(found: &AnyRow, contract: &Contract) -> Result<Pin, LedgerError> {
     let mut differs = Vec::new();
     for (name, here) in [
         ("client", Some(contract.client.id.as_str())),

@@ -9,7 +9,7 @@
 //! | deposit | look for the deposit → charge → post it, its row and the contract's pin | posting id = charge key = `{case}/deposit` |
 //! | deposit for a milestone (E6) | reserve held-over money and remember the order → charge the rest → post, set aside | the same, and its row in `milestone_deposits` |
 //! | open | take what the case is about, and remember the answer | case and first run |
-//! | settle, releases | draw the hold, post all neighbouring releases | posting id = `{case_ref}/{step}` |
+//! | settle, releases | draw the hold, post all neighbouring releases; with those of other cases in one transaction, see [`desk`] | posting id = `{case_ref}/{step}` |
 //! | settle, each refund | check the hold → refund at the provider → draw the hold, post, and follow it | the same, also the provider's key |
 //! | settle, end | close the hold and let go of what is left, with the last posting | closed holds stay closed |
 //! | fee, fee return, bonus | charge or refund → post | as a refund |
@@ -29,6 +29,7 @@ pub(crate) mod chain;
 mod check;
 mod contracts;
 mod deposits;
+mod desk;
 mod export;
 mod funding;
 mod history;
@@ -40,7 +41,7 @@ pub(crate) mod refunds;
 mod returns;
 mod settle;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use recourse_workflows::domain::{
     ids::Id,
@@ -54,6 +55,7 @@ pub use chain::{ChainReport, Head};
 pub use check::{CheckReport, Finding, MoneyHeld};
 pub use contracts::ContractFilter;
 pub(crate) use deposits::{Deposit, Known};
+pub(crate) use desk::Order;
 pub use export::Exported;
 pub use history::{Balances, Entry, History};
 pub use holds::OpenHold;
@@ -64,6 +66,7 @@ pub use refunds::{RefundState, TrackedRefund};
 pub(crate) use returns::Plan;
 
 use crate::database::Database;
+use desk::Desk;
 
 /// The ledger in a database. Clones share it.
 #[derive(Debug, Clone)]
@@ -71,6 +74,7 @@ pub struct Ledger {
     database: Database,
     /// How long an opening waits for a review that was told to let go (E11), before it fails and is asked again.
     patience: Duration,
+    desk: Arc<Desk>,
 }
 
 /// See [`Ledger::patience`]. Shorter than any effect's time-out.
@@ -162,13 +166,13 @@ impl LedgerError {
 
 impl Ledger {
     /// The ledger in `database`, whose tables [`Database::migrate`] made.
-    pub const fn new(database: Database) -> Self {
-        Self { database, patience: PATIENCE }
+    pub fn new(database: Database) -> Self {
+        Self { database, patience: PATIENCE, desk: Arc::default() }
     }
 
     /// The same ledger, whose openings wait for nobody.
     #[cfg(test)]
-    pub(crate) const fn impatient(mut self) -> Self {
+    pub(crate) fn impatient(mut self) -> Self {
         self.patience = Duration::ZERO;
         self
     }

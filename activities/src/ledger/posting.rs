@@ -1,5 +1,7 @@
 //! One posting: what it says, and how it is made once (L2, L4).
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use recourse_workflows::domain::{
     ids::{Id, PaymentId},
@@ -8,10 +10,13 @@ use recourse_workflows::domain::{
     rule::Rule,
 };
 use serde_json::{Map, Value, json};
-use sqlx::Row as _;
+use sqlx::{Row as _, any::AnyRow};
 
-use super::{LedgerError, chain};
-use crate::database::Write;
+use super::{
+    LedgerError,
+    chain::{self, Line},
+};
+use crate::database::{Write, batches, rows_of};
 
 /// A movement of money between two accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,34 +106,85 @@ impl Posting {
     /// # Errors
     /// As [`Posting::is_made`], and whatever the database's constraints refuse. Nothing has moved.
     pub async fn make(&self, write: &mut Write) -> Result<(), LedgerError> {
-        let made: Option<i64> = sqlx::query_scalar(
-            "INSERT INTO journal (id, at, recorded_at, kind, debit, credit, currency, amount, contract, case_id, rule,
-                                  deposit, available_at, content, payment)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-             ON CONFLICT (id) DO NOTHING RETURNING sequence",
-        )
-        .bind(&self.id)
-        .bind(self.at.to_string())
-        .bind(Timestamp::now().to_string())
-        .bind(self.kind.name())
-        .bind(self.debit.to_string())
-        .bind(self.credit.to_string())
-        .bind(self.currency.code())
-        .bind(self.amount.minor())
-        .bind(self.contract.as_str())
-        .bind(&self.case)
-        .bind(self.rule.id())
-        .bind(self.deposit.as_ref().map(|deposit| deposit.as_str().to_owned()))
-        .bind(self.available_at.map(|at| at.to_string()))
-        .bind(self.content().to_string())
-        .bind(self.payment.as_ref().map(|payment| payment.as_str().to_owned()))
-        .fetch_optional(&mut **write)
-        .await?;
-        match made {
-            Some(sequence) => Ok(chain::link_posting(write, sequence).await?),
-            None => self.is_made(write).await.map(drop),
+        let newest = chain::newest(write).await?;
+        if make_all(write, newest, &[self]).await? { Ok(()) } else { self.is_made(write).await.map(drop) }
+    }
+
+    /// As it is written down now.
+    fn line(&self) -> Line<'_> {
+        Line {
+            id: self.id.as_str().into(),
+            at: self.at.to_string().into(),
+            recorded_at: Timestamp::now().to_string().into(),
+            kind: self.kind.name().into(),
+            debit: self.debit.to_string().into(),
+            credit: self.credit.to_string().into(),
+            currency: self.currency.code().into(),
+            amount: self.amount.minor(),
+            contract: self.contract.as_str().into(),
+            case_id: self.case.as_str().into(),
+            rule: self.rule.id().into(),
+            deposit: self.deposit.as_ref().map(|deposit| deposit.as_str().into()),
+            available_at: self.available_at.map(|at| at.to_string().into()),
+            content: self.content().to_string().into(),
+            payment: self.payment.as_ref().map(|payment| payment.as_str().into()),
         }
     }
+}
+
+/// Makes all of `postings` and their links after `newest`, in their order, and says whether it did: not if one of them was there.
+/// Then the transaction must not be committed if they were more than one.
+///
+/// # Errors
+/// Whatever the database's constraints refuse. Nothing has moved.
+pub(super) async fn make_all(
+    write: &mut Write,
+    newest: Option<String>,
+    postings: &[&Posting],
+) -> Result<bool, LedgerError> {
+    let lines: Vec<Line<'_>> = postings.iter().map(|posting| posting.line()).collect();
+    let mut places = HashMap::with_capacity(lines.len());
+    for lines in batches(&lines) {
+        for row in insert(write, lines).await? {
+            places.insert(row.try_get::<String, _>("id")?, row.try_get::<i64, _>("sequence")?);
+        }
+    }
+    let made: Option<Vec<(i64, &Line<'_>)>> =
+        lines.iter().map(|line| Some((*places.get(line.id.as_ref())?, line))).collect();
+    let Some(mut made) = made.filter(|made| made.len() == places.len()) else { return Ok(false) };
+    // The chain goes along the journal, whatever order the database answers in.
+    made.sort_by_key(|(place, _)| *place);
+    chain::append(write, newest, &made).await?;
+    Ok(true)
+}
+
+async fn insert(write: &mut Write, lines: &[Line<'_>]) -> Result<Vec<AnyRow>, sqlx::Error> {
+    let sql = format!(
+        "INSERT INTO journal (id, at, recorded_at, kind, debit, credit, currency, amount, contract, case_id, rule,
+                              deposit, available_at, content, payment)
+         VALUES {} ON CONFLICT (id) DO NOTHING RETURNING id, sequence",
+        rows_of(15, lines.len())
+    );
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+    for line in lines {
+        query = query
+            .bind(line.id.as_ref())
+            .bind(line.at.as_ref())
+            .bind(line.recorded_at.as_ref())
+            .bind(line.kind.as_ref())
+            .bind(line.debit.as_ref())
+            .bind(line.credit.as_ref())
+            .bind(line.currency.as_ref())
+            .bind(line.amount)
+            .bind(line.contract.as_ref())
+            .bind(line.case_id.as_ref())
+            .bind(line.rule.as_ref())
+            .bind(line.deposit.as_deref())
+            .bind(line.available_at.as_deref())
+            .bind(line.content.as_ref())
+            .bind(line.payment.as_deref());
+    }
+    query.fetch_all(&mut **write).await
 }
 
 /// Which fields differ, in words.

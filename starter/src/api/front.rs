@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use axum::http::StatusCode;
+use jiff::Timestamp;
 use recourse_activities::{
     EvidenceStore, Ledger, NoticeBook, RefundDesk, RequestBook, WebhookBook, ledger::ContractFilter,
     payments::StripeCallbacks, webhooks::Secret,
@@ -27,9 +27,10 @@ use super::{
     lists::{LIMIT_MAX, Limit, Page},
     metrics::Metrics,
     problem::Problem,
+    seen::{self, SeenCase},
     watch::Watchers,
 };
-use crate::client::{CaseId, CaseRow, Client, ClientError, Start, check_command};
+use crate::client::{CaseId, Client, ClientError, Start, check_command};
 
 /// How long a sender waits for a case's answer to a command. It is answered in milliseconds if a worker runs.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(4);
@@ -74,20 +75,6 @@ pub struct Front {
     parts: Arc<Parts>,
     watchers: Watchers,
     metrics: Metrics,
-}
-
-/// A case that somebody may see.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenCase {
-    /// Its id.
-    pub id: String,
-    /// What it is about.
-    pub kind: CaseKind,
-    /// The contract, if money was ever deposited for it.
-    pub contract: Option<Contract>,
-    /// The roles that they have in it.
-    pub roles: BTreeSet<Role>,
-    acting: Vec<(Role, Id)>,
 }
 
 /// What became of a command.
@@ -222,25 +209,20 @@ impl Front {
     /// # Errors
     /// 404 if there is none, or if it is not theirs.
     pub async fn case(&self, who: &Identity, id: &str) -> Result<SeenCase, Problem> {
-        let unknown = || Problem::not_found(format!("there is no case {id} of yours")).hint("list your cases");
-        let CaseId { kind, contract } = CaseId::read(id).map_err(|_| unknown())?;
-        let contract = self.ledger().contract(&contract).await?;
-        let row = match self.client().row(id).await {
-            Err(ClientError::NotFound { .. }) => return Err(unknown()),
-            row => row?,
+        Ok(self.case_now(who, id).await?.0)
+    }
+
+    /// The same, with the case's own present time.
+    async fn case_now(&self, who: &Identity, id: &str) -> Result<(SeenCase, Timestamp), Problem> {
+        let CaseId { kind, contract } = CaseId::read(id).map_err(|_| seen::unknown(id))?;
+        let (contract, row) = tokio::join!(self.ledger().contract(&contract), self.client().row(id));
+        let contract = contract?;
+        let (row, now) = row.map_err(|error| seen::not_asked(error, id))?;
+        let seen = match contract {
+            Some(contract) => SeenCase::of_contract(who, id, kind, contract)?,
+            None => SeenCase::of_row(who, id, kind, &row)?,
         };
-        // A contract without a deposit has only what its case was started with.
-        let acting = match &contract {
-            Some(contract) => {
-                who.roles_in(contract).into_iter().map(|role| (role, who.id_as(role, contract))).collect()
-            }
-            None => acting_by_row(who, &row),
-        };
-        let roles: BTreeSet<Role> = acting.iter().map(|(role, _)| *role).filter(|role| sees(*role, kind)).collect();
-        if roles.is_empty() && !who.is(Duty::Service) {
-            return Err(unknown());
-        }
-        Ok(SeenCase { id: id.to_owned(), kind, contract, roles, acting })
+        Ok((seen, now))
     }
 
     /// The status of a case.
@@ -248,11 +230,17 @@ impl Front {
     /// # Errors
     /// As [`case`](Self::case); 503 if no worker answers; 422 for a deposit, which has no status.
     pub async fn status(&self, who: &Identity, id: &str) -> Result<(SeenCase, Status), Problem> {
-        let seen = self.case(who, id).await?;
-        if seen.kind == CaseKind::EscrowDeposit {
+        let CaseId { kind, contract } = CaseId::read(id).map_err(|_| seen::unknown(id))?;
+        if kind == CaseKind::EscrowDeposit {
+            self.case(who, id).await?;
             return Err(Problem::invalid("a deposit has no status; see the contract's ledger"));
         }
-        let status = self.client().status(id).await?;
+        // Whose it is says the contract, and whether it is there says the case when it is asked.
+        let seen = match self.ledger().contract(&contract).await? {
+            Some(contract) => SeenCase::of_contract(who, id, kind, contract)?,
+            None => self.case(who, id).await?,
+        };
+        let status = self.client().status(id).await.map_err(|error| seen::not_asked(error, id))?;
         Ok((seen, status))
     }
 
@@ -285,7 +273,8 @@ impl Front {
         fields: Map<String, Value>,
         key: &str,
     ) -> Result<Acted, Problem> {
-        let seen = self.case(who, id).await?;
+        // The receipt time: from here on it does not matter how long the rest takes (T2).
+        let (seen, at) = self.case_now(who, id).await?;
         check_command(id, verb)?;
         let role = seen.role_for(verb, wanted)?;
         let contract = CaseId::read(id)?.contract;
@@ -293,8 +282,6 @@ impl Front {
         let mut body = fields;
         body.insert("by".to_owned(), json!({"party": role, "id": seen.id_as(role, who)}));
         body.insert("key".to_owned(), Value::String(key.to_owned()));
-        // The receipt time: from here on it does not matter how long the rest takes (T2).
-        let at = self.client().virtual_now(id).await?;
         body.insert("at".to_owned(), Value::String(at.to_string()));
         let asked = tokio::time::timeout(ANSWERED_WITHIN, self.client().command(id, verb, body.clone())).await;
         match asked {
@@ -340,52 +327,4 @@ impl Front {
         };
         Ok(Begun { case: started.case, already_running: started.already_running, status })
     }
-}
-
-impl SeenCase {
-    /// The role in which somebody gives this command.
-    fn role_for(&self, verb: Verb, wanted: Option<Role>) -> Result<Role, Problem> {
-        let giving: Vec<Role> =
-            self.roles.iter().copied().filter(|role| crate::client::gives(self.kind, verb, *role)).collect();
-        let their: Vec<&str> = self.roles.iter().map(|role| role.name()).collect();
-        match (wanted, giving.as_slice()) {
-            (Some(wanted), _) if !self.roles.contains(&wanted) => {
-                Err(Problem::forbidden(format!("you are no {wanted} here; you are {}", their.join(", "))))
-            }
-            // The case itself says why this role cannot.
-            (Some(wanted), _) => Ok(wanted),
-            (None, [role]) => Ok(*role),
-            (None, []) => match self.roles.first() {
-                Some(role) => Ok(*role),
-                None => Err(Problem::forbidden("you give no commands; act with a party's own token")),
-            },
-            (None, several) => {
-                let names: Vec<&str> = several.iter().map(|role| role.name()).collect();
-                let detail = format!("you can give {verb} as {}; say as which", names.join(" or "));
-                Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", "As whom is not clear", detail)
-                    .hint("send `as` in the body"))
-            }
-        }
-    }
-
-    fn id_as(&self, role: Role, who: &Identity) -> Id {
-        let found = self.acting.iter().find(|(acting, _)| *acting == role);
-        found.map_or_else(|| who.subject.clone(), |(_, id)| id.clone())
-    }
-}
-
-/// Who somebody is in a case of a contract without a deposit.
-fn acting_by_row(who: &Identity, row: &CaseRow) -> Vec<(Role, Id)> {
-    let duties = who.duties.iter().filter_map(|duty| duty.role()).map(|role| (role, who.subject.clone()));
-    let parties =
-        [(Role::Client, &row.client), (Role::Freelancer, &row.freelancer)].into_iter().filter_map(|(role, id)| {
-            let id = Id::new(id.as_deref()?).ok()?;
-            who.parties.contains(&id).then_some((role, id))
-        });
-    duties.chain(parties).collect()
-}
-
-/// Whether this role sees cases of this kind. Arbitrators see what may come to them.
-fn sees(role: Role, kind: CaseKind) -> bool {
-    role != Role::Arbitrator || kind == CaseKind::Dispute
 }

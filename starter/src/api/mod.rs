@@ -23,6 +23,7 @@ pub mod personas;
 pub mod problem;
 pub mod reading;
 pub mod refunds;
+pub mod seen;
 pub mod serve;
 pub mod stripe;
 pub mod watch;

@@ -193,6 +193,8 @@ pub async fn serve(front: Front, listener: TcpListener, stop: impl Future<Output
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
+        // An answer that is written in parts, as live events are, does not wait for the other side to confirm the one before.
+        let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(router.clone());
         let connection = taken.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
         tokio::spawn(async move {

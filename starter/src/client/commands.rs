@@ -14,7 +14,6 @@ use temporalio_common::data_converters::RawValue;
 use super::{
     ANSWER_TIMEOUT, Client, ClientError, answering, check_command, read_payload,
     start::{json_payload, payload_of},
-    time::now_of,
 };
 use crate::hex;
 
@@ -28,9 +27,9 @@ impl Client {
     /// [`ClientError::Refused`] with the reason and what the sender can do now. Nothing has moved.
     pub async fn command(&self, case: &str, verb: Verb, mut body: Map<String, Value>) -> Result<Status, ClientError> {
         check_command(case, verb)?;
-        let described = self.describe(case).await?;
         if !body.contains_key("at") {
-            body.insert("at".to_owned(), Value::String(now_of(&described).to_string()));
+            let at = self.virtual_now(case).await?;
+            body.insert("at".to_owned(), Value::String(at.to_string()));
         }
         let options = WorkflowExecuteUpdateOptions::builder()
             .maybe_update_id(update_id(verb, &body))
@@ -44,8 +43,11 @@ impl Client {
         };
         match answered {
             Ok(status) => read_payload(case, &status),
-            // The case is there, so what is not found is a running workflow.
-            Err(WorkflowUpdateError::NotFound(_)) => Err(self.closed(case).await),
+            Err(WorkflowUpdateError::NotFound(_)) => {
+                // Either the case or a run of it that goes on.
+                self.describe(case).await?;
+                Err(self.closed(case).await)
+            }
             Err(error) => {
                 let error = self.update_error(case, error).await;
                 Err(self.explained(error).await)

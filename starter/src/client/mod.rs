@@ -172,11 +172,13 @@ impl Client {
         Ok(described.workflow_execution_info.and_then(|info| list::currency_of(&info)))
     }
 
-    /// What a list would show of the case.
-    pub async fn row(&self, case: &str) -> Result<CaseRow, ClientError> {
+    /// What a list would show of the case, and the case's own present time.
+    pub async fn row(&self, case: &str) -> Result<(CaseRow, Timestamp), ClientError> {
         let described = self.describe(case).await?;
+        let now = time::now_of(&described);
         let info = described.workflow_execution_info;
-        info.as_ref().map(list::row).ok_or_else(|| ClientError::NotFound { case: case.to_owned() })
+        let row = info.as_ref().map(list::row).ok_or_else(|| ClientError::NotFound { case: case.to_owned() })?;
+        Ok((row, now))
     }
 
     /// That the case does not go on, or does something else first, if that is why there was no answer; otherwise the

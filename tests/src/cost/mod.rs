@@ -4,6 +4,7 @@
 //! less has to be written down, so that the page stays true. Counted is what a case causes; what a test asks of it
 //! besides (queries, advancing its clock) is left out.
 
+mod allocations;
 mod bill;
 mod paths;
 mod table;

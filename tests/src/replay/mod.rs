@@ -22,9 +22,10 @@ mod variants;
 
 use std::fs;
 
+pub use self::{files::history_of, replay::PRESENT};
 use self::{
     record::{Record, play_all},
-    replay::{PRESENT, replay},
+    replay::replay,
 };
 use crate::harness::run;
 

@@ -2,22 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::TryStreamExt as _;
 use sqlx::{Any, Row as _, Transaction, any::AnyRow};
 
 use super::{LedgerError, Seen};
 
-/// A payment, and what was returned of it.
-struct Payment {
-    contract: String,
-    payee: String,
-    left: i128,
-}
-
-/// What is known of payments and charges so far.
-#[derive(Default)]
+/// What is known of payments and charges so far. Payments themselves are as many as anything, and are not remembered.
 pub(super) struct Payments {
-    /// By the posting's id.
-    paid: BTreeMap<String, Payment>,
+    /// By contract: to whom its payments go.
+    payees: BTreeMap<String, String>,
     /// By contract and deposit: what went back of it.
     gone_back: BTreeMap<(String, String), i128>,
     /// The posted returns, and how much.
@@ -25,64 +18,51 @@ pub(super) struct Payments {
 }
 
 impl Payments {
-    /// Counts one posting, which comes after those that it speaks of.
+    /// Reads to whom payments go.
+    pub async fn begin(read: &mut Transaction<'static, Any>) -> Result<Self, LedgerError> {
+        let rows = sqlx::query("SELECT contract, freelancer, agency FROM contracts").fetch_all(&mut **read).await?;
+        let mut payees = BTreeMap::new();
+        for row in &rows {
+            let (contract, freelancer): (String, &str) = (row.try_get("contract")?, row.try_get("freelancer")?);
+            let agency: Option<&str> = row.try_get("agency")?;
+            let payee = agency.map_or_else(|| format!("freelancer:{freelancer}"), |agency| format!("agency:{agency}"));
+            payees.insert(contract, payee);
+        }
+        Ok(Self { payees, gone_back: BTreeMap::new(), returns: BTreeMap::new() })
+    }
+
+    /// Counts one posting. E1: payments go to whom the contract names.
     pub fn count(&mut self, seen: &mut Seen, row: &AnyRow) -> Result<(), LedgerError> {
-        let text = |name: &str| -> Result<String, sqlx::Error> { row.try_get(name) };
-        let (id, kind, contract) = (text("id")?, text("kind")?, text("contract")?);
+        let (kind, contract): (&str, &str) = (row.try_get("kind")?, row.try_get("contract")?);
+        if matches!(kind, "release" | "bonus") {
+            let (id, paid): (&str, &str) = (row.try_get("id")?, row.try_get("credit")?);
+            match self.payees.get(contract) {
+                Some(payee) if payee == paid => {}
+                Some(payee) => seen.find("E1", id, format!("pays {paid} and not {payee}")),
+                None => seen.find("E1", id, format!("is of contract {contract}, which nobody pinned")),
+            }
+        }
+        if !matches!(kind, "refund" | "return") {
+            return Ok(());
+        }
         let amount: i64 = row.try_get("amount")?;
-        if matches!(kind.as_str(), "release" | "bonus") {
-            let payee = text("credit")?;
-            self.paid.insert(id, Payment { contract, payee, left: amount.into() });
-            return Ok(());
-        }
-        if !matches!(kind.as_str(), "refund" | "return") {
-            return Ok(());
-        }
         if let Some(deposit) = row.try_get::<Option<String>, _>("deposit")? {
-            *self.gone_back.entry((contract.clone(), deposit)).or_default() += i128::from(amount);
+            *self.gone_back.entry((contract.to_owned(), deposit)).or_default() += i128::from(amount);
         }
         if kind == "return" {
-            self.returns.insert(id.clone(), amount);
-            let payment: Option<String> = row.try_get("payment")?;
-            let debit = text("debit")?;
-            let payment = payment.and_then(|payment| self.paid.get_mut(&payment));
-            match payment.filter(|payment| payment.contract == contract && payment.payee == debit) {
-                Some(payment) => payment.left -= i128::from(amount),
-                None => seen.find("P4", id, "takes back what is no payment of its contract"),
-            }
+            self.returns.insert(row.try_get("id")?, amount);
         }
         Ok(())
     }
 
     /// What must be so once everything is counted.
     pub async fn check(self, seen: &mut Seen, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
-        self.check_payees(seen, read).await?;
+        if !self.returns.is_empty() {
+            check_returns(seen, read).await?;
+        }
         self.check_deposits(seen, read).await?;
         self.check_plans(seen, read).await?;
         check_in_flight(seen, read).await
-    }
-
-    /// E1: payments go to whom the contract names. P4: no more goes back than was paid.
-    async fn check_payees(&self, seen: &mut Seen, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
-        let rows = sqlx::query("SELECT contract, freelancer, agency FROM contracts").fetch_all(&mut **read).await?;
-        let mut payees = BTreeMap::new();
-        for row in &rows {
-            let (contract, freelancer): (String, String) = (row.try_get("contract")?, row.try_get("freelancer")?);
-            let agency: Option<String> = row.try_get("agency")?;
-            let payee = agency.map_or_else(|| format!("freelancer:{freelancer}"), |agency| format!("agency:{agency}"));
-            payees.insert(contract, payee);
-        }
-        for (id, payment) in &self.paid {
-            match payees.get(&payment.contract) {
-                Some(payee) if *payee == payment.payee => {}
-                Some(payee) => seen.find("E1", id, format!("pays {} and not {payee}", payment.payee)),
-                None => seen.find("E1", id, format!("is of contract {}, which nobody pinned", payment.contract)),
-            }
-            if payment.left < 0 {
-                seen.find("P4", id, format!("was returned with {} more than was paid", -payment.left));
-            }
-        }
-        Ok(())
     }
 
     /// R7, P4: no more goes back to a charge than it was.
@@ -125,6 +105,32 @@ impl Payments {
         }
         Ok(())
     }
+}
+
+/// P4: a return takes back a payment of its contract that was made before it, and no more goes back than was paid.
+async fn check_returns(seen: &mut Seen, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
+    let mut left: BTreeMap<String, i128> = BTreeMap::new();
+    let mut rows = sqlx::query(
+        "SELECT r.id, r.amount, p.id AS payment, p.amount AS paid FROM journal r
+         LEFT JOIN journal p ON p.id = r.payment AND p.kind IN ('release', 'bonus') AND p.sequence < r.sequence
+             AND p.contract = r.contract AND p.credit = r.debit
+         WHERE r.kind = 'return' ORDER BY r.sequence",
+    )
+    .fetch(&mut **read);
+    while let Some(row) = rows.try_next().await? {
+        let amount: i64 = row.try_get("amount")?;
+        match row.try_get::<Option<String>, _>("payment")? {
+            Some(payment) => {
+                let paid: i64 = row.try_get("paid")?;
+                *left.entry(payment).or_insert_with(|| paid.into()) -= i128::from(amount);
+            }
+            None => seen.find("P4", row.try_get::<String, _>("id")?, "takes back what is no payment of its contract"),
+        }
+    }
+    for (payment, left) in left.into_iter().filter(|(_, left)| *left < 0) {
+        seen.find("P4", payment, format!("was returned with {} more than was paid", -left));
+    }
+    Ok(())
 }
 
 /// E6: what is reserved is what the deposits in flight draw on.

@@ -1,0 +1,162 @@
+//! Cases per second, and what a case takes of the worker's processor, beside a bare workflow with the same timers and commands.
+//!
+//! Both are driven in the same way, with as many cases at once as keep the machine busy: by calls that are answered, and without
+//! asking a worker anything that the path does not need. Contracts and deposits are made before the clock starts.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use recourse_workflows::domain::command::Verb;
+use serde_json::json;
+
+use crate::{
+    bare::{self, Shape},
+    contract::Contract,
+    figure::{Figure, Target, Unit},
+    parts::{BareCase, Parts, processor_time},
+};
+
+/// How many cases of a path are measured in a run.
+const CASES: usize = 120;
+
+/// How many of them are under way at once.
+const AT_ONCE: usize = 16;
+
+/// The same where each case mostly waits for its clock.
+const WAITING_AT_ONCE: usize = 48;
+
+/// A path that cases take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Path {
+    Approved,
+    Silence,
+    Settled,
+    Milestone,
+}
+
+impl Path {
+    const ALL: [Self; 4] = [Self::Approved, Self::Silence, Self::Settled, Self::Milestone];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Approved => "refund approved",
+            Self::Silence => "refund by silence",
+            Self::Settled => "dispute settled by both",
+            Self::Milestone => "milestone approved",
+        }
+    }
+
+    /// The bare workflow with the same timers and commands.
+    const fn shape(self) -> Shape {
+        let shape = Shape { silences: 0, commands: 0, child: None, activities: 1 };
+        match self {
+            Self::Approved | Self::Milestone => Shape { commands: 1, ..shape },
+            Self::Silence => Shape { silences: 2, ..shape },
+            Self::Settled => Shape { commands: 1, child: Some(4), ..shape },
+        }
+    }
+
+    const fn at_once(self) -> usize {
+        match self {
+            Self::Silence => WAITING_AT_ONCE,
+            Self::Approved | Self::Settled | Self::Milestone => AT_ONCE,
+        }
+    }
+}
+
+/// What a run of one side came to.
+struct Run {
+    per_second: f64,
+    processor: f64,
+}
+
+/// Measures all paths.
+pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
+    let parts = Parts::start().await?;
+    let mut figures = Vec::new();
+    for path in Path::ALL {
+        // The first round warms both workers up.
+        ours(&parts, path, CASES / 4).await?;
+        bare(&parts, path, CASES / 4).await?;
+        let (mut here, mut there) = (Vec::new(), Vec::new());
+        for _ in 0..runs {
+            here.push(ours(&parts, path, CASES).await?);
+            there.push(bare(&parts, path, CASES).await?);
+        }
+        let of = |runs: &[Run], read: fn(&Run) -> f64| runs.iter().map(read).collect::<Vec<f64>>();
+        let figure = |name: &str, unit, read| {
+            Figure::beside(
+                "cases",
+                format!("{}: {name}", path.name()),
+                unit,
+                of(&here, read),
+                ("bare", of(&there, read)),
+            )
+        };
+        figures.push(figure("cases", Unit::PerSecond, |run| run.per_second).aiming(Target::AtLeast(0.8)));
+        figures.push(figure("worker CPU a case", Unit::Seconds, |run| run.processor).aiming(Target::AtMost(1.5)));
+    }
+    Ok(figures)
+}
+
+async fn ours(parts: &Parts, path: Path, count: usize) -> anyhow::Result<Run> {
+    let prepared = stream::iter(0..count).map(|_| Contract::paid_for(parts, path == Path::Milestone));
+    let prepared: Vec<Contract> = prepared.buffer_unordered(AT_ONCE).try_collect().await?;
+    let (started, before) = (Instant::now(), processor_time(parts.worker.pid())?);
+    let played = stream::iter(&prepared).map(|contract| play(parts, contract, path));
+    played.buffer_unordered(path.at_once()).try_collect::<Vec<()>>().await?;
+    Ok(run_of(count, started, processor_time(parts.worker.pid())? - before))
+}
+
+async fn bare(parts: &Parts, path: Path, count: usize) -> anyhow::Result<Run> {
+    let (started, before) = (Instant::now(), processor_time(parts.bare.pid())?);
+    let played = stream::iter(0..count).map(|_| play_bare(parts, path));
+    played.buffer_unordered(path.at_once()).try_collect::<Vec<()>>().await?;
+    Ok(run_of(count, started, processor_time(parts.bare.pid())? - before))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "there are hundreds")]
+fn run_of(count: usize, started: Instant, processor: f64) -> Run {
+    let count = count as f64;
+    Run { per_second: count / started.elapsed().as_secs_f64(), processor: processor / count }
+}
+
+async fn play_bare(parts: &Parts, path: Path) -> anyhow::Result<()> {
+    let case = parts.begin_bare(path.shape()).await?;
+    parts.waits(&case.id, 1).await?;
+    match path {
+        Path::Approved | Path::Milestone => case.act().await?,
+        Path::Silence => {
+            parts.client.advance(&case.id, bare::WINDOW * 2 + Duration::from_secs(1)).await?;
+        }
+        Path::Settled => {
+            case.act().await?;
+            let child = BareCase::of(parts, bare::child_of(&case.id));
+            parts.waits(&child.id, 1).await?;
+            for _ in 0..4 {
+                child.act().await?;
+            }
+        }
+    }
+    case.ended().await
+}
+
+/// From the case's start to its outcome.
+async fn play(parts: &Parts, contract: &Contract, path: Path) -> anyhow::Result<()> {
+    let case = if path == Path::Milestone { contract.submit(parts).await? } else { contract.end(parts).await? };
+    match path {
+        Path::Approved => contract.say(parts, &case, "freelancer", Verb::Approve, json!({})).await?,
+        Path::Milestone => contract.say(parts, &case, "client", Verb::Approve, json!({})).await?,
+        Path::Silence => {
+            parts.client.advance(&case, Duration::from_hours(7 * 24) + Duration::from_secs(1)).await?;
+        }
+        Path::Settled => {
+            let dispute = contract.dispute(parts, &case).await?;
+            for party in ["freelancer", "client"] {
+                contract.say(parts, &dispute, party, Verb::Accept, json!({"of": "resolution"})).await?;
+            }
+        }
+    }
+    parts.client.result(&case).await?;
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! A contract in the bench, and what its parties do: by the calls that a backend makes, and no more of them.
+
+use recourse_workflows::{
+    domain::command::Verb,
+    messages::{EscrowDepositStart, MilestoneReviewStart, RefundRequestStart},
+};
+use serde_json::{Map, Value, json};
+
+use crate::parts::{Parts, unique};
+
+/// A contract with money in escrow.
+pub struct Contract(Value);
+
+impl Contract {
+    /// A new one, of which nobody knows yet.
+    pub fn new() -> Self {
+        Self(json!({
+            "id": unique("bench"), "title": "Logo", "kind": "fixed_price", "currency": "USD",
+            "client": {"id": "cl-1", "name": "Ada", "email": "ada@example.com"},
+            "freelancer": {"id": "fl-1", "name": "Ben", "email": "ben@example.com"},
+        }))
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        self.0["id"].as_str().unwrap_or_default()
+    }
+
+    /// As programs send it.
+    pub fn json(&self) -> &Value {
+        &self.0
+    }
+
+    /// A new one with a deposit for all of it, or for its milestone.
+    pub async fn paid_for(parts: &Parts, for_milestone: bool) -> anyhow::Result<Self> {
+        let contract = Self::new();
+        let deposit = json!({
+            "contract": contract.0, "deposit": "d-1", "amount": 20_000,
+            "milestone": for_milestone.then_some("m-1"), "source": {"id": "card-1", "verified": true},
+        });
+        let case = parts.client.start(serde_json::from_value::<EscrowDepositStart>(deposit)?).await?;
+        parts.client.result(&case).await?;
+        Ok(contract)
+    }
+
+    /// Ends it, and waits until the freelancer is asked; the case.
+    pub async fn end(&self, parts: &Parts) -> anyhow::Result<String> {
+        let start = json!({"contract": self.0, "pay_now": 0});
+        let case = parts.client.start(serde_json::from_value::<RefundRequestStart>(start)?).await?;
+        parts.waits(&case, 1).await?;
+        Ok(case)
+    }
+
+    /// Submits its milestone, and waits until the client is asked; the case.
+    pub async fn submit(&self, parts: &Parts) -> anyhow::Result<String> {
+        let milestone = json!({"id": "m-1", "ordinal": 1, "name": "The logo", "amount": 20_000});
+        let start = json!({"contract": self.0, "milestone": milestone, "note": "It is done.", "files": []});
+        let case = parts.client.start(serde_json::from_value::<MilestoneReviewStart>(start)?).await?;
+        parts.waits(&case, 1).await?;
+        Ok(case)
+    }
+
+    /// Disputes the refund that was asked for, up to the resolution that is to be accepted; the dispute.
+    pub async fn dispute(&self, parts: &Parts, request: &str) -> anyhow::Result<String> {
+        let claim = json!({
+            "amount": 15_000, "reason": "work_delivered", "details": "It is done.", "contacted_client": true,
+        });
+        self.say(parts, request, "freelancer", Verb::Dispute, claim).await?;
+        let dispute = format!("dispute:{}", self.id());
+        parts.waits(&dispute, 1).await?;
+        let rejection = json!({"of": "claim", "reason": "not_as_agreed", "details": "Not what we agreed."});
+        let resolution = json!({"to_freelancer": 9_000, "rationale": "Half was delivered."});
+        self.say(parts, &dispute, "client", Verb::Reject, rejection).await?;
+        self.say(parts, &dispute, "mediator", Verb::Propose, resolution).await?;
+        Ok(dispute)
+    }
+
+    /// Gives a case a command of this party, and waits for the answer.
+    pub async fn say(&self, parts: &Parts, case: &str, who: &str, verb: Verb, fields: Value) -> anyhow::Result<()> {
+        let mut body: Map<String, Value> = serde_json::from_value(fields)?;
+        let id = self.0[who]["id"].as_str().unwrap_or("me-1");
+        body.insert("by".to_owned(), json!({"party": who, "id": id}));
+        parts.client.command(case, verb, body).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! A large journal: a contract's history in it, and the two walks along all of it.
+
+use std::{fs, time::Instant};
+
+use jiff::Timestamp;
+
+use super::{
+    books::{Books, Case},
+    place::{Kind, Place},
+};
+use crate::figure::{Figure, Target, Unit};
+
+/// How many postings the large journal has, if `BENCH_ENTRIES` does not say.
+const ENTRIES: usize = 1_000_000;
+
+/// How many the small one has.
+const SMALL: usize = 10_000;
+
+/// How many of them each contract has, with its deposit. A hot one has as many as a tenth of the journal.
+const OF_A_CONTRACT: usize = 100;
+
+/// How many postings are made in one settlement.
+const AT_ONCE: usize = 1_000;
+
+/// How many histories are read in a run.
+const READS: usize = 200;
+
+/// A filled journal.
+struct Filled {
+    books: Books,
+    /// Contracts with as many postings as any other's.
+    some: Vec<Case>,
+    /// A contract with very many.
+    hot: Case,
+    _place: Place,
+}
+
+/// Measures both journals.
+pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
+    let entries = std::env::var("BENCH_ENTRIES").ok().and_then(|entries| entries.parse().ok()).unwrap_or(ENTRIES);
+    let small = Filled::with(SMALL.min(entries)).await?;
+    let started = Instant::now();
+    let large = Filled::with(entries).await?;
+    eprintln!("ledger: {entries} postings in {:.0} s", started.elapsed().as_secs_f64());
+    let mut figures = Vec::new();
+    let (mut here, mut there, mut hot) = (Vec::new(), Vec::new(), Vec::new());
+    // The first round brings what is read into memory.
+    small.read().await?;
+    large.read().await?;
+    for _ in 0..runs {
+        here.push(large.read().await?);
+        there.push(small.read().await?);
+        hot.push(large.read_hot().await?);
+    }
+    let name = format!("SQLite: a contract's history, one of {} postings", thousands(entries));
+    let beside = ("of 10,000", there);
+    figures.push(Figure::beside("ledger", name, Unit::Seconds, here, beside).aiming(Target::AtMost(1.2)));
+    let name = format!("SQLite: a history of {} postings, each", thousands(entries / 10));
+    figures.push(Figure::alone("ledger", name, Unit::Seconds, hot));
+    let (mut checked, mut verified, mut memory) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..runs {
+        let before = highest_memory_from_now_on()?;
+        checked.push(large.check().await?);
+        memory.push(highest_memory()? - before);
+        verified.push(large.verify().await?);
+    }
+    // What was given back once is used again, so only the first time tells.
+    memory.truncate(1);
+    let alone = |name: &str, unit, runs| Figure::alone("ledger", format!("SQLite: {name}"), unit, runs);
+    figures.push(alone("ledger --check, postings", Unit::PerSecond, checked));
+    figures.push(alone("ledger --check, memory", Unit::Bytes, memory));
+    figures.push(alone("ledger verify, postings", Unit::PerSecond, verified));
+    Ok(figures)
+}
+
+impl Filled {
+    async fn with(entries: usize) -> anyhow::Result<Self> {
+        let place = Place::new(Kind::Sqlite).await?;
+        let books = Books::open(&place).await?;
+        let hot_entries = entries / 10;
+        let hot = books.case(hot_entries).await?;
+        let mut some = Vec::new();
+        for number in 0..(entries - hot_entries) / OF_A_CONTRACT {
+            let case = books.case(OF_A_CONTRACT - 1).await?;
+            books.releases(&case, 0..OF_A_CONTRACT - 1).await?;
+            // Spread over the whole journal, as whoever reads a history comes from anywhere.
+            if number % ((entries - hot_entries) / OF_A_CONTRACT / 50).max(1) == 0 {
+                some.push(case);
+            }
+        }
+        for first in (0..hot_entries - 1).step_by(AT_ONCE) {
+            books.releases(&hot, first..(first + AT_ONCE).min(hot_entries - 1)).await?;
+        }
+        Ok(Self { books, some, hot, _place: place })
+    }
+
+    /// How long it takes to read a contract's history, on average.
+    #[allow(clippy::cast_precision_loss, reason = "there are hundreds")]
+    async fn read(&self) -> anyhow::Result<f64> {
+        let started = Instant::now();
+        for number in 0..READS {
+            let case = &self.some[number % self.some.len()];
+            let entries = self.entries(case).await?;
+            anyhow::ensure!(entries == OF_A_CONTRACT, "{entries} postings of {}", case.contract.id);
+        }
+        Ok(started.elapsed().as_secs_f64() / READS as f64)
+    }
+
+    /// How long it takes to read a very long one, for each of its postings: it is read as a whole.
+    #[allow(clippy::cast_precision_loss, reason = "there are thousands")]
+    async fn read_hot(&self) -> anyhow::Result<f64> {
+        let started = Instant::now();
+        let entries = self.entries(&self.hot).await?;
+        Ok(started.elapsed().as_secs_f64() / entries as f64)
+    }
+
+    async fn entries(&self, case: &Case) -> anyhow::Result<usize> {
+        let history = self.books.ledger.history(&case.contract.id, Timestamp::now()).await?;
+        Ok(history.map_or(0, |history| history.entries.len()))
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "there are millions")]
+    async fn check(&self) -> anyhow::Result<f64> {
+        let started = Instant::now();
+        let report = self.books.ledger.check().await?;
+        anyhow::ensure!(report.is_sound(), "{:?}", report.findings);
+        Ok(report.postings as f64 / started.elapsed().as_secs_f64())
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "there are millions")]
+    async fn verify(&self) -> anyhow::Result<f64> {
+        let started = Instant::now();
+        let report = self.books.ledger.verify(&[]).await?;
+        anyhow::ensure!(report.is_whole(), "{:?}", report.findings);
+        Ok(report.postings as f64 / started.elapsed().as_secs_f64())
+    }
+}
+
+/// Forgets how much memory this process had, and says how much it has.
+fn highest_memory_from_now_on() -> anyhow::Result<f64> {
+    fs::write("/proc/self/clear_refs", "5")?;
+    highest_memory()
+}
+
+/// The most memory that this process had since, in bytes.
+fn highest_memory() -> anyhow::Result<f64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    Ok(line.split_whitespace().next().unwrap_or_default().parse::<f64>()? * 1024.0)
+}
+
+/// With commas.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

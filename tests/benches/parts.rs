@@ -1,0 +1,194 @@
+//! The real parts that figures are measured on: one server without a database file, our worker, and the bare one beside it.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use recourse_activities::{Database, Ledger};
+use recourse_starter::{
+    client::{Client, Config},
+    local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
+};
+use temporalio_client::{
+    Client as Temporal, UntypedQuery, UntypedUpdate, UntypedWorkflow, UntypedWorkflowHandle,
+    WorkflowExecuteUpdateOptions, WorkflowGetResultOptions, WorkflowQueryOptions, WorkflowStartOptions,
+    tonic::{Code, IntoRequest as _},
+};
+use temporalio_common::{
+    data_converters::RawValue,
+    protos::temporal::api::{
+        common::v1::WorkflowExecution, enums::v1::EventType, workflowservice::v1::GetWorkflowExecutionHistoryRequest,
+    },
+};
+
+use crate::bare::{self, Bare, Shape};
+
+/// How often a processor's time is counted in a second: what `getconf CLK_TCK` says on Linux.
+const TICKS: f64 = 100.0;
+
+/// Everything that a case needs.
+pub struct Parts {
+    /// The client of the command line.
+    pub client: Client,
+    /// The ledger that the worker writes.
+    pub ledger: Ledger,
+    /// Our worker.
+    pub worker: WorkerProcess,
+    /// The bare worker.
+    pub bare: WorkerProcess,
+    /// The server.
+    pub server: LocalServer,
+    /// Where the ledger is.
+    pub database_url: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Parts {
+    /// Starts them.
+    pub async fn start() -> anyhow::Result<Self> {
+        let server = LocalServer::start(ServerOptions::default()).await?;
+        let client = Client::connect(Config { address: Some(server.address()), ..Config::default() }).await?;
+        let folder = tempfile::tempdir()?;
+        let database_url = format!("sqlite:{}", folder.path().join("recourse.db").display());
+        let database = Database::connect(&database_url).await?;
+        database.migrate().await?;
+        let worker = worker(&server, &database_url, &[]).await?;
+        let bare = bare_worker(&server, &[]).await?;
+        Ok(Self { client, ledger: Ledger::new(database), worker, bare, server, database_url, _folder: folder })
+    }
+
+    /// Replaces both workers by such that keep no case in memory.
+    pub async fn forget(&mut self) -> anyhow::Result<()> {
+        let env = [(bare::CACHED, "0")];
+        let next = worker(&self.server, &self.database_url, &env).await?;
+        std::mem::replace(&mut self.worker, next).stop().await?;
+        let next = bare_worker(&self.server, &env).await?;
+        std::mem::replace(&mut self.bare, next).stop().await?;
+        Ok(())
+    }
+
+    /// Begins a bare workflow.
+    pub async fn begin_bare(&self, shape: Shape) -> anyhow::Result<BareCase> {
+        let id = unique("bare");
+        let options = WorkflowStartOptions::new(bare::QUEUE, id.clone()).build();
+        self.client.temporal().start_workflow(Bare::run, shape, options).await?;
+        Ok(BareCase::of(self, id))
+    }
+
+    /// Waits until the workflow has started this many timers, without asking a worker.
+    pub async fn waits(&self, workflow: &str, timers: usize) -> anyhow::Result<()> {
+        let mut service = self.client.temporal().connection().workflow_service();
+        let mut request = GetWorkflowExecutionHistoryRequest {
+            namespace: self.client.namespace().to_owned(),
+            execution: Some(WorkflowExecution { workflow_id: workflow.to_owned(), run_id: String::new() }),
+            wait_new_event: true,
+            ..GetWorkflowExecutionHistoryRequest::default()
+        };
+        let mut seen = 0;
+        loop {
+            let page = match service.get_workflow_execution_history(request.clone().into_request()).await {
+                Ok(page) => page.into_inner(),
+                // A child that is about to begin.
+                Err(status) if status.code() == Code::NotFound => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    continue;
+                }
+                Err(status) => return Err(status.into()),
+            };
+            let events = page.history.map(|history| history.events).unwrap_or_default();
+            seen += events.iter().filter(|event| event.event_type() == EventType::TimerStarted).count();
+            if seen >= timers {
+                return Ok(());
+            }
+            anyhow::ensure!(!page.next_page_token.is_empty(), "{workflow} ended, and did not wait");
+            request.next_page_token = page.next_page_token;
+        }
+    }
+}
+
+/// A `recourse-worker` with its ledger there, and more in its environment.
+pub async fn worker(server: &LocalServer, database_url: &str, env: &[(&str, &str)]) -> anyhow::Result<WorkerProcess> {
+    let mut options = WorkerOptions::new(server.address(), database_url);
+    options.env.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    options.binary = Some(program("recourse-worker")?);
+    Ok(WorkerProcess::start(options).await?)
+}
+
+/// The bare worker, with more in its environment.
+async fn bare_worker(server: &LocalServer, env: &[(&str, &str)]) -> anyhow::Result<WorkerProcess> {
+    let mut options = WorkerOptions::new(server.address(), "");
+    let role = [(bare::ROLE, "1")];
+    options.env.extend(role.iter().chain(env).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    options.binary = Some(std::env::current_exe()?);
+    Ok(WorkerProcess::start(options).await?)
+}
+
+/// A bare workflow that has begun.
+pub struct BareCase {
+    /// Its id.
+    pub id: String,
+    handle: UntypedWorkflowHandle<Temporal>,
+}
+
+impl BareCase {
+    /// The one with this id.
+    pub fn of(parts: &Parts, id: String) -> Self {
+        let handle = parts.client.temporal().get_workflow_handle::<UntypedWorkflow>(&id);
+        Self { id, handle }
+    }
+
+    /// Gives it a command, and waits for the answer.
+    pub async fn act(&self) -> anyhow::Result<()> {
+        let (act, options) = (UntypedUpdate::new("act"), WorkflowExecuteUpdateOptions::builder().build());
+        self.handle.execute_update(act, RawValue::new(Vec::new()), options).await?;
+        Ok(())
+    }
+
+    /// Asks it something, which its worker answers.
+    pub async fn ask(&self) -> anyhow::Result<()> {
+        let (status, options) = (UntypedQuery::new("status"), WorkflowQueryOptions::builder().build());
+        self.handle.query(status, RawValue::new(Vec::new()), options).await?;
+        Ok(())
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(&self) -> anyhow::Result<()> {
+        self.handle.get_result(WorkflowGetResultOptions::default()).await?;
+        Ok(())
+    }
+}
+
+/// A name that nothing else of this bench has.
+pub fn unique(name: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    format!("{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A program of this workspace, built beside this one.
+pub fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let bench = std::env::current_exe()?;
+    let path = bench.ancestors().nth(2).map(|folder| folder.join(name)).unwrap_or_default();
+    anyhow::ensure!(path.exists(), "{} is not built; run `make bench`", path.display());
+    Ok(path)
+}
+
+/// How much processor time a process has taken up to now, in seconds.
+pub fn processor_time(pid: Option<u32>) -> anyhow::Result<f64> {
+    let pid = pid.ok_or_else(|| anyhow::anyhow!("the process has ended"))?;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name may have blanks; what follows it has none.
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let ticks = |index: usize| -> anyhow::Result<f64> { Ok(fields.get(index).copied().unwrap_or_default().parse()?) };
+    Ok((ticks(11)? + ticks(12)?) / TICKS)
+}
+
+/// How much memory a process has at the moment, in bytes.
+pub fn memory(pid: Option<u32>) -> anyhow::Result<f64> {
+    let pid = pid.ok_or_else(|| anyhow::anyhow!("the process has ended"))?;
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    Ok(line.split_whitespace().next().unwrap_or_default().parse::<f64>()? * 1024.0)
+}
