@@ -3,12 +3,16 @@
 //! A case that waits should cost nothing but rows. The cases are refund requests in their seven days; the server keeps them in its
 //! own memory here, so that what grows is the number of cases and not a disk's work.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use recourse_activities::{EscrowActivities, SandboxBank};
 use recourse_workflows::{domain::command::Verb, effects::DepositOrder};
 use serde_json::json;
+use tokio::sync::Mutex;
 
 use crate::{
     contract::Contract,
@@ -92,19 +96,20 @@ fn figures(measured: &[Level], nothing_open: &[f64]) -> anyhow::Result<Vec<Figur
 /// Opens this many more cases, and waits until each waits.
 async fn open(parts: &Parts, count: usize) -> anyhow::Result<Vec<(String, Contract)>> {
     let database = recourse_activities::Database::connect(&parts.database_url).await?;
-    let escrow = EscrowActivities::new(parts.ledger.clone(), std::sync::Arc::new(SandboxBank::new(database)));
+    // One at a time: the worker writes there as well, and nobody should wait for a turn for long.
+    let escrow = Mutex::new(EscrowActivities::new(parts.ledger.clone(), Arc::new(SandboxBank::new(database))));
     let opened = stream::iter(0..count).map(|_| open_one(parts, &escrow));
     opened.buffer_unordered(AT_ONCE).try_collect().await
 }
 
-async fn open_one(parts: &Parts, escrow: &EscrowActivities) -> anyhow::Result<(String, Contract)> {
+async fn open_one(parts: &Parts, escrow: &Mutex<EscrowActivities>) -> anyhow::Result<(String, Contract)> {
     let contract = Contract::new();
     // Without a case of its own: what is measured are the refund requests.
     let order = json!({
         "case": format!("escrow-deposit:{}:d-1", contract.id()), "contract": contract.json(), "deposit": "d-1",
         "milestone": null, "amount": 20_000, "source": "card-1", "at": jiff::Timestamp::now(),
     });
-    escrow.make_deposit(&serde_json::from_value::<DepositOrder>(order)?).await?;
+    escrow.lock().await.make_deposit(&serde_json::from_value::<DepositOrder>(order)?).await?;
     Ok((contract.end(parts).await?, contract))
 }
 
