@@ -206,6 +206,11 @@ impl Database {
             .test_before_acquire(false)
             .before_acquire(move |connection, known| {
                 Box::pin(async move {
+                    // What was undone by the database itself (a disk that is full) cannot be undone again by the driver, which
+                    // then counts a transaction that is not there, and refuses to begin another one for as long as it is connected.
+                    if connection.is_in_transaction() {
+                        return Ok(false);
+                    }
                     Ok(kind == Kind::Sqlite || known.idle_for < BELIEVED_FOR || silence::answers(connection).await?)
                 })
             })
@@ -393,6 +398,18 @@ mod tests {
         database.migrate().await.unwrap();
         database.check_schema().await.unwrap();
         database.close().await;
+    }
+
+    /// L5: a database may undo a transaction by itself, as `SQLite` does when its disk is full.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_transaction_that_the_database_has_undone_breaks_no_other() {
+        let test = TestDatabase::new().await;
+        for _ in 0..20 {
+            let mut write = test.database.write().await.unwrap();
+            sqlx::raw_sql("ROLLBACK").execute(&mut *write).await.unwrap();
+            drop(write);
+            test.database.write().await.unwrap().commit().await.unwrap();
+        }
     }
 
     /// L5: a worker that is told to stop drops what it is about, at any moment.
