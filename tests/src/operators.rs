@@ -143,3 +143,30 @@ fn every_timer_and_activity_says_what_it_is_for() {
         }
     });
 }
+
+/// Pages, programs and operators look at the same case while it has something to do, and no worker runs. The server lets few of
+/// them wait for one, and all are answered.
+#[test]
+fn many_may_ask_a_case_at_once() {
+    run(async {
+        let world = World::apart("asked-at-once", &[]).await;
+        let story = Story::new(&world, "asked-at-once");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        world.quiet(&story.refund_request).await;
+        world.stop_worker().await;
+        let (verb, extend) = story.command("operator", "extend 24");
+        let extend = serde_json::to_vec(&extend).unwrap();
+        world.client.signal(&story.refund_request, verb.name(), extend).await.unwrap();
+        let ask = || {
+            let (client, case) = (world.client.clone(), story.refund_request.clone());
+            tokio::spawn(async move { client.status(&case).await })
+        };
+        let asked: Vec<_> = (0..5).map(|_| ask()).collect();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        world.start_worker().await;
+        for answer in asked {
+            assert_eq!(answer.await.unwrap().unwrap().stage, "awaiting_freelancer");
+        }
+    });
+}

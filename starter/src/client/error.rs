@@ -240,8 +240,8 @@ impl Client {
             }
             // A call that a worker answers ran into its time limit.
             Code::DeadlineExceeded | Code::Cancelled => ClientError::no_worker(case),
-            // No worker has polled for minutes.
-            Code::FailedPrecondition => {
+            // No worker has polled for minutes, or too many wait for one.
+            Code::FailedPrecondition | Code::ResourceExhausted => {
                 ClientError::NoWorker { case: case.to_owned(), reason: status.message().to_owned() }
             }
             _ => ClientError::read_refusal(status.message())

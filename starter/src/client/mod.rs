@@ -131,9 +131,11 @@ impl Client {
             };
             match answer {
                 Ok(status) => return read_payload(case, &status),
-                // A case that has just been started cannot be asked before a worker has seen it for the first time.
+                // A case that has just been started cannot be asked before a worker has seen it for the first time. And of those
+                // who ask while a task of it is under way, the server lets few wait.
                 Err(WorkflowQueryError::Rpc(status))
-                    if status.code() == Code::FailedPrecondition && started.elapsed() < ANSWER_TIMEOUT =>
+                    if matches!(status.code(), Code::FailedPrecondition | Code::ResourceExhausted)
+                        && started.elapsed() < ANSWER_TIMEOUT =>
                 {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }

@@ -97,7 +97,7 @@
       if (Number(event.data) <= Number(news.dataset.version)) return;
       source.close();
       // What was just done makes news itself: the word that it is done is to be read all the same.
-      const here = location.pathname + (performance.now() < 10000 ? location.search : "");
+      const here = location.pathname + (performance.now() < 60000 ? location.search : "");
       if (!typed) return location.replace(here);
       const link = document.createElement("a");
       link.href = here;
