@@ -126,7 +126,7 @@ async fn answer_time(parts: &Parts, cases: &[(String, Contract)]) -> anyhow::Res
     Ok(Spread::of(&answers).median)
 }
 
-/// How long a worker takes from its start to its first answer.
+/// How long a worker takes from its start until it asks for work. That it then answers is seen, and not timed.
 async fn starts(parts: &mut Parts, case: &str, runs: usize) -> anyhow::Result<Vec<f64>> {
     let mut starts = Vec::with_capacity(runs);
     for _ in 0..runs {
