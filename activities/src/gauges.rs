@@ -5,7 +5,7 @@
 
 use recourse_workflows::domain::ids::CaseKind;
 use sqlx::Row as _;
-use temporalio_client::{Client, NamespacedClient as _, tonic::IntoRequest as _};
+use temporalio_client::{Client, NamespacedClient as _, grpc::WorkflowService as _, tonic::IntoRequest as _};
 use temporalio_common::protos::temporal::api::workflowservice::v1::{
     CountWorkflowExecutionsRequest, DescribeNamespaceRequest,
 };
@@ -128,14 +128,14 @@ impl Gauges {
         in_time(self.rows("SELECT 1"), |late| late).await.map_err(GaugeError::Database)?;
         let request =
             DescribeNamespaceRequest { namespace: self.client.namespace(), ..DescribeNamespaceRequest::default() };
-        let mut service = self.client.connection().workflow_service();
+        let mut service = self.client.connection().clone();
         let described = service.describe_namespace(request.into_request()).await;
         described.map(|_| ()).map_err(|status| GaugeError::NotThere { reason: status.message().to_owned() })
     }
 
     async fn count(&self, query: &str) -> Result<i64, GaugeError> {
         let request = CountWorkflowExecutionsRequest { namespace: self.client.namespace(), query: query.to_owned() };
-        let mut service = self.client.connection().workflow_service();
+        let mut service = self.client.connection().clone();
         let answer = service.count_workflow_executions(request.into_request()).await;
         answer
             .map(|counted| counted.into_inner().count)

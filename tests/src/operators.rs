@@ -1,9 +1,12 @@
 //! What an operator finds in Temporal's own tools, without ours: lists by search attributes, a case's current details,
 //! and what each timer and activity is for.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use recourse_starter::client::{CaseRow, Filters};
+use recourse_starter::{
+    client::{CaseRow, Client, ClientError, Config, Filters},
+    local::{LocalServer, ServerOptions},
+};
 use serde_json::{Value, json};
 use temporalio_client::{UntypedQuery, UntypedWorkflow, WorkflowFetchHistoryOptions, WorkflowQueryOptions};
 use temporalio_common::data_converters::RawValue;
@@ -168,5 +171,29 @@ fn many_may_ask_a_case_at_once() {
         for answer in asked {
             assert_eq!(answer.await.unwrap().unwrap().stage, "awaiting_freelancer");
         }
+    });
+}
+
+/// A server closes each connection after some minutes, here after a moment. Whoever asks something just then is answered.
+#[test]
+fn a_connection_that_the_server_closes_fails_nobody() {
+    run(async {
+        let connections_last = Some(Duration::from_millis(200));
+        let server = LocalServer::start(ServerOptions { connections_last, ..ServerOptions::default() }).await.unwrap();
+        let client = Client::connect(Config { address: Some(server.address()), ..Config::default() }).await.unwrap();
+        let started = Instant::now();
+        let ask = |_| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                while started.elapsed() < Duration::from_secs(4) {
+                    let asked = client.virtual_now("refund-request:nobody").await;
+                    assert!(matches!(asked, Err(ClientError::NotFound { .. })), "{asked:?}");
+                }
+            })
+        };
+        for asking in (0..8).map(ask).collect::<Vec<_>>() {
+            asking.await.unwrap();
+        }
+        server.stop().await.unwrap();
     });
 }

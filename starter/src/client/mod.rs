@@ -218,8 +218,9 @@ impl Client {
         self.temporal.get_workflow_handle::<UntypedWorkflow>(case)
     }
 
+    /// Asks again where that is harmless. The bare service does not, and a server closes each connection after some minutes.
     fn service(&self) -> Box<dyn WorkflowService> {
-        self.temporal.connection().workflow_service()
+        Box::new(self.temporal.connection().clone())
     }
 }
 

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use recourse_workflows::attributes;
-use temporalio_client::tonic::{Code, IntoRequest as _, Status as RpcStatus};
+use temporalio_client::{
+    grpc::OperatorService as _,
+    tonic::{Code, IntoRequest as _, Status as RpcStatus},
+};
 use temporalio_common::protos::temporal::api::{
     enums::v1::IndexedValueType,
     operatorservice::v1::{AddSearchAttributesRequest, ListSearchAttributesRequest},
@@ -24,7 +27,7 @@ impl Client {
             let wanted = attributes::ALL.iter().filter(|(name, _)| missing.contains(name));
             let search_attributes = wanted.map(|(name, kind)| ((*name).to_owned(), value_type(kind) as i32)).collect();
             let request = AddSearchAttributesRequest { search_attributes, namespace: self.namespace().to_owned() };
-            let mut operator = self.temporal.connection().operator_service();
+            let mut operator = self.temporal.connection().clone();
             match operator.add_search_attributes(request.into_request()).await {
                 Ok(_) => {}
                 // Somebody else was faster.
@@ -49,7 +52,7 @@ impl Client {
     /// The search attributes of cases that the server does not know.
     pub async fn missing_search_attributes(&self) -> Result<Vec<&'static str>, ClientError> {
         let request = ListSearchAttributesRequest { namespace: self.namespace().to_owned() };
-        let listed = self.temporal.connection().operator_service().list_search_attributes(request.into_request()).await;
+        let listed = self.temporal.connection().clone().list_search_attributes(request.into_request()).await;
         let known = listed.map_err(|status| self.server_error(&status))?.into_inner().custom_attributes;
         Ok(attributes::ALL.iter().map(|(name, _)| *name).filter(|name| !known.contains_key(*name)).collect())
     }

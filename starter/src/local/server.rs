@@ -40,6 +40,8 @@ pub struct ServerOptions {
     pub metrics: bool,
     /// After how many events of history it suggests that a workflow goes on in a new run; the server's own default if absent.
     pub continue_as_new_after: Option<u32>,
+    /// How long a connection lasts before the server closes it; the server's own default, some minutes, if absent.
+    pub connections_last: Option<Duration>,
     /// Its log level; `warn` if absent.
     pub log_level: Option<String>,
     /// The file that its log goes to.
@@ -183,6 +185,8 @@ fn arguments(options: &ServerOptions, ports: Ports) -> Vec<String> {
     settings.extend(
         options.continue_as_new_after.map(|events| format!("limit.historyCount.suggestContinueAsNew={events}")),
     );
+    let seconds = |last: Duration| format!("frontend.keepAliveMaxConnectionAge=\"{}s\"", last.as_secs_f64());
+    settings.extend(options.connections_last.map(seconds));
     arguments.extend(settings.into_iter().flat_map(|setting| ["--dynamic-config-value".to_owned(), setting]));
     arguments
 }
