@@ -30,7 +30,7 @@ use tokio::sync::watch;
 use super::{
     Front, Problems,
     extract::{Asked, Caller, Of, Write},
-    front::Acted,
+    front::{Acted, Looked},
     identity::{Duty, Identity},
     lists::{Page, limited},
     once::Reply,
@@ -258,11 +258,11 @@ pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(case): Of<
               Problems)
 )]
 pub async fn command(State(front): State<Front>, Of((case, verb)): Of<(String, String)>, write: Write) -> Response {
-    let work = async {
+    let work = async |looked: Result<Looked, Problem>| {
         let verb = Verb::ALL.into_iter().find(|known| known.name() == verb);
         let verb = verb.ok_or_else(|| Problem::not_found("there is no such command"))?;
         let (role, fields) = write.json::<CommandFields>()?.of(verb)?;
-        match front.act(&write.who, &case, verb, role, fields, &write.key).await? {
+        match front.act_on(&write.who, looked, verb, role, fields, &write.key).await? {
             Acted::Taken(status) => Reply::new(StatusCode::OK, &status),
             Acted::Sent => {
                 let status = path_of(&case);
@@ -271,7 +271,7 @@ pub async fn command(State(front): State<Front>, Of((case, verb)): Of<(String, S
             }
         }
     };
-    write.once(&front, work).await
+    write.once_after(&front, front.look(&write.who, &case), work).await
 }
 
 /// The status of a case now and after every change, as server-sent events of the type `status`.

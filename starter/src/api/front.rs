@@ -77,6 +77,14 @@ pub struct Front {
     metrics: Metrics,
 }
 
+/// A case that somebody has looked at, to give it a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    seen: SeenCase,
+    /// The case's own time then: the receipt time of what it is given. From here on it does not matter how long the rest takes (T2).
+    at: Timestamp,
+}
+
 /// What became of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Acted {
@@ -209,20 +217,23 @@ impl Front {
     /// # Errors
     /// 404 if there is none, or if it is not theirs.
     pub async fn case(&self, who: &Identity, id: &str) -> Result<SeenCase, Problem> {
-        Ok(self.case_now(who, id).await?.0)
+        Ok(self.look(who, id).await?.seen)
     }
 
-    /// The same, with the case's own present time.
-    async fn case_now(&self, who: &Identity, id: &str) -> Result<(SeenCase, Timestamp), Problem> {
+    /// Looks at a case that somebody is about to give a command.
+    ///
+    /// # Errors
+    /// As [`case`](Self::case).
+    pub async fn look(&self, who: &Identity, id: &str) -> Result<Looked, Problem> {
         let CaseId { kind, contract } = CaseId::read(id).map_err(|_| seen::unknown(id))?;
         let (contract, row) = tokio::join!(self.ledger().contract(&contract), self.client().row(id));
         let contract = contract?;
-        let (row, now) = row.map_err(|error| seen::not_asked(error, id))?;
+        let (row, at) = row.map_err(|error| seen::not_asked(error, id))?;
         let seen = match contract {
             Some(contract) => SeenCase::of_contract(who, id, kind, contract)?,
             None => SeenCase::of_row(who, id, kind, &row)?,
         };
-        Ok((seen, now))
+        Ok(Looked { seen, at })
     }
 
     /// The status of a case.
@@ -259,7 +270,27 @@ impl Front {
         fields: Map<String, Value>,
         key: &str,
     ) -> Result<Acted, Problem> {
-        let answered = self.act_uncounted(who, id, verb, wanted, fields, key).await;
+        let looked = self.look(who, id).await;
+        self.act_on(who, looked, verb, wanted, fields, key).await
+    }
+
+    /// The same for a case that was looked at.
+    ///
+    /// # Errors
+    /// As [`act`](Self::act), and that it could not be looked at.
+    pub async fn act_on(
+        &self,
+        who: &Identity,
+        looked: Result<Looked, Problem>,
+        verb: Verb,
+        wanted: Option<Role>,
+        fields: Map<String, Value>,
+        key: &str,
+    ) -> Result<Acted, Problem> {
+        let answered = match looked {
+            Ok(looked) => self.act_uncounted(who, looked, verb, wanted, fields, key).await,
+            Err(problem) => Err(problem),
+        };
         self.metrics.command(verb, &answered);
         answered
     }
@@ -267,14 +298,13 @@ impl Front {
     async fn act_uncounted(
         &self,
         who: &Identity,
-        id: &str,
+        Looked { seen, at }: Looked,
         verb: Verb,
         wanted: Option<Role>,
         fields: Map<String, Value>,
         key: &str,
     ) -> Result<Acted, Problem> {
-        // The receipt time: from here on it does not matter how long the rest takes (T2).
-        let (seen, at) = self.case_now(who, id).await?;
+        let id = seen.id.as_str();
         check_command(id, verb)?;
         let role = seen.role_for(verb, wanted)?;
         let contract = CaseId::read(id)?.contract;

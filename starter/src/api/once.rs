@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use futures_util::future::{self, Either};
 use jiff::Timestamp;
 use recourse_activities::requests::{Begun, GivenAnswer, RequestKey};
 use serde::Serialize;
@@ -104,13 +105,33 @@ impl Front {
 impl Write {
     /// Does the request's work, unless it was done before.
     pub async fn once(&self, front: &Front, work: impl Future<Output = Result<Reply, Problem>>) -> Response {
+        self.once_after(front, future::ready(()), |()| work).await
+    }
+
+    /// The same, with what the work needs to know read while the request is noted. Reading must change nothing.
+    pub async fn once_after<Read, Work>(
+        &self,
+        front: &Front,
+        read: impl Future<Output = Read>,
+        work: impl FnOnce(Read) -> Work,
+    ) -> Response
+    where
+        Work: Future<Output = Result<Reply, Problem>>,
+    {
         let key = RequestKey { sender: self.who.subject.to_string(), key: self.key.clone() };
-        match front.begun(&key, &self.fingerprint).await {
+        let begun = std::pin::pin!(front.begun(&key, &self.fingerprint));
+        let read = std::pin::pin!(read);
+        let (begun, read) = match future::select(begun, read).await {
+            Either::Left((begun, read)) => (begun, Either::Left(read)),
+            Either::Right((read, begun)) => (begun.await, Either::Right(future::ready(read))),
+        };
+        // What was answered before is answered again whatever can be read now.
+        match begun {
             Ok(None) => {}
             Ok(Some(answer)) => return respond(&answer, true),
             Err(problem) => return problem.into_response(),
         }
-        match work.await {
+        match work(read.await).await {
             Ok(reply) => {
                 let given = reply.given();
                 let kept = reply.kept.as_ref().map_or_else(|| given.body.clone(), Value::to_string);
