@@ -3,72 +3,34 @@
 //! Queries use only what `SQLite` and `PostgreSQL` both understand (`$1`, `ON CONFLICT`, BIGINT and TEXT); whatever is
 //! one database's own is in its migrations or in this file.
 
+mod desk;
+mod pools;
 mod silence;
 
 use std::time::Duration;
 
 use sqlx::{
-    Any, AnyConnection, AnyPool, Connection as _, Transaction,
-    any::{AnyPoolOptions, install_default_drivers},
+    Any, AnyPool, Transaction,
+    any::install_default_drivers,
     migrate::{MigrateError, Migrator},
 };
 
-pub(crate) use self::silence::in_time;
+use self::pools::{Kind, Pools};
+pub(crate) use self::{
+    desk::{Desk, Together},
+    silence::in_time,
+};
 use crate::ledger::chain;
 
 /// The tables' versions mean the same on both. `PostgreSQL`'s begin with the ninth.
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 
-/// One writer at a time is `SQLite`'s rule, so more connections would only queue.
-const SQLITE_CONNECTIONS_MAX: u32 = 4;
-
-/// For readers; writers queue here as well.
-const POSTGRES_CONNECTIONS_MAX: u32 = 10;
-
-/// A ledger must survive the machine: FULL, because NORMAL may lose the last commits of a WAL.
-const SQLITE_SETTINGS: [&str; 4] = [
-    "PRAGMA busy_timeout = 10000",
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA foreign_keys = ON",
-];
-
-/// A program that stands still in a transaction would keep all others from writing, so the server ends its connection. A
-/// server whose commits are not durable by default is told to make ours so.
-const POSTGRES_SETTINGS: [&str; 4] = [
-    "SET lock_timeout = '10s'",
-    "SET idle_in_transaction_session_timeout = '30s'",
-    "SET client_min_messages = 'warning'",
-    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')",
-];
-
-/// `SQLite` locks out other writers from here on.
-const SQLITE_WRITE: &str = "BEGIN IMMEDIATE";
-
-/// The same for `PostgreSQL`: one writer at a time in this database. The number is ours alone, and the schema is in it so that
-/// two installations in one database do not wait for each other.
-const POSTGRES_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-     SELECT pg_advisory_xact_lock(1919247973, hashtext(current_schema()))";
-
-const SQLITE_READ: &str = "BEGIN";
-
-const POSTGRES_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-
-/// How long a connection is waited for.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// How long it is looked for why there is no connection.
-const CAUSE_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// How often [`Database::migrate`] tries when another program migrates at the same moment.
 const MIGRATE_TRIES: u32 = 20;
 
 /// How long it waits between two tries.
 const MIGRATE_PAUSE: Duration = Duration::from_millis(100);
-
-/// How long a connection that answered when it was given back is believed to be there.
-const BELIEVED_FOR: Duration = Duration::from_millis(250);
 
 /// How many rows one statement inserts at most.
 const ROWS_MAX: usize = 32;
@@ -79,39 +41,8 @@ pub(crate) type Write = Transaction<'static, Any>;
 /// A connected database. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Database {
-    pool: AnyPool,
+    pools: Pools,
     kind: Kind,
-}
-
-/// Which database it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Sqlite,
-    Postgres,
-}
-
-impl Kind {
-    fn of(url: &str) -> Option<Self> {
-        match url.split_once(':')?.0 {
-            "postgres" | "postgresql" => Some(Self::Postgres),
-            "sqlite" if !url.contains(":memory:") && !url.contains("mode=memory") => Some(Self::Sqlite),
-            _ => None,
-        }
-    }
-
-    const fn migrations(self) -> &'static Migrator {
-        match self {
-            Self::Sqlite => &SQLITE_MIGRATIONS,
-            Self::Postgres => &POSTGRES_MIGRATIONS,
-        }
-    }
-
-    const fn settings(self) -> &'static [&'static str] {
-        match self {
-            Self::Sqlite => &SQLITE_SETTINGS,
-            Self::Postgres => &POSTGRES_SETTINGS,
-        }
-    }
 }
 
 /// Why a database cannot be used. [`DatabaseError::hint`] says what to do.
@@ -187,46 +118,9 @@ impl Database {
     pub async fn connect(url: &str) -> Result<Self, DatabaseError> {
         let kind = Kind::of(url).ok_or_else(|| DatabaseError::UnknownKind { url: shown(url) })?;
         install_default_drivers();
-        let (connections, url_used) = match kind {
-            Kind::Sqlite => (SQLITE_CONNECTIONS_MAX, created_if_missing(url)),
-            Kind::Postgres => (POSTGRES_CONNECTIONS_MAX, url.to_owned()),
-        };
-        let pool = AnyPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    for setting in kind.settings() {
-                        sqlx::query(*setting).execute(&mut *connection).await?;
-                    }
-                    Ok(())
-                })
-            })
-            // Asking whether it is there is a round trip before every transaction.
-            .test_before_acquire(false)
-            .before_acquire(move |connection, known| {
-                Box::pin(async move {
-                    // What was undone by the database itself (a disk that is full) cannot be undone again by the driver, which
-                    // then counts a transaction that is not there, and refuses to begin another one for as long as it is connected.
-                    if connection.is_in_transaction() {
-                        return Ok(false);
-                    }
-                    Ok(kind == Kind::Sqlite || known.idle_for < BELIEVED_FOR || silence::answers(connection).await?)
-                })
-            })
-            .after_release(move |connection, _| {
-                Box::pin(async move {
-                    match kind {
-                        Kind::Sqlite => Ok(true),
-                        Kind::Postgres => silence::answers(connection).await,
-                    }
-                })
-            })
-            .connect(&url_used)
-            .await;
-        match pool {
-            Ok(pool) => Ok(Self { pool, kind }),
-            Err(source) => Err(DatabaseError::Unreachable { url: shown(url), source: cause(source, &url_used).await }),
+        match Pools::open(kind, url).await {
+            Ok(pools) => Ok(Self { pools, kind }),
+            Err(source) => Err(DatabaseError::Unreachable { url: shown(url), source }),
         }
     }
 
@@ -246,7 +140,7 @@ impl Database {
             if let Err(newer @ DatabaseError::NewerSchema { .. }) = self.check_schema().await {
                 return Err(newer);
             }
-            let Err(error) = self.kind.migrations().run(&self.pool).await else {
+            let Err(error) = self.kind.migrations().run(self.writers()).await else {
                 return self.chain_the_journal().await;
             };
             tries_left -= 1;
@@ -272,7 +166,7 @@ impl Database {
     pub async fn check_schema(&self) -> Result<(), DatabaseError> {
         let known = self.kind.migrations().iter().map(|migration| migration.version).max().unwrap_or(0);
         let newest = sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations WHERE success = TRUE");
-        let found: Option<i64> = match newest.fetch_one(&self.pool).await {
+        let found: Option<i64> = match newest.fetch_one(self.pool()).await {
             Ok(found) => found,
             // As in a new database.
             Err(sqlx::Error::Database(error)) if self.is_missing_table(error.as_ref()) => None,
@@ -288,36 +182,28 @@ impl Database {
 
     /// Closes every connection, after what they are doing.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.pools.close().await;
     }
 
-    /// For single statements.
+    /// For single statements that only read.
     pub(crate) const fn pool(&self) -> &AnyPool {
-        &self.pool
+        &self.pools.readers
+    }
+
+    /// For single statements that write.
+    pub(crate) const fn writers(&self) -> &AnyPool {
+        &self.pools.writers
     }
 
     /// A transaction that locks out other writers from its first statement on, so that what it reads is still so when
     /// it writes, and two of them never wait for each other.
     pub(crate) async fn write(&self) -> Result<Write, sqlx::Error> {
-        self.begin(if self.kind == Kind::Sqlite { SQLITE_WRITE } else { POSTGRES_WRITE }).await
+        self.pools.write().await
     }
 
     /// A transaction whose reads all see one moment.
     pub(crate) async fn read(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
-        self.begin(if self.kind == Kind::Sqlite { SQLITE_READ } else { POSTGRES_READ }).await
-    }
-
-    /// Begins a transaction, even if nobody waits for that any more: then it ends at once. The driver for `PostgreSQL` does not
-    /// know of a transaction whose beginning it was not told the end of. It would stay open on a connection that is back in
-    /// the pool, and keep everybody from writing.
-    async fn begin(&self, how: &'static str) -> Result<Transaction<'static, Any>, sqlx::Error> {
-        if self.kind == Kind::Sqlite {
-            return self.pool.begin_with(how).await;
-        }
-        let pool = self.pool.clone();
-        let begun = tokio::spawn(in_time(async move { pool.begin_with(how).await }, |late| late));
-        // Nothing but the end of the program stops it.
-        begun.await.unwrap_or(Err(sqlx::Error::PoolClosed))
+        self.pools.read().await
     }
 
     fn is_missing_table(&self, error: &dyn sqlx::error::DatabaseError) -> bool {
@@ -347,25 +233,6 @@ pub(crate) fn rows_of(columns: usize, rows: usize) -> String {
         format!("({})", places.join(", "))
     };
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
-}
-
-fn created_if_missing(url: &str) -> String {
-    if url.contains("mode=") {
-        url.to_owned()
-    } else {
-        format!("{url}{}mode=rwc", if url.contains('?') { '&' } else { '?' })
-    }
-}
-
-/// What a pool ran into. It tries a server that is away again until its time is up, and then only says that it is.
-async fn cause(error: sqlx::Error, url: &str) -> sqlx::Error {
-    if !matches!(error, sqlx::Error::PoolTimedOut) {
-        return error;
-    }
-    match tokio::time::timeout(CAUSE_TIMEOUT, AnyConnection::connect(url)).await {
-        Ok(Err(cause)) => cause,
-        Ok(Ok(_)) | Err(_) => error,
-    }
 }
 
 /// The URL as it may be shown: without user, password and settings, any of which may be a secret.
@@ -487,28 +354,25 @@ mod tests {
     #[tokio::test]
     async fn every_connection_is_durable_and_patient() {
         let test = TestDatabase::new().await;
-        let (connections_max, wanted) = match test.database.kind {
-            Kind::Sqlite => (
-                SQLITE_CONNECTIONS_MAX,
-                &[
-                    ("PRAGMA journal_mode", "wal"),
-                    ("PRAGMA synchronous", "2"),
-                    ("PRAGMA foreign_keys", "1"),
-                    ("PRAGMA busy_timeout", "10000"),
-                ][..],
-            ),
-            Kind::Postgres => (
-                POSTGRES_CONNECTIONS_MAX,
-                &[
-                    ("SHOW synchronous_commit", "on"),
-                    ("SHOW lock_timeout", "10s"),
-                    ("SHOW idle_in_transaction_session_timeout", "30s"),
-                ][..],
-            ),
+        let wanted = match test.database.kind {
+            Kind::Sqlite => &[
+                ("PRAGMA journal_mode", "wal"),
+                ("PRAGMA synchronous", "2"),
+                ("PRAGMA foreign_keys", "1"),
+                ("PRAGMA busy_timeout", "10000"),
+            ][..],
+            Kind::Postgres => &[
+                ("SHOW synchronous_commit", "on"),
+                ("SHOW lock_timeout", "10s"),
+                ("SHOW idle_in_transaction_session_timeout", "30s"),
+            ][..],
         };
         let mut connections = Vec::new();
-        for _ in 0..connections_max {
+        for _ in 0..test.database.kind.readers_max() {
             connections.push(test.database.pool().acquire().await.unwrap());
+        }
+        for _ in 0..test.database.kind.writers_max() {
+            connections.push(test.database.writers().acquire().await.unwrap());
         }
         for connection in &mut connections {
             for (setting, wanted) in wanted {

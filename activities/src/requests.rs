@@ -3,14 +3,14 @@
 //! It knows keys and answers, not what a request is about. A request that was begun and never answered (a crash) may be begun
 //! again after [`LEASE`]: what it does must be harmless twice by itself, which everything here is (L2, L7).
 
-mod desk;
+mod note;
 
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use self::desk::{Desk, Note};
-use crate::database::{Database, DatabaseError};
+use self::note::Note;
+use crate::database::{Database, DatabaseError, Desk};
 
 /// How long a request may be under way before the same one is let in again.
 pub const LEASE: Duration = Duration::from_mins(1);
@@ -55,13 +55,13 @@ pub enum Begun {
 #[derive(Debug, Clone)]
 pub struct RequestBook {
     database: Database,
-    desk: Arc<Desk>,
+    desk: Desk<Note>,
 }
 
 impl RequestBook {
     /// The requests in `database`, whose tables [`Database::migrate`] made.
     pub fn new(database: Database) -> Self {
-        Self { database, desk: Arc::default() }
+        Self { database, desk: Desk::default() }
     }
 
     /// Takes note of a request, whose content `fingerprint` stands for.
@@ -70,7 +70,7 @@ impl RequestBook {
     /// Only if the database cannot be written.
     pub async fn begin(&self, key: &RequestKey, fingerprint: &str, now: Timestamp) -> Result<Begun, DatabaseError> {
         let note = Note::Begin { key: key.clone(), fingerprint: fingerprint.to_owned(), now };
-        self.desk.write(&self.database, note).await
+        self.write(note).await
     }
 
     /// Keeps the answer.
@@ -79,7 +79,7 @@ impl RequestBook {
     /// Only if the database cannot be written. The request may then be done once more, after [`LEASE`].
     pub async fn answered(&self, key: &RequestKey, answer: &GivenAnswer) -> Result<(), DatabaseError> {
         let note = Note::Answered { key: key.clone(), answer: answer.clone() };
-        self.desk.write(&self.database, note).await.map(|_| ())
+        self.write(note).await.map(drop)
     }
 
     /// Forgets a request that could not be done, so that it can be sent again at once.
@@ -87,7 +87,19 @@ impl RequestBook {
     /// # Errors
     /// Only if the database cannot be written. It can then be sent again after [`LEASE`].
     pub async fn abandoned(&self, key: &RequestKey) -> Result<(), DatabaseError> {
-        self.desk.write(&self.database, Note::Abandoned { key: key.clone() }).await.map(|_| ())
+        self.write(Note::Abandoned { key: key.clone() }).await.map(drop)
+    }
+
+    async fn write(&self, note: Note) -> Result<Begun, DatabaseError> {
+        let note = Arc::new(note);
+        if let Some(begun) = self.desk.written(&self.database, &note).await {
+            return Ok(begun);
+        }
+        // One of those that came together cannot be written; each finds out whether it is its own.
+        let mut write = self.database.write().await?;
+        let begun = note.write_down(&mut write).await?;
+        write.commit().await?;
+        Ok(begun)
     }
 
     /// Forgets what is older than [`KEPT`].
@@ -98,7 +110,7 @@ impl RequestBook {
         let before = now.checked_sub(KEPT).unwrap_or(Timestamp::UNIX_EPOCH);
         let done = sqlx::query("DELETE FROM requests WHERE began_at < $1")
             .bind(before.to_string())
-            .execute(self.database.pool())
+            .execute(self.database.writers())
             .await?;
         Ok(done.rows_affected())
     }

@@ -53,7 +53,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{Database, testing::new_database};
+    use crate::{Database, database::Kind, testing::new_database};
 
     /// A line to the database that can fall silent: what is connected then neither gets through nor ends.
     async fn line_to(server: String) -> (String, watch::Sender<u32>) {
@@ -86,8 +86,11 @@ mod tests {
         let (address, silences) = line_to(server.to_owned()).await;
         let database = Database::connect(&format!("{user}@{address}/{name}")).await.unwrap();
         let mut connections = Vec::new();
-        for _ in 0..super::super::POSTGRES_CONNECTIONS_MAX {
+        for _ in 0..Kind::Postgres.readers_max() {
             connections.push(database.pool().acquire().await.unwrap());
+        }
+        for _ in 0..Kind::Postgres.writers_max() {
+            connections.push(database.writers().acquire().await.unwrap());
         }
         silences.send_modify(|silences| *silences += 1);
         for connection in &mut connections {
@@ -98,6 +101,7 @@ mod tests {
         let started = Instant::now();
         drop(connections);
         sqlx::query("SELECT 1").execute(database.pool()).await.unwrap();
+        sqlx::query("SELECT 1").execute(database.writers()).await.unwrap();
         assert!(started.elapsed() < PING_MAX + Duration::from_secs(5));
     }
 }

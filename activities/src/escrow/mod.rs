@@ -12,7 +12,7 @@ use recourse_workflows::{
         ids::Id,
         money::{Amount, Currency},
         party::Contract,
-        posting::{Account, Movement, PostingKind},
+        posting::{Account, Close, Movement, PostingKind},
         rule::Rule,
     },
     effects::{FeeOrder, FeeReceipt, Settled, Settlement},
@@ -105,7 +105,8 @@ impl EscrowActivities {
         let postings: Vec<&Posting> = legs.iter().map(|leg| &leg.posting).collect();
         let made = self.ledger.made(&order.case_ref, &order.contract, &postings).await?;
         let mut batch: Vec<&Posting> = Vec::new();
-        for (leg, made) in legs.iter().zip(made) {
+        let mut close = order.close.as_ref();
+        for (place, (leg, made)) in legs.iter().zip(made).enumerate() {
             let Some(give_back) = leg.give_back.as_ref().filter(|_| !made) else {
                 batch.push(&leg.posting);
                 continue;
@@ -115,10 +116,12 @@ impl EscrowActivities {
                 batch.clear();
             }
             // Not left for a common transaction at the end: until it is written down, only the provider knows.
-            self.give_back(&order.case_ref, &order.contract, &leg.posting, give_back).await?;
+            let last = place + 1 == legs.len();
+            let close = if last { close.take() } else { None };
+            self.give_back(&order.case_ref, &order.contract, &leg.posting, give_back, close).await?;
         }
-        if order.close.is_some() || !batch.is_empty() {
-            self.ledger.post(&order.case_ref, &batch, order.close.as_ref()).await?;
+        if close.is_some() || !batch.is_empty() {
+            self.ledger.post(&order.case_ref, &batch, close).await?;
         }
         Ok(Settled { postings: postings.into_iter().map(|posting| posting.id.clone()).collect() })
     }
@@ -178,13 +181,15 @@ impl EscrowActivities {
     }
 
     /// Gives money back through the provider, writes it down, and has it followed until it settles. What the provider
-    /// declines for good left where it was and is parked: it is decided whose it is (R8).
+    /// declines for good left where it was and is parked: it is decided whose it is (R8). With the last of it the case lets go of
+    /// its hold.
     async fn give_back(
         &self,
         case_ref: &str,
         contract: &Contract,
         posting: &Posting,
         give_back: &GiveBack,
+        close: Option<&Close>,
     ) -> Result<(), EscrowError> {
         let GiveBack { refund, expected_by } = give_back;
         let asked = payments::once(self.gateway.as_ref(), &posting.id, &Request::Refund(refund.clone())).await;
@@ -199,7 +204,7 @@ impl EscrowActivities {
                 None
             }
         };
-        let given = GivenBack { contract, charge: &refund.charge, expected_by: *expected_by, declined };
+        let given = GivenBack { contract, charge: &refund.charge, expected_by: *expected_by, declined, close };
         Ok(self.ledger.give_back(case_ref, posting, &given).await?)
     }
 }

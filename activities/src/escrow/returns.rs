@@ -52,7 +52,7 @@ impl EscrowActivities {
                 payment: Some(order.payment.clone()),
                 available_at: None,
             };
-            self.give_back(&order.case_ref, &order.contract, &posting, &give_back).await?;
+            self.give_back(&order.case_ref, &order.contract, &posting, &give_back, None).await?;
         }
         Ok(ReturnReceipt::Returned)
     }

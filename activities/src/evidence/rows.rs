@@ -159,7 +159,7 @@ pub(super) async fn let_go(
     .bind(contract.as_str())
     .bind(sha256.to_owned())
     .bind(before.as_millisecond())
-    .execute(database.pool())
+    .execute(database.writers())
     .await?;
     Ok(let_go.rows_affected() > 0)
 }
@@ -169,7 +169,7 @@ pub(super) async fn forget(database: &Database, contract: &Id, sha256: &str) -> 
     sqlx::query("DELETE FROM evidence WHERE contract = $1 AND sha256 = $2 AND going = 1")
         .bind(contract.as_str())
         .bind(sha256.to_owned())
-        .execute(database.pool())
+        .execute(database.writers())
         .await?;
     Ok(())
 }

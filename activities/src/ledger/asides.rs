@@ -209,16 +209,20 @@ pub(super) async fn whole_contract(
     transaction: &mut Transaction<'static, Any>,
     place: Place<'_>,
 ) -> Result<Amount, LedgerError> {
-    let escrow = super::balance(transaction, &Account::Escrow(place.contract.clone()), place.currency).await?;
-    let spoken_for: i64 = sqlx::query_scalar(
-        "SELECT CAST(COALESCE((SELECT SUM(held) FROM holds WHERE contract = $1 AND currency = $2), 0)
-                   + COALESCE((SELECT SUM(amount) FROM set_aside WHERE contract = $1 AND currency = $2), 0) AS BIGINT)",
+    let account = Account::Escrow(place.contract.clone()).to_string();
+    let found = sqlx::query(
+        "SELECT COALESCE((SELECT balance FROM balances WHERE account = $3 AND currency = $2), 0) AS balance,
+                CAST(COALESCE((SELECT SUM(held) FROM holds WHERE contract = $1 AND closed = 0 AND currency = $2), 0)
+                   + COALESCE((SELECT SUM(amount) FROM set_aside WHERE contract = $1 AND currency = $2), 0) AS BIGINT)
+                AS spoken_for",
     )
     .bind(place.contract.as_str())
     .bind(place.currency.code())
+    .bind(&account)
     .fetch_one(&mut **transaction)
     .await?;
-    let spoken_for = amount_of(spoken_for, "what is held")?;
+    let escrow = amount_of(found.try_get("balance")?, &account)?;
+    let spoken_for = amount_of(found.try_get("spoken_for")?, "what is held")?;
     escrow
         .minus(spoken_for)
         .ok_or_else(|| LedgerError::Damaged { what: format!("escrow:{}", place.contract), field: "balance" })

@@ -6,7 +6,7 @@ use recourse_workflows::{
 };
 use sqlx::{Any, Row as _, Transaction};
 
-use super::{LedgerError, amount_of, id_of};
+use super::{LedgerError, amount_of, holds::Hold, id_of};
 
 /// The contract's deposits in the order in which they were made, with what of each did not go back and is not planned to
 /// (P4).
@@ -42,25 +42,17 @@ pub(super) async fn funded(
 ///
 /// A case refunds to the deposits that it was told of when it opened, the newest first (R7), for as much as it holds.
 /// If two cases, or a case and a returned payment, were told of the same money, the later one could never settle. A case
-/// about a milestone of a contract that goes on refunds nothing (D3).
+/// about a milestone of a contract that goes on refunds nothing (D3). `open` are the contract's open holds.
 pub(super) async fn unclaimed(
     transaction: &mut Transaction<'static, Any>,
     contract: &Id,
+    open: &[Hold],
 ) -> Result<Vec<FundedDeposit>, LedgerError> {
     let mut deposits = funded(transaction, contract).await?;
-    let rows = sqlx::query(
-        "SELECT case_ref, held, opened FROM holds WHERE contract = $1 AND held > 0 AND milestone IS NULL
-             ORDER BY sequence",
-    )
-    .bind(contract.as_str())
-    .fetch_all(&mut **transaction)
-    .await?;
-    for row in &rows {
-        let case_ref: String = row.try_get("case_ref")?;
-        let mut rest = amount_of(row.try_get("held")?, &format!("the hold of {case_ref}"))?;
-        let opened: String = row.try_get("opened")?;
-        let opened: OpenedCase = serde_json::from_str(&opened)
-            .map_err(|_| LedgerError::Damaged { what: format!("case {case_ref}"), field: "opened" })?;
+    for hold in open.iter().filter(|hold| !hold.held.is_zero() && hold.milestone.is_none()) {
+        let mut rest = hold.held;
+        let opened: OpenedCase = serde_json::from_str(&hold.opened)
+            .map_err(|_| LedgerError::Damaged { what: format!("case {}", hold.case_ref), field: "opened" })?;
         for known in opened.deposits.iter().rev() {
             let Some(deposit) = deposits.iter_mut().find(|deposit| deposit.deposit == known.deposit) else { continue };
             let claimed = known.left.min(deposit.left).min(rest);

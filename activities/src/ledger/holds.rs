@@ -85,22 +85,78 @@ fn open_hold(row: &AnyRow) -> Result<OpenHold, LedgerError> {
     Ok(OpenHold { case: row.try_get("case_id")?, case_ref, amount, opened_at })
 }
 
-/// What the contract's cases hold, where it is more than nothing; oldest first. A closed case holds nothing.
-pub(super) async fn others(
+/// A case's hold, as far as it matters to others of its contract.
+#[derive(Debug, Clone)]
+pub(super) struct Hold {
+    pub case: String,
+    pub case_ref: String,
+    pub first_run: String,
+    /// What the case was told when it opened, as it is stored.
+    pub opened: String,
+    pub held: Amount,
+    pub milestone: Option<String>,
+    /// Whether it is a milestone's review.
+    pub is_review: bool,
+}
+
+/// The contract's holds that have not closed, oldest first. One that has closed holds nothing.
+pub(super) async fn open_of(
     transaction: &mut Transaction<'static, Any>,
     contract: &Id,
-) -> Result<Vec<HeldByOther>, LedgerError> {
-    let rows = sqlx::query("SELECT case_ref, held FROM holds WHERE contract = $1 AND held > 0 ORDER BY sequence")
-        .bind(contract.as_str())
-        .fetch_all(&mut **transaction)
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let case_ref: String = row.try_get("case_ref")?;
-            let amount = amount_of(row.try_get("held")?, &format!("the hold of {case_ref}"))?;
-            Ok(HeldByOther { case_ref, amount })
-        })
-        .collect()
+) -> Result<Vec<Hold>, LedgerError> {
+    let (open, _) = read(transaction, contract, "").await?;
+    Ok(open)
+}
+
+/// The same, and all holds of the workflow id `case`, whether they have closed or not.
+pub(super) async fn open_of_and_all_of(
+    transaction: &mut Transaction<'static, Any>,
+    contract: &Id,
+    case: &str,
+) -> Result<(Vec<Hold>, Vec<Hold>), LedgerError> {
+    read(transaction, contract, case).await
+}
+
+async fn read(
+    transaction: &mut Transaction<'static, Any>,
+    contract: &Id,
+    case: &str,
+) -> Result<(Vec<Hold>, Vec<Hold>), LedgerError> {
+    let rows = sqlx::query(
+        "SELECT case_id, case_ref, first_run, opened, held, milestone, ordinal,
+                CASE WHEN contract = $1 AND closed = 0 THEN 1 ELSE 0 END AS is_open
+         FROM holds WHERE (contract = $1 AND closed = 0) OR case_id = $2 ORDER BY sequence",
+    )
+    .bind(contract.as_str())
+    .bind(case)
+    .fetch_all(&mut **transaction)
+    .await?;
+    let (mut open, mut of_case) = (Vec::new(), Vec::new());
+    for row in &rows {
+        let case_ref: String = row.try_get("case_ref")?;
+        let hold = Hold {
+            case: row.try_get("case_id")?,
+            first_run: row.try_get("first_run")?,
+            opened: row.try_get("opened")?,
+            held: amount_of(row.try_get("held")?, &format!("the hold of {case_ref}"))?,
+            milestone: row.try_get("milestone")?,
+            is_review: row.try_get::<Option<i64>, _>("ordinal")?.is_some(),
+            case_ref,
+        };
+        if hold.case == case {
+            of_case.push(hold.clone());
+        }
+        if row.try_get::<i64, _>("is_open")? == 1 {
+            open.push(hold);
+        }
+    }
+    Ok((open, of_case))
+}
+
+/// What cases hold, where it is more than nothing.
+pub(super) fn others(open: &[Hold]) -> Vec<HeldByOther> {
+    let holding = open.iter().filter(|hold| !hold.held.is_zero());
+    holding.map(|hold| HeldByOther { case_ref: hold.case_ref.clone(), amount: hold.held }).collect()
 }
 
 /// What the newest hold of the case `from` held, and where it was before. A case that closed before holds nothing. A

@@ -9,7 +9,7 @@
 //! | deposit | look for the deposit → charge → post it, its row and the contract's pin | posting id = charge key = `{case}/deposit` |
 //! | deposit for a milestone (E6) | reserve held-over money and remember the order → charge the rest → post, set aside | the same, and its row in `milestone_deposits` |
 //! | open | take what the case is about, and remember the answer | case and first run |
-//! | settle, releases | draw the hold, post all neighbouring releases; with those of other cases in one transaction, see [`desk`] | posting id = `{case_ref}/{step}` |
+//! | settle, releases | draw the hold, post all neighbouring releases; with those of other cases in one transaction, see [`together`] | posting id = `{case_ref}/{step}` |
 //! | settle, each refund | check the hold → refund at the provider → draw the hold, post, and follow it | the same, also the provider's key |
 //! | settle, end | close the hold and let go of what is left, with the last posting | closed holds stay closed |
 //! | fee, fee return, bonus | charge or refund → post | as a refund |
@@ -29,7 +29,6 @@ pub(crate) mod chain;
 mod check;
 mod contracts;
 mod deposits;
-mod desk;
 mod export;
 mod funding;
 mod history;
@@ -40,8 +39,9 @@ mod posting;
 pub(crate) mod refunds;
 mod returns;
 mod settle;
+mod together;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use recourse_workflows::domain::{
     ids::Id,
@@ -55,7 +55,6 @@ pub use chain::{ChainReport, Head};
 pub use check::{CheckReport, Finding, MoneyHeld};
 pub use contracts::ContractFilter;
 pub(crate) use deposits::{Deposit, Known};
-pub(crate) use desk::Order;
 pub use export::Exported;
 pub use history::{Balances, Entry, History};
 pub use holds::OpenHold;
@@ -64,9 +63,9 @@ pub(crate) use posting::Posting;
 pub(crate) use refunds::{GivenBack, News};
 pub use refunds::{RefundState, TrackedRefund};
 pub(crate) use returns::Plan;
+pub(crate) use together::Order;
 
-use crate::database::Database;
-use desk::Desk;
+use crate::database::{Database, Desk};
 
 /// The ledger in a database. Clones share it.
 #[derive(Debug, Clone)]
@@ -74,7 +73,7 @@ pub struct Ledger {
     database: Database,
     /// How long an opening waits for a review that was told to let go (E11), before it fails and is asked again.
     patience: Duration,
-    desk: Arc<Desk>,
+    desk: Desk<Order>,
 }
 
 /// See [`Ledger::patience`]. Shorter than any effect's time-out.
@@ -167,7 +166,7 @@ impl LedgerError {
 impl Ledger {
     /// The ledger in `database`, whose tables [`Database::migrate`] made.
     pub fn new(database: Database) -> Self {
-        Self { database, patience: PATIENCE, desk: Arc::default() }
+        Self { database, patience: PATIENCE, desk: Desk::default() }
     }
 
     /// The same ledger, whose openings wait for nobody.

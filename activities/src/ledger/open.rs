@@ -14,13 +14,15 @@ use recourse_workflows::{
     },
     effects::{HeldByOther, OpenCase, OpenReceipt, OpenedCase, RunningReview, Take},
 };
-use sqlx::{Any, Row as _, Transaction};
+use sqlx::Row as _;
 
 use super::{
-    Ledger, LedgerError, amount_of,
+    Ledger, LedgerError,
     asides::{self, Part, Place, Taken},
     contracts::{self, Pin},
-    funding, holds, id_of, returns,
+    funding,
+    holds::{self, Hold},
+    id_of, returns,
 };
 use crate::database::Write;
 
@@ -31,14 +33,6 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 enum May {
     Take(Taken),
     Not(OpenReceipt),
-}
-
-/// A review that has not closed.
-struct Review {
-    case: String,
-    case_ref: String,
-    milestone: Option<String>,
-    held: Amount,
 }
 
 impl Ledger {
@@ -67,7 +61,8 @@ impl Ledger {
 
     async fn open_at_once(&self, order: &OpenCase) -> Result<OpenReceipt, LedgerError> {
         let mut write = self.database.write().await?;
-        if let Some(opened) = opened_before(&mut write, order).await? {
+        let (mut open, of_case) = holds::open_of_and_all_of(&mut write, &order.contract.id, &order.case).await?;
+        if let Some(opened) = opened_before(&of_case, order)? {
             return Ok(OpenReceipt::Opened(opened));
         }
         match contracts::compare(&mut write, &order.contract).await? {
@@ -90,16 +85,19 @@ impl Ledger {
             Take::Over { case } => holds::milestone_of(&mut write, &order.contract.id, case).await?,
             _ => None,
         };
-        let taken = match take(&mut write, order).await? {
+        let taken = match take(&mut write, order, &open).await? {
             May::Take(taken) => taken,
             May::Not(receipt) => return Ok(receipt),
         };
+        if let Take::Over { .. } = order.take {
+            open = holds::open_of(&mut write, &order.contract.id).await?;
+        }
         let opened = OpenedCase {
-            case_ref: case_ref(&mut write, &order.case).await?,
+            case_ref: case_ref(&order.case, of_case.len()),
             held: taken.amount,
             // Both after another case's hold was taken over and before this one's is there, so both are left out.
-            deposits: funding::unclaimed(&mut write, &order.contract.id).await?,
-            others: holds::others(&mut write, &order.contract.id).await?,
+            deposits: funding::unclaimed(&mut write, &order.contract.id, &open).await?,
+            others: holds::others(&open),
             payment,
         };
         insert(&mut write, order, &opened, (&taken, taken_from)).await?;
@@ -108,25 +106,18 @@ impl Ledger {
     }
 }
 
-async fn opened_before(write: &mut Write, order: &OpenCase) -> Result<Option<OpenedCase>, LedgerError> {
-    let opened: Option<String> = sqlx::query_scalar("SELECT opened FROM holds WHERE case_id = $1 AND first_run = $2")
-        .bind(&order.case)
-        .bind(&order.first_run)
-        .fetch_optional(&mut **write)
-        .await?;
-    opened
-        .map(|opened| serde_json::from_str(&opened))
+fn opened_before(of_case: &[Hold], order: &OpenCase) -> Result<Option<OpenedCase>, LedgerError> {
+    let same = of_case.iter().find(|hold| hold.first_run == order.first_run);
+    same.map(|hold| serde_json::from_str(&hold.opened))
         .transpose()
         .map_err(|_| LedgerError::Damaged { what: format!("case {}", order.case), field: "opened" })
 }
 
-async fn case_ref(write: &mut Write, case: &str) -> Result<String, LedgerError> {
-    let earlier: i64 =
-        sqlx::query_scalar("SELECT COUNT(*) FROM holds WHERE case_id = $1").bind(case).fetch_one(&mut **write).await?;
-    Ok(match earlier {
+fn case_ref(case: &str, earlier: usize) -> String {
+    match earlier {
         0 => case.to_owned(),
         earlier => format!("{case}#{}", earlier + 1),
-    })
+    }
 }
 
 async fn insert(
@@ -170,7 +161,7 @@ async fn insert(
     Ok(())
 }
 
-async fn take(write: &mut Write, order: &OpenCase) -> Result<May, LedgerError> {
+async fn take(write: &mut Write, order: &OpenCase, open: &[Hold]) -> Result<May, LedgerError> {
     let contract = &order.contract;
     Ok(May::Take(match &order.take {
         Take::Free => {
@@ -178,20 +169,20 @@ async fn take(write: &mut Write, order: &OpenCase) -> Result<May, LedgerError> {
             asides::take(write, &contract.id, Part::HeldOver, None).await?.and(Taken::unmarked(whole))?
         }
         Take::AtContractEnd { told, gone } => {
-            if let Some(receipt) = reviews_in_the_way(write, contract, told, gone).await? {
+            if let Some(receipt) = reviews_in_the_way(write, contract, (told, gone), open).await? {
                 return Ok(May::Not(receipt));
             }
             everything_free(write, contract).await?
         }
         Take::Over { case } => holds::take_over(write, &contract.id, case).await?,
         Take::Milestone { milestone, ordinal, amount } => {
-            if let Some(why) = not_reviewable(write, order, milestone, *ordinal).await? {
+            if let Some(why) = not_reviewable(write, order, (milestone, *ordinal), open).await? {
                 return Ok(May::Not(OpenReceipt::NotReviewable(why)));
             }
             return for_milestone(write, contract, milestone, *amount).await;
         }
         Take::HeldOver { milestone } => asides::take(write, &contract.id, Part::HeldOverFrom(milestone), None).await?,
-        Take::Unreviewed { milestone, claim } => unreviewed(write, contract, milestone, *claim).await?,
+        Take::Unreviewed { milestone, claim } => unreviewed(write, contract, (milestone, *claim), open).await?,
         Take::Payment { .. } => Taken::default(),
     }))
 }
@@ -202,26 +193,9 @@ async fn everything_free(write: &mut Write, contract: &Contract) -> Result<Taken
     asides::take(write, &contract.id, Part::All, None).await?.and(Taken::unmarked(whole))
 }
 
-/// The contract's reviews that have not closed, oldest first.
-async fn open_reviews(transaction: &mut Transaction<'static, Any>, contract: &Id) -> Result<Vec<Review>, LedgerError> {
-    let rows = sqlx::query(
-        "SELECT case_id, case_ref, milestone, held FROM holds
-         WHERE contract = $1 AND closed = 0 AND ordinal IS NOT NULL ORDER BY sequence",
-    )
-    .bind(contract.as_str())
-    .fetch_all(&mut **transaction)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let case_ref: String = row.try_get("case_ref")?;
-            Ok(Review {
-                case: row.try_get("case_id")?,
-                milestone: row.try_get("milestone")?,
-                held: amount_of(row.try_get("held")?, &format!("the hold of {case_ref}"))?,
-                case_ref,
-            })
-        })
-        .collect()
+/// The reviews among the contract's open holds.
+fn reviews(open: &[Hold]) -> impl DoubleEndedIterator<Item = &Hold> {
+    open.iter().filter(|hold| hold.is_review)
 }
 
 /// The reviews that nobody has told yet that the contract ended (E11).
@@ -231,14 +205,14 @@ async fn open_reviews(transaction: &mut Transaction<'static, Any>, contract: &Id
 async fn reviews_in_the_way(
     write: &mut Write,
     contract: &Contract,
-    told: &[String],
-    gone: &[String],
+    (told, gone): (&[String], &[String]),
+    open: &[Hold],
 ) -> Result<Option<OpenReceipt>, LedgerError> {
     let (mut told_of, mut untold) = (Vec::new(), Vec::new());
     let mut seen = BTreeSet::new();
-    for review in open_reviews(write, &contract.id).await?.into_iter().rev() {
+    for review in reviews(open).rev() {
         // What an earlier case of the same workflow id left behind waits for an operator.
-        if !seen.insert(review.case.clone()) || gone.contains(&review.case_ref) {
+        if !seen.insert(&review.case) || gone.contains(&review.case_ref) {
             continue;
         }
         let list = if told.contains(&review.case_ref) { &mut told_of } else { &mut untold };
@@ -246,21 +220,19 @@ async fn reviews_in_the_way(
     }
     if untold.is_empty() {
         return match told_of.into_iter().find(|review| !review.held.is_zero()) {
-            Some(review) => Err(LedgerError::StillHeld { case: review.case }),
+            Some(review) => Err(LedgerError::StillHeld { case: review.case.clone() }),
             None => Ok(None),
         };
     }
-    let stay = |other: &HeldByOther| {
-        let lets_go = |review: &Review| review.case_ref == other.case_ref;
-        !(told_of.iter().any(lets_go) || untold.iter().any(lets_go))
-    };
-    let others = holds::others(write, &contract.id).await?.into_iter().filter(stay).collect();
+    let stay = |other: &HeldByOther| !told_of.iter().chain(&untold).any(|review| review.case_ref == other.case_ref);
+    let others = holds::others(open).into_iter().filter(stay).collect();
     let mut could_hold = asides::whole_contract(write, Place::of(contract)).await?;
     could_hold = asides::plus(could_hold, asides::there(write, &contract.id, Part::All).await?)?;
     for review in told_of.iter().chain(&untold) {
         could_hold = asides::plus(could_hold, review.held)?;
     }
-    let reviews = untold.into_iter().map(|Review { case, case_ref, .. }| RunningReview { case, case_ref }).collect();
+    let running = |review: &Hold| RunningReview { case: review.case.clone(), case_ref: review.case_ref.clone() };
+    let reviews = untold.into_iter().map(running).collect();
     Ok(Some(OpenReceipt::ReviewsRunning { reviews, could_hold, others }))
 }
 
@@ -268,17 +240,18 @@ async fn reviews_in_the_way(
 async fn not_reviewable(
     write: &mut Write,
     order: &OpenCase,
-    milestone: &Id,
-    ordinal: u32,
+    (milestone, ordinal): (&Id, u32),
+    open: &[Hold],
 ) -> Result<Option<NotReviewable>, LedgerError> {
     let contract = &order.contract.id;
     if let Some(case) = ended_by(write, contract).await? {
         return Ok(Some(NotReviewable::ContractEnded { case }));
     }
-    let reviewed = open_reviews(write, contract).await?.into_iter().map(|review| review.case);
-    if let Some(case) = reviewed.chain(disputes_of(write, contract, milestone).await?).find(|case| *case != order.case)
-    {
-        return Ok(Some(NotReviewable::UnderReview { case }));
+    // A milestone's hold that is no review's is its dispute's.
+    let dispute = |hold: &&Hold| !hold.is_review && hold.milestone.as_deref() == Some(milestone.as_str());
+    let reviewed = reviews(open).chain(open.iter().filter(dispute)).find(|hold| hold.case != order.case);
+    if let Some(Hold { case, .. }) = reviewed {
+        return Ok(Some(NotReviewable::UnderReview { case: case.clone() }));
     }
     if asides::is_done(write, contract, milestone).await? {
         return Ok(Some(NotReviewable::Done));
@@ -305,18 +278,6 @@ async fn ended_by(write: &mut Write, contract: &Id) -> Result<Option<String>, Le
         .fetch_optional(&mut **write)
         .await?;
     Ok(case)
-}
-
-/// The open disputes of a milestone.
-async fn disputes_of(write: &mut Write, contract: &Id, milestone: &Id) -> Result<Vec<String>, LedgerError> {
-    let cases = sqlx::query_scalar(
-        "SELECT case_id FROM holds WHERE contract = $1 AND milestone = $2 AND ordinal IS NULL AND closed = 0",
-    )
-    .bind(contract.as_str())
-    .bind(milestone.as_str())
-    .fetch_all(&mut **write)
-    .await?;
-    Ok(cases)
 }
 
 /// The milestone's whole amount (E13): of what is there for it, then for the whole contract, then held over.
@@ -347,11 +308,10 @@ async fn for_milestone(
 async fn unreviewed(
     write: &mut Write,
     contract: &Contract,
-    milestone: &Id,
-    claim: Amount,
+    (milestone, claim): (&Id, Amount),
+    open: &[Hold],
 ) -> Result<Taken, LedgerError> {
-    let reviews = open_reviews(write, &contract.id).await?;
-    let is_reviewed = reviews.iter().any(|review| review.milestone.as_deref() == Some(milestone.as_str()));
+    let is_reviewed = reviews(open).any(|review| review.milestone.as_deref() == Some(milestone.as_str()));
     if is_reviewed || asides::is_done(write, &contract.id, milestone).await? {
         return Ok(Taken::default());
     }

@@ -18,14 +18,14 @@ use recourse_workflows::domain::{
     money::{Amount, Currency},
     notice::NoticeEvent,
     party::Contract,
-    posting::{Account, PostingKind},
+    posting::{Account, Close, PostingKind},
     rule::Rule,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{Any, Row as _, Transaction, any::AnyRow};
 
-use super::{Ledger, LedgerError, Posting, amount_of, id_of, returns, settle};
+use super::{Ledger, LedgerError, Posting, amount_of, holds, id_of, returns, settle};
 use crate::database::{Database, Write};
 
 /// What became of money that was given back.
@@ -129,6 +129,8 @@ pub(crate) struct GivenBack<'a> {
     pub expected_by: Timestamp,
     /// Why the provider will never do it, if so: it is parked at once.
     pub declined: Option<&'a str>,
+    /// How the case lets go of its hold, if this is the last that it moves.
+    pub close: Option<&'a Close>,
 }
 
 /// What people are to be told of a refund.
@@ -152,7 +154,8 @@ const EVENTS: [NoticeEvent; 3] =
 
 impl Ledger {
     /// Makes the posting of a give-back that the provider was asked for, and follows it from now on, in one transaction.
-    /// What the provider declined for good is parked in the same one. One that was made before moves nothing.
+    /// What the provider declined for good is parked in the same one, and the case lets go of its hold if this was the last. One
+    /// that was made before moves nothing.
     ///
     /// # Errors
     /// As [`Ledger::post`]. Nothing has moved.
@@ -164,14 +167,16 @@ impl Ledger {
         given: &GivenBack<'_>,
     ) -> Result<(), LedgerError> {
         let mut write = self.database.write().await?;
-        if posting.is_made(&mut write).await? {
-            return Ok(());
+        if !posting.is_made(&mut write).await? {
+            settle::post_new(&mut write, case_ref, posting).await?;
+            if posting.kind == PostingKind::Return {
+                returns::mark_posted(&mut write, posting).await?;
+            }
+            follow(&mut write, posting, given).await?;
         }
-        settle::post_one(&mut write, case_ref, posting).await?;
-        if posting.kind == PostingKind::Return {
-            returns::mark_posted(&mut write, posting).await?;
+        if let Some(close) = given.close {
+            holds::close(&mut write, case_ref, close).await?;
         }
-        follow(&mut write, posting, given).await?;
         write.commit().await?;
         Ok(())
     }
@@ -393,7 +398,10 @@ pub(crate) async fn news(database: &Database) -> Result<Vec<News>, LedgerError> 
 
 /// Writes down that people were told.
 pub(crate) async fn mark_told(database: &Database, sequence: i64) -> Result<(), LedgerError> {
-    sqlx::query("UPDATE refund_news SET told = 1 WHERE sequence = $1").bind(sequence).execute(database.pool()).await?;
+    sqlx::query("UPDATE refund_news SET told = 1 WHERE sequence = $1")
+        .bind(sequence)
+        .execute(database.writers())
+        .await?;
     Ok(())
 }
 

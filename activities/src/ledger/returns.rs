@@ -11,7 +11,7 @@ use recourse_workflows::{
 };
 use sqlx::{Any, Row as _, Transaction, any::AnyRow};
 
-use super::{Ledger, LedgerError, amount_of, contracts, funding, id_of, posting::Posting};
+use super::{Ledger, LedgerError, amount_of, contracts, funding, holds, id_of, posting::Posting};
 use crate::database::Write;
 
 /// One leg of a return, under the id of its posting.
@@ -126,7 +126,8 @@ async fn legs_of(write: &mut Write, plan: &str, order: &ReturnOrder) -> Result<V
         let charge = order.payment.as_str().to_owned();
         return Ok(vec![ReturnLeg { deposit: None, source, charge, amount: order.amount }]);
     }
-    let deposits = funding::unclaimed(write, &order.contract.id).await?;
+    let open = holds::open_of(write, &order.contract.id).await?;
+    let deposits = funding::unclaimed(write, &order.contract.id, &open).await?;
     return_legs(&deposits, order.amount).ok_or_else(|| LedgerError::RefundMismatch {
         id: plan.to_owned(),
         reason: "less than that is left of the contract's deposits".to_owned(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use sqlx::{Any, Transaction};
 
-use super::{Ledger, LedgerError, amount_of, contracts, desk::Order, funding, holds, posting::Posting};
+use super::{Ledger, LedgerError, amount_of, contracts, funding, holds, posting::Posting, together::Order};
 use crate::database::Write;
 
 impl Ledger {
@@ -31,14 +31,14 @@ impl Ledger {
     }
 
     /// Makes `order`'s postings and closes its hold if it says so, both or neither. Those that were made before move nothing.
-    /// It is done together with what others ask for at the same time ([`Desk`]), or by itself if that does not work out.
+    /// It is done together with what others ask for at the same time ([`Desk`](crate::database::Desk)), or by itself if that does not work out.
     ///
     /// # Errors
     /// As [`Ledger::made`]. Nothing of it has moved.
     #[tracing::instrument(name = "ledger: post", skip_all)]
     pub(crate) async fn settle(&self, order: Order) -> Result<(), LedgerError> {
         let order = Arc::new(order);
-        if order.may_be_made_together() && self.desk.made(&self.database, &order).await {
+        if order.may_be_made_together() && self.desk.written(&self.database, &order).await == Some(true) {
             return Ok(());
         }
         let Order { case_ref, contract, postings, close } = &*order;

@@ -3,26 +3,20 @@
 //!
 //! | from | to | when |
 //! |---|---|---|
-//! | `queued` | `sending` | a postman claims it, in a transaction of its own, before it talks to the server |
+//! | `queued` | `not_sent` | no server is configured; it is written to the log |
+//! | | `sending` | a postman claims it, in a transaction of its own, before it talks to the server |
 //! | `sending` | `sent` | the server took it |
-//! | | `not_sent` | no server is configured; it was written to the log |
 //! | | `queued` | the server certainly did not take it, and may later |
 //! | | `failed` | the server will never take it |
 //! | | `unknown` | the connection broke when the server may have taken it, or the postman died |
 
 use jiff::Timestamp;
-use recourse_workflows::{
-    domain::{notice::Notice, party::Role},
-    effects::Tell,
-};
+use recourse_workflows::domain::party::Role;
 use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, any::AnyRow};
 
-use super::{
-    NoticeError, read_role,
-    words::{Rendered, name_of},
-};
-use crate::database::{Database, Write};
+use super::{NoticeError, ToStore, read_role, words::name_of};
+use crate::database::{Database, Write, batches, rows_of};
 
 /// What became of an email.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -107,31 +101,38 @@ impl OutboxEmail {
 const COLUMNS: &str = "sequence, case_ref, number, event, recipient, name, address, subject, body_text, body_html, \
                        state, reason, attempts";
 
-/// Queues a notice's email, if its recipient has an address.
-pub(super) async fn queue(
-    write: &mut Write,
-    told: &Tell,
-    notice: &Notice,
-    rendered: &Rendered,
-) -> Result<(), NoticeError> {
-    let Some(address) = told.contract.party(notice.to).and_then(|party| party.email.as_ref()) else { return Ok(()) };
-    sqlx::query(
-        "INSERT INTO emails (case_ref, number, event, recipient, name, address, subject, body_text, body_html, due_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-         ON CONFLICT (case_ref, number, event, recipient) DO NOTHING",
-    )
-    .bind(&told.case_ref)
-    .bind(i64::from(notice.number))
-    .bind(notice.event.name())
-    .bind(notice.to.name())
-    .bind(name_of(notice.to, &told.contract))
-    .bind(address)
-    .bind(&rendered.subject)
-    .bind(&rendered.text)
-    .bind(&rendered.html)
-    .bind(Timestamp::now().as_millisecond())
-    .execute(&mut **write)
-    .await?;
+/// Queues the notices' emails, of those that go by email and whose recipient has an address.
+pub(super) async fn queue(write: &mut Write, notices: &[ToStore<'_>]) -> Result<(), NoticeError> {
+    let emails: Vec<_> = notices
+        .iter()
+        .filter(|(_, notice, _)| notice.email)
+        .filter_map(|to_store| {
+            let (told, notice, _) = to_store;
+            Some((to_store, told.contract.party(notice.to)?.email.as_ref()?))
+        })
+        .collect();
+    for emails in batches(&emails) {
+        let sql = format!(
+            "INSERT INTO emails (case_ref, number, event, recipient, name, address, subject, body_text, body_html, due_at)
+             VALUES {} ON CONFLICT (case_ref, number, event, recipient) DO NOTHING",
+            rows_of(10, emails.len())
+        );
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+        for ((told, notice, rendered), address) in emails {
+            query = query
+                .bind(&told.case_ref)
+                .bind(i64::from(notice.number))
+                .bind(notice.event.name())
+                .bind(notice.to.name())
+                .bind(name_of(notice.to, &told.contract))
+                .bind(address.as_str())
+                .bind(&rendered.subject)
+                .bind(&rendered.text)
+                .bind(&rendered.html)
+                .bind(Timestamp::now().as_millisecond());
+        }
+        query.execute(&mut **write).await?;
+    }
     Ok(())
 }
 
@@ -154,6 +155,28 @@ pub(super) async fn due(database: &Database, now: Timestamp, count_max: u32) -> 
     rows.iter().map(read).collect()
 }
 
+/// Up to `count_max` emails that are due, oldest first, which leave no other way than to the log: each to one caller.
+pub(super) async fn not_sent(
+    database: &Database,
+    now: Timestamp,
+    count_max: u32,
+) -> Result<Vec<OutboxEmail>, NoticeError> {
+    let sql = format!(
+        "UPDATE emails SET state = 'not_sent', attempts = attempts + 1
+         WHERE state = 'queued' AND sequence IN (
+             SELECT sequence FROM emails WHERE state = 'queued' AND due_at <= $1 ORDER BY due_at, sequence LIMIT $2)
+         RETURNING {COLUMNS}"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(now.as_millisecond())
+        .bind(i64::from(count_max))
+        .fetch_all(database.writers())
+        .await?;
+    let mut emails: Vec<OutboxEmail> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    emails.sort_by_key(|email| email.sequence);
+    Ok(emails)
+}
+
 /// Takes a queued email, so that no other postman does. False if another was faster.
 pub(super) async fn claim(database: &Database, sequence: i64, now: Timestamp) -> Result<bool, NoticeError> {
     let claimed = sqlx::query(
@@ -162,7 +185,7 @@ pub(super) async fn claim(database: &Database, sequence: i64, now: Timestamp) ->
     )
     .bind(now.as_millisecond())
     .bind(sequence)
-    .execute(database.pool())
+    .execute(database.writers())
     .await?;
     Ok(claimed.rows_affected() == 1)
 }
@@ -180,7 +203,7 @@ pub(super) async fn mark(
         .bind(reason.map(ToOwned::to_owned))
         .bind(due_at.as_millisecond())
         .bind(sequence)
-        .execute(database.pool())
+        .execute(database.writers())
         .await?;
     Ok(())
 }
@@ -200,7 +223,7 @@ pub(super) async fn give_up(database: &Database, claimed_before: Timestamp) -> R
         )
         .bind(email.sequence)
         .bind(claimed_before.as_millisecond())
-        .execute(database.pool())
+        .execute(database.writers())
         .await?;
         if given_up.rows_affected() == 1 {
             lost.push(email);

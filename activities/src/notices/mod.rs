@@ -32,7 +32,7 @@ pub use email::{EmailState, OutboxEmail};
 pub use postman::{MailConfig, MailConfigError, Pace, Postman};
 
 use crate::{
-    database::{Database, Write},
+    database::{Database, Desk, Together, Write, batches, rows_of},
     webhooks::{self, Courier, WebhookBook},
 };
 use words::{Rendered, Words};
@@ -115,6 +115,7 @@ pub struct NoticeFilter {
 #[derive(Debug, Clone)]
 pub struct NoticeBook {
     database: Database,
+    desk: Desk<Telling>,
     words: Arc<Words>,
     waker: Arc<Notify>,
     /// Wakes whoever brings events to programs.
@@ -126,6 +127,7 @@ impl NoticeBook {
     pub fn new(database: Database) -> Self {
         Self {
             database,
+            desk: Desk::default(),
             words: Arc::new(Words::new()),
             waker: Arc::new(Notify::new()),
             events: Arc::new(Notify::new()),
@@ -156,23 +158,16 @@ impl NoticeBook {
     /// # Errors
     /// Only if the database cannot be written. Then nothing is stored.
     pub async fn tell(&self, told: &Tell) -> Result<Told, NoticeError> {
-        let rendered: Vec<(&Notice, Rendered)> = told
-            .notices
-            .iter()
-            .map(|notice| Ok((notice, self.words.render(told, notice)?)))
-            .collect::<Result<_, minijinja::Error>>()?;
-        let mut write = self.database.write().await?;
-        for (notice, rendered) in &rendered {
-            store(&mut write, told, notice, rendered).await?;
-            if notice.email {
-                email::queue(&mut write, told, notice, rendered).await?;
-            }
+        let rendered = told.notices.iter().map(|notice| self.words.render(told, notice));
+        let telling = Arc::new(Telling { rendered: rendered.collect::<Result<_, _>>()?, told: told.clone() });
+        if self.desk.written(&self.database, &telling).await.is_none() {
+            let mut write = self.database.write().await?;
+            Telling::write_all(&mut write, &[&telling]).await?;
+            write.commit().await?;
         }
-        webhooks::record(&mut write, told).await?;
-        write.commit().await?;
         self.waker.notify_one();
         self.events.notify_one();
-        Ok(Told { stored: u32::try_from(rendered.len()).unwrap_or(u32::MAX) })
+        Ok(Told { stored: u32::try_from(told.notices.len()).unwrap_or(u32::MAX) })
     }
 
     /// The notices that fit `filter`, oldest first.
@@ -224,29 +219,73 @@ impl NoticeBook {
     }
 }
 
-async fn store(write: &mut Write, told: &Tell, notice: &Notice, rendered: &Rendered) -> Result<(), NoticeError> {
-    sqlx::query(
-        "INSERT INTO notices (case_ref, number, recipient, party, contract, case_id, event, rule, at, recorded_at,
-                              deadline, subject, body_text, body_html)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-         ON CONFLICT (case_ref, number, event, recipient) DO NOTHING",
-    )
-    .bind(&told.case_ref)
-    .bind(i64::from(notice.number))
-    .bind(notice.to.name())
-    .bind(party_id(&told.contract, notice.to))
-    .bind(told.contract.id.as_str())
-    .bind(&told.case)
-    .bind(notice.event.name())
-    .bind(notice.rule.id())
-    .bind(told.at.to_string())
-    .bind(Timestamp::now().to_string())
-    .bind(notice.deadline.map(|deadline| deadline.to_string()))
-    .bind(&rendered.subject)
-    .bind(&rendered.text)
-    .bind(&rendered.html)
-    .execute(&mut **write)
-    .await?;
+/// What somebody is to be told, put in words.
+#[derive(Debug)]
+struct Telling {
+    told: Tell,
+    /// Of each notice.
+    rendered: Vec<Rendered>,
+}
+
+/// A notice to be stored, of what, and in which words.
+type ToStore<'a> = (&'a Tell, &'a Notice, &'a Rendered);
+
+impl Telling {
+    fn notices(&self) -> impl Iterator<Item = ToStore<'_>> {
+        self.told.notices.iter().zip(&self.rendered).map(|(notice, rendered)| (&self.told, notice, rendered))
+    }
+}
+
+impl Together for Telling {
+    type Done = ();
+    type Error = NoticeError;
+
+    /// In notices; an event has one or two.
+    const MAX: usize = 64;
+
+    fn weight(&self) -> usize {
+        self.rendered.len()
+    }
+
+    async fn write_all(write: &mut Write, all: &[&Self]) -> Result<Option<Vec<()>>, NoticeError> {
+        let notices: Vec<ToStore<'_>> = all.iter().flat_map(|telling| telling.notices()).collect();
+        store(write, &notices).await?;
+        email::queue(write, &notices).await?;
+        for telling in all {
+            webhooks::record(write, &telling.told).await?;
+        }
+        Ok(Some(vec![(); all.len()]))
+    }
+}
+
+async fn store(write: &mut Write, notices: &[ToStore<'_>]) -> Result<(), NoticeError> {
+    for notices in batches(notices) {
+        let sql = format!(
+            "INSERT INTO notices (case_ref, number, recipient, party, contract, case_id, event, rule, at, recorded_at,
+                                  deadline, subject, body_text, body_html)
+             VALUES {} ON CONFLICT (case_ref, number, event, recipient) DO NOTHING",
+            rows_of(14, notices.len())
+        );
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+        for (told, notice, rendered) in notices {
+            query = query
+                .bind(&told.case_ref)
+                .bind(i64::from(notice.number))
+                .bind(notice.to.name())
+                .bind(party_id(&told.contract, notice.to))
+                .bind(told.contract.id.as_str())
+                .bind(&told.case)
+                .bind(notice.event.name())
+                .bind(notice.rule.id())
+                .bind(told.at.to_string())
+                .bind(Timestamp::now().to_string())
+                .bind(notice.deadline.map(|deadline| deadline.to_string()))
+                .bind(&rendered.subject)
+                .bind(&rendered.text)
+                .bind(&rendered.html);
+        }
+        query.execute(&mut **write).await?;
+    }
     Ok(())
 }
 

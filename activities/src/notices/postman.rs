@@ -14,7 +14,10 @@ use lettre::{
     Message,
     message::{Mailbox, MultiPart},
 };
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 
 use super::{
     NoticeError,
@@ -121,8 +124,9 @@ impl Postman {
     /// Works until `shutdown` is done. An email that is being sent then is finished first.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
+        let mut look_at = Instant::now();
         loop {
-            match self.round(shutdown.as_mut()).await {
+            match self.look_around(&mut look_at, shutdown.as_mut()).await {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(error) => {
@@ -138,12 +142,26 @@ impl Postman {
         }
     }
 
+    /// Sends what is due, and sees to what another postman has left behind if it is time for that: nobody is woken when one dies. True
+    /// if it is time to stop.
+    async fn look_around(
+        &self,
+        look_at: &mut Instant,
+        shutdown: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<bool, NoticeError> {
+        if *look_at <= Instant::now() {
+            self.give_up_lost().await?;
+            *look_at = Instant::now() + self.pace.poll;
+        }
+        self.round(shutdown).await
+    }
+
     /// Sends what is due. True if it is time to stop.
     async fn round(&self, mut shutdown: Pin<&mut impl Future<Output = ()>>) -> Result<bool, NoticeError> {
-        for lost in self.lost().await? {
-            tracing::error!(case = %lost.case_ref, number = lost.number, recipient = %lost.recipient, rule = "N2",
-                "an email may or may not have been sent, because its postman stopped; it is not sent again");
-        }
+        let Some(server) = &self.server else {
+            self.write_to_log().await?;
+            return Ok(false);
+        };
         loop {
             let batch = in_time(email::due(&self.database, Timestamp::now(), BATCH), NoticeError::from).await?;
             if batch.is_empty() {
@@ -155,30 +173,43 @@ impl Postman {
                     () = &mut shutdown => return Ok(true),
                     () = ready(()) => {}
                 }
-                if let Next::ChannelDown = self.send(&email).await? {
+                if let Next::ChannelDown = self.send(server, &email).await? {
                     return Ok(false);
                 }
             }
         }
     }
 
-    /// Emails whose postman died while it was sending them.
-    async fn lost(&self) -> Result<Vec<OutboxEmail>, NoticeError> {
+    /// Gives up on emails whose postman died while it was sending them.
+    async fn give_up_lost(&self) -> Result<(), NoticeError> {
         let lost = email::give_up(&self.database, before(Timestamp::now(), self.pace.lease));
-        in_time(lost, NoticeError::from).await
+        for lost in in_time(lost, NoticeError::from).await? {
+            tracing::error!(case = %lost.case_ref, number = lost.number, recipient = %lost.recipient, rule = "N2",
+                "an email may or may not have been sent, because its postman stopped; it is not sent again");
+        }
+        Ok(())
     }
 
-    async fn send(&self, email: &OutboxEmail) -> Result<Next, NoticeError> {
+    /// What is due goes to the log. Nothing leaves, so nothing is claimed first.
+    async fn write_to_log(&self) -> Result<(), NoticeError> {
+        loop {
+            let written = email::not_sent(&self.database, Timestamp::now(), BATCH);
+            let written = in_time(written, NoticeError::from).await?;
+            for email in &written {
+                tracing::info!(to = %email.address, subject = %email.subject, body = %email.text,
+                    "no mail server is configured; an email is written here instead");
+            }
+            if written.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn send(&self, server: &SmtpServer, email: &OutboxEmail) -> Result<Next, NoticeError> {
         let claim = email::claim(&self.database, email.sequence, Timestamp::now());
         if !in_time(claim, NoticeError::from).await? {
             return Ok(Next::GoOn);
         }
-        let Some(server) = &self.server else {
-            tracing::info!(to = %email.address, subject = %email.subject, body = %email.text,
-                "no mail server is configured; an email is written here instead");
-            self.mark(email, EmailState::NotSent, None).await?;
-            return Ok(Next::GoOn);
-        };
         let delivery = match self.message(email) {
             Ok(message) => server.deliver(&message).await,
             Err(reason) => Delivery::Refused(reason),

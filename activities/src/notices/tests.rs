@@ -52,6 +52,33 @@ async fn a_notice_is_stored_once_however_often_it_is_told() {
     assert_eq!(book.list(&NoticeFilter::default()).await.unwrap().len(), 4, "a second case tells anew");
 }
 
+/// N2: what comes at the same time is stored together, and is for each case what it would have been by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_told_at_once_is_told_once_for_each_case() {
+    let test = TestDatabase::new().await;
+    let book = NoticeBook::new(test.database.clone());
+    let tasks: Vec<_> = (0..120)
+        .map(|number| {
+            let both = vec![notice(1, Role::Client, true), notice(1, Role::Freelancer, true)];
+            let (book, told) = (book.clone(), tell(&format!("refund-request:c-{}", number % 40), both));
+            tokio::spawn(async move { book.tell(&told).await })
+        })
+        .collect();
+    for (number, task) in tasks.into_iter().enumerate() {
+        if number % 7 == 0 {
+            task.abort();
+        } else {
+            assert_eq!(task.await.unwrap().unwrap(), Told { stored: 2 });
+        }
+    }
+    let notices = book.list(&NoticeFilter::default()).await.unwrap();
+    assert_eq!((notices.len(), book.emails().await.unwrap().len()), (80, 80));
+    for events in ["SELECT COUNT(*) FROM events", "SELECT COUNT(*) FROM events WHERE case_sequence = 1"] {
+        let count: i64 = sqlx::query_scalar(events).fetch_one(test.database.pool()).await.unwrap();
+        assert_eq!(count, 40, "{events}");
+    }
+}
+
 /// N2: a case that was reset may number another event like one that was told before; that one is not told yet.
 #[tokio::test]
 async fn the_same_number_of_another_event_is_another_notice() {

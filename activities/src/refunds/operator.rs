@@ -268,7 +268,7 @@ impl RefundDesk {
         .bind(way.name())
         .bind(refund.retries)
         .bind(refund.payouts)
-        .execute(self.ledger.database().pool())
+        .execute(self.ledger.database().writers())
         .await
         .map_err(LedgerError::from)?;
         Ok(())

@@ -128,7 +128,7 @@ pub(super) async fn tried(
     .bind(now.as_millisecond())
     .bind(endpoint.to_owned())
     .bind(position)
-    .execute(database.pool())
+    .execute(database.writers())
     .await?;
     Ok(())
 }
@@ -147,7 +147,7 @@ pub(super) async fn give_up(
     .bind(now.as_millisecond())
     .bind(endpoint.to_owned())
     .bind(position)
-    .execute(database.pool())
+    .execute(database.writers())
     .await?;
     Ok(())
 }

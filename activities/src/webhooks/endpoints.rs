@@ -71,8 +71,10 @@ pub(super) async fn find(database: &Database, id: &str) -> Result<Option<Endpoin
 }
 
 pub(super) async fn remove(database: &Database, id: &str) -> Result<(), WebhookError> {
-    let removed =
-        sqlx::query("DELETE FROM webhook_endpoints WHERE id = $1").bind(id.to_owned()).execute(database.pool()).await?;
+    let removed = sqlx::query("DELETE FROM webhook_endpoints WHERE id = $1")
+        .bind(id.to_owned())
+        .execute(database.writers())
+        .await?;
     if removed.rows_affected() == 0 {
         return Err(WebhookError::NotFound { id: id.to_owned() });
     }
@@ -129,7 +131,7 @@ pub(super) async fn disable(database: &Database, id: &str, now: Timestamp) -> Re
     sqlx::query("UPDATE webhook_endpoints SET disabled_at = $1 WHERE id = $2 AND disabled_at IS NULL")
         .bind(now.as_millisecond())
         .bind(id.to_owned())
-        .execute(database.pool())
+        .execute(database.writers())
         .await?;
     Ok(())
 }
@@ -150,7 +152,7 @@ pub(super) async fn handed_over(database: &Database, id: &str, position: i64) ->
     sqlx::query("UPDATE webhook_endpoints SET handed_over = $1 WHERE id = $2 AND handed_over < $1")
         .bind(position)
         .bind(id.to_owned())
-        .execute(database.pool())
+        .execute(database.writers())
         .await?;
     Ok(())
 }

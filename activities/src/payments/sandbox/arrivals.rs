@@ -35,7 +35,7 @@ impl SandboxBank {
     async fn arrive(&self, key: &str, arrival: &Arrival) -> Result<(), SandboxError> {
         let mut write = self.database.write().await?;
         let Some(GatewayMovement { request: Request::Refund(_), declined: None, arrival: found, .. }) =
-            books::find(&mut write, key).await?
+            books::find(&mut *write, key).await?
         else {
             return Err(SandboxError::UnknownRefund { key: key.to_owned() });
         };

@@ -7,7 +7,7 @@ use recourse_workflows::domain::{
     ids::Id,
     money::{Amount, Currency},
 };
-use sqlx::{Row as _, any::AnyRow};
+use sqlx::{Any, Executor, Row as _, any::AnyRow};
 
 use super::{
     super::{Arrival, Charge, GatewayMovement, PayOut, Refund, Request},
@@ -20,9 +20,13 @@ pub(super) const EVERY_SOURCE: &str = "*";
 
 const COLUMNS: &str = "key, kind, source, currency, amount, charge, declined, arrival, failed";
 
-pub(super) async fn find(write: &mut Write, key: &str) -> Result<Option<GatewayMovement>, SandboxError> {
+/// The movement under a key, as it is in a transaction or outside of one.
+pub(super) async fn find<'e>(
+    there: impl Executor<'e, Database = Any>,
+    key: &str,
+) -> Result<Option<GatewayMovement>, SandboxError> {
     let sql = format!("SELECT {COLUMNS} FROM sandbox_movements WHERE key = $1");
-    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(key).fetch_optional(&mut **write).await?;
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(key.to_owned()).fetch_optional(there).await?;
     row.as_ref().map(read_movement).transpose()
 }
 
@@ -56,7 +60,7 @@ pub(super) async fn next_fault(write: &mut Write, source: &Id) -> Result<Option<
 pub(super) async fn refusal(write: &mut Write, request: &Request) -> Result<Option<String>, SandboxError> {
     let Request::Refund(refund) = request else { return Ok(None) };
     let charge = Charge { source: refund.source.clone(), currency: refund.currency, amount: Amount::ZERO };
-    let charged = match find(write, &refund.charge).await? {
+    let charged = match find(&mut **write, &refund.charge).await? {
         Some(GatewayMovement { request: Request::Charge(found), declined: None, .. })
             if (Charge { amount: Amount::ZERO, ..found.clone() }) == charge =>
         {

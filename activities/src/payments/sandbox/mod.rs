@@ -112,7 +112,7 @@ impl SandboxBank {
             .bind(fault.name())
             .bind(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX))
             .bind(i64::from(times))
-            .execute(self.database.pool())
+            .execute(self.database.writers())
             .await?;
         Ok(())
     }
@@ -122,7 +122,7 @@ impl SandboxBank {
     /// # Errors
     /// Only if the database cannot be written.
     pub async fn clear_faults(&self) -> Result<(), SandboxError> {
-        sqlx::query("DELETE FROM sandbox_faults").execute(self.database.pool()).await?;
+        sqlx::query("DELETE FROM sandbox_faults").execute(self.database.writers()).await?;
         Ok(())
     }
 
@@ -179,7 +179,7 @@ impl SandboxBank {
 
     async fn decide(&self, key: &str, request: &Request) -> Result<Decided, SandboxError> {
         let mut write = self.database.write().await?;
-        if let Some(movement) = find(&mut write, key).await? {
+        if let Some(movement) = find(&mut *write, key).await? {
             return Ok(Decided { movement: Some(movement), fault: None });
         }
         let fault = next_fault(&mut write, request.source()).await?;
@@ -225,11 +225,8 @@ impl PaymentGateway for SandboxBank {
     }
 
     async fn look_up(&self, key: &str) -> Result<Option<GatewayMovement>, GatewayError> {
-        let found = async {
-            let mut read = self.database.read().await?;
-            find(&mut read, key).await
-        };
-        found.await.map_err(|source| GatewayError::Unavailable { key: key.to_owned(), source: Box::new(source) })
+        let found = find(self.database.pool(), key).await;
+        found.map_err(|source| GatewayError::Unavailable { key: key.to_owned(), source: Box::new(source) })
     }
 }
 

@@ -54,7 +54,7 @@ pub async fn begin(database: &Database, key: &str, request: &Request) -> Result<
     .bind(request.currency().code())
     .bind(request.amount().minor())
     .bind(charge)
-    .execute(database.pool())
+    .execute(database.writers())
     .await?;
     Ok((known(database, key).await?, made.rows_affected() == 0))
 }
@@ -65,7 +65,7 @@ pub async fn begin(database: &Database, key: &str, request: &Request) -> Result<
 /// Only if the database cannot be used.
 pub async fn made(database: &Database, key: &str, object: &str) -> Result<Entry, StripeError> {
     let sql = "UPDATE stripe_movements SET object = $1 WHERE key = $2 AND object IS NULL AND declined IS NULL";
-    sqlx::query(sql).bind(object).bind(key).execute(database.pool()).await?;
+    sqlx::query(sql).bind(object).bind(key).execute(database.writers()).await?;
     known(database, key).await
 }
 
@@ -86,7 +86,7 @@ pub async fn declined(
     .bind(reason)
     .bind(key)
     .bind(object.unwrap_or_default())
-    .execute(database.pool())
+    .execute(database.writers())
     .await?;
     known(database, key).await
 }

@@ -1,18 +1,11 @@
-//! Settlements that come at the same time are written down together, in one transaction with one commit.
+//! Settlements that are made together, in one transaction with one commit ([`Desk`](crate::database::Desk)).
 //!
-//! A commit waits for the disk, and only one transaction writes at a time. So whoever comes while another one writes waits at
-//! this desk, and the first of those who wait does it for all of them. Nobody waits longer for that: there is no pause in which
-//! more might come.
-//!
-//! It only does what is as it should be: new postings of cases that hold enough, of contracts as they were deposited for.
-//! Whatever else there is (a posting that was made before, a constraint that refuses, a lost connection) undoes all of it,
+//! They are made so only if all is as it should be: new postings of cases that hold enough, of contracts as they were deposited
+//! for. Whatever else there is (a posting that was made before, a constraint that refuses, a lost connection) undoes all of it,
 //! and each does its own by itself ([`Ledger::settle`](super::Ledger::settle)), which is told what is wrong. One that does not
 //! fit is left out before that.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use recourse_workflows::domain::{
     money::Amount,
@@ -20,7 +13,6 @@ use recourse_workflows::domain::{
     posting::{Account, Close},
 };
 use sqlx::Row as _;
-use tokio::sync::{Mutex as Turn, oneshot};
 
 use super::{
     LedgerError,
@@ -28,13 +20,7 @@ use super::{
     holds,
     posting::{self, Posting},
 };
-use crate::database::{Database, Write};
-
-/// How many postings are made together, if one settlement does not have more.
-const POSTINGS_MAX: usize = 256;
-
-/// How many settlements.
-const ORDERS_MAX: usize = 32;
+use crate::database::{Together, Write};
 
 /// Postings of one case that no payment provider has a part in, and how it lets go of its hold then.
 #[derive(Debug)]
@@ -57,90 +43,32 @@ impl Order {
     }
 }
 
-/// Somebody at the desk.
-#[derive(Debug)]
-struct Waiting {
-    order: Arc<Order>,
-    /// Whether it was done. Nobody listens any more if it was given up.
-    done: oneshot::Sender<bool>,
-}
+impl Together for Order {
+    /// Whether it was made.
+    type Done = bool;
+    type Error = LedgerError;
 
-/// Where settlements wait.
-#[derive(Debug, Default)]
-pub(super) struct Desk {
-    waiting: Mutex<VecDeque<Waiting>>,
-    turn: Turn<()>,
-}
+    /// In postings; a settlement has one or two.
+    const MAX: usize = 64;
 
-impl Desk {
-    /// Has `order` done with others, and says whether it was. If not, nothing has moved, or the answer was lost: it is to be
-    /// done by itself.
-    pub async fn made(&self, database: &Database, order: &Arc<Order>) -> bool {
-        let (done, mut answer) = oneshot::channel();
-        let waiting = Waiting { order: Arc::clone(order), done };
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(waiting);
-        loop {
-            tokio::select! {
-                biased;
-                // Whoever did it for others may have been stopped in the middle.
-                done = &mut answer => return done.unwrap_or(false),
-                _turn = self.turn.lock() => {
-                    let together = self.next();
-                    make(database, together).await;
-                }
+    fn weight(&self) -> usize {
+        self.postings.len()
+    }
+
+    async fn write_all(write: &mut Write, orders: &[&Self]) -> Result<Option<Vec<bool>>, LedgerError> {
+        let Found { fitting, drawn, newest } = look(write, orders).await?;
+        let chosen = || orders.iter().zip(&fitting).filter(|(_, fits)| **fits).map(|(order, _)| *order);
+        let postings: Vec<&Posting> = chosen().flat_map(|order| &order.postings).collect();
+        if postings.is_empty() || !draw(write, &drawn).await? || !posting::make_all(write, newest, &postings).await? {
+            return Ok(None);
+        }
+        for order in chosen() {
+            if let Some(close) = &order.close {
+                holds::close(write, &order.case_ref, close).await?;
             }
         }
+        Ok(Some(fitting))
     }
-
-    /// Those who have waited longest, as many as are done at once.
-    fn next(&self) -> Vec<Waiting> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut together, mut postings) = (Vec::new(), 0);
-        while let Some(next) = waiting.front() {
-            postings += next.order.postings.len();
-            if !together.is_empty() && (postings > POSTINGS_MAX || together.len() >= ORDERS_MAX) {
-                break;
-            }
-            together.extend(waiting.pop_front().filter(|next| !next.done.is_closed()));
-        }
-        together
-    }
-}
-
-/// Does all that can be done, and tells each whether it was.
-async fn make(database: &Database, together: Vec<Waiting>) {
-    if together.is_empty() {
-        return;
-    }
-    let orders: Vec<&Order> = together.iter().map(|waiting| &*waiting.order).collect();
-    let made = make_all(database, &orders).await.unwrap_or_else(|error| {
-        tracing::debug!(%error, orders = orders.len(), "settlements are done one by one");
-        vec![false; orders.len()]
-    });
-    for (waiting, made) in together.into_iter().zip(made) {
-        let _ = waiting.done.send(made);
-    }
-}
-
-/// Which of the orders were done.
-async fn make_all(database: &Database, orders: &[&Order]) -> Result<Vec<bool>, LedgerError> {
-    let mut write = database.write().await?;
-    let Found { fitting, drawn, newest } = look(&mut write, orders).await?;
-    let chosen = || orders.iter().zip(&fitting).filter(|(_, fits)| **fits).map(|(order, _)| *order);
-    let postings: Vec<&Posting> = chosen().flat_map(|order| &order.postings).collect();
-    if postings.is_empty() || !draw(&mut write, &drawn).await? {
-        return Ok(vec![false; orders.len()]);
-    }
-    if !posting::make_all(&mut write, newest, &postings).await? {
-        return Ok(vec![false; orders.len()]);
-    }
-    for order in chosen() {
-        if let Some(close) = &order.close {
-            holds::close(&mut write, &order.case_ref, close).await?;
-        }
-    }
-    write.commit().await?;
-    Ok(fitting)
 }
 
 /// What is known of the orders before anything moves.
