@@ -24,6 +24,8 @@ ON_POSTGRES := database:: ledger:: escrow:: refunds:: notices:: evidence:: webho
 
 # These mostly wait for the server.
 FOUR_AT_ONCE := RUST_TEST_THREADS=4
+# And these for workers that start and stop, which is done once for all that wait for it.
+EIGHT_AT_ONCE := RUST_TEST_THREADS=8
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,7 +37,7 @@ dev: $(TEMPORAL) build ## Server, Web UI and worker for playing by hand, until C
 	@target/debug/recourse dev
 
 test: $(TEMPORAL) .tools/venv/ready browser delivery build ## Every test, on real parts
-	RUST_TEST_THREADS=3 cargo test --workspace --locked --no-fail-fast
+	$(FOUR_AT_ONCE) cargo test --workspace --locked --no-fail-fast
 	@$(MAKE) --no-print-directory postgres
 	@$(MAKE) --no-print-directory forced-replay
 
@@ -44,7 +46,7 @@ postgres: $(TEMPORAL) .tools/venv/ready build ## What moves money, on PostgreSQL
 	$(FOUR_AT_ONCE) RECOURSE_TEST_WORKER=uncached .ci/with-postgres cargo test --workspace --locked --no-fail-fast --lib --test recourse -- $(ON_POSTGRES)
 
 forced-replay: $(TEMPORAL) .tools/venv/ready build ## The end-to-end tests again, the worker swapped in every case, and with new runs
-	$(FOUR_AT_ONCE) RECOURSE_TEST_WORKER=swapped cargo test --workspace --locked --test recourse -- $(END_TO_END)
+	$(EIGHT_AT_ONCE) RECOURSE_TEST_WORKER=swapped cargo test --workspace --locked --test recourse -- $(END_TO_END)
 	$(FOUR_AT_ONCE) RECOURSE_TEST_WORKER=continued cargo test --workspace --locked --test recourse -- $(IN_NEW_RUNS)
 
 histories: $(TEMPORAL) .tools/venv/ready build ## Records the histories and commands that have changed
@@ -83,7 +85,7 @@ coverage: $(TEMPORAL) .tools/venv/ready ## Which lines of the rules and workflow
 # BENCH="cases ledger" measures some parts only; BENCH_RUNS and BENCH_OPEN make it shorter, for trying it out.
 bench: $(TEMPORAL) .tools/venv/ready ## What Recourse costs beside a bare workflow, a plain insert, an empty handler: an hour or so
 	@echo "building in release mode (some minutes the first time)"
-	@cargo build --release --workspace --bins --benches --locked --quiet
+	@cargo build --release --workspace --bins --bench figures --locked --quiet
 	@RECOURSE_POSTGRES_DURABLE=1 .ci/with-postgres cargo bench --workspace --locked --quiet --bench figures -- $(BENCH)
 
 compose: ## Checks docker-compose.yml, the image's Dockerfile, the alerts with their tests, and the dashboard; starts nothing

@@ -49,29 +49,31 @@ pub async fn play_all(record: Record) -> Vec<String> {
     // Those with a worker of their own take longest.
     let mut paths: Vec<&Path> = paths::all().collect();
     paths.sort_by_key(|path| !path.stops_the_worker());
-    stream::iter(paths)
-        .for_each_concurrent(AT_ONCE, async |path| {
-            let played = AssertUnwindSafe(play_one(&shared, path)).catch_unwind().await;
-            let Ok(played) = played else {
-                faults.lock().unwrap().push(format!("{} cannot be played; what went wrong is above", path.name));
-                return;
-            };
-            for (kind, history) in played.histories {
-                let found = check(kind, path, &history, record);
-                faults.lock().unwrap().extend(found);
-                let files = [files::history_of(kind, path.name), files::commands_of(kind, path.name)];
-                kept.lock().unwrap().extend(files);
-            }
-        })
-        .await;
-    let own = deliveries::world().await;
-    for way in &deliveries::WAYS {
-        let history = deliveries::play(&own, way).await;
-        faults.lock().unwrap().extend(check(deliveries::KIND, &way.path, &history, record));
-        let files =
-            [files::history_of(deliveries::KIND, way.path.name), files::commands_of(deliveries::KIND, way.path.name)];
-        kept.lock().unwrap().extend(files);
-    }
+    let of_cases = stream::iter(paths).for_each_concurrent(AT_ONCE, async |path| {
+        let played = AssertUnwindSafe(play_one(&shared, path)).catch_unwind().await;
+        let Ok(played) = played else {
+            faults.lock().unwrap().push(format!("{} cannot be played; what went wrong is above", path.name));
+            return;
+        };
+        for (kind, history) in played.histories {
+            let found = check(kind, path, &history, record);
+            faults.lock().unwrap().extend(found);
+            let files = [files::history_of(kind, path.name), files::commands_of(kind, path.name)];
+            kept.lock().unwrap().extend(files);
+        }
+    });
+    // In a world of their own.
+    let of_deliveries = async {
+        let own = deliveries::world().await;
+        for way in &deliveries::WAYS {
+            let history = deliveries::play(&own, way).await;
+            faults.lock().unwrap().extend(check(deliveries::KIND, &way.path, &history, record));
+            let name = way.path.name;
+            let files = [files::history_of(deliveries::KIND, name), files::commands_of(deliveries::KIND, name)];
+            kept.lock().unwrap().extend(files);
+        }
+    };
+    tokio::join!(of_cases, of_deliveries);
     let (faults, kept): (Vec<String>, Vec<PathBuf>) = (faults.into_inner().unwrap(), kept.into_inner().unwrap());
     if record != Record::Nothing && faults.is_empty() {
         files::remove_all_but(&kept);
