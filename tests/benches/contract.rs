@@ -45,10 +45,15 @@ impl Contract {
 
     /// Ends it, and waits until the freelancer is asked; the case.
     pub async fn end(&self, parts: &Parts) -> anyhow::Result<String> {
-        let start = json!({"contract": self.0, "pay_now": 0});
-        let case = parts.client.start(serde_json::from_value::<RefundRequestStart>(start)?).await?;
+        let case = self.begin_end(parts).await?;
         parts.waits(&case, 1).await?;
         Ok(case)
+    }
+
+    /// Ends it; the case, which has yet to open.
+    pub async fn begin_end(&self, parts: &Parts) -> anyhow::Result<String> {
+        let start = json!({"contract": self.0, "pay_now": 0});
+        Ok(parts.client.start(serde_json::from_value::<RefundRequestStart>(start)?).await?)
     }
 
     /// Submits its milestone, and waits until the client is asked; the case.

@@ -12,6 +12,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use recourse_activities::{EscrowActivities, SandboxBank};
 use recourse_workflows::{domain::command::Verb, effects::DepositOrder};
 use serde_json::json;
+use temporalio_client::{grpc::WorkflowService as _, tonic::IntoRequest as _};
+use temporalio_common::protos::temporal::api::workflowservice::v1::CountWorkflowExecutionsRequest;
 use tokio::sync::Mutex;
 
 use crate::{
@@ -25,6 +27,9 @@ const LEVELS: [usize; 3] = [1_000, 10_000, 100_000];
 
 /// How many cases are begun at once.
 const AT_ONCE: usize = 64;
+
+/// How many are begun before it is waited for them.
+const AHEAD: usize = 1_000;
 
 /// How many commands a run asks for, one after the other.
 const COMMANDS: usize = 60;
@@ -50,22 +55,23 @@ struct Level {
 /// Measures every level.
 pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
     let mut parts = Parts::start().await?;
-    let mut cases = open(&parts, 1).await?;
+    let mut cases = more(&parts, 0, 1).await?;
     let nothing_open = starts(&mut parts, &cases[0].0, runs).await?;
     let mut measured: Vec<Level> = Vec::new();
     for open_at_once in levels() {
         let started = Instant::now();
         let missing = open_at_once.saturating_sub(cases.len());
-        cases.extend(open(&parts, missing).await?);
+        cases.extend(more(&parts, cases.len(), missing).await?);
         eprintln!("open: {missing} more cases in {:.0} s", started.elapsed().as_secs_f64());
         let mut level = Level { open: open_at_once, memory: Vec::new(), answers: Vec::new(), starts: Vec::new() };
+        // Of the worker that has opened them all, so once a level.
+        level.memory.push(memory(parts.worker.pid())?);
+        level.starts = starts(&mut parts, &cases[0].0, runs).await?;
         for _ in 0..runs {
-            // From the oldest on, which no worker remembers if it cannot remember all.
+            // This worker has just started, and remembers none of them, however many there are.
             let asked: Vec<_> = cases.drain(..COMMANDS.min(cases.len() - 1)).collect();
             level.answers.push(answer_time(&parts, &asked).await?);
-            level.memory.push(memory(parts.worker.pid())?);
         }
-        level.starts = starts(&mut parts, &cases[0].0, runs).await?;
         measured.push(level);
     }
     figures(&measured, &nothing_open)
@@ -93,16 +99,33 @@ fn figures(measured: &[Level], nothing_open: &[f64]) -> anyhow::Result<Vec<Figur
     Ok(figures)
 }
 
-/// Opens this many more cases, and waits until each waits.
-async fn open(parts: &Parts, count: usize) -> anyhow::Result<Vec<(String, Contract)>> {
+/// Opens this many more cases beside `open`, and waits until all wait.
+async fn more(parts: &Parts, open: usize, count: usize) -> anyhow::Result<Vec<(String, Contract)>> {
     let database = recourse_activities::Database::connect(&parts.database_url).await?;
     // One at a time: the worker writes there as well, and nobody should wait for a turn for long.
     let escrow = Mutex::new(EscrowActivities::new(parts.ledger.clone(), Arc::new(SandboxBank::new(database))));
-    let opened = stream::iter(0..count).map(|_| open_one(parts, &escrow));
-    opened.buffer_unordered(AT_ONCE).try_collect().await
+    let mut begun = Vec::with_capacity(count);
+    while begun.len() < count {
+        let some = stream::iter(begun.len()..count.min(begun.len() + AHEAD)).map(|_| begin_one(parts, &escrow));
+        begun.extend(some.buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?);
+        // Asking each of them would cost the server as much as they do.
+        while waiting(parts).await? < open + begun.len() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+    Ok(begun)
 }
 
-async fn open_one(parts: &Parts, escrow: &Mutex<EscrowActivities>) -> anyhow::Result<(String, Contract)> {
+/// How many refund requests wait for the freelancer.
+async fn waiting(parts: &Parts) -> anyhow::Result<usize> {
+    let query = r#"CaseKind = "refund_request" AND CaseStage = "awaiting_freelancer""#.to_owned();
+    let request = CountWorkflowExecutionsRequest { namespace: parts.client.namespace().to_owned(), query };
+    let mut service = parts.client.temporal().connection().clone();
+    let counted = service.count_workflow_executions(request.into_request()).await?.into_inner().count;
+    Ok(usize::try_from(counted)?)
+}
+
+async fn begin_one(parts: &Parts, escrow: &Mutex<EscrowActivities>) -> anyhow::Result<(String, Contract)> {
     let contract = Contract::new();
     // Without a case of its own: what is measured are the refund requests.
     let order = json!({
@@ -110,7 +133,7 @@ async fn open_one(parts: &Parts, escrow: &Mutex<EscrowActivities>) -> anyhow::Re
         "milestone": null, "amount": 20_000, "source": "card-1", "at": jiff::Timestamp::now(),
     });
     escrow.lock().await.make_deposit(&serde_json::from_value::<DepositOrder>(order)?).await?;
-    Ok((contract.end(parts).await?, contract))
+    Ok((contract.begin_end(parts).await?, contract))
 }
 
 /// The median of the answers to one command each.

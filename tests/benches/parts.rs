@@ -15,6 +15,7 @@ use recourse_starter::{
 use temporalio_client::{
     Client as Temporal, UntypedQuery, UntypedUpdate, UntypedWorkflow, UntypedWorkflowHandle,
     WorkflowExecuteUpdateOptions, WorkflowGetResultOptions, WorkflowQueryOptions, WorkflowStartOptions,
+    grpc::WorkflowService as _,
     tonic::{Code, IntoRequest as _},
 };
 use temporalio_common::{
@@ -80,7 +81,8 @@ impl Parts {
 
     /// Waits until the workflow has started this many timers, without asking a worker.
     pub async fn waits(&self, workflow: &str, timers: usize) -> anyhow::Result<()> {
-        let mut service = self.client.temporal().connection().workflow_service();
+        // Not the bare service: the server closes each connection after five minutes, and who asks just then must ask again.
+        let mut service = self.client.temporal().connection().clone();
         let mut request = GetWorkflowExecutionHistoryRequest {
             namespace: self.client.namespace().to_owned(),
             execution: Some(WorkflowExecution { workflow_id: workflow.to_owned(), run_id: String::new() }),
