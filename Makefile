@@ -37,7 +37,7 @@ dev: $(TEMPORAL) build ## Server, Web UI and worker for playing by hand, until C
 	@target/debug/recourse dev
 
 test: $(TEMPORAL) .tools/venv/ready browser delivery build ## Every test, on real parts
-	$(FOUR_AT_ONCE) cargo test --workspace --locked --no-fail-fast
+	RUST_TEST_THREADS=3 cargo test --workspace --locked --no-fail-fast
 	@$(MAKE) --no-print-directory postgres
 	@$(MAKE) --no-print-directory forced-replay
 

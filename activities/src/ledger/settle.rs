@@ -31,7 +31,8 @@ impl Ledger {
     }
 
     /// Makes `order`'s postings and closes its hold if it says so, both or neither. Those that were made before move nothing.
-    /// It is done together with what others ask for at the same time ([`Desk`](crate::database::Desk)), or by itself if that does not work out.
+    /// It is done together with what others ask for at the same time ([`Desk`](crate::database::Desk)), or by itself if that
+    /// does not work out.
     ///
     /// # Errors
     /// As [`Ledger::made`]. Nothing of it has moved.
