@@ -279,6 +279,20 @@ mod tests {
         }
     }
 
+    /// L5: a writer that did not get the lock in time leaves a transaction that has failed, and that the driver does not know of.
+    #[tokio::test]
+    async fn a_beginning_that_failed_leaves_no_connection_that_refuses_all_work() {
+        let test = TestDatabase::new().await;
+        if test.database.kind == Kind::Sqlite {
+            return;
+        }
+        for _ in 0..10 {
+            let mut connection = test.database.writers().acquire().await.unwrap();
+            sqlx::raw_sql("BEGIN; SELECT 1 / 0").execute(&mut *connection).await.unwrap_err();
+        }
+        test.database.write().await.unwrap().commit().await.unwrap();
+    }
+
     /// L5: a worker that is told to stop drops what it is about, at any moment.
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn who_no_longer_waits_for_his_turn_to_write_keeps_nobody_from_it() {

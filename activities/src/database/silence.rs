@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{AnyConnection, Connection as _};
+use sqlx::AnyConnection;
 use tokio::time::timeout;
 
 /// How long one piece of work may take, with what it asks of others: longer than anything that goes well.
@@ -33,9 +33,10 @@ async fn within<T, E>(
 }
 
 /// Whether a connection that is given back can be used. It is thrown away if not; without this the pool would wait for it,
-/// and count it as one of its own, for ever.
+/// and count it as one of its own, for ever. It is asked something, because who is in a transaction that has failed (the lock of
+/// writers was not to be had in time, and the driver does not know of a transaction whose beginning failed) still answers a ping.
 pub(super) async fn answers(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
-    within(PING_MAX, connection.ping(), |late| late).await.map(|()| true)
+    within(PING_MAX, sqlx::query("SELECT 1").execute(connection), |late| late).await.map(|_| true)
 }
 
 fn no_answer(after: Duration) -> sqlx::Error {
