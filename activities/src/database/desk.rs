@@ -14,7 +14,7 @@ use std::{
 
 use tokio::sync::{Mutex as Turn, oneshot};
 
-use super::{Database, Write};
+use super::{Database, Write, in_time};
 
 /// Something that may be written together with others of its kind.
 pub(crate) trait Together: Debug + Send + Sync + Sized + 'static {
@@ -80,8 +80,14 @@ impl<T: Together> Desk<T> {
                 biased;
                 done = &mut answer => return done.ok(),
                 _turn = self.0.turn.lock() => {
-                    // A task of its own: whoever's turn it is may go away in the middle, and the others have not.
-                    let _ = tokio::spawn(Arc::clone(&self.0).write(database.clone())).await;
+                    // A task of its own: whoever's turn it is may go away in the middle, and the others have not. It ends also on
+                    // a connection that has fallen silent, and gives that back.
+                    let (desk, database) = (Arc::clone(&self.0), database.clone());
+                    let work = async move {
+                        desk.write(database).await;
+                        Ok::<(), sqlx::Error>(())
+                    };
+                    let _ = tokio::spawn(in_time(work, |late| late)).await;
                 }
             }
         }
