@@ -7,6 +7,7 @@ use recourse_workflows::domain::{
     party::{Contract, ContractKind, Party},
 };
 use sqlx::Connection as _;
+use tokio::sync::OnceCell;
 
 use crate::database::Database;
 
@@ -21,15 +22,10 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
+    /// With its tables: a copy of one that was set up once, because that takes longer than most tests.
     pub async fn new() -> Self {
-        let new = Self::empty().await;
-        new.database.migrate().await.unwrap();
-        new
-    }
-
-    /// Without tables.
-    pub async fn empty() -> Self {
-        let (url, directory) = new_database().await;
+        static SET_UP: OnceCell<SetUp> = OnceCell::const_new();
+        let (url, directory) = made(Some(SET_UP.get_or_init(SetUp::new).await)).await;
         Self { database: Database::connect(&url).await.unwrap(), _directory: directory }
     }
 
@@ -83,16 +79,50 @@ impl TestDatabase {
     }
 }
 
-/// The URL of an empty database, and the directory that it is in.
-pub async fn new_database() -> (String, Option<tempfile::TempDir>) {
+/// The URL of a database, and the directory that it is in.
+type Made = (String, Option<tempfile::TempDir>);
+
+/// A database that was set up, to be copied.
+enum SetUp {
+    /// What is in the file; a directory would be left behind.
+    File(Vec<u8>),
+    /// Its name on the server.
+    Named(String),
+}
+
+impl SetUp {
+    async fn new() -> Self {
+        let (url, _directory) = new_database().await;
+        let database = Database::connect(&url).await.unwrap();
+        database.migrate().await.unwrap();
+        database.close().await;
+        match url.strip_prefix("sqlite:") {
+            Some(file) => Self::File(std::fs::read(file).unwrap()),
+            None => Self::Named(url.rsplit('/').next().unwrap_or_default().to_owned()),
+        }
+    }
+}
+
+/// An empty database.
+pub async fn new_database() -> Made {
+    made(None).await
+}
+
+/// A new database: a copy of this one, or empty.
+async fn made(like: Option<&SetUp>) -> Made {
     let Ok(server) = std::env::var(SERVER) else {
         let directory = tempfile::tempdir().unwrap();
-        return (format!("sqlite:{}/test.db", directory.path().display()), Some(directory));
+        let file = directory.path().join("test.db");
+        if let Some(SetUp::File(content)) = like {
+            std::fs::write(&file, content).unwrap();
+        }
+        return (format!("sqlite:{}", file.display()), Some(directory));
     };
     sqlx::any::install_default_drivers();
     let mut connection = sqlx::AnyConnection::connect(&server).await.unwrap();
     let name = format!("test_{}", uuid::Uuid::now_v7().simple());
-    let sql = format!("CREATE DATABASE {name}");
+    let template = if let Some(SetUp::Named(name)) = like { format!(" TEMPLATE {name}") } else { String::new() };
+    let sql = format!("CREATE DATABASE {name}{template}");
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     let (server, _) = server.rsplit_once('/').unwrap();
