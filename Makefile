@@ -36,6 +36,7 @@ demo: $(TEMPORAL) build ## Plays the main stories on a real server in seconds, a
 dev: $(TEMPORAL) build ## Server, Web UI and worker for playing by hand, until Ctrl-C
 	@target/debug/recourse dev
 
+# Three at once keep both cores busy; a fourth makes nothing faster, and patience shorter.
 test: $(TEMPORAL) .tools/venv/ready browser delivery build ## Every test, on real parts
 	RUST_TEST_THREADS=3 cargo test --workspace --locked --no-fail-fast
 	@$(MAKE) --no-print-directory postgres
