@@ -1,14 +1,21 @@
-//! Lets a worker forget a case after it was asked something, so that its next task replays it.
+//! Lets a worker forget a case that has run ahead of its time because it was asked something, so that its next task replays it.
 //!
 //! A question that waits for a worker is asked with the history as it is by then, which may have grown: a command, or a timer,
 //! that no workflow task has brought yet. The SDK lets the workflow act on that at once, by the time of the task before, which
 //! may be days ago, keeps the case as it is then, and sends what it decided with the next task. A proposal would be counted from
 //! last week, a late reply taken for a timely one (T2); a replay would decide otherwise. So what a question has made of a
-//! case is dropped with the answer. A case that is asked again and again is replayed that often; its history is short.
+//! case is dropped with the answer.
+//!
+//! What tells such a case: it has acted on a longer history, and its clock has not moved. Each workflow task has a time of its
+//! own. A case that is only looked at stays in memory.
 //!
 //! A question that comes with a workflow task is answered by the case as that task leaves it, and needs none of this.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
 
 use temporalio_common::protos::coresdk::workflow_activation::{WorkflowActivation, workflow_activation_job::Variant};
 use temporalio_sdk::{interceptors::WorkerInterceptor, runtime::CoreWorker};
@@ -16,23 +23,68 @@ use temporalio_sdk::{interceptors::WorkerInterceptor, runtime::CoreWorker};
 /// The id that the SDK gives a question that comes by itself, without a workflow task.
 const ASKED_BY_ITSELF: &str = "legacy_query";
 
-/// Forgets the cases of this worker that are asked.
-pub struct ForgetsTheAsked(pub Arc<CoreWorker>);
+/// Forgets the cases of this worker that have run ahead of their time.
+pub struct ForgetsTheAsked {
+    core: Arc<CoreWorker>,
+    /// How far the cases in memory have come, by the id of their run.
+    in_memory: Mutex<HashMap<String, Progress>>,
+}
+
+/// How far a case has come.
+#[derive(Default)]
+struct Progress {
+    /// How many events of its history it knows.
+    events: u32,
+    /// What its clock shows.
+    clock: Option<SystemTime>,
+    /// It has acted on events that no workflow task had brought.
+    is_ahead: bool,
+}
+
+impl Progress {
+    /// It is told of these events, at this time.
+    fn tell(&mut self, activation: &WorkflowActivation) {
+        let clock = activation.timestamp.and_then(|time| time.try_into().ok());
+        // What it decided itself is in the history too by the next question, and is nothing to act on.
+        let acts = has(activation, |job| !matches!(job, Variant::QueryWorkflow(_)));
+        let has_come = activation.history_length > self.events;
+        self.is_ahead |= acts && has_come && self.clock.is_some() && clock == self.clock;
+        self.events = activation.history_length;
+        self.clock = clock;
+    }
+}
+
+impl ForgetsTheAsked {
+    /// For this worker.
+    pub fn new(core: Arc<CoreWorker>) -> Self {
+        Self { core, in_memory: Mutex::default() }
+    }
+
+    /// Notes what a case is about to do. Whether the worker must forget it afterwards.
+    fn must_forget(&self, activation: &WorkflowActivation) -> bool {
+        let mut in_memory = self.in_memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if has(activation, |job| matches!(job, Variant::RemoveFromCache(_))) {
+            in_memory.remove(&activation.run_id);
+            return false;
+        }
+        let case = in_memory.entry(activation.run_id.clone()).or_default();
+        case.tell(activation);
+        let is_asked = |job: &_| matches!(job, Variant::QueryWorkflow(asked) if asked.query_id == ASKED_BY_ITSELF);
+        case.is_ahead && has(activation, is_asked)
+    }
+}
 
 #[async_trait::async_trait(?Send)]
 impl WorkerInterceptor for ForgetsTheAsked {
     async fn on_workflow_activation(&self, activation: &WorkflowActivation) -> Result<(), anyhow::Error> {
-        if is_asked_by_itself(activation) {
+        if self.must_forget(activation) {
             // The worker answers first. It is told now, because the next task may come right after the answer.
-            self.0.request_workflow_eviction(&activation.run_id);
+            self.core.request_workflow_eviction(&activation.run_id);
         }
         Ok(())
     }
 }
 
-fn is_asked_by_itself(activation: &WorkflowActivation) -> bool {
-    activation
-        .jobs
-        .iter()
-        .any(|job| matches!(&job.variant, Some(Variant::QueryWorkflow(query)) if query.query_id == ASKED_BY_ITSELF))
+fn has(activation: &WorkflowActivation, wanted: impl Fn(&Variant) -> bool) -> bool {
+    activation.jobs.iter().filter_map(|job| job.variant.as_ref()).any(wanted)
 }

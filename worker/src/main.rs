@@ -140,7 +140,7 @@ fn worker(
         .build();
     let core = options.to_core_options(client.namespace(), client.identity()).map_err(anyhow::Error::msg)?;
     let core = Arc::new(init_worker(runtime, core, client.connection().clone())?);
-    options.worker_interceptor(ForgetsTheAsked(core.clone()));
+    options.worker_interceptor(ForgetsTheAsked::new(core.clone()));
     Ok(Worker::new_from_core_options(core, client.options().clone(), options)?)
 }
 

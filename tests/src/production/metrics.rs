@@ -106,6 +106,32 @@ fn a_worker_shows_cases_money_and_itself() {
     });
 }
 
+/// A case that is asked where it stands, and that nothing has happened to, is not replayed at its next task: the worker finds it in
+/// memory. Only what a question has made act before its time is forgotten.
+#[test]
+fn a_case_that_is_only_looked_at_stays_in_memory() {
+    run(async {
+        let address = format!("127.0.0.1:{}", free_port());
+        let world = World::apart("looked-at", &[("RECOURSE_WORKER_LISTEN", &address)]).await;
+        let mut story = Story::new(&world, "looked-at");
+        story.deposit("d-1", 20_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        let misses = async || {
+            let (_, values) = scrape(&address).await;
+            let counts = values.iter().filter(|(name, _)| name.starts_with("temporal_sticky_cache_miss"));
+            counts.map(|(_, value)| value.parse::<f64>().unwrap()).sum::<f64>()
+        };
+        let before = misses().await;
+        for day in 1..=5 {
+            world.client.status(&story.refund_request).await.unwrap();
+            story.until(f64::from(day)).await;
+        }
+        story.play("5 freelancer approve").await;
+        story.outcome().await;
+        assert!((misses().await - before).abs() < 0.5, "{before} before, {} after", misses().await);
+    });
+}
+
 /// The API counts commands by what they came to, and requests by route; on a port of its own.
 #[test]
 fn the_api_counts_commands_and_requests() {
