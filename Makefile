@@ -113,5 +113,6 @@ browser: ## The browser that the console is tested in
 # Pinned: the server that the tests were written on, the client that other languages use, and a mail server to test with.
 .tools/venv/ready: tests/python/requirements.txt
 	python3 -m venv .tools/venv
-	.tools/venv/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt
+	.tools/venv/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+	.tools/venv/bin/uv pip install --quiet --python .tools/venv/bin/python -r tests/python/requirements.txt
 	@touch $@

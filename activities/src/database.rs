@@ -4,16 +4,13 @@
 //! one database's own is in its migrations or in this file.
 
 mod desk;
+mod migrations;
 mod pools;
 mod silence;
 
 use std::time::Duration;
 
-use sqlx::{
-    Any, AnyPool, Transaction,
-    any::install_default_drivers,
-    migrate::{MigrateError, Migrator},
-};
+use sqlx::{Any, AnyPool, Transaction, any::install_default_drivers, migrate::MigrateError};
 
 use self::pools::{Kind, Pools};
 pub(crate) use self::{
@@ -21,10 +18,6 @@ pub(crate) use self::{
     silence::in_time,
 };
 use crate::ledger::chain;
-
-/// The tables' versions mean the same on both. `PostgreSQL`'s begin with the ninth.
-static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
-static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 
 /// How often [`Database::migrate`] tries when another program migrates at the same moment.
 const MIGRATE_TRIES: u32 = 20;

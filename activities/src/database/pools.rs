@@ -12,7 +12,7 @@ use sqlx::{
 };
 
 use super::{
-    POSTGRES_MIGRATIONS, SQLITE_MIGRATIONS, Write,
+    Write, migrations,
     silence::{self, in_time},
 };
 
@@ -71,10 +71,10 @@ impl Kind {
         }
     }
 
-    pub const fn migrations(self) -> &'static Migrator {
+    pub fn migrations(self) -> &'static Migrator {
         match self {
-            Self::Sqlite => &SQLITE_MIGRATIONS,
-            Self::Postgres => &POSTGRES_MIGRATIONS,
+            Self::Sqlite => &migrations::SQLITE,
+            Self::Postgres => &migrations::POSTGRES,
         }
     }
 
