@@ -83,7 +83,8 @@ fuzz: ## Feeds every parser and whole cases with bytes that a fuzzer makes up, F
 coverage: $(TEMPORAL) .tools/venv/ready ## Which lines of the rules and workflows the tests run; fails under 95 %
 	@.ci/coverage
 
-# BENCH="cases ledger" measures some parts only; BENCH_RUNS and BENCH_OPEN make it shorter, for trying it out.
+# BENCH="cases ledger" measures some parts only; BENCH_RUNS and BENCH_OPEN make it shorter, for trying it out. The first run opens
+# 100,000 cases, which takes most of an hour; they are kept under target/bench for the next.
 bench: $(TEMPORAL) .tools/venv/ready ## What Recourse costs beside a bare workflow, a plain insert, an empty handler: an hour or so
 	@echo "building in release mode (some minutes the first time)"
 	@cargo build --release --workspace --bins --bench figures --locked --quiet

@@ -1,14 +1,18 @@
 //! A contract in the bench, and what its parties do: by the calls that a backend makes, and no more of them.
 
+use jiff::Timestamp;
 use recourse_workflows::{
     domain::command::Verb,
-    messages::{EscrowDepositStart, MilestoneReviewStart, RefundRequestStart},
+    messages::{MilestoneReviewStart, RefundRequestStart},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::parts::{Parts, unique};
 
 /// A contract with money in escrow.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Contract(Value);
 
 impl Contract {
@@ -26,20 +30,14 @@ impl Contract {
         self.0["id"].as_str().unwrap_or_default()
     }
 
-    /// As programs send it.
-    pub fn json(&self) -> &Value {
-        &self.0
-    }
-
-    /// A new one with a deposit for all of it, or for its milestone.
+    /// A new one with a deposit for all of it, or for its milestone: in the ledger, without a case of its own.
     pub async fn paid_for(parts: &Parts, for_milestone: bool) -> anyhow::Result<Self> {
         let contract = Self::new();
-        let deposit = json!({
-            "contract": contract.0, "deposit": "d-1", "amount": 20_000,
-            "milestone": for_milestone.then_some("m-1"), "source": {"id": "card-1", "verified": true},
+        let order = json!({
+            "case": format!("escrow-deposit:{}:d-1", contract.id()), "contract": contract.0, "deposit": "d-1",
+            "milestone": for_milestone.then_some("m-1"), "amount": 20_000, "source": "card-1", "at": Timestamp::now(),
         });
-        let case = parts.client.start(serde_json::from_value::<EscrowDepositStart>(deposit)?).await?;
-        parts.client.result(&case).await?;
+        parts.deposit(&serde_json::from_value(order)?).await?;
         Ok(contract)
     }
 

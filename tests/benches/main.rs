@@ -12,6 +12,7 @@ mod bare;
 mod cases;
 mod contract;
 mod figure;
+mod kept;
 mod ledger;
 mod load;
 mod machine;

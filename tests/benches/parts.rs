@@ -1,17 +1,21 @@
-//! The real parts that figures are measured on: one server without a database file, our worker, and the bare one beside it.
+//! The real parts that figures are measured on: one server, mostly without a database file, our worker, and the bare one beside it.
 
 use std::{
     fs,
-    path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
-use recourse_activities::{Database, Ledger};
+use recourse_activities::{Database, EscrowActivities, Ledger, SandboxBank};
 use recourse_starter::{
     client::{Client, Config},
     local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
 };
+use recourse_workflows::effects::DepositOrder;
 use temporalio_client::{
     Client as Temporal, UntypedQuery, UntypedUpdate, UntypedWorkflow, UntypedWorkflowHandle,
     WorkflowExecuteUpdateOptions, WorkflowGetResultOptions, WorkflowQueryOptions, WorkflowStartOptions,
@@ -25,6 +29,8 @@ use temporalio_common::{
     },
 };
 
+use tokio::sync::Mutex;
+
 use crate::bare::{self, Bare, Shape};
 
 /// How often a processor's time is counted in a second: what `getconf CLK_TCK` says on Linux.
@@ -34,8 +40,8 @@ const TICKS: f64 = 100.0;
 pub struct Parts {
     /// The client of the command line.
     pub client: Client,
-    /// The ledger that the worker writes.
-    pub ledger: Ledger,
+    /// Writes the ledger past the worker.
+    escrow: Mutex<EscrowActivities>,
     /// Our worker.
     pub worker: WorkerProcess,
     /// The bare worker.
@@ -44,21 +50,35 @@ pub struct Parts {
     pub server: LocalServer,
     /// Where the ledger is.
     pub database_url: String,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Parts {
-    /// Starts them.
+    /// Starts them with nothing there.
     pub async fn start() -> anyhow::Result<Self> {
-        let server = LocalServer::start(ServerOptions::default()).await?;
-        let client = Client::connect(Config { address: Some(server.address()), ..Config::default() }).await?;
         let folder = tempfile::tempdir()?;
-        let database_url = format!("sqlite:{}", folder.path().join("recourse.db").display());
+        let parts = Self::start_in(folder.path(), ServerOptions::default()).await?;
+        Ok(Self { _folder: Some(folder), ..parts })
+    }
+
+    /// Starts them with their ledger in that folder.
+    pub async fn start_in(folder: &Path, server: ServerOptions) -> anyhow::Result<Self> {
+        let server = LocalServer::start(server).await?;
+        let client = Client::connect(Config { address: Some(server.address()), ..Config::default() }).await?;
+        let database_url = format!("sqlite:{}", folder.join("recourse.db").display());
         let database = Database::connect(&database_url).await?;
         database.migrate().await?;
         let worker = worker(&server, &database_url, &[]).await?;
         let bare = bare_worker(&server, &[]).await?;
-        Ok(Self { client, ledger: Ledger::new(database), worker, bare, server, database_url, _folder: folder })
+        let escrow = EscrowActivities::new(Ledger::new(database.clone()), Arc::new(SandboxBank::new(database)));
+        Ok(Self { client, escrow: Mutex::new(escrow), worker, bare, server, database_url, _folder: None })
+    }
+
+    /// Makes a deposit, which is no part of what is measured. One at a time: the worker writes there as well, and nobody should wait
+    /// for a turn for long.
+    pub async fn deposit(&self, order: &DepositOrder) -> anyhow::Result<()> {
+        self.escrow.lock().await.make_deposit(order).await?;
+        Ok(())
     }
 
     /// Replaces both workers by such that keep no case in memory.
@@ -163,10 +183,11 @@ impl BareCase {
     }
 }
 
-/// A name that nothing else of this bench has.
+/// A name that nothing else has, of this run of the bench or another.
 pub fn unique(name: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(1);
-    format!("{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+    static RUN: LazyLock<i64> = LazyLock::new(|| jiff::Timestamp::now().as_second());
+    format!("{name}-{}-{}", *RUN, NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A program of this workspace, built beside this one.

@@ -36,6 +36,8 @@ pub struct ServerOptions {
     pub ui_port: Option<u16>,
     /// Where the server keeps its data; in memory if absent.
     pub database: Option<PathBuf>,
+    /// Whether its data may be lost with the machine: it then waits for no disk.
+    pub hasty: bool,
     /// Whether its metrics are served, on any free port.
     pub metrics: bool,
     /// After how many events of history it suggests that a workflow goes on in a new run; the server's own default if absent.
@@ -177,6 +179,10 @@ fn arguments(options: &ServerOptions, ports: Ports) -> Vec<String> {
     }
     if let Some(database) = &options.database {
         arguments.extend(["--db-filename".to_owned(), database.display().to_string()]);
+    }
+    if options.hasty {
+        let pragmas = ["journal_mode=WAL", "synchronous=OFF"];
+        arguments.extend(pragmas.into_iter().flat_map(|pragma| ["--sqlite-pragma".to_owned(), pragma.to_owned()]));
     }
     for (name, kind) in attributes::ALL {
         arguments.extend(["--search-attribute".to_owned(), format!("{name}={kind}")]);
