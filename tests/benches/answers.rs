@@ -24,7 +24,7 @@ const AT_ONCE: usize = 16;
 /// The loads, in percent of the highest.
 const LOADS: [u32; 2] = [50, 90];
 
-/// The middle call, and one of the slowest. What was aimed at, 1.3 and 1.5 times bare, is out of reach (docs/performance.md).
+/// The middle call, and one of the slowest. What was aimed at, 1.3 and 1.5 times bare, is not reached (docs/performance.md).
 const PERCENTILES: [(usize, Target); 2] = [(50, Target::AtMost(3.5)), (99, Target::AtMost(5.0))];
 
 /// Up to this load, in percent of the highest, there are targets. Above it two cores say little of anything.

@@ -106,7 +106,7 @@ pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
         };
         let (rate, time): (Read, Read) = (|run| run.per_second, |run| run.processor);
         let (one, as_many) = (("bare", single.as_slice()), ("bare, as many activities", same.as_slice()));
-        // What was aimed at, 0.8 and 1.5 times bare, is out of reach (docs/performance.md). No run falls behind these on two cores.
+        // What was aimed at, 0.8 and 1.5 times bare, is not reached (docs/performance.md). No run was behind these yet.
         figures.push(figure("cases", Unit::PerSecond, rate, one).aiming(Target::AtLeast(0.35)));
         figures.push(figure("cases", Unit::PerSecond, rate, as_many).aiming(Target::AtLeast(0.5)));
         figures.push(figure("worker CPU a case", Unit::Seconds, time, one).aiming(Target::AtMost(5.0)));
