@@ -156,9 +156,11 @@ impl Gauges {
     async fn money(&self, kind: &str) -> Result<Vec<MoneyHeld>, sqlx::Error> {
         let rows = sqlx::query(
             "SELECT currency, CAST(SUM(balance) AS BIGINT) AS amount FROM balances
-             WHERE account LIKE $1 GROUP BY currency ORDER BY currency",
+             WHERE account >= $1 AND account < $2 GROUP BY currency ORDER BY currency",
         )
-        .bind(format!("{kind}:%"))
+        // From `escrow:` up to what follows all of them.
+        .bind(format!("{kind}:"))
+        .bind(format!("{kind};"))
         .fetch_all(self.database.pool())
         .await?;
         rows.iter()

@@ -1,5 +1,7 @@
 //! What the tests of this crate share: a database that goes away, and a contract.
 
+mod walks;
+
 use jiff::Timestamp;
 use recourse_workflows::domain::{
     ids::Id,
@@ -9,6 +11,7 @@ use recourse_workflows::domain::{
 use sqlx::Connection as _;
 use tokio::sync::OnceCell;
 
+use self::walks::OF_A_TEST;
 use crate::database::Database;
 
 /// Names a `PostgreSQL` server, as the user who may make databases there.
@@ -16,8 +19,11 @@ const SERVER: &str = "RECOURSE_TEST_POSTGRES";
 
 /// A database of its own: a file in a directory that goes away with it, or one on the server of `RECOURSE_TEST_POSTGRES`,
 /// which goes away with the server.
+///
+/// With it ends a test, which fails if a statement walked through what grows.
 pub struct TestDatabase {
     pub database: Database,
+    url: String,
     _directory: Option<tempfile::TempDir>,
 }
 
@@ -26,7 +32,10 @@ impl TestDatabase {
     pub async fn new() -> Self {
         static SET_UP: OnceCell<SetUp> = OnceCell::const_new();
         let (url, directory) = made(Some(SET_UP.get_or_init(SetUp::new).await)).await;
-        Self { database: Database::connect(&url).await.unwrap(), _directory: directory }
+        if !Self::is_postgres() {
+            walks::note_statements();
+        }
+        Self { database: Database::connect(&url).await.unwrap(), url, _directory: directory }
     }
 
     /// Whether this run is on `PostgreSQL`.
@@ -64,18 +73,34 @@ impl TestDatabase {
         };
         // One connection, so that the pragma is still on when the damage is done.
         let mut connection = self.database.pool().acquire().await.unwrap();
-        for sql in [before, sql, after] {
+        for sql in [before, &format!("{OF_A_TEST}{sql}"), after] {
             sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *connection).await.unwrap();
         }
     }
 
     /// Runs one statement, and gives back the database's message if it refused.
     pub async fn run(&self, sql: &str) -> Result<u64, String> {
-        sqlx::query(sqlx::AssertSqlSafe(sql))
+        sqlx::query(sqlx::AssertSqlSafe(format!("{OF_A_TEST}{sql}")))
             .execute(self.database.pool())
             .await
             .map(|done| done.rows_affected())
             .map_err(|error| error.to_string())
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        if Self::is_postgres() || std::thread::panicking() {
+            return;
+        }
+        let url = self.url.clone();
+        // A runtime cannot wait within another one.
+        let look = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(walks::found(&url))
+        };
+        let walks = std::thread::spawn(look).join().unwrap();
+        assert!(walks.is_empty(), "what grows with cases is to be found by keys:\n{}", walks.join("\n"));
     }
 }
 

@@ -35,6 +35,7 @@ pub static SQLITE: LazyLock<Migrator> = steps!(
     "0011_stripe"
     "0012_less_per_posting"
     "0013_open_holds"
+    "0014_found_by_keys"
 );
 
 /// Begins with the ninth: what came before is in it.
@@ -45,6 +46,7 @@ pub static POSTGRES: LazyLock<Migrator> = steps!(
     "0011_stripe"
     "0012_less_per_posting"
     "0013_open_holds"
+    "0014_found_by_keys"
 );
 
 /// A step by the name of its file, `0001_ledger`.

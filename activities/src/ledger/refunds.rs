@@ -247,16 +247,18 @@ pub(crate) struct Which<'a> {
 /// A page of refunds, oldest first.
 pub(crate) async fn list(database: &Database, which: &Which<'_>) -> Result<Vec<TrackedRefund>, LedgerError> {
     let states: Vec<String> = which.states.iter().map(|state| format!("'{}'", state.name())).collect();
+    // Two statements: one for both would have a plan for both, and walk through all refunds to find a contract's.
+    let of_contract = if which.contract.is_some() { "r.contract = $1" } else { "$1 = ''" };
     let sql = format!(
         "SELECT {COLUMNS} FROM refunds r JOIN journal j ON j.id = r.origin
-         WHERE (CAST($1 AS TEXT) IS NULL OR r.contract = $1)
+         WHERE {of_contract}
            AND (r.state IN ({}) OR (r.state = 'issued' AND r.expected_by <= $2))
            AND r.sequence > COALESCE((SELECT sequence FROM refunds WHERE id = $3), 0)
          ORDER BY r.sequence LIMIT $4",
         states.join(", ")
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(which.contract.map(ToString::to_string))
+        .bind(which.contract.map(ToString::to_string).unwrap_or_default())
         .bind(which.overdue_by.map_or(i64::MIN, Timestamp::as_millisecond))
         .bind(which.after.unwrap_or_default().to_owned())
         .bind(which.limit.map_or(i64::MAX, i64::from))

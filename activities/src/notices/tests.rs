@@ -73,7 +73,8 @@ async fn what_is_told_at_once_is_told_once_for_each_case() {
     }
     let notices = book.list(&NoticeFilter::default()).await.unwrap();
     assert_eq!((notices.len(), book.emails().await.unwrap().len()), (80, 80));
-    for events in ["SELECT COUNT(*) FROM events", "SELECT COUNT(*) FROM events WHERE case_sequence = 1"] {
+    for events in ["SELECT COUNT(*) FROM events", "/* of a test */ SELECT COUNT(*) FROM events WHERE case_sequence = 1"]
+    {
         let count: i64 = sqlx::query_scalar(events).fetch_one(test.database.pool()).await.unwrap();
         assert_eq!(count, 40, "{events}");
     }

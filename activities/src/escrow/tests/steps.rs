@@ -50,7 +50,7 @@ impl World {
     /// What is set aside, oldest first: what for, of which milestone, and how much.
     pub async fn set_aside(&self) -> Vec<String> {
         sqlx::query_scalar(
-            "SELECT purpose || ' ' || COALESCE(deposit, milestone, 'nobody''s') || ' ' || amount FROM set_aside
+            "/* of a test */ SELECT purpose || ' ' || COALESCE(deposit, milestone, 'nobody''s') || ' ' || amount FROM set_aside
              ORDER BY sequence",
         )
         .fetch_all(self.test.database.pool())

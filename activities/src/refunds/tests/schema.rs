@@ -89,10 +89,11 @@ async fn the_migration_keeps_what_is_there() {
     ] {
         run(sql).await.unwrap();
     }
-    let balances: Vec<(String, i64)> = sqlx::query_as("SELECT account, balance FROM balances ORDER BY account")
-        .fetch_all(database.pool())
-        .await
-        .unwrap();
+    let balances: Vec<(String, i64)> =
+        sqlx::query_as("/* of a test */ SELECT account, balance FROM balances ORDER BY account")
+            .fetch_all(database.pool())
+            .await
+            .unwrap();
     assert_eq!(balances, [("escrow:c-1".to_owned(), 400), ("source:card-1".to_owned(), -400)]);
     let refused = run(&insert("y", "refund", "escrow:c-1", "source:card-1", 101)).await.unwrap_err();
     assert!(refused.contains("L3: other cases hold this escrow"), "{refused}");
