@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How many calls are measured at each load, in a run.
-const CALLS: usize = 300;
+const CALLS: usize = 200;
 
 /// How many cases are made ready at once.
 const AT_ONCE: usize = 16;

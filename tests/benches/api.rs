@@ -44,8 +44,8 @@ const CASES: usize = 100;
 
 /// How many requests of each kind are measured in a run.
 const EMPTY: usize = 8_000;
-const STATUSES: usize = 2_000;
-const LISTS: usize = 600;
+const STATUSES: usize = 1_500;
+const LISTS: usize = 200;
 
 /// How many cases are made ready at once.
 const AT_ONCE: usize = 16;

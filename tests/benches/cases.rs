@@ -19,10 +19,7 @@ use crate::{
     parts::{BareCase, Parts, processor_time},
 };
 
-/// How many cases of a path are measured in a run.
-const CASES: usize = 120;
-
-/// How many of them are under way at once.
+/// How many cases are under way at once.
 const AT_ONCE: usize = 16;
 
 /// The same where each case mostly waits for its clock.
@@ -68,6 +65,15 @@ impl Path {
         }
     }
 
+    /// How many cases are measured in a run.
+    const fn cases(self) -> usize {
+        match self {
+            Self::Silence => 2 * WAITING_AT_ONCE,
+            Self::Approved | Self::Settled | Self::Milestone => 4 * AT_ONCE,
+        }
+    }
+
+    /// How many of them are under way at once.
     const fn at_once(self) -> usize {
         match self {
             Self::Silence => WAITING_AT_ONCE,
@@ -91,13 +97,13 @@ pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for path in Path::ALL {
         // The first round warms both workers up.
-        ours(&parts, path, CASES / 4).await?;
-        bare(&parts, path, path.activities(), CASES / 4).await?;
+        ours(&parts, path, AT_ONCE).await?;
+        bare(&parts, path, path.activities(), AT_ONCE).await?;
         let (mut here, mut single, mut same) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..runs {
-            here.push(ours(&parts, path, CASES).await?);
-            single.push(bare(&parts, path, 1, CASES).await?);
-            same.push(bare(&parts, path, path.activities(), CASES).await?);
+            here.push(ours(&parts, path, path.cases()).await?);
+            single.push(bare(&parts, path, 1, path.cases()).await?);
+            same.push(bare(&parts, path, path.activities(), path.cases()).await?);
         }
         let of = |runs: &[Run], read: Read| runs.iter().map(read).collect::<Vec<f64>>();
         let figure = |name: &str, unit, read, (beside, bare): (&'static str, &[Run])| {

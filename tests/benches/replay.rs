@@ -3,7 +3,7 @@
 //! The recorded histories of all paths (`tests/histories`) are replayed by criterion beside those of bare workflows that were
 //! recorded a moment before. A worker replays when it takes up a case that is not in its memory: the second figure is that.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
 use criterion::{BatchSize, Criterion, Throughput};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -60,6 +60,15 @@ async fn bare_histories(parts: &Parts) -> anyhow::Result<Vec<Vec<HistoryEvent>>>
 /// The recorded ones.
 async fn recorded_histories() -> anyhow::Result<Vec<Vec<HistoryEvent>>> {
     let mut histories = Vec::new();
+    for content in recorded_files()?.into_values() {
+        histories.push(WorkflowHistory::from_json(&content)?.into_events().await?);
+    }
+    Ok(histories)
+}
+
+/// The files of the recorded histories, and what is in them.
+pub fn recorded_files() -> anyhow::Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut files = BTreeMap::new();
     let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("histories")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder)? {
@@ -67,12 +76,12 @@ async fn recorded_histories() -> anyhow::Result<Vec<Vec<HistoryEvent>>> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let history = WorkflowHistory::from_json(&fs::read(&path)?)?;
-                histories.push(history.into_events().await?);
+                let content = fs::read(&path)?;
+                files.insert(path, content);
             }
         }
     }
-    Ok(histories)
+    Ok(files)
 }
 
 fn replayed(recorded: Vec<Vec<HistoryEvent>>, bare: Vec<Vec<HistoryEvent>>, runs: usize) -> anyhow::Result<Figure> {

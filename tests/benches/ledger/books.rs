@@ -9,6 +9,7 @@ use recourse_workflows::{
     domain::{ids::Id, money::Amount, party::Contract, posting::Movement, rule::Rule},
     effects::{DepositOrder, DepositReceipt, OpenCase, OpenReceipt, Settlement, Take},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::place::Place;
@@ -23,6 +24,7 @@ pub struct Books {
 }
 
 /// A case that holds all money of its contract.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Case {
     /// Its contract.
     pub contract: Contract,
@@ -31,7 +33,7 @@ pub struct Case {
 }
 
 impl Books {
-    /// The ledger at a place that has none yet.
+    /// The ledger at a place; a new one if it has none.
     pub async fn open(place: &Place) -> anyhow::Result<Self> {
         let database = place.database().await?;
         let ledger = Ledger::new(database.clone());

@@ -1,14 +1,18 @@
-//! A large journal: a contract's history in it, and the two walks along all of it.
+//! A large journal: a contract's history in it, and the two walks along all of it. It is kept for the next run, and read only.
 
 use std::{fs, time::Instant};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{
     books::{Books, Case},
-    place::{Kind, Place},
+    place::Place,
 };
-use crate::figure::{Figure, Target, Unit};
+use crate::{
+    figure::{Figure, Target, Unit},
+    kept::Folder,
+};
 
 /// How many postings the large journal has, if `BENCH_ENTRIES` does not say.
 const ENTRIES: usize = 1_000_000;
@@ -22,17 +26,25 @@ const OF_A_CONTRACT: usize = 100;
 /// How many postings are made in one settlement.
 const AT_ONCE: usize = 1_000;
 
+/// After how many contracts it is said how many there are.
+const SAID: usize = 1_000;
+
 /// How many histories are read in a run.
 const READS: usize = 200;
 
 /// A filled journal.
 struct Filled {
     books: Books,
+    cases: Cases,
+}
+
+/// Whose histories are read.
+#[derive(Clone, Serialize, Deserialize)]
+struct Cases {
     /// Contracts with as many postings as any other's.
     some: Vec<Case>,
     /// A contract with very many.
     hot: Case,
-    _place: Place,
 }
 
 /// Measures both journals.
@@ -41,7 +53,7 @@ pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
     let small = Filled::with(SMALL.min(entries)).await?;
     let started = Instant::now();
     let large = Filled::with(entries).await?;
-    eprintln!("ledger: {entries} postings in {:.0} s", started.elapsed().as_secs_f64());
+    eprintln!("ledger: {} postings are there after {:.0} s", thousands(entries), started.elapsed().as_secs_f64());
     let mut figures = Vec::new();
     let (mut here, mut there, mut hot) = (Vec::new(), Vec::new(), Vec::new());
     // The first round brings what is read into memory.
@@ -74,24 +86,17 @@ pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
 }
 
 impl Filled {
+    /// One with so many postings.
     async fn with(entries: usize) -> anyhow::Result<Self> {
-        let place = Place::new(Kind::Sqlite).await?;
-        let books = Books::open(&place).await?;
-        let hot_entries = entries / 10;
-        let hot = books.case(hot_entries).await?;
-        let mut some = Vec::new();
-        for number in 0..(entries - hot_entries) / OF_A_CONTRACT {
-            let case = books.case(OF_A_CONTRACT - 1).await?;
-            books.releases(&case, 0..OF_A_CONTRACT - 1).await?;
-            // Spread over the whole journal, as whoever reads a history comes from anywhere.
-            if number % ((entries - hot_entries) / OF_A_CONTRACT / 50).max(1) == 0 {
-                some.push(case);
-            }
-        }
-        for first in (0..hot_entries - 1).step_by(AT_ONCE) {
-            books.releases(&hot, first..(first + AT_ONCE).min(hot_entries - 1)).await?;
-        }
-        Ok(Self { books, some, hot, _place: place })
+        let mut folder: Folder<Option<Cases>> = Folder::of(&format!("journal-{entries}"))?;
+        let books = Books::open(&Place::in_file(&folder.path().join("recourse.db"))).await?;
+        let cases = if let Some(cases) = folder.content().clone() {
+            cases
+        } else {
+            let cases = Cases::with(&books, entries).await?;
+            folder.change(|known| known.insert(cases).clone())?
+        };
+        Ok(Self { books, cases })
     }
 
     /// How long it takes to read a contract's history, on average.
@@ -99,7 +104,7 @@ impl Filled {
     async fn read(&self) -> anyhow::Result<f64> {
         let started = Instant::now();
         for number in 0..READS {
-            let case = &self.some[number % self.some.len()];
+            let case = &self.cases.some[number % self.cases.some.len()];
             let entries = self.entries(case).await?;
             anyhow::ensure!(entries == OF_A_CONTRACT, "{entries} postings of {}", case.contract.id);
         }
@@ -110,7 +115,7 @@ impl Filled {
     #[allow(clippy::cast_precision_loss, reason = "there are thousands")]
     async fn read_hot(&self) -> anyhow::Result<f64> {
         let started = Instant::now();
-        let entries = self.entries(&self.hot).await?;
+        let entries = self.entries(&self.cases.hot).await?;
         Ok(started.elapsed().as_secs_f64() / entries as f64)
     }
 
@@ -133,6 +138,31 @@ impl Filled {
         let report = self.books.ledger.verify(&[]).await?;
         anyhow::ensure!(report.is_whole(), "{:?}", report.findings);
         Ok(report.postings as f64 / started.elapsed().as_secs_f64())
+    }
+}
+
+impl Cases {
+    /// Fills a journal with theirs, and others'.
+    async fn with(books: &Books, entries: usize) -> anyhow::Result<Self> {
+        let hot_entries = entries / 10;
+        let contracts = (entries - hot_entries) / OF_A_CONTRACT;
+        let hot = books.case(hot_entries).await?;
+        let mut some = Vec::new();
+        for number in 0..contracts {
+            let case = books.case(OF_A_CONTRACT - 1).await?;
+            books.releases(&case, 0..OF_A_CONTRACT - 1).await?;
+            // Spread over the whole journal, as whoever reads a history comes from anywhere.
+            if number % (contracts / 50).max(1) == 0 {
+                some.push(case);
+            }
+            if number > 0 && number % SAID == 0 {
+                eprintln!("ledger: {number} of {contracts} contracts");
+            }
+        }
+        for first in (0..hot_entries - 1).step_by(AT_ONCE) {
+            books.releases(&hot, first..(first + AT_ONCE).min(hot_entries - 1)).await?;
+        }
+        Ok(Self { some, hot })
     }
 }
 

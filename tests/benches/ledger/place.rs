@@ -1,5 +1,7 @@
 //! Databases to measure on, each new and alone, and the bare table in one.
 
+use std::path::Path;
+
 use recourse_activities::Database;
 use sqlx::{AnyConnection, Connection as _, any::install_default_drivers};
 use tempfile::TempDir;
@@ -51,7 +53,7 @@ impl Kind {
     }
 }
 
-/// An empty database.
+/// A database.
 pub struct Place {
     kind: Kind,
     /// Where it is.
@@ -60,13 +62,18 @@ pub struct Place {
 }
 
 impl Place {
-    /// Makes one.
+    /// The one in this file, which is made if it is not there.
+    pub fn in_file(file: &Path) -> Self {
+        Self { kind: Kind::Sqlite, url: format!("sqlite:{}", file.display()), _folder: None }
+    }
+
+    /// An empty one.
     pub async fn new(kind: Kind) -> anyhow::Result<Self> {
         if kind == Kind::Sqlite {
             // Not among the temporary files, which may be kept in memory.
-            let folder = tempfile::tempdir_in(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"))?;
-            let url = format!("sqlite:{}", folder.path().join("recourse.db").display());
-            return Ok(Self { kind, url, _folder: Some(folder) });
+            let folder = tempfile::tempdir_in(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"))?;
+            let place = Self::in_file(&folder.path().join("recourse.db"));
+            return Ok(Self { _folder: Some(folder), ..place });
         }
         let server = std::env::var(SERVER)?;
         let mut connection = AnyConnection::connect(&server).await?;

@@ -1,0 +1,102 @@
+//! Places with many open cases that are kept for the next run: the files of a server and of a ledger, and which cases are open.
+//!
+//! Opening 100,000 cases takes most of an hour, and what waits for a week waits as well tomorrow.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use recourse_starter::local::ServerOptions;
+use serde::{Deserialize, Serialize};
+use temporalio_client::{grpc::WorkflowService as _, tonic::IntoRequest as _};
+use temporalio_common::protos::temporal::api::workflowservice::v1::CountWorkflowExecutionsRequest;
+
+use crate::{contract::Contract, kept::Folder, parts::Parts};
+
+/// How many cases are begun at once.
+const AT_ONCE: usize = 64;
+
+/// How many are begun between two looks at how many wait.
+const BATCH: usize = 250;
+
+/// How many may have begun that do not wait yet.
+const AHEAD: usize = 500;
+
+/// After how many they are written down, and it is said how many there are. A run that is cut off loses no more than these.
+const SAID: usize = 5_000;
+
+/// A server, a ledger and workers, with open cases.
+pub struct Waiting {
+    /// What runs.
+    pub parts: Parts,
+    folder: Folder<Vec<Open>>,
+}
+
+/// An open case.
+#[derive(Serialize, Deserialize)]
+pub struct Open {
+    /// Its id.
+    pub case: String,
+    /// Whose end it is about.
+    pub contract: Contract,
+}
+
+impl Waiting {
+    /// A place with this many refund requests that wait for the freelancer.
+    pub async fn with(count: usize) -> anyhow::Result<Self> {
+        let folder = Folder::of(&format!("open-{count}"))?;
+        // What grows is to be the number of cases, and not a disk's work.
+        let database = Some(folder.path().join("temporal.db"));
+        let server = ServerOptions { database, hasty: true, ..ServerOptions::default() };
+        let mut place = Self { parts: Parts::start_in(folder.path(), server).await?, folder };
+        place.open(count.saturating_sub(place.cases().len())).await?;
+        Ok(place)
+    }
+
+    /// The open cases.
+    pub fn cases(&self) -> &[Open] {
+        self.folder.content()
+    }
+
+    /// Some of the open cases, which will not be open any more. Not the first one.
+    pub fn take(&mut self, count: usize) -> anyhow::Result<Vec<Open>> {
+        // Written down before anything happens to them: the next run must not be told of them if this one is cut off.
+        self.folder.change(|cases| cases.split_off(cases.len().saturating_sub(count).max(1)))
+    }
+
+    /// Opens this many more cases, and waits until all wait.
+    async fn open(&mut self, count: usize) -> anyhow::Result<()> {
+        let parts = &self.parts;
+        let waited_before = waiting(parts).await?;
+        let (mut begun, mut fresh) = (0, Vec::new());
+        while begun < count {
+            let some = stream::iter(begun..count.min(begun + BATCH)).map(|_| begin(parts));
+            fresh.extend(some.buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?);
+            begun = count.min(begun + BATCH);
+            // Asking each of them would cost the server as much as they do, and counting them takes it longer the more there are.
+            let wait = if begun < count { begun.saturating_sub(AHEAD) } else { count };
+            while waiting(parts).await? < waited_before + wait {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+            if begun.is_multiple_of(SAID) {
+                eprintln!("open: {begun} of {count} cases");
+                // Some may not wait yet, and will when the server is started again.
+                self.folder.change(|cases| cases.append(&mut fresh))?;
+            }
+        }
+        self.folder.change(|cases| cases.append(&mut fresh))
+    }
+}
+
+/// How many refund requests wait for the freelancer.
+async fn waiting(parts: &Parts) -> anyhow::Result<usize> {
+    let query = r#"CaseKind = "refund_request" AND CaseStage = "awaiting_freelancer""#.to_owned();
+    let request = CountWorkflowExecutionsRequest { namespace: parts.client.namespace().to_owned(), query };
+    let mut service = parts.client.temporal().connection().clone();
+    let counted = service.count_workflow_executions(request.into_request()).await?.into_inner().count;
+    Ok(usize::try_from(counted)?)
+}
+
+async fn begin(parts: &Parts) -> anyhow::Result<Open> {
+    let contract = Contract::paid_for(parts, false).await?;
+    Ok(Open { case: contract.begin_end(parts).await?, contract })
+}
