@@ -10,7 +10,7 @@ export RECOURSE_PYTHON := $(abspath .tools/venv/bin/python)
 export RECOURSE_DELIVERY := $(abspath .tools/delivery/bin)
 export RECOURSE_AXE := $(abspath .tools/axe/node_modules/axe-core/axe.min.js)
 
-.PHONY: demo dev test postgres forced-replay histories mutants chaos fuzz coverage bench browser compose supply-chain sbom lint fmt \
+.PHONY: demo dev test postgres new-runs forced-replay histories mutants chaos fuzz coverage bench browser compose supply-chain sbom lint fmt \
 	build clean help
 
 # The tests whose cases go through many steps. The others are about one step, or stop workers by themselves.
@@ -27,6 +27,9 @@ FOUR_AT_ONCE := RUST_TEST_THREADS=4
 # And these for workers that start and stop, which is done once for all that wait for it.
 EIGHT_AT_ONCE := RUST_TEST_THREADS=8
 
+TESTS := cargo test --workspace --locked
+SWAPPED := RECOURSE_TEST_WORKER=swapped
+
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -40,15 +43,18 @@ dev: $(TEMPORAL) build ## Server, Web UI and worker for playing by hand, until C
 test: $(TEMPORAL) .tools/venv/ready browser delivery build ## Every test, on real parts
 	RUST_TEST_THREADS=3 cargo test --workspace --locked --no-fail-fast
 	@$(MAKE) --no-print-directory postgres
-	@$(MAKE) --no-print-directory forced-replay
+	@$(MAKE) --no-print-directory new-runs
 
-# The cases of both kinds are the same tests: in one run they are kept on the other database, and in no worker's memory.
-postgres: $(TEMPORAL) .tools/venv/ready build ## What moves money, on PostgreSQL; each step of a case from its beginning
-	$(FOUR_AT_ONCE) RECOURSE_TEST_WORKER=uncached .ci/with-postgres cargo test --workspace --locked --no-fail-fast --lib --test recourse -- $(ON_POSTGRES)
+# The cases of both kinds are the same tests: in one run they are kept on the other database, and conducted by ever new workers.
+postgres: $(TEMPORAL) .tools/venv/ready build ## What moves money, on PostgreSQL, with the worker swapped in every case
+	.ci/with-postgres sh -c '$(FOUR_AT_ONCE) $(TESTS) --no-fail-fast --lib -- $(ON_POSTGRES) && \
+		$(EIGHT_AT_ONCE) $(SWAPPED) $(TESTS) --no-fail-fast --test recourse -- $(ON_POSTGRES)'
 
-forced-replay: $(TEMPORAL) .tools/venv/ready build ## The end-to-end tests again, the worker swapped in every case, and with new runs
-	$(EIGHT_AT_ONCE) RECOURSE_TEST_WORKER=swapped cargo test --workspace --locked --test recourse -- $(END_TO_END)
-	$(FOUR_AT_ONCE) RECOURSE_TEST_WORKER=continued cargo test --workspace --locked --test recourse -- $(IN_NEW_RUNS)
+new-runs: $(TEMPORAL) .tools/venv/ready build ## The end-to-end tests again, with cases that go on in new runs all the time
+	$(FOUR_AT_ONCE) RECOURSE_TEST_WORKER=continued $(TESTS) --test recourse -- $(IN_NEW_RUNS)
+
+forced-replay: $(TEMPORAL) .tools/venv/ready build ## The end-to-end tests again, with the worker swapped in every case, on SQLite
+	$(EIGHT_AT_ONCE) $(SWAPPED) $(TESTS) --test recourse -- $(END_TO_END)
 
 histories: $(TEMPORAL) .tools/venv/ready build ## Records the histories and commands that have changed
 	RECOURSE_RECORD=$${RECOURSE_RECORD:-1} cargo test --workspace --locked --test recourse -- \

@@ -156,7 +156,9 @@ impl World {
         };
         first.temporal().connection().workflow_service().register_namespace(request.into_request()).await.unwrap();
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mode = if Mode::from_env() == Mode::Uncached { Mode::Uncached } else { Mode::Cached };
+        // Its tests stop workers by themselves, so that they are not swapped in between.
+        let is_replayed = matches!(Mode::from_env(), Mode::Uncached | Mode::Swapped);
+        let mode = if is_replayed { Mode::Uncached } else { Mode::Cached };
         let place = Place { address: server().await.address(), namespace, keys: None };
         Self::make(place, env, mode, Kept::default()).await
     }
