@@ -61,7 +61,7 @@ async fn postings(kind: Kind, callers: usize, runs: usize) -> anyhow::Result<Fig
     let least = match (kind, callers) {
         (Kind::Sqlite, 1) => 0.15,
         (Kind::Sqlite, _) => 0.5,
-        (Kind::Postgres, _) => 0.1,
+        (Kind::Postgres, _) => 0.08,
     };
     Ok(Figure::beside("ledger", name, Unit::PerSecond, here, ("inserts", there)).aiming(Target::AtLeast(least)))
 }

@@ -1,6 +1,6 @@
 //! Places with many open cases that are kept for the next run: the files of a server and of a ledger, and which cases are open.
 //!
-//! Opening 100,000 cases takes most of an hour, and what waits for a week waits as well tomorrow.
+//! Opening 100,000 cases takes an hour or more, and what waits for a week waits as well tomorrow.
 
 use std::time::Duration;
 
