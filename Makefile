@@ -91,7 +91,7 @@ coverage: $(TEMPORAL) .tools/venv/ready ## Which lines of the rules and workflow
 
 # BENCH="cases ledger" measures some parts only; BENCH_RUNS and BENCH_OPEN make it shorter, for trying it out. The first run opens
 # 111,000 cases, which takes an hour to an hour and a half on two cores; they are kept under target/bench for the next.
-bench: $(TEMPORAL) .tools/venv/ready ## What Recourse costs beside a bare workflow, a plain insert, an empty handler: twenty minutes, and the first time two hours
+bench: $(TEMPORAL) .tools/venv/ready ## What Recourse costs beside a bare workflow, a plain insert, an empty handler: half an hour, and the first time two hours
 	@echo "building in release mode (some minutes the first time)"
 	@cargo build --release --workspace --bins --bench figures --locked --quiet
 	@RECOURSE_POSTGRES_DURABLE=1 .ci/with-postgres cargo bench --workspace --locked --quiet --bench figures -- $(BENCH)

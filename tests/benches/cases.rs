@@ -115,7 +115,7 @@ pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
         // What was aimed at, 0.8 and 1.5 times bare, is not reached (docs/performance.md). No run was behind these yet.
         figures.push(figure("cases", Unit::PerSecond, rate, one).aiming(Target::AtLeast(0.35)));
         figures.push(figure("cases", Unit::PerSecond, rate, as_many).aiming(Target::AtLeast(0.5)));
-        figures.push(figure("worker CPU a case", Unit::Seconds, time, one).aiming(Target::AtMost(5.0)));
+        figures.push(figure("worker CPU a case", Unit::Seconds, time, one).aiming(Target::AtMost(6.0)));
         figures.push(figure("worker CPU a case", Unit::Seconds, time, as_many).aiming(Target::AtMost(3.0)));
     }
     Ok(figures)
