@@ -56,7 +56,8 @@ impl Ledger {
     /// # Errors
     /// Only if the database cannot be read, or was damaged.
     pub async fn contracts(&self, filter: &ContractFilter) -> Result<Vec<Contract>, LedgerError> {
-        // Two statements: one for both would have a plan for both, and walk through all contracts to find a party's.
+        // Two statements: one for both would have a plan for both, and walk through all contracts to find a party's. Where
+        // nobody is asked for, the first parameter is empty, so that both have the same ones.
         let whose = match filter.party {
             Some(_) => "(client = $1 OR freelancer = $1 OR agency = $1)",
             None => "$1 = ''",
@@ -67,7 +68,7 @@ impl Ledger {
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(filter.party.as_ref().map(ToString::to_string).unwrap_or_default())
-            // No id is empty.
+            // Every id comes after it.
             .bind(filter.after.as_ref().map(ToString::to_string).unwrap_or_default())
             .bind(i64::from(filter.limit))
             .fetch_all(self.database.pool())

@@ -247,7 +247,8 @@ pub(crate) struct Which<'a> {
 /// A page of refunds, oldest first.
 pub(crate) async fn list(database: &Database, which: &Which<'_>) -> Result<Vec<TrackedRefund>, LedgerError> {
     let states: Vec<String> = which.states.iter().map(|state| format!("'{}'", state.name())).collect();
-    // Two statements: one for both would have a plan for both, and walk through all refunds to find a contract's.
+    // Two statements: one for both would have a plan for both, and walk through all refunds to find a contract's. Where no
+    // contract is asked for, the first parameter is empty, so that both have the same ones.
     let of_contract = if which.contract.is_some() { "r.contract = $1" } else { "$1 = ''" };
     let sql = format!(
         "SELECT {COLUMNS} FROM refunds r JOIN journal j ON j.id = r.origin
