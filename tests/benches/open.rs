@@ -14,7 +14,7 @@ use serde_json::json;
 use self::waiting::{Open, Waiting};
 use crate::{
     figure::{Figure, Spread, Target, Unit},
-    parts::{Parts, memory, worker},
+    parts::{memory, worker},
 };
 
 /// How many cases are open, level by level; `BENCH_OPEN` has others. Filling the last takes most of the bench's first run.
@@ -61,29 +61,76 @@ impl Level {
         Ok(Self { open, place, memory, answers: Vec::new(), starts: Vec::new() })
     }
 
-    async fn run(&mut self) -> anyhow::Result<()> {
-        self.starts.push(start(&mut self.place).await?);
-        // This worker has just started, and remembers none of them, however many there are.
-        let asked = self.place.take(COMMANDS)?;
-        self.answers.push(answer_time(&self.place.parts, &asked).await?);
-        Ok(())
+    /// How long a worker takes from its start until it asks for work. The one before stops then.
+    async fn start(&mut self) -> anyhow::Result<f64> {
+        let parts = &mut self.place.parts;
+        let started = Instant::now();
+        let next = worker(&parts.server, &parts.database_url, &[]).await?;
+        let took = started.elapsed().as_secs_f64();
+        std::mem::replace(&mut parts.worker, next).stop().await?;
+        Ok(took)
+    }
+
+    /// How long a case takes to answer a command.
+    async fn answer(&self, Open { case, contract }: &Open) -> anyhow::Result<f64> {
+        let parts = &self.place.parts;
+        let asked = Instant::now();
+        contract.say(parts, case, "freelancer", Verb::Approve, json!({})).await?;
+        let took = asked.elapsed().as_secs_f64();
+        // The next one is asked when nothing of this one is under way.
+        parts.client.result(case).await?;
+        Ok(took)
     }
 }
 
-/// Measures every level. They take turns, so that whatever else the machine does meets all of them.
+/// Measures every level, beside a place with one open case. They take turns, start by start and answer by answer, so that whatever
+/// else the machine does meets all of them.
 pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
-    let (mut one, mut one_open) = (Waiting::with(1).await?, Vec::new());
-    let mut levels_open = Vec::new();
+    let mut places = vec![Level::with(1).await?];
     for open in levels() {
-        levels_open.push(Level::with(open).await?);
+        places.push(Level::with(open).await?);
     }
     for _ in 0..runs {
-        one_open.push(start(&mut one).await?);
-        for level in &mut levels_open {
-            level.run().await?;
+        start(&mut places).await?;
+        // These workers have just started, and remember none of the cases, however many there are.
+        answer(&mut places[1..]).await?;
+    }
+    figures(&places[1..], &places[0].starts)
+}
+
+/// A run of workers' starts, in the middle of some. That they then answer is seen, and not timed.
+async fn start(levels: &mut [Level]) -> anyhow::Result<()> {
+    let mut starts = vec![Vec::with_capacity(STARTS); levels.len()];
+    for _ in 0..STARTS {
+        for (level, starts) in levels.iter_mut().zip(&mut starts) {
+            starts.push(level.start().await?);
         }
     }
-    figures(&levels_open, &one_open)
+    // The servers still count on those that have stopped, for a while.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for (level, starts) in levels.iter_mut().zip(&starts) {
+        level.place.parts.client.status(&level.place.cases()[0].case).await?;
+        level.starts.push(Spread::of(starts).median);
+    }
+    Ok(())
+}
+
+/// A run of commands, the answer in the middle.
+async fn answer(levels: &mut [Level]) -> anyhow::Result<()> {
+    let mut asked = Vec::with_capacity(levels.len());
+    for level in &mut *levels {
+        asked.push(level.place.take(COMMANDS)?);
+    }
+    let mut answers = vec![Vec::with_capacity(COMMANDS); levels.len()];
+    for number in 0..COMMANDS {
+        for ((level, asked), answers) in levels.iter().zip(&asked).zip(&mut answers) {
+            answers.push(level.answer(&asked[number]).await?);
+        }
+    }
+    for (level, answers) in levels.iter_mut().zip(&answers) {
+        level.answers.push(Spread::of(answers).median);
+    }
+    Ok(())
 }
 
 fn figures(measured: &[Level], one_open: &[f64]) -> anyhow::Result<Vec<Figure>> {
@@ -113,32 +160,4 @@ async fn ask(place: &Waiting) -> anyhow::Result<()> {
     let asked = stream::iter(place.cases().iter().take(ASKED)).map(|open| place.parts.client.status(&open.case));
     asked.buffer_unordered(ASKED_AT_ONCE).try_for_each(|_| async { Ok(()) }).await?;
     Ok(())
-}
-
-/// The median of the answers to one command each.
-async fn answer_time(parts: &Parts, cases: &[Open]) -> anyhow::Result<f64> {
-    let mut answers = Vec::with_capacity(cases.len());
-    for Open { case, contract } in cases {
-        let asked = Instant::now();
-        contract.say(parts, case, "freelancer", Verb::Approve, json!({})).await?;
-        answers.push(asked.elapsed().as_secs_f64());
-        // The next one is asked when nothing of this one is under way.
-        parts.client.result(case).await?;
-    }
-    Ok(Spread::of(&answers).median)
-}
-
-/// How long a worker takes from its start until it asks for work, in the middle of some. That it then answers is seen, and not timed.
-async fn start(place: &mut Waiting) -> anyhow::Result<f64> {
-    let mut starts = Vec::with_capacity(STARTS);
-    for _ in 0..STARTS {
-        let started = Instant::now();
-        let next = worker(&place.parts.server, &place.parts.database_url, &[]).await?;
-        starts.push(started.elapsed().as_secs_f64());
-        std::mem::replace(&mut place.parts.worker, next).stop().await?;
-    }
-    // The server still counts on the one that has stopped, for a while.
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    place.parts.client.status(&place.cases()[0].case).await?;
-    Ok(Spread::of(&starts).median)
 }
