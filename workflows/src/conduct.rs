@@ -195,7 +195,10 @@ impl<'a, W: Conducts> Conduct<'a, W> {
             OpenReceipt::Opened(answer) => {
                 self.ctx.state_mut(|state| state.desk_mut().case_ref.clone_from(&answer.case_ref));
                 let elsewhere = describe::held_elsewhere(&answer.others, self.contract.currency);
-                self.change(|case, now| opened(case, answer, elsewhere, now));
+                self.change(|case, now| {
+                    case.file_mut().rules = answer.rules;
+                    opened(case, answer, elsewhere, now);
+                });
             }
             OpenReceipt::Conflict { reason } => self.change(|case, now| case.refuse(Rule::E1, reason, now)),
             OpenReceipt::ReviewsRunning { reviews, could_hold, others } => {

@@ -97,6 +97,9 @@ pub struct OpenedCase {
     /// The payment that the case is about, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaidOut>,
+    /// The generation of the rules that the case is opened under; nothing in what was answered before they were counted.
+    #[serde(default)]
+    pub rules: u32,
 }
 
 /// A payment as the ledger knows it.

@@ -7,6 +7,7 @@ use std::{
 
 use recourse_workflows::{
     domain::{
+        case::RULES,
         ids::Id,
         milestone::{NotReviewable, out_of_order},
         money::Amount,
@@ -99,6 +100,7 @@ impl Ledger {
             deposits: funding::unclaimed(&mut write, &order.contract.id, &open).await?,
             others: holds::others(&open),
             payment,
+            rules: RULES,
         };
         insert(&mut write, order, &opened, (&taken, taken_from)).await?;
         write.commit().await?;

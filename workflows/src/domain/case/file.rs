@@ -20,6 +20,10 @@ use crate::domain::{
     window::{Window, later},
 };
 
+/// The generation of the rules that cases are opened under now. A case keeps its own: what it decided before must be decided
+/// the same in every replay. 0 is what was before generations were counted; 1 has E14 and A6.
+pub const RULES: u32 = 1;
+
 /// How many refused or unreadable commands a timeline keeps. The rest are counted, so that a flood cannot fill a case.
 pub const REFUSALS_KEPT_MAX: usize = 100;
 
@@ -249,6 +253,7 @@ impl CaseFile {
             notices: Vec::new(),
             notices_given: 0,
             version: 0,
+            rules: RULES,
         }
     }
 

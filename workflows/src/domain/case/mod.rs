@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 
 use file::Key;
-pub use file::{Alarm, CaseFile, Particulars, REFUSALS_KEPT_MAX, TimelineEntry, What, Who};
+pub use file::{Alarm, CaseFile, Particulars, REFUSALS_KEPT_MAX, RULES, TimelineEntry, What, Who};
 
 use super::{
     command::{Command, Message, Refusal, RefusalKind, Unreadable, Verb},
