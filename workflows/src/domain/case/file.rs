@@ -59,6 +59,9 @@ pub struct CaseFile {
     pub(super) notices: Vec<Notice>,
     pub(super) notices_given: u32,
     version: u64,
+    /// By which [generation](RULES) of the rules the case is judged: the one it was opened under, for ever (T3).
+    #[serde(default)]
+    pub rules: u32,
 }
 
 /// The answer to a command that came with a key.
