@@ -23,7 +23,7 @@ use temporalio_sdk::activities::ActivityError;
 use crate::{
     database::in_time,
     ledger::{GivenBack, Ledger, LedgerError, Order, Posting},
-    payments::{self, Charge, GatewayError, PaymentGateway, Refund, Request},
+    payments::{self, Charge, Did, GatewayError, PaymentGateway, Refund, Request},
 };
 
 /// The effects that move money.
@@ -167,15 +167,18 @@ impl EscrowActivities {
         if made.contains(&true) {
             return Ok(Ok(()));
         }
+        if let Some(reason) = self.ledger.too_large(posting).await? {
+            return Ok(Err(reason));
+        }
         match self.charge(&posting.id, source, posting.currency, posting.amount).await {
-            Ok(()) => self.ledger.post(case_ref, &[posting], None).await?,
+            Ok(_) => self.ledger.post(case_ref, &[posting], None).await?,
             Err(GatewayError::Declined { reason, .. }) => return Ok(Err(reason)),
             Err(error) => return Err(error.into()),
         }
         Ok(Ok(()))
     }
 
-    async fn charge(&self, key: &str, source: &Id, currency: Currency, amount: Amount) -> Result<(), GatewayError> {
+    async fn charge(&self, key: &str, source: &Id, currency: Currency, amount: Amount) -> Result<Did, GatewayError> {
         let charge = Charge { source: source.clone(), currency, amount };
         payments::once(self.gateway.as_ref(), key, &Request::Charge(charge)).await
     }
@@ -194,7 +197,7 @@ impl EscrowActivities {
         let GiveBack { refund, expected_by } = give_back;
         let asked = payments::once(self.gateway.as_ref(), &posting.id, &Request::Refund(refund.clone())).await;
         let declined = match &asked {
-            Ok(()) => None,
+            Ok(_) => None,
             Err(GatewayError::Declined { reason, .. }) => Some(reason.as_str()),
             Err(error) => {
                 if let GatewayError::KeyReused { key } = error {

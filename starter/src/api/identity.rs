@@ -76,18 +76,43 @@ impl Identity {
         self.duties.contains(&duty)
     }
 
-    /// The roles that they have in this contract.
+    /// The roles that they have in this contract: one side's, or those of their duties. Nobody judges their own case, and nobody
+    /// is on both sides (E14): who acts for both is on the side that the contract names them on, and on none if it names them on
+    /// neither.
     pub fn roles_in(&self, contract: &Contract) -> BTreeSet<Role> {
-        let mut roles: BTreeSet<Role> = self.duties.iter().filter_map(|duty| duty.role()).collect();
-        if self.parties.contains(&contract.client.id) {
-            roles.insert(Role::Client);
-        }
         let agency = contract.freelancer.agency.as_ref().map(|agency| &agency.id);
-        if self.parties.contains(&contract.freelancer.id) || agency.is_some_and(|agency| self.parties.contains(agency))
-        {
-            roles.insert(Role::Freelancer);
+        let freelancer = |id: &Id| *id == contract.freelancer.id || agency == Some(id);
+        let sides = (self.parties.contains(&contract.client.id), self.parties.iter().any(freelancer));
+        match sides {
+            (false, false) => self.duties.iter().filter_map(|duty| duty.role()).collect(),
+            (true, false) => [Role::Client].into(),
+            (false, true) => [Role::Freelancer].into(),
+            (true, true) if self.subject == contract.client.id => [Role::Client].into(),
+            (true, true) if freelancer(&self.subject) => [Role::Freelancer].into(),
+            (true, true) => BTreeSet::new(),
         }
-        roles
+    }
+
+    /// Whether they are on a side of this contract, or act for somebody who is.
+    pub fn is_party_of(&self, contract: &Contract) -> bool {
+        self.parties.iter().any(|party| contract.has_party(party))
+    }
+
+    /// Whether they act for the platform in this contract, and so for no side of it (E14).
+    pub fn serves(&self, contract: &Contract) -> bool {
+        self.is(Duty::Service) && !self.is_party_of(contract)
+    }
+
+    /// A contract as they may see it: a party does not see where the other side reads email, and neither does who judges.
+    pub fn shown(&self, mut contract: Contract, roles: &BTreeSet<Role>) -> Contract {
+        let all = self.serves(&contract) || roles.contains(&Role::Operator);
+        if !all && !roles.contains(&Role::Client) {
+            contract.client.email = None;
+        }
+        if !all && !roles.contains(&Role::Freelancer) {
+            contract.freelancer.email = None;
+        }
+        contract
     }
 
     /// The id under which they give commands in this role: the party's as the contract has it, or their own.

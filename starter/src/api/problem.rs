@@ -7,7 +7,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use recourse_activities::{DatabaseError, ledger::LedgerError, notices::NoticeError};
-use recourse_workflows::domain::command::{RefusalKind, Verb};
+use recourse_workflows::domain::{
+    command::{RefusalKind, Verb},
+    outcome::{Outcome, ResultKind},
+    rule::Rule,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -33,6 +37,9 @@ pub struct Problem {
     /// The rule that refuses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// The case that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub case: Option<String>,
     /// The commands that the sender can give now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed: Option<Vec<Verb>>,
@@ -52,6 +59,7 @@ impl Problem {
             error,
             hint: None,
             rule: None,
+            case: None,
             allowed: None,
             retry_after: None,
         }
@@ -100,6 +108,27 @@ impl Problem {
             "Something went wrong here",
             "the request was not carried out; see the server's log",
         )
+    }
+
+    /// Something else is there already.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "Conflict", "Something else is there already", detail)
+    }
+
+    /// A start that came to nothing: declined by the payment provider, refused by a rule, or in conflict with an earlier one. The
+    /// case, if there is one, is where the refusal is written down.
+    pub fn refused_start(outcome: &Outcome, case: Option<&str>) -> Self {
+        let reason = outcome.message.clone().unwrap_or_else(|| outcome.result.name().to_owned());
+        let problem = match (outcome.result, outcome.rule) {
+            (ResultKind::Declined, _) => {
+                let title = "The payment provider declined the charge";
+                Self::new(StatusCode::PAYMENT_REQUIRED, "Declined", title, reason)
+                    .hint("nothing was charged; try again with another deposit id, or another billing method")
+            }
+            (_, Rule::L2 | Rule::E1) => Self::conflict(reason),
+            _ => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Refused", "A rule forbids this", reason),
+        };
+        Self { rule: Some(outcome.rule.to_string()), case: case.map(ToOwned::to_owned), ..problem }
     }
 
     /// With what to do about it.

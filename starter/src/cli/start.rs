@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
+use jiff::Timestamp;
 use recourse_workflows::{
     domain::{
         claim::Claim,
@@ -10,7 +11,7 @@ use recourse_workflows::{
         dispute::Grounds,
         ids::Id,
         outcome::{Outcome, ResultKind},
-        party::Contract,
+        party::{Actor, Contract},
         policy::Policy,
     },
     messages::{DisputeStart, EscrowDepositStart, RefundRequestStart},
@@ -128,6 +129,9 @@ pub struct Dispute {
     /// The freelancer has contacted the client and it did not help; needed with a milestone (D1).
     #[arg(long)]
     contacted_client: bool,
+    /// Who of the platform attests that the milestone was submitted, as `operator:op-1`, where the ledger does not know it (D1).
+    #[arg(long, value_name = "ROLE:ID", value_parser = values::actor)]
+    attested_by: Option<Actor>,
     /// The policy of this case: a JSON or TOML file; the rule book's numbers without one.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -145,8 +149,9 @@ impl Deposit {
             source: Source { id: self.source, verified: !self.unverified },
         };
         let client = connect().await?;
-        let case = start_or_say(&client, start).await?;
-        let result = tokio::time::timeout(PATIENCE, client.result(&case));
+        let started = start_or_say(&client, start).await?;
+        let case = started.case.clone();
+        let result = tokio::time::timeout(PATIENCE, client.result_of(&started));
         let Ok(outcome) = waiting(format!("waiting for {case}"), result).await else {
             let reason = "the deposit is started and goes on as soon as a worker and the bank do".to_owned();
             return Err(client.explained(ClientError::NoWorker { case, reason }).await.into());
@@ -184,29 +189,40 @@ impl Dispute {
             (None, None) => Grounds::RefundRequest,
         };
         let contacted_client = self.contacted_client.then_some(true);
-        open(DisputeStart { contract, grounds, milestone: self.milestone, claim, contacted_client, policy }).await
+        let (attested_by, milestone) = (self.attested_by, self.milestone);
+        open(DisputeStart { contract, grounds, milestone, claim, contacted_client, attested_by, policy }).await
     }
 }
 
 /// Starts a case. One that runs already is left as it is, which is said on stderr: what was asked for now is not done.
-async fn start_or_say(client: &Client, start: impl Into<Start>) -> Result<String, Failure> {
-    let Started { case, already_running } = client.start_or_find(start).await?;
-    if already_running {
+async fn start_or_say(client: &Client, start: impl Into<Start>) -> Result<Started, Failure> {
+    let start = start.into();
+    if let Some(refused) = start.refusal(Timestamp::now()) {
+        return Err(not_done(&start.case(), &refused));
+    }
+    let started = client.start_or_find(start).await?;
+    let case = &started.case;
+    if !started.same {
+        let message = format!("{case} is running already, and was started with other content; nothing was done");
+        return Err(Failure::new("conflict", 1, message).hint(format!("see `recourse show {case}`")));
+    }
+    if started.already_running {
         note(&format!("{case} is running already and was left as it is"));
     }
-    Ok(case)
+    Ok(started)
 }
 
 /// Starts a case and waits until it is open, or over.
 pub(super) async fn open(start: impl Into<Start>) -> Result<Answer, Failure> {
     let start = start.into();
     let client = connect().await?;
-    let case = start_or_say(&client, start).await?;
-    let opened = client.wait_for(&case, PATIENCE, |status| status.stage != "settling");
+    let started = start_or_say(&client, start).await?;
+    let case = started.case.clone();
+    let opened = client.wait_for_start(&started, PATIENCE, |status| status.stage != "settling");
     let status = waiting(format!("opening {case}"), opened).await?;
     if status.stage == "closed" {
         // Its workflow goes on until everybody is told. Until then a second start would be the same case.
-        let ended = tokio::time::timeout(PATIENCE, client.result(&case));
+        let ended = tokio::time::timeout(PATIENCE, client.result_of(&started));
         let _ = waiting(format!("closing {case}"), ended).await;
     }
     if let Some(outcome) = status.outcome.as_ref().filter(|outcome| outcome.result == ResultKind::Refused) {

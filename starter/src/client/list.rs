@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use recourse_workflows::domain::{
-    ids::{CaseKind, Id},
+    ids::{CaseKind, Id, case_id},
     money::{Amount, Currency},
     party::Role,
 };
@@ -58,8 +58,12 @@ pub struct CasePage {
 /// What a list shows of a case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseRow {
-    /// The workflow id.
+    /// Its id: the workflow id, and for a later case of the same workflow id its number, as in `dispute:c-1#2` (L8).
     pub case: String,
+    /// The workflow id.
+    pub workflow_id: String,
+    /// The run.
+    pub run_id: String,
     /// What it is about.
     pub kind: Option<CaseKind>,
     /// The contract's id.
@@ -91,10 +95,11 @@ pub struct CaseRow {
 impl Filters {
     /// The query in Temporal's list filter language. Nothing in it needs quoting: ids and names have no quotes.
     fn query(&self) -> String {
-        let mut query = "CaseKind IS NOT NULL".to_owned();
+        // A start that was refused is no case (L8).
+        let mut query = "(CaseOutcome IS NULL OR CaseOutcome != 'refused') AND CaseKind IS NOT NULL".to_owned();
         if !self.kinds.is_empty() {
             let kinds: Vec<String> = self.kinds.iter().map(|kind| format!("'{}'", kind.name())).collect();
-            query = format!("CaseKind IN ({})", kinds.join(", "));
+            let _ = write!(query, " AND CaseKind IN ({})", kinds.join(", "));
         }
         if let Some(contract) = &self.contract {
             let _ = write!(query, " AND CaseContract = '{contract}'");
@@ -159,14 +164,27 @@ fn read<T: DeserializeOwned>(info: &WorkflowExecutionInfo, name: &str) -> Option
     serde_json::from_slice(&payload.data).ok()
 }
 
+/// Which case of its workflow id it is.
+pub(super) fn number_of(info: &WorkflowExecutionInfo) -> u32 {
+    read(info, "CaseNumber").unwrap_or(1)
+}
+
+/// Whether it is a start that a rule forbade, and so no case (L8).
+pub(super) fn was_refused(info: &WorkflowExecutionInfo) -> bool {
+    read::<String>(info, "CaseOutcome").as_deref() == Some("refused")
+}
+
 pub(super) fn currency_of(info: &WorkflowExecutionInfo) -> Option<Currency> {
     read(info, "CaseCurrency")
 }
 
 pub(super) fn row(info: &WorkflowExecutionInfo) -> CaseRow {
     let waiting_on = read(info, "CaseWaitingOn").or_else(|| read(info, "CaseWaitingOn").map(|one: Role| vec![one]));
+    let execution = info.execution.clone().unwrap_or_default();
     CaseRow {
-        case: info.execution.as_ref().map(|execution| execution.workflow_id.clone()).unwrap_or_default(),
+        case: case_id(&execution.workflow_id, number_of(info)),
+        workflow_id: execution.workflow_id,
+        run_id: execution.run_id,
         kind: read(info, "CaseKind"),
         contract: read(info, "CaseContract"),
         client: read(info, "CaseClient"),
@@ -189,7 +207,8 @@ mod tests {
 
     #[test]
     fn filters_become_a_query() {
-        assert_eq!(Filters::default().query(), "CaseKind IS NOT NULL");
+        let cases = "(CaseOutcome IS NULL OR CaseOutcome != 'refused') AND CaseKind IS NOT NULL";
+        assert_eq!(Filters::default().query(), cases);
         let filters = Filters {
             kinds: vec![CaseKind::RefundRequest, CaseKind::Dispute],
             contract: Some(Id::new("c-1").unwrap()),
@@ -203,7 +222,7 @@ mod tests {
         };
         assert_eq!(
             filters.query(),
-            "CaseKind IN ('refund_request', 'dispute') AND CaseContract = 'c-1' AND CaseStage = 'in_mediation' AND \
+            "(CaseOutcome IS NULL OR CaseOutcome != 'refused') AND CaseKind IS NOT NULL AND CaseKind IN ('refund_request', 'dispute') AND CaseContract = 'c-1' AND CaseStage = 'in_mediation' AND \
              CaseWaitingOn = 'mediator' AND CaseOverdue = true AND (CaseClient IN ('cl-1', 'ag-1') OR CaseFreelancer IN \
              ('cl-1', 'ag-1') OR CaseContract IN ('c-9')) AND ExecutionStatus = 'Running'"
         );

@@ -16,6 +16,7 @@ pub mod milestone_review;
 pub mod money;
 pub mod notice;
 pub mod offers;
+pub mod opening;
 pub mod outcome;
 pub mod party;
 pub mod payment_refund;

@@ -148,7 +148,11 @@ impl Case for DisputeCase {
     }
 
     fn refuse(&mut self, rule: Rule, reason: String, now: Timestamp) {
-        self.settle(Outcome { kept_in_escrow: self.held, ..Outcome::refused(rule, reason) }, now);
+        self.refuse_holding(self.held, rule, reason, now);
+    }
+
+    fn refuse_holding(&mut self, held: Amount, rule: Rule, reason: String, now: Timestamp) {
+        self.settle(Outcome { kept_in_escrow: held, ..Outcome::refused(rule, reason) }, now);
     }
 
     fn act(&mut self, role: Role, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {

@@ -120,6 +120,7 @@ fn a_filing_that_breaks_a_rule_is_refused() {
         milestone: Some(id("m-1")),
         claim: claim(1),
         contacted_client: false,
+        attested_by: None,
         policy: Policy::default(),
     };
     assert_eq!(shown(&DisputeCase::begin("dispute:c-1:m-1".into(), filing, day(0.0))), "refused rule D1 0/0/0");

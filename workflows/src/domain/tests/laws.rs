@@ -163,7 +163,7 @@ proptest! {
             taken(&mut parent, step, now);
             let claim = parent.disputed().cloned();
             if let (Some(claim), None) = (claim, &child) {
-                let filing = Filing { contract: contract(), grounds: Grounds::RefundRequest, milestone: None, claim, contacted_client: false, policy: policy.clone() };
+                let filing = Filing { contract: contract(), grounds: Grounds::RefundRequest, milestone: None, claim, contacted_client: false, attested_by: None, policy: policy.clone() };
                 let mut case = DisputeCase::begin("dispute:c-1".into(), filing, now);
                 case.opened(Opened { held: parent.held(), deposits: books.left.clone() }, None, None, now);
                 prop_assert!(!case.is_decided(), "a claim that the refund request took is one that the dispute takes");
@@ -219,7 +219,7 @@ proptest! {
             }
             if let (Some(claim), None) = (review.disputed().cloned(), &child) {
                 let (grounds, milestone) = (Grounds::NonRelease, Some(id("m-1")));
-                let filing = Filing { contract: contract(), grounds, milestone, claim, contacted_client: true, policy: policy.clone() };
+                let filing = Filing { contract: contract(), grounds, milestone, claim, contacted_client: true, attested_by: None, policy: policy.clone() };
                 let mut case = DisputeCase::begin("dispute:c-1:m-1".into(), filing, now);
                 let opened = Opened { held: amount(minor), deposits: deposits(&[minor]) };
                 case.opened(opened, Some("milestone-review:c-1:m-1".into()), None, now);

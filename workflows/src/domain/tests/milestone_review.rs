@@ -47,6 +47,7 @@ fn money(case: &MilestoneReviewCase) -> String {
     let Close { remainder, milestone_done } = case.close_hold();
     let remainder = match remainder {
         Remainder::AsItWas | Remainder::Undone => "as it was".to_owned(),
+        Remainder::Superseded => "superseded".to_owned(),
         Remainder::HeldOver { milestone } => {
             format!("held over from {}", milestone.map_or("none".into(), |id| id.to_string()))
         }

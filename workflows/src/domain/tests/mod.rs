@@ -83,6 +83,7 @@ fn filed(held: i64, claimed: i64, policy: &Policy) -> DisputeCase {
         milestone: None,
         claim: claim(claimed),
         contacted_client: false,
+        attested_by: None,
         policy: policy.clone(),
     };
     let mut case = DisputeCase::begin("dispute:c-1".into(), filing, day(0.0));

@@ -323,6 +323,7 @@ fn what_another_case_holds_is_named() {
         milestone: None,
         claim: claim(100),
         contacted_client: false,
+        attested_by: None,
         policy: Policy::default(),
     };
     let mut dispute = DisputeCase::begin("dispute:c-1".into(), filing, day(0.0));
