@@ -8,6 +8,8 @@ mod commands;
 mod error;
 mod kind;
 mod list;
+pub mod money;
+mod orders;
 mod plain;
 mod policy;
 mod setup;
@@ -45,6 +47,8 @@ pub use changes::Changes;
 pub use error::{ClientError, RefusalName};
 pub use kind::{CaseId, check_command, gives};
 pub use list::{CasePage, CaseRow, Filters};
+pub use money::{CaseStatus, Money};
+pub use orders::{Order, Ordered};
 pub use start::{Start, Started};
 pub use time::Advanced;
 
