@@ -17,12 +17,16 @@ use recourse_workflows::{
 };
 
 use super::{
+    DatabaseArg,
     answer::{Answer, Failure, note},
-    connect, evidence, files,
+    connect, evidence, files, money,
     progress::waiting,
     values, view,
 };
-use crate::client::{Client, ClientError, Start, Started};
+use crate::client::{Client, ClientError, Order, Start, Started};
+
+/// How long a deposit may take before it is asked whether its charge is being tried again (L9).
+const SOON: Duration = Duration::from_secs(4);
 
 /// How long a case may take to open or a deposit to be charged. It goes on behind a slower worker or bank.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Put money in escrow for a contract.
 ///
 /// Charges the billing method and waits for the result. A charge that is declined deposits nothing (exit code 1).
-/// Repeating the same deposit charges nothing again. A deposit for a milestone draws on what is held over from earlier
+/// Repeating the same deposit charges nothing again. One whose charge is being tried again goes on by itself (exit code 4). A deposit for a milestone draws on what is held over from earlier
 /// milestones first, and charges only the difference (E6).
 ///
 /// Example: `recourse deposit --contract-file c.json --deposit d-1 --amount 300.00 --source card-1`
@@ -62,6 +66,8 @@ pub struct Deposit {
     /// The billing method is not verified; such a deposit is refused (E2).
     #[arg(long)]
     unverified: bool,
+    #[command(flatten)]
+    database: DatabaseArg,
 }
 
 /// End a contract: pay what you choose, and ask for the rest of the escrow back.
@@ -86,6 +92,8 @@ pub struct End {
     /// The policy of this case: a JSON or TOML file; the rule book's numbers without one.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    #[command(flatten)]
+    database: DatabaseArg,
 }
 
 /// Start a dispute by itself: the freelancer claims money in escrow.
@@ -131,6 +139,8 @@ pub struct Dispute {
     /// The policy of this case: a JSON or TOML file; the rule book's numbers without one.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    #[command(flatten)]
+    database: DatabaseArg,
 }
 
 impl Deposit {
@@ -146,12 +156,9 @@ impl Deposit {
         };
         let client = connect().await?;
         let case = start_or_say(&client, start).await?;
-        let result = tokio::time::timeout(PATIENCE, client.result(&case));
-        let Ok(outcome) = waiting(format!("waiting for {case}"), result).await else {
-            let reason = "the deposit is started and goes on as soon as a worker and the bank do".to_owned();
-            return Err(client.explained(ClientError::NoWorker { case, reason }).await.into());
+        let Some(outcome) = waiting(format!("waiting for {case}"), charged(&client, &case)).await? else {
+            return not_charged(&client, &self.database, &case, "the deposit is started and goes on by itself").await;
         };
-        let outcome = outcome?;
         if outcome.result != ResultKind::Deposited {
             return Err(not_done(&case, &outcome));
         }
@@ -164,7 +171,7 @@ impl End {
         let contract: Contract = files::read(&self.contract_file)?;
         let policy = self.policy.as_deref().map(files::read::<Policy>).transpose()?;
         let pay_now = values::amount("pay", &self.pay, contract.currency)?;
-        open(RefundRequestStart { contract, pay_now, reason: self.reason, policy }).await
+        open(RefundRequestStart { contract, pay_now, reason: self.reason, policy }, &self.database).await
     }
 }
 
@@ -184,7 +191,8 @@ impl Dispute {
             (None, None) => Grounds::RefundRequest,
         };
         let contacted_client = self.contacted_client.then_some(true);
-        open(DisputeStart { contract, grounds, milestone: self.milestone, claim, contacted_client, policy }).await
+        let start = DisputeStart { contract, grounds, milestone: self.milestone, claim, contacted_client, policy };
+        open(start, &self.database).await
     }
 }
 
@@ -198,7 +206,7 @@ async fn start_or_say(client: &Client, start: impl Into<Start>) -> Result<String
 }
 
 /// Starts a case and waits until it is open, or over.
-pub(super) async fn open(start: impl Into<Start>) -> Result<Answer, Failure> {
+pub(super) async fn open(start: impl Into<Start>, database: &DatabaseArg) -> Result<Answer, Failure> {
     let start = start.into();
     let client = connect().await?;
     let case = start_or_say(&client, start).await?;
@@ -212,20 +220,40 @@ pub(super) async fn open(start: impl Into<Start>) -> Result<Answer, Failure> {
     if let Some(outcome) = status.outcome.as_ref().filter(|outcome| outcome.result == ResultKind::Refused) {
         return Err(not_done(&case, outcome));
     }
-    let text = view::case(&status, client.virtual_now(&case).await?);
-    Answer::new(&status, text)
+    money::settled(&client, database, status).await
+}
+
+/// How a deposit ended, once it has: nothing if its charge is being tried again, or if that takes too long.
+async fn charged(client: &Client, case: &str) -> Result<Option<Outcome>, ClientError> {
+    let mut result = Box::pin(tokio::time::timeout(PATIENCE, client.result(case)));
+    match tokio::time::timeout(SOON, &mut result).await {
+        Ok(Ok(outcome)) => return outcome.map(Some),
+        Ok(Err(_)) => return Ok(None),
+        Err(_) if client.orders(case).await?.iter().any(Order::is_retried) => return Ok(None),
+        Err(_) => {}
+    }
+    result.await.ok().transpose()
+}
+
+/// That a deposit is not charged yet, and why.
+async fn not_charged(client: &Client, database: &DatabaseArg, case: &str, reason: &str) -> Result<Answer, Failure> {
+    let orders = client.orders(case).await?;
+    if orders.iter().any(Order::is_retried) {
+        return money::deposit(database, case, &orders, client.virtual_now(case).await?).await;
+    }
+    let (case, reason) = (case.to_owned(), reason.to_owned());
+    Err(client.explained(ClientError::NoWorker { case, reason }).await.into())
 }
 
 /// The answer about a deposit, which has a result and no status.
-pub(super) async fn show_deposit(client: &Client, case: &str) -> Result<Answer, Failure> {
+pub(super) async fn show_deposit(client: &Client, database: &DatabaseArg, case: &str) -> Result<Answer, Failure> {
     let currency = client.currency(case).await?;
     let result = tokio::time::timeout(Duration::from_secs(2), client.result(case)).await;
     if let (Ok(outcome), Some(currency)) = (result, currency) {
         let outcome = outcome?;
         return Answer::new(&outcome, format!("{}{}", view::heading(case), view::outcome(&outcome, currency)));
     }
-    let reason = "the deposit is not charged yet".to_owned();
-    Err(client.explained(ClientError::NoWorker { case: case.to_owned(), reason }).await.into())
+    not_charged(client, database, case, "the deposit is not charged yet").await
 }
 
 /// What a rule or the bank did not let happen. Nothing has moved.
