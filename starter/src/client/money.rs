@@ -37,6 +37,8 @@ pub struct CaseStatus {
 pub struct Money {
     /// Whether the ledger was read. If not, only what is ordered is known.
     pub ledger_read: bool,
+    /// Whether the server was asked what is ordered. If not, only what has moved is known.
+    pub orders_read: bool,
     /// Whether some of it is being tried again.
     pub retried: bool,
     /// What has moved in the order in which it was posted, then what is ordered.
@@ -142,11 +144,6 @@ impl Money {
         Self::of(orders, Some(moved), |_| true)
     }
 
-    /// What is tried again, by itself.
-    pub fn of_retried(orders: &[Order]) -> Self {
-        Self::of(orders, None, |_| true)
-    }
-
     fn of(orders: &[Order], moved: Option<&Moved>, is_theirs: impl Fn(&str) -> bool) -> Self {
         let history = moved.and_then(|moved| moved.history.as_ref());
         let refunds = moved.map(|moved| moved.refunds.as_slice()).unwrap_or_default();
@@ -163,7 +160,7 @@ impl Money {
         });
         let movements: Vec<Movement> = posted.chain(ordered).collect();
         let retried = movements.iter().any(|movement| movement.retry.is_some());
-        Self { ledger_read: moved.is_some(), retried, movements }
+        Self { ledger_read: moved.is_some(), orders_read: true, retried, movements }
     }
 
     /// Without what only operators see.

@@ -107,10 +107,9 @@ impl Client {
             limit: Some(OF_A_CONTRACT_MAX),
             ..Filters::default()
         };
-        let rows = self.list(&filters, None).await?.cases;
+        let cases = self.list(&filters, None).await?.cases.into_iter().map(|row| row.case).collect();
         let mut orders = Vec::new();
-        let mut read = stream::iter(&rows).map(|row| self.orders(&row.case)).buffered(AT_ONCE);
-        while let Some(found) = read.next().await {
+        for found in self.orders_of_each(cases).await {
             match found {
                 Ok(found) => orders.extend(found),
                 // A list is a moment behind.
@@ -124,10 +123,17 @@ impl Client {
     /// What is tried again of that which these cases have ordered of money. A case that cannot be read is left out: a list is
     /// shown all the same.
     pub async fn retried(&self, rows: &[CaseRow]) -> Vec<Order> {
-        let moving = rows.iter().filter(|row| may_move_money(row));
-        let read = stream::iter(moving).map(|row| self.orders(&row.case)).buffered(AT_ONCE);
-        let found: Vec<_> = read.collect().await;
-        found.into_iter().flatten().flatten().filter(Order::is_retried).collect()
+        let moving = rows.iter().filter(|row| may_move_money(row)).map(|row| row.case.clone()).collect();
+        self.orders_of_each(moving).await.into_iter().flatten().flatten().filter(Order::is_retried).collect()
+    }
+
+    /// What each of these cases has ordered, some of them asked for at once.
+    async fn orders_of_each(&self, cases: Vec<String>) -> Vec<Result<Vec<Order>, ClientError>> {
+        let asked = cases.into_iter().map(|case| {
+            let client = self.clone();
+            async move { client.orders(&case).await }
+        });
+        stream::iter(asked).buffered(AT_ONCE).collect().await
     }
 
     async fn orders_in(
