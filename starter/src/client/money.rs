@@ -354,3 +354,6 @@ pub(super) fn share_of(posting: &str) -> Option<Role> {
     let role = step.strip_prefix("fee:").or_else(|| step.strip_prefix("fee_return:"))?.split(':').next()?;
     Role::PARTIES.into_iter().find(|party| party.name() == role)
 }
+
+#[cfg(test)]
+mod tests;

@@ -279,3 +279,72 @@ fn read<T: DeserializeOwned>(case: &str, input: &Payload) -> Result<T, ClientErr
         message: format!("{case} has ordered something else than this version of recourse understands: {error}"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use recourse_workflows::effects::{ChargeFeeDef, DepositDef, PayBonusDef, ReturnPaymentDef, SettleDef};
+    use serde_json::{Value, json};
+    use temporalio_common::ActivityDefinition as _;
+
+    use super::*;
+
+    /// L9: the effects that are looked for are those that are declared.
+    #[test]
+    fn every_effect_that_moves_money_is_looked_for() {
+        let declared =
+            [DepositDef.name(), SettleDef.name(), ChargeFeeDef.name(), PayBonusDef.name(), ReturnPaymentDef.name()];
+        assert_eq!(declared.map(str::to_owned), MOVE_MONEY);
+    }
+
+    fn ordered(effect: &str, more: Value) -> Vec<(String, &'static str, i64)> {
+        let mut input = json!({
+            "case": "dispute:c-1", "case_ref": "dispute:c-1#2", "at": "2026-12-01T10:00:00Z",
+            "contract": {"id": "c-1", "kind": "fixed_price", "currency": "USD", "client": {"id": "cl-1"}, "freelancer": {"id": "fl-1"}},
+        });
+        let (Value::Object(fields), Value::Object(more)) = (&mut input, more) else { panic!() };
+        fields.extend(more);
+        let payload = Payload { data: serde_json::to_vec(&input).unwrap(), ..Payload::default() };
+        let read = movements("dispute:c-1", effect, &payload).unwrap();
+        read.into_iter().map(|one| (one.posting, one.kind.name(), one.amount.minor())).collect()
+    }
+
+    /// L9: what an effect is to move is known by the ids that its postings will have; a movement of nothing is none.
+    #[test]
+    fn an_order_says_what_it_is_to_move() {
+        let time = "2026-12-08T10:00:00Z";
+        let refund = |step: &str, amount: i64| {
+            json!({"movement": "refund", "step": step, "amount": amount, "rule": "R4", "deposit": "d-1", "source": "card-1",
+                   "charge": "x", "expected_by": time})
+        };
+        let settle = json!({"close": null, "movements": [
+            {"movement": "release", "step": "release", "amount": 0, "rule": "M5", "available_at": time},
+            refund("refund:d-1", 5_000),
+            {"movement": "fee_return", "step": "fee_return:client", "amount": 700, "rule": "A3", "source": "card-1", "charge": "x",
+             "expected_by": time},
+        ]});
+        let id = |step: &str| format!("dispute:c-1#2/{step}");
+        assert_eq!(
+            ordered("Escrow.settle", settle),
+            [(id("refund:d-1"), "refund", 5_000), (id("fee_return:client"), "fee_return", 700)]
+        );
+        let fee = json!({"party": "client", "source": "card-1", "step": "fee:client:1", "amount": 700});
+        assert_eq!(ordered("Escrow.charge_fee", fee), [(id("fee:client:1"), "fee", 700)]);
+        let bonus = json!({"source": "card-1", "amount": 900, "available_at": time});
+        assert_eq!(ordered("Escrow.pay_bonus", bonus), [(id("bonus"), "bonus", 900)]);
+        let back = json!({"payment": "dispute:c-1/release", "step": "return", "amount": 800, "expected_by": time});
+        assert_eq!(ordered("Escrow.return_payment", back), [(id("return"), "return", 800)]);
+        let deposit = json!({"deposit": "d-1", "milestone": null, "amount": 300, "source": "card-1"});
+        assert_eq!(ordered("Escrow.deposit", deposit), [("dispute:c-1/deposit".to_owned(), "deposit", 300)]);
+    }
+
+    /// L9: an error's causes say what is to be mended.
+    #[test]
+    fn a_failure_is_told_with_its_causes_once_each() {
+        let cause = Failure { message: "the sandbox bank broke off".to_owned(), ..Failure::default() };
+        let failure = |message: &str| {
+            words(&Failure { message: message.to_owned(), cause: Some(Box::new(cause.clone())), ..Failure::default() })
+        };
+        assert_eq!(failure("no answer"), "no answer: the sandbox bank broke off");
+        assert_eq!(failure("no answer: the sandbox bank broke off"), "no answer: the sandbox bank broke off");
+    }
+}

@@ -33,7 +33,7 @@ rules! {
     A1 A2 A3 A4 A5
     P1 P2 P3 P4
     N1 N2 N3
-    L1 L2 L3 L4 L5 L6 L7
+    L1 L2 L3 L4 L5 L6 L7 L9
 }
 
 impl fmt::Display for Rule {
