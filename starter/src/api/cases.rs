@@ -37,7 +37,7 @@ use super::{
     openapi::{InCase, Keyed},
     problem::Problem,
 };
-use crate::client::{CaseRow, Filters};
+use crate::client::{CaseRow, CaseStatus, Filters};
 
 /// Which cases to list.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
@@ -232,15 +232,19 @@ pub async fn list(
     Ok(Json(page).into_response())
 }
 
-/// Shows a case: where it stands, whose turn it is, by when, what silence does, and who can do what.
+/// Shows a case: where it stands, whose turn it is, by when, what silence does, who can do what, and what is known of its money.
+///
+/// `outcome` says what was decided; `money` says of each movement whether it is ordered, on its way, arrived or failed, and how often
+/// it was tried (L9). Only operators see why a try failed.
 #[utoipa::path(
     get, path = "/v1/cases/{case}", tag = "cases",
     params(InCase),
-    responses((status = 200, description = "Its status.", body = ref("#/components/schemas/Status")), Problems)
+    responses((status = 200, description = "Its status, and what is known of its money.", body = ref("#/components/schemas/CaseStatus")), Problems)
 )]
 pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(case): Of<String>) -> Result<Response, Problem> {
     let (_, status) = front.status(&who, &case).await?;
-    Ok(Json(status).into_response())
+    let money = front.money(&who, &case, &status).await?;
+    Ok(Json(CaseStatus { status, money }).into_response())
 }
 
 /// Gives a case a command, and answers with the status after it.
@@ -253,7 +257,7 @@ pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(case): Of<
            ("command" = String, Path, description = "The command's name in the wire contract."),
            Keyed),
     request_body(content = ref("#/components/schemas/CommandFields")),
-    responses((status = 200, description = "It was taken.", body = ref("#/components/schemas/Status")),
+    responses((status = 200, description = "It was taken.", body = ref("#/components/schemas/CaseStatus")),
               (status = 202, description = "It is with the server; no worker has answered yet.", body = ref("#/components/schemas/SentCommand")),
               Problems)
 )]
@@ -263,7 +267,10 @@ pub async fn command(State(front): State<Front>, Of((case, verb)): Of<(String, S
         let verb = verb.ok_or_else(|| Problem::not_found("there is no such command"))?;
         let (role, fields) = write.json::<CommandFields>()?.of(verb)?;
         match front.act_on(&write.who, looked, verb, role, fields, &write.key).await? {
-            Acted::Taken(status) => Reply::new(StatusCode::OK, &status),
+            Acted::Taken(status) => {
+                let money = front.money_if_known(&write.who, &case, &status).await;
+                Reply::new(StatusCode::OK, &CaseStatus { status: *status, money })
+            }
             Acted::Sent => {
                 let status = path_of(&case);
                 let sent = SentCommand { case: case.clone(), sent_as: "signal", status: status.clone() };

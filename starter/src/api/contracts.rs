@@ -6,7 +6,6 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use jiff::Timestamp;
-use recourse_activities::ledger::History;
 use recourse_workflows::{
     domain::{
         claim::Claim,
@@ -32,11 +31,12 @@ use super::{
     front::Begun,
     identity::{Duty, Identity},
     lists::{Limit, Page},
+    money::ContractLedger,
     once::Reply,
     openapi::{InContract, Keyed},
     problem::Problem,
 };
-use crate::client::Started;
+use crate::client::{Money, Started};
 
 /// Charge a billing method and put the money in escrow (E2).
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -128,6 +128,9 @@ pub struct StartedDeposit {
     case: String,
     /// Its outcome, if it was charged by now.
     outcome: Option<Outcome>,
+    /// What is known of its money, if it was not (L9).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    money: Option<Money>,
 }
 
 /// Lists your contracts that have a deposit, in the order of their ids.
@@ -159,17 +162,17 @@ pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id
     Ok(axum::Json(who.shown(contract, &roles)).into_response())
 }
 
-/// Shows everything that happened to a contract's money, and where it is now (R9).
+/// Shows everything that happened to a contract's money, where it is now (R9), and what is known of each movement (L9).
 #[utoipa::path(
     get, path = "/v1/contracts/{contract}/ledger", tag = "contracts",
     params(InContract),
-    responses((status = 200, description = "Its history.", body = ref("#/components/schemas/History")), Problems)
+    responses((status = 200, description = "Its history.", body = ref("#/components/schemas/ContractLedger")), Problems)
 )]
 pub async fn ledger(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id>) -> Result<Response, Problem> {
     front.contract(&who, &id).await?;
-    let history: Option<History> = front.ledger().history(&id, Timestamp::now()).await?;
+    let (history, money) = front.money_of_contract(&who, &id).await?;
     let history = history.ok_or_else(|| Problem::not_found(format!("no money of contract {id} has moved")))?;
-    Ok(axum::Json(history).into_response())
+    Ok(axum::Json(ContractLedger { history, money }).into_response())
 }
 
 /// Charges a billing method and puts the money in escrow. Only the platform's backend may.
@@ -209,7 +212,11 @@ pub async fn deposit(State(front): State<Front>, Of(id): Of<Id>, write: Write) -
         }
         let status = if outcome.is_some() { StatusCode::CREATED } else { StatusCode::ACCEPTED };
         let location = format!("/v1/contracts/{id}/ledger");
-        Ok(Reply::new(status, &StartedDeposit { case: begun.case, outcome })?.at(location))
+        let money = match &outcome {
+            Some(_) => None,
+            None => Some(front.money_of_deposit(&write.who, &id, &begun.case).await?),
+        };
+        Ok(Reply::new(status, &StartedDeposit { case: begun.case, outcome, money })?.at(location))
     };
     write.once(&front, work).await
 }

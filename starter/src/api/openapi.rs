@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use recourse_activities::{
-    ledger::{History, TrackedRefund},
+    ledger::TrackedRefund,
     webhooks::{Delivery, FeedEntry},
 };
 use recourse_workflows::{
@@ -22,13 +22,14 @@ use super::{
     cases::{CommandFields, SentCommand, StatusEvent},
     contracts::{NewDeposit, NewDispute, NewEnd, NewPaymentRefund, NewSubmission, StartedCase, StartedDeposit},
     lists::Page,
+    money::ContractLedger,
     problem::Problem,
     reading::ShownNotice,
     refunds::{OtherPayment, StatedFailure},
     stripe::StripeEvent,
     webhooks::{NewEndpoint, NewSecret, Nothing, ProviderReport, ShownEndpoint},
 };
-use crate::client::CaseRow;
+use crate::client::{CaseRow, CaseStatus};
 
 /// A contract's part of a path.
 #[derive(Debug, utoipa::IntoParams)]
@@ -128,8 +129,9 @@ pub fn document(mut api: OpenApi) -> Value {
     for schema in [
         add::<Contract>,
         add::<Status>,
+        add::<CaseStatus>,
         add::<Policy>,
-        add::<History>,
+        add::<ContractLedger>,
         add::<Problem>,
         add::<NewDeposit>,
         add::<NewSubmission>,

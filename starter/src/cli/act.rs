@@ -14,18 +14,19 @@ use recourse_workflows::domain::{
 use serde_json::{Map, Value, json};
 
 use super::{
+    DatabaseArg,
     answer::{Answer, Failure},
-    connect, evidence,
+    connect, evidence, money,
     progress::waiting,
     values::{self, VerbArg},
-    view,
 };
 use crate::client::{CaseId, check_command};
 
 /// Give a case a command as one of those who may act in it.
 ///
 /// Prints the status after the command, or why it was refused and what the sender can do now (exit code 1). What each
-/// command needs is listed below; amounts are in the contract's currency.
+/// command needs is listed below; amounts are in the contract's currency. If it was taken, and the money that it moves is
+/// being tried again, the exit code is 4.
 ///
 /// Example: `recourse act refund-request:c-1 approve --as freelancer:fl-1`
 ///
@@ -55,6 +56,8 @@ pub struct Act {
     /// When the command was received, if not now (RFC 3339).
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
+    #[command(flatten)]
+    database: DatabaseArg,
 }
 
 /// The fields of the commands.
@@ -128,8 +131,7 @@ impl Act {
         self.fields.add_to(&mut body, verb, currency)?;
         let command = client.command(&self.case, verb, body);
         let status = waiting(format!("{verb} on {}", self.case), command).await?;
-        let now = client.virtual_now(&self.case).await?;
-        Answer::new(&status, view::case(&status, now))
+        money::settled(&client, &self.database, status).await
     }
 }
 

@@ -10,6 +10,8 @@ mod find;
 mod judge;
 mod kind;
 mod list;
+pub mod money;
+mod orders;
 mod plain;
 mod policy;
 mod setup;
@@ -50,6 +52,8 @@ pub use changes::Changes;
 pub use error::{ClientError, RefusalName};
 pub use kind::{CaseId, check_command, gives};
 pub use list::{CasePage, CaseRow, Filters};
+pub use money::{CaseStatus, Money};
+pub use orders::{Order, Ordered};
 pub use start::{Start, Started};
 
 use find::Place;

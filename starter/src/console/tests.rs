@@ -67,6 +67,7 @@ fn dispute(more: Value) -> Status {
 fn looked(status: Status, role: Role) -> Looked {
     Looked {
         status,
+        money: Money::default(),
         roles: BTreeSet::from([role]),
         now: "2026-12-01T12:00:00Z".parse().unwrap(),
         people: People::of(Some(&contract())),
@@ -334,6 +335,7 @@ fn what_somebody_wrote_is_shown_and_never_obeyed() {
         contract: named,
         roles: BTreeSet::from([Role::Client]),
         history: None,
+        money: Money::default(),
         holds: Vec::new(),
         unheld: Vec::new(),
     };
