@@ -1,35 +1,25 @@
 //! Cases: lists, statuses, commands, and their changes as they happen.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
-
 use axum::{
     Json,
     extract::State,
-    http::StatusCode,
-    response::{
-        IntoResponse as _, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse as _, Response},
 };
-use futures_util::{Stream, StreamExt as _, stream};
-use recourse_workflows::{
-    domain::{
-        command::Verb,
-        evidence::Evidence,
-        ids::{CaseKind, Id},
-        money::Amount,
-        party::Role,
-    },
-    messages::Status,
+use recourse_workflows::domain::{
+    command::Verb,
+    evidence::Evidence,
+    ids::{CaseKind, Id},
+    money::Amount,
+    party::Role,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::sync::watch;
 
 use super::{
     Front, Problems,
-    extract::{Asked, Caller, Of, Write},
+    extract::{Asked, Caller, Of, Write, bearer},
     front::{Acted, Looked},
     identity::{Duty, Identity},
     lists::{Page, limited},
@@ -283,7 +273,8 @@ pub async fn command(State(front): State<Front>, Of((case, verb)): Of<(String, S
 
 /// The status of a case now and after every change, as server-sent events of the type `status`.
 ///
-/// The connection ends when the case is over. After a break just connect again: the first event is the status as it is.
+/// The connection ends when the case is over, and when the token has run out. After a break just connect again: the first event
+/// is the status as it is. Nobody has more than 20 of them at once.
 #[utoipa::path(
     get, path = "/v1/cases/{case}/events", tag = "cases",
     params(InCase),
@@ -293,41 +284,13 @@ pub async fn events(
     State(front): State<Front>,
     Caller(who): Caller,
     Of(case): Of<String>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let seen = front.case(&who, &case).await?;
     if seen.kind == CaseKind::EscrowDeposit {
         return Err(Problem::invalid("a deposit has no status; see the contract's ledger"));
     }
-    live(&front, &case, |status| serde_json::to_string(status).unwrap_or_default())
-}
-
-/// What changes in a case, shown by `show`, as server-sent events.
-///
-/// # Errors
-/// 503 if too many cases are looked at.
-pub fn live(front: &Front, case: &str, show: impl Fn(&Status) -> String + Send + 'static) -> Result<Response, Problem> {
-    let looking = front.watchers().look(case).ok_or_else(|| Problem::unavailable("too many cases are looked at"))?;
-    let events =
-        statuses(looking).map(move |status| Ok::<_, Infallible>(Event::default().event("status").data(show(&status))));
-    let keep_alive = KeepAlive::new().interval(Duration::from_secs(15));
-    Ok(Sse::new(events).keep_alive(keep_alive).into_response())
-}
-
-fn statuses(looking: watch::Receiver<Option<Arc<Status>>>) -> impl Stream<Item = Arc<Status>> {
-    stream::unfold((looking, true), |(mut looking, first)| async move {
-        loop {
-            let latest = looking.borrow_and_update().clone();
-            match latest {
-                Some(status) if first => return Some((status, (looking, false))),
-                _ => {}
-            }
-            looking.changed().await.ok()?;
-            let latest = looking.borrow().clone();
-            if let Some(status) = latest {
-                return Some((status, (looking, false)));
-            }
-        }
-    })
+    front.live(bearer(&headers)?, &case, |status| serde_json::to_string(status).unwrap_or_default()).await
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 //! A token says who somebody is and which duties they have. Whether they are a party of a contract is read from the contract.
 //! Only signatures with a key pair are believed; what a token says of its own algorithm is compared with its key's.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, get_current_timestamp};
 use recourse_workflows::domain::{
     ids::Id,
     party::{Contract, Role},
@@ -20,6 +20,9 @@ pub const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algo
 
 /// How far the issuer's clock may differ from ours, in seconds.
 const LEEWAY_SECONDS: u64 = 30;
+
+/// How long at most a token is believed without being read again.
+const BELIEVED_FOR_MAX: Duration = Duration::from_hours(24);
 
 /// What somebody does here, besides being a party of contracts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -180,6 +183,9 @@ fn words(value: &Value) -> Vec<String> {
 #[derive(Debug, Deserialize)]
 struct Claims {
     sub: String,
+    /// In seconds since 1970, with a fraction or not.
+    #[serde(default)]
+    exp: f64,
     #[serde(flatten)]
     more: Map<String, Value>,
 }
@@ -202,6 +208,14 @@ impl Tokens {
     /// # Errors
     /// A problem of status 401 that says what is wrong with it, or 503 if the issuer's keys cannot be had.
     pub async fn read(&self, token: &str) -> Result<Identity, Problem> {
+        self.read_for(token).await.map(|(who, _)| who)
+    }
+
+    /// Who a token is of, and for how much longer it is believed.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_for(&self, token: &str) -> Result<(Identity, Duration), Problem> {
         let header = decode_header(token).map_err(|_| Problem::unauthenticated("the token is not a signed JWT"))?;
         if !ALGORITHMS.contains(&header.alg) {
             let known = ALGORITHMS.map(|algorithm| format!("{algorithm:?}")).join(", ");
@@ -218,7 +232,11 @@ impl Tokens {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let claims = decode::<Claims>(token, &key, &validation)
             .map_err(|error| Problem::unauthenticated(format!("the token cannot be believed: {error}")))?;
-        self.rules.identity(&claims.claims)
+        let who = self.rules.identity(&claims.claims)?;
+        let ends = Duration::try_from_secs_f64(claims.claims.exp.max(0.0)).unwrap_or(Duration::MAX);
+        let ends = ends.saturating_add(Duration::from_secs(LEEWAY_SECONDS));
+        let believed_for = ends.saturating_sub(Duration::from_secs(get_current_timestamp()));
+        Ok((who, believed_for.min(BELIEVED_FOR_MAX)))
     }
 }
 

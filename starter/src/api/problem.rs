@@ -46,6 +46,9 @@ pub struct Problem {
     /// After how many seconds to try again.
     #[serde(skip)]
     pub retry_after: Option<u32>,
+    /// Whether a case has decided it.
+    #[serde(skip)]
+    pub is_decided: bool,
 }
 
 impl Problem {
@@ -62,6 +65,7 @@ impl Problem {
             case: None,
             allowed: None,
             retry_after: None,
+            is_decided: false,
         }
     }
 
@@ -152,6 +156,17 @@ impl Problem {
     pub const fn is_passing(&self) -> bool {
         self.status >= 500 || self.status == 429
     }
+
+    /// Whether the request was turned away before anything outside was asked to do something: it cannot be read, there is nothing
+    /// that it is about, or nobody with the sender's duties may do it. Sent again it is just judged again. What a case or a rule
+    /// has refused is not meant: it was decided.
+    pub fn did_nothing(&self) -> bool {
+        match self.status {
+            400 | 404 | 405 | 413 | 415 => true,
+            403 | 422 => self.rule.is_none() && !self.is_decided,
+            _ => false,
+        }
+    }
 }
 
 impl IntoResponse for Problem {
@@ -185,7 +200,7 @@ impl From<ClientError> for Problem {
                         (StatusCode::CONFLICT, "AlreadyAnswered", "This was answered before, and the answer is final")
                     }
                 };
-                Self { rule: rule_in(message), ..Self::new(status, error, title, message.clone()) }
+                Self { rule: rule_in(message), is_decided: true, ..Self::new(status, error, title, message.clone()) }
             }
             ClientError::NotFound { .. } | ClientError::NoCaseId { .. } => Self::not_found(detail),
             ClientError::InvalidPage { .. } => Self::unreadable(detail),

@@ -1,13 +1,13 @@
 //! The server: its settings, its routes, and its start and stop in good order.
 
-use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, sync::LazyLock, time::Duration};
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware,
-    response::{IntoResponse as _, Response},
+    response::IntoResponse as _,
     routing::get,
 };
 use hyper_util::{
@@ -17,8 +17,10 @@ use hyper_util::{
 };
 use opentelemetry::propagation::Extractor;
 use recourse_activities::telemetry;
+use recourse_workflows::domain::command::shortened;
 use tokio::{net::TcpListener, time::timeout};
 use tower_http::{
+    add_extension::AddExtension,
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     set_header::SetResponseHeaderLayer,
@@ -30,8 +32,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
-    Front, cases, contracts, evidence, metrics::measured, openapi, personas, problem::Problem, reading, refunds,
-    stripe, webhooks,
+    Front, cases, contracts, evidence,
+    metrics::{measured, method_name},
+    openapi, personas,
+    problem::Problem,
+    reading,
+    ready::Readiness,
+    refunds, strangers, stripe, webhooks,
 };
 use crate::console;
 
@@ -99,15 +106,22 @@ pub fn description() -> serde_json::Value {
     openapi::document(described().merge(uploads()).into_openapi())
 }
 
+/// The description, made once: it is the same for everybody, and anybody may ask for it.
+static DESCRIPTION: LazyLock<openapi::Served> = LazyLock::new(|| openapi::Served::new(&description()));
+
 /// Everything that is served.
 pub fn router(front: Front) -> Router {
     let (api, _) = described().split_for_parts();
     let request_id = HeaderName::from_static("x-request-id");
     let always = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     let metrics = front.metrics().clone();
-    api.route("/openapi.json", get(|| async { axum::Json(description()) }))
+    let readiness = Readiness::default();
+    api.route("/openapi.json", get(async |headers: HeaderMap| DESCRIPTION.answer(&headers)))
         .route("/health/live", get(|| async { "alive\n" }))
-        .route("/health/ready", get(ready))
+        .route(
+            "/health/ready",
+            get(async move |State(front): State<Front>| readiness.ask(&front).await.map(|()| "ready\n")),
+        )
         .merge(explained())
         .merge(personas::routes())
         .merge(console::routes(front.clone()))
@@ -122,7 +136,8 @@ pub fn router(front: Front) -> Router {
                 .merge(console::uploads(front.clone()))
                 .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, UPLOAD_TIMEOUT)),
         )
-        .with_state(front)
+        .with_state(front.clone())
+        .layer(middleware::from_fn_with_state(front, strangers::counted))
         .layer(middleware::from_fn_with_state(metrics, measured))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::unexpected(&"a handler panicked").into_response()
@@ -139,7 +154,9 @@ pub fn router(front: Front) -> Router {
 /// A request's span, in the trace of whoever sent it. A path may name a case; a query may say more, and is left out.
 fn span(request: &Request) -> Span {
     let (method, path) = (request.method(), request.uri().path());
-    let span = tracing::info_span!("request", otel.name = %format!("{method} {path}"), otel.kind = "server");
+    let path = shortened(path);
+    let name = format!("{} {path}", method_name(method));
+    let span = tracing::info_span!("request", otel.name = name, otel.kind = "server");
     telemetry::continues(&span, &Headers(request.headers()));
     span
 }
@@ -164,17 +181,6 @@ fn explained() -> Router<Front> {
     Router::from(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json"))).layer(policy)
 }
 
-/// Whether requests can be served: the database and the Temporal server answer.
-async fn ready(State(front): State<Front>) -> Response {
-    let listed = front.client().list(&crate::client::Filters { limit: Some(1), ..Default::default() }, None).await;
-    let listed = listed.map_err(Problem::from);
-    let read = front.ledger().contract(&recourse_workflows::domain::ids::Id::new("ready").expect("an id")).await;
-    match (listed, read.map_err(Problem::from)) {
-        (Ok(_), Ok(_)) => "ready\n".into_response(),
-        (Err(problem), _) | (_, Err(problem)) => problem.into_response(),
-    }
-}
-
 /// Serves on `listener` until `stop`, and finishes what it took.
 pub async fn serve(front: Front, listener: TcpListener, stop: impl Future<Output = ()>) {
     let router = router(front.clone());
@@ -188,14 +194,14 @@ pub async fn serve(front: Front, listener: TcpListener, stop: impl Future<Output
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, peer)) = accepted else {
             // Out of file descriptors, most likely: those that are open will end.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
         // An answer that is written in parts, as live events are, does not wait for the other side to confirm the one before.
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
+        let service = TowerToHyperService::new(AddExtension::new(router.clone(), ConnectInfo(peer)));
         let connection = taken.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use anstream::println;
 use clap::Args;
+use ipnet::IpNet;
 use recourse_activities::{
     Database, EvidenceStore, Ledger, NoticeBook, Payments, RequestBook, WebhookBook, telemetry::Telemetry,
     webhooks::Secret,
@@ -23,6 +24,7 @@ use crate::api::{
     Front,
     front::Parts,
     limits::Limits,
+    peer::Proxies,
     serve::{self, PER_MINUTE},
 };
 
@@ -41,9 +43,13 @@ pub struct Serve {
     /// Where to listen; port 0 is any free one.
     #[arg(long, env = "RECOURSE_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
-    /// How many requests a sender may send in a minute.
+    /// How many requests a sender may send in a minute. Those without a good token are counted by the address they come from.
     #[arg(long, env = "RECOURSE_REQUESTS_PER_MINUTE", default_value_t = PER_MINUTE, value_name = "N")]
     requests_per_minute: NonZeroU32,
+    /// Proxies whose `X-Forwarded-For` is believed, by address or network; may be given several times, or with commas. Without it
+    /// everybody without a token behind a proxy is one sender.
+    #[arg(long, env = "RECOURSE_TRUSTED_PROXIES", value_name = "ADDRESS|NETWORK", value_delimiter = ',', value_parser = Proxies::read)]
+    trusted_proxies: Vec<IpNet>,
     /// Temporal's Web UI, for links from the operators' pages.
     #[arg(long, env = "RECOURSE_TEMPORAL_UI", value_name = "URL")]
     temporal_ui: Option<String>,
@@ -89,7 +95,7 @@ impl Serve {
             stripe: Payments::from_env()?.stripe_callbacks(),
             tokens,
             local: None,
-            limits: Limits::per_minute(self.requests_per_minute),
+            limits: Limits::per_minute(self.requests_per_minute).behind(Proxies::new(self.trusted_proxies.clone())),
             temporal_ui: self.temporal_ui.clone(),
         });
         if let Some(address) = self.metrics_listen {

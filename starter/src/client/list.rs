@@ -4,13 +4,17 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use recourse_workflows::domain::{
+    command::shortened,
     ids::{CaseKind, Id, case_id},
     money::{Amount, Currency},
     party::Role,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use temporalio_client::tonic::{Code, IntoRequest as _};
+use temporalio_client::{
+    request_extensions::NoRetryOnMatching,
+    tonic::{Code, IntoRequest as _, Status},
+};
 use temporalio_common::protos::temporal::api::{
     enums::v1::WorkflowExecutionStatus, workflow::v1::WorkflowExecutionInfo,
     workflowservice::v1::ListWorkflowExecutionsRequest,
@@ -137,18 +141,29 @@ fn quoted(ids: &[Id]) -> String {
 impl Client {
     /// Lists cases; `page` is the `next` of the page before.
     pub async fn list(&self, filters: &Filters, page: Option<&str>) -> Result<CasePage, ClientError> {
-        let read = |page: &str| hex::decode(page).ok_or_else(|| ClientError::InvalidPage { page: page.to_owned() });
+        let read = |page: &str| hex::decode(page).ok_or_else(|| ClientError::InvalidPage { page: shortened(page) });
         let request = ListWorkflowExecutionsRequest {
             namespace: self.namespace().to_owned(),
             page_size: filters.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX).cast_signed(),
             next_page_token: page.map(read).transpose()?.unwrap_or_default(),
             query: filters.query(),
         };
-        match self.service().list_workflow_executions(request.into_request()).await {
+        let (is_later, mut request) = (page.is_some(), request.into_request());
+        if is_later {
+            // A page that there cannot be is no better for being asked for again.
+            request.extensions_mut().insert(NoRetryOnMatching { predicate: may_be_the_page });
+        }
+        match self.service().list_workflow_executions(request).await {
             Ok(response) => {
                 let response = response.into_inner();
                 let next = Some(hex::encode(&response.next_page_token)).filter(|token| !token.is_empty());
                 Ok(CasePage { cases: response.executions.iter().map(row).collect(), next })
+            }
+            Err(status) if is_later && may_be_the_page(&status) => {
+                // Only the server can read its pages. If it lists without one, the page was why it did not.
+                let first = Filters { limit: Some(1), ..filters.clone() };
+                Box::pin(self.list(&first, None)).await?;
+                Err(ClientError::InvalidPage { page: shortened(page.unwrap_or_default()) })
             }
             Err(status) if status.code() == Code::InvalidArgument => {
                 Err(self.or_missing_attributes("the list", &status).await)
@@ -156,6 +171,12 @@ impl Client {
             Err(status) => Err(self.server_error(&status)),
         }
     }
+}
+
+/// Whether a page that the server cannot read may be why it does not list. It says that in many ways, depending on where it keeps
+/// what is listed.
+fn may_be_the_page(status: &Status) -> bool {
+    matches!(status.code(), Code::InvalidArgument | Code::Unknown | Code::Internal | Code::OutOfRange)
 }
 
 /// A search attribute of a case.

@@ -36,7 +36,7 @@ use super::{
 use crate::{
     api::{
         Front,
-        cases::{self, segment},
+        cases::segment,
         extract::Of,
         identity::{Duty, Identity},
         problem::Problem,
@@ -132,7 +132,7 @@ pub async fn live(State(front): State<Front>, visit: Visit, Of(case): Of<String>
     if seen.kind == CaseKind::EscrowDeposit {
         return Err(Problem::not_found("a deposit is not followed").into());
     }
-    Ok(cases::live(&front, &case, version)?)
+    Ok(front.live(visit.session.token(), &case, version).await?)
 }
 
 /// The page of a case, with what has to be said first.
