@@ -10,6 +10,7 @@ mod kind;
 mod list;
 mod plain;
 mod policy;
+mod rest;
 mod setup;
 mod start;
 mod time;
