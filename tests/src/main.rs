@@ -31,6 +31,7 @@ mod production;
 mod refunds;
 mod refusals;
 mod replay;
+mod rest;
 mod retried;
 mod rulebook;
 mod survival;

@@ -14,6 +14,7 @@ pub mod money;
 mod orders;
 mod plain;
 mod policy;
+mod rest;
 mod setup;
 mod start;
 mod time;

@@ -111,7 +111,7 @@ fn a_command_that_no_worker_answers_is_accepted_and_counts() {
         world.start_worker().await;
         let outcome = story.outcome().await;
         assert_eq!(outcome.rule.to_string(), "R4");
-        let status = world.client.status(&story.refund_request).await.unwrap();
+        let status = world.status(&story.refund_request).await;
         let approvals =
             status.timeline.iter().filter(|entry| serde_json::to_value(entry.what).unwrap() == "refund_approved");
         assert_eq!(approvals.count(), 1, "{:?}", status.timeline);

@@ -69,7 +69,6 @@ impl Player<'_> {
                 }
                 "disputed" => {
                     let dispute = dispute_of(&status);
-                    self.world.appears(&dispute).await?;
                     match Box::pin(self.play(&dispute)).await? {
                         Played::Open { .. } => return Ok(Played::Open { dispute: Some(dispute) }),
                         Played::Ended(ended) => {
