@@ -30,7 +30,7 @@ rules! {
     R1 R2 R3 R4 R5 R6 R7 R8 R9 R10
     D1 D2 D3 D4 D5 D6
     M1 M2 M3 M4 M5 M6 M7 M8
-    A1 A2 A3 A4 A5
+    A1 A2 A3 A4 A5 A6
     P1 P2 P3 P4
     N1 N2 N3
     L1 L2 L3 L4 L5 L6 L7
