@@ -17,6 +17,7 @@ pub mod keys;
 pub mod limits;
 pub mod lists;
 pub mod metrics;
+mod named;
 pub mod once;
 pub mod openapi;
 pub mod personas;

@@ -185,6 +185,14 @@ fn case_name(case: &str) -> &str {
     crate::client::CaseId::read(case).map_or(case, |read| parts::kind(read.kind))
 }
 
+/// Whose share of the arbitration fee it is.
+fn share(people: &People, entry: &Entry) -> String {
+    match entry.share_of {
+        Some(party) => format!("{}'s share of the arbitration fee", parts::begin(&people.name(party))),
+        None => "Share of the arbitration fee".to_owned(),
+    }
+}
+
 /// What a posting did, with people's names.
 fn in_words(people: &People, entry: &Entry) -> String {
     let (client, payee) = (parts::begin(&people.name(Role::Client)), people.payee());
@@ -196,8 +204,8 @@ fn in_words(people: &People, entry: &Entry) -> String {
         "bonus" => format!("{client} paid {payee} a bonus"),
         "refund" => format!("Refunded to {}", people.name(Role::Client)),
         "return" => format!("{} returned to {}", parts::begin(payee), people.name(Role::Client)),
-        "fee" => "Share of the arbitration fee".to_owned(),
-        "fee_return" => "Share of the arbitration fee, given back".to_owned(),
+        "fee" => share(people, entry),
+        "fee_return" => format!("{}, given back", share(people, entry)),
         "to_suspense" => "Did not arrive; set aside for an operator".to_owned(),
         "from_suspense" => "Sent on from what was set aside".to_owned(),
         other => label(other),
