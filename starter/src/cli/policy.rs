@@ -193,7 +193,7 @@ mod tests {
             (
                 "p.toml",
                 "[arbitration_fee_share]\nUSD = 10000\nJPY = 15000\n",
-                "100.00 USD, 15,000 JPY; nothing in other",
+                "15,000 JPY, 100.00 USD; nothing in other",
             ),
             ("p.toml", "arbitration_fee_share = 5000", "5000 minor units of any currency (50.00 USD in a USD case)"),
             ("p.json", r#"{"arbitration_fee_share":{}}"#, "nothing"),
