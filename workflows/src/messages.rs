@@ -16,6 +16,7 @@ use crate::domain::{
     command::{COMMAND_BYTES_MAX, Unreadable, Verb, fields},
     deposit::Source,
     dispute::{Answer, Filing, Grounds, Resolution},
+    fee::Arbitration,
     ids::{CaseKind, Id, PaymentId},
     milestone::{Milestone, Submission},
     milestone_review::{FirstSubmission, Review},
@@ -196,6 +197,9 @@ pub struct Status {
     pub resolution: Option<Resolution>,
     /// The parties' answers to the resolution.
     pub answers: BTreeMap<Role, Answer>,
+    /// What arbitration costs each party, and who has paid: in a dispute (A1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arbitration: Option<Arbitration>,
     /// The workflow id of the dispute that took over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispute: Option<String>,
@@ -228,7 +232,7 @@ impl Status {
     /// The status of a case.
     pub fn of<C: Case>(case: &C) -> Self {
         let file = case.file();
-        let Particulars { claim, rejection, offers, resolution, answers, dispute, review, payment } =
+        let Particulars { claim, rejection, offers, resolution, answers, arbitration, dispute, review, payment } =
             case.particulars();
         Self {
             case: file.case_id(),
@@ -249,6 +253,7 @@ impl Status {
             offers,
             resolution,
             answers,
+            arbitration,
             dispute,
             review,
             payment,

@@ -90,7 +90,8 @@ pub struct CommandFields {
     /// As whom, if you have several roles that can give it.
     #[serde(rename = "as", skip_serializing_if = "Option::is_none")]
     as_role: Option<Role>,
-    /// `approve`, `dispute`, `amend`: how much, in minor units.
+    /// `approve`, `dispute`, `amend`: how much, in minor units. `accept` and `reject` of a claim: the claim's amount that you saw;
+    /// if it is another by now nothing is done. `accept` needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     amount: Option<Amount>,
     /// `dispute`, `reject`, `close`, `extend`: why.
@@ -117,6 +118,14 @@ pub struct CommandFields {
     /// `accept`, `reject`: `claim`, `resolution` or `offer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     of: Option<String>,
+    /// `approve` of a milestone: the number of the submission that you looked at, which is needed; if there is a newer one by now
+    /// nothing is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    submission: Option<u32>,
+    /// `demand_arbitration`: the billing method that pays your share of the fee. Without one a client's is that of the newest
+    /// deposit, and a freelancer's is their own id, which no real payment provider takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Id>,
     /// `accept`, `reject`, `retract`: which offer.
     #[serde(skip_serializing_if = "Option::is_none")]
     number: Option<u32>,
@@ -159,11 +168,11 @@ impl CommandFields {
 const fn fields_of(verb: Verb) -> &'static [&'static str] {
     match verb {
         Verb::Submit => &["note", "files"],
-        Verb::Approve => &["amount"],
+        Verb::Approve => &["amount", "submission"],
         Verb::RequestChanges | Verb::RequestMediation => &["message"],
         Verb::Dispute => &["amount", "reason", "details", "contacted_client", "evidence"],
-        Verb::Accept => &["of", "number"],
-        Verb::Reject => &["of", "number", "reason", "details", "evidence"],
+        Verb::Accept => &["of", "number", "amount"],
+        Verb::Reject => &["of", "number", "amount", "reason", "details", "evidence"],
         Verb::Amend => &["amount", "details"],
         Verb::Offer => &["to_freelancer", "message"],
         Verb::Retract => &["number"],
@@ -172,7 +181,8 @@ const fn fields_of(verb: Verb) -> &'static [&'static str] {
         Verb::Award => &["to_freelancer", "reference"],
         Verb::Opinion => &["text"],
         Verb::Extend => &["hours", "reason"],
-        Verb::Supersede | Verb::Release | Verb::Withdraw | Verb::DemandArbitration => &[],
+        Verb::DemandArbitration => &["source"],
+        Verb::Supersede | Verb::Release | Verb::Withdraw => &[],
     }
 }
 
@@ -303,7 +313,7 @@ mod tests {
         let (role, fields) = read(r#"{"as": "client", "of": "offer", "number": 2}"#).of(Verb::Accept).unwrap();
         assert_eq!((role, fields.len()), (Some(Role::Client), 2));
         let problem = read(r#"{"to_freelancer": 5}"#).of(Verb::Accept).unwrap_err();
-        assert!(problem.detail.contains("to_freelancer: accept has only of, number"), "{}", problem.detail);
+        assert!(problem.detail.contains("to_freelancer: accept has only of, number, amount"), "{}", problem.detail);
         let problem = read(r#"{"amount": 5}"#).of(Verb::Release).unwrap_err();
         assert!(problem.detail.contains("release has no fields"), "{}", problem.detail);
     }

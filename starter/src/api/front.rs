@@ -27,6 +27,7 @@ use super::{
     limits::Limits,
     lists::{LIMIT_MAX, Limit, Page},
     metrics::Metrics,
+    named::Missing,
     problem::Problem,
     seen::{self, SeenCase},
     watch::Watchers,
@@ -316,6 +317,7 @@ impl Front {
         check_command(id, verb)?;
         let role = seen.role_for(verb, wanted)?;
         let contract = CaseId::read(id)?.contract;
+        self.names_what_was_seen(&seen, verb, &fields).await?;
         let files = self.files_in(&contract, role, &fields).await?;
         let mut body = fields;
         body.insert("by".to_owned(), json!({"party": role, "id": seen.id_as(role, who)}));
@@ -335,6 +337,18 @@ impl Front {
             }
             Ok(Err(error)) => Err(self.refused(error, id, role).await),
         }
+    }
+
+    /// What a party accepts is what it saw: over HTTP a command that pays names it.
+    async fn names_what_was_seen(
+        &self,
+        seen: &SeenCase,
+        verb: Verb,
+        fields: &Map<String, Value>,
+    ) -> Result<(), Problem> {
+        let Some(missing) = Missing::of(seen.kind, verb, fields) else { return Ok(()) };
+        let status = tokio::time::timeout(ANSWERED_WITHIN, self.client().status(&seen.id)).await;
+        Err(missing.problem(status.ok().and_then(Result::ok).as_ref()))
     }
 
     /// A refusal, with what can be done instead.

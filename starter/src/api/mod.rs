@@ -19,6 +19,7 @@ pub mod lists;
 pub mod live;
 pub mod metrics;
 pub mod money;
+mod named;
 pub mod once;
 pub mod openapi;
 pub mod peer;

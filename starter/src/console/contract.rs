@@ -222,6 +222,14 @@ fn became(seen: &Seen, entry: &Entry) -> Markup {
     html! { @if let Some(movement) = movement { ": " (parts::known(movement, Timestamp::now())) } }
 }
 
+/// Whose share of the arbitration fee it is.
+fn share(people: &People, entry: &Entry) -> String {
+    match entry.share_of {
+        Some(party) => format!("{}'s share of the arbitration fee", parts::begin(&people.name(party))),
+        None => "Share of the arbitration fee".to_owned(),
+    }
+}
+
 /// What a posting did, with people's names.
 fn in_words(people: &People, entry: &Entry) -> String {
     let (client, payee) = (parts::begin(&people.name(Role::Client)), people.payee());
@@ -233,8 +241,8 @@ fn in_words(people: &People, entry: &Entry) -> String {
         "bonus" => format!("{client} paid {payee} a bonus"),
         "refund" => format!("Refund to {}", people.name(Role::Client)),
         "return" => format!("Back from {payee} to {}", people.name(Role::Client)),
-        "fee" => "Share of the arbitration fee".to_owned(),
-        "fee_return" => "Share of the arbitration fee, given back".to_owned(),
+        "fee" => share(people, entry),
+        "fee_return" => format!("{}, given back", share(people, entry)),
         "to_suspense" => "Did not arrive; in suspense for an operator".to_owned(),
         "from_suspense" => "Sent on from suspense".to_owned(),
         other => label(other),

@@ -342,6 +342,7 @@ pub fn command_of(contract: &Value, who: &str, words: &str) -> (Verb, Map<String
             (Verb::Dispute, fields)
         }
         "approve" if rest.is_empty() => (Verb::Approve, json!({})),
+        "approve" if rest.starts_with("submission ") => (Verb::Approve, json!({"submission": number()})),
         "approve" => (Verb::Approve, json!({"amount": number()})),
         "keep" => (Verb::Reject, json!({})),
         "submit" => (Verb::Submit, json!({"note": "Another try."})),
@@ -351,13 +352,22 @@ pub fn command_of(contract: &Value, who: &str, words: &str) -> (Verb, Map<String
         "accept" | "reject" => {
             let verb = if verb == "accept" { Verb::Accept } else { Verb::Reject };
             let of = rest.split(' ').next().unwrap();
-            (verb, json!({"of": of, "number": number(), "reason": "not_as_agreed", "details": "Not what we agreed."}))
+            let mut answer = json!({
+                "of": of, "number": number(), "reason": "not_as_agreed", "details": "Not what we agreed.",
+            });
+            if rest.starts_with("claim ") {
+                answer["amount"] = number().into();
+            }
+            (verb, answer)
         }
         "amend" => (Verb::Amend, json!({"amount": number(), "details": "More precisely."})),
         "offer" => (Verb::Offer, json!({"to_freelancer": number(), "message": "Shall we?"})),
         "retract" => (Verb::Retract, json!({"number": number()})),
         "propose" => (Verb::Propose, json!({"to_freelancer": number(), "rationale": "Half was delivered."})),
         "close" => (Verb::Close, json!({"reason": "No common ground."})),
+        "demand" | "demand_arbitration" if rest.starts_with("from ") => {
+            (Verb::DemandArbitration, json!({"source": &rest[5..]}))
+        }
         "demand" | "demand_arbitration" => (Verb::DemandArbitration, json!({})),
         "award" => (Verb::Award, json!({"to_freelancer": number(), "reference": "AAA-1"})),
         "extend" => (Verb::Extend, json!({"hours": number(), "reason": "Holiday."})),

@@ -42,7 +42,7 @@ fn policy(client_silence: ClientSilence, no_arbitration: NoArbitration, share: i
     Policy {
         client_silence,
         no_arbitration,
-        arbitration_fee_share: amount(share),
+        arbitration_fee_share: amount(share).into(),
         resolution_target: Window::calendar(2),
         refund_settlement: Window::calendar(5),
         reminder_hours: vec![],

@@ -57,6 +57,10 @@ pub struct Rejection {
     /// Files that support it.
     #[serde(default)]
     pub evidence: Vec<Evidence>,
+    /// What was claimed when it was rejected, if the client named it: a claim that is for another amount by then is not
+    /// rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Amount>,
 }
 
 /// Why a client rejects a claim.

@@ -410,7 +410,7 @@ impl Case for PaymentRefundCase {
             return Err(self.not_now(command.verb()));
         }
         match command {
-            Command::Approve { amount } => self.approve(amount, at),
+            Command::Approve { amount, .. } => self.approve(amount, at),
             Command::Reject(_) | Command::RejectClaim(_) => {
                 self.file.record(at, Role::Freelancer, What::ReturnRejected, Rule::P2, "");
                 self.keep(DecidedBy::FreelancerRejection, now);

@@ -185,6 +185,8 @@ async fn what_stripe_cannot_do_is_declined_and_a_wrong_secret_key_is_not() {
     for (key, request, words) in [
         ("small", charge("pm_1", 49), "at least $0.50"),
         ("none", charge("pm_none", 500), "No such PaymentMethod"),
+        // A party's id, which a freelancer's share of the arbitration fee is charged to if the demand names no other (A1).
+        ("party", charge("fl-1", 500), "No such PaymentMethod"),
         ("refund", refund("nobody", 500), "Stripe has no charge nobody of pm_1"),
         ("bank", pay_out("bank-7", 500), "accounts connected to the platform's (acct_…), and bank-7 is none"),
         ("account", pay_out("acct_none", 500), "No such destination"),

@@ -8,6 +8,7 @@ use recourse_workflows::{
     describe,
     domain::{
         case::{TimelineEntry, What},
+        fee::Arbitration,
         ids::CaseKind,
         money::{Amount, Currency},
         outcome::{DecidedBy, Outcome},
@@ -53,7 +54,7 @@ pub fn case(status: &Status, known: &Money, now: Timestamp) -> String {
     text
 }
 
-fn standing(status: &Status, now: Timestamp) -> [(&'static str, String); 5] {
+fn standing(status: &Status, now: Timestamp) -> [(&'static str, String); 6] {
     let until = status.deadline.map(|deadline| {
         let silence = status.if_silent.map(|silence| format!("; silence {}", silence.in_words())).unwrap_or_default();
         format!("{}{silence}", moment(deadline, now))
@@ -70,7 +71,23 @@ fn standing(status: &Status, now: Timestamp) -> [(&'static str, String); 5] {
         ("until", until.unwrap_or_default()),
         ("overdue", overdue),
         ("dispute", dispute),
+        ("arbitration", arbitration(status)),
     ]
+}
+
+/// What arbitration costs each party, and who has paid, once it can be demanded (A1).
+fn arbitration(status: &Status) -> String {
+    let Some(Arbitration { fee_share, shares }) = &status.arbitration else { return String::new() };
+    if shares.is_empty() && status.stage != "awaiting_arbitration_demand" {
+        return String::new();
+    }
+    let costs = if fee_share.is_zero() {
+        "costs nothing".to_owned()
+    } else {
+        format!("{} from each party that demands it", status.currency.show(*fee_share))
+    };
+    let stands = shares.iter().map(|(party, state)| format!("; the {party}'s share: {}", named(state)));
+    format!("{costs}{}", stands.collect::<String>())
 }
 
 /// Who can do what now.

@@ -80,7 +80,7 @@ fn policy(bytes: &mut Bytes<'_>) -> Policy {
             NoArbitration::FollowResolution,
             NoArbitration::Hold,
         ]),
-        arbitration_fee_share: amount(bytes),
+        arbitration_fee_share: amount(bytes).into(),
         reminder_hours: bytes.one_of(&[&[24][..], &[], &[1, 2, 48]]).to_vec(),
         ..Policy::default()
     }

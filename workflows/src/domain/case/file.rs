@@ -10,6 +10,7 @@ use crate::domain::{
     claim::{Claim, Rejection, check_short_text},
     command::{Command, Refusal, RefusalKind, shortened},
     dispute::{Answer, Resolution},
+    fee::Arbitration,
     ids::case_id,
     milestone_review::Review,
     notice::Notice,
@@ -222,6 +223,8 @@ pub struct Particulars {
     pub resolution: Option<Resolution>,
     /// The answers to the resolution.
     pub answers: BTreeMap<Role, Answer>,
+    /// What arbitration costs each party, and who has paid.
+    pub arbitration: Option<Arbitration>,
     /// The dispute's workflow id, where there is one.
     pub dispute: Option<String>,
     /// The milestone under review.

@@ -141,6 +141,9 @@ pub struct DisputeCase {
     resolution: Option<Resolution>,
     answers: BTreeMap<Role, Answer>,
     demands: BTreeMap<Role, Demand>,
+    /// The billing methods that the latest demands named (A1).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    sources: BTreeMap<Role, Id>,
     fees_due: Vec<FeeDue>,
     went_to_arbitration: bool,
     outcome: Option<Outcome>,
@@ -165,6 +168,7 @@ impl DisputeCase {
             resolution: None,
             answers: BTreeMap::new(),
             demands: BTreeMap::new(),
+            sources: BTreeMap::new(),
             fees_due: Vec::new(),
             went_to_arbitration: false,
             outcome: refused,

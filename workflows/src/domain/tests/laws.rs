@@ -18,7 +18,7 @@ fn policy() -> impl Strategy<Value = Policy> {
         |(client_silence, no_arbitration, share)| Policy {
             client_silence,
             no_arbitration,
-            arbitration_fee_share: amount(share),
+            arbitration_fee_share: amount(share).into(),
             ..Policy::default()
         },
     )
@@ -39,6 +39,7 @@ fn step() -> impl Strategy<Value = Step> {
         "claim",
         "release",
         "accept claim",
+        "accept claim of",
         "reject claim",
         "accept resolution",
         "reject resolution",
@@ -64,8 +65,8 @@ fn step() -> impl Strategy<Value = Step> {
     (prop_oneof![0_u32..4, 0_u32..200], role, prop::sample::select(verbs.to_vec()), amount, any::<bool>()).prop_map(
         |(hours, role, verb, amount, declined)| {
             let words = if verb.is_empty() { String::new() } else { format!("{verb} {amount}") };
-            let words = words.replace("reject claim 0", "reject claim");
-            Step { hours, role, words: if verb == "reject claim" { "reject claim".into() } else { words }, declined }
+            let words = if matches!(verb, "reject claim" | "accept claim") { verb.to_owned() } else { words };
+            Step { hours, role, words, declined }
         },
     )
 }
