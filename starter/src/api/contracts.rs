@@ -5,7 +5,6 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
-use jiff::Timestamp;
 use recourse_workflows::{
     domain::{
         claim::Claim,

@@ -161,7 +161,9 @@ impl Deposit {
         let client = connect().await?;
         let started = start_or_say(&client, start).await?;
         let case = started.case.clone();
-        let Some(outcome) = waiting(format!("waiting for {case}"), charged(&client, &started)).await? else {};
+        let Some(outcome) = waiting(format!("waiting for {case}"), charged(&client, &started)).await? else {
+            return not_charged(&client, &self.database, &case, "the deposit is started and goes on by itself").await;
+        };
         if outcome.result != ResultKind::Deposited {
             return Err(not_done(&case, &outcome));
         }
