@@ -25,7 +25,10 @@ use super::{
     parts::People,
     session::{Session, Visit, local_path, set_cookie},
 };
-use crate::api::{identity::Identity, lists::Page, problem::Problem, reading::ShownNotice};
+use crate::{
+    api::{identity::Identity, lists::Page, problem::Problem, reading::ShownNotice},
+    client::Money,
+};
 
 /// What somebody could write into any text.
 const SCRIPT: &str = "<script>alert(1)</script>\" onload='x'";
