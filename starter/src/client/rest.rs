@@ -28,6 +28,10 @@ pub(super) const REST_POLL: Duration = Duration::from_millis(20);
 pub(super) struct Still {
     /// As the server describes it.
     pub described: DescribeWorkflowExecutionResponse,
+    /// Its own time then.
+    pub now: Timestamp,
+    /// When it was looked at: before the question, so that its clock is not further than what has passed since.
+    pub seen: Instant,
     /// When its next timer is due, by its own clock.
     pub next_timer: Option<Timestamp>,
 }
@@ -78,9 +82,11 @@ impl Client {
     }
 
     async fn seen_still(&self, case: &str) -> Result<Option<Still>, ClientError> {
+        let seen = Instant::now();
         let described = self.describe(case).await?;
+        let now = now_of(&described);
         let next_timer = self.still(case, &described).await?;
-        Ok(next_timer.map(|next_timer| Still { described, next_timer }))
+        Ok(next_timer.map(|next_timer| Still { described, now, seen, next_timer }))
     }
 
     /// When the next timer of the case is due, if it has no task and no effect under way.

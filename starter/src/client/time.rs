@@ -89,13 +89,12 @@ impl Client {
 
     /// One part of the way; where the case is, once it is there.
     async fn advance_once(&self, case: &str, target: Timestamp) -> Result<Option<Advanced>, ClientError> {
-        let Still { described, next_timer } = self.standing_still(case).await?;
-        let seen = Instant::now();
-        let (now, closed, run) = (now_of(&described), !is_running(&described), run_of(&described));
+        let Still { described, now, seen, next_timer } = self.standing_still(case).await?;
+        let (closed, run) = (!is_running(&described), run_of(&described));
         if closed || now >= target {
             return Ok(Some(Advanced { now, closed }));
         }
-        let leg = Leg::plan(now, target, next_timer);
+        let leg = Leg::plan(now, target, next_timer, seen.elapsed());
         // A clock ticks on while it is looked at.
         let skip = leg.skip.saturating_sub(seen.elapsed());
         if skip > Duration::ZERO {

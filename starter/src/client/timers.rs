@@ -15,8 +15,12 @@ use temporalio_common::protos::temporal::api::{
 
 use super::{Client, ClientError};
 
-/// How long before a timer a fast-forward ends, at least: long enough for the server to have seen it end.
+/// How long before a timer a fast-forward ends, at least: long enough for the server to have been told of it, and to have seen it
+/// end. Its clock ticks on meanwhile.
 const BEFORE_A_TIMER: Duration = Duration::from_millis(250);
+
+/// How much longer the server may take to be told of a fast-forward than it took to say where the clock is.
+const SLOWER_MAX: u32 = 4;
 
 impl Client {
     /// What this run has begun and not heard the end of.
@@ -104,12 +108,14 @@ pub(super) struct Leg {
 }
 
 impl Leg {
-    /// The way to `target`, or to `timer` if that is due before or a moment after it.
-    pub fn plan(now: Timestamp, target: Timestamp, timer: Option<Timestamp>) -> Self {
+    /// The way to `target`, or to `timer` if that is due before or a moment after it. `looked` is how long it took to be told
+    /// where the clock is.
+    pub fn plan(now: Timestamp, target: Timestamp, timer: Option<Timestamp>, looked: Duration) -> Self {
+        let before = BEFORE_A_TIMER.max(looked * SLOWER_MAX);
         let length = |to: Timestamp| Duration::try_from(to.duration_since(now)).unwrap_or_default();
         match timer.map(length) {
-            Some(timer) if timer <= length(target) + BEFORE_A_TIMER => {
-                let skip = timer.saturating_sub(BEFORE_A_TIMER);
+            Some(timer) if timer <= length(target) + before => {
+                let skip = timer.saturating_sub(before);
                 Self { skip, wait: timer.min(length(target)).saturating_sub(skip) }
             }
             _ => Self { skip: length(target), wait: Duration::ZERO },
@@ -209,11 +215,12 @@ mod tests {
 
     #[test]
     fn a_clock_is_never_fast_forwarded_past_a_timer_nor_to_a_moment_before_one() {
-        let plan = |target: i64, timer: Option<i64>| {
+        let looked = |looked: u64, target: i64, timer: Option<i64>| {
             let at = |millis: i64| Timestamp::from_millisecond(millis).unwrap();
-            let leg = Leg::plan(at(1_000), at(target), timer.map(at));
+            let leg = Leg::plan(at(1_000), at(target), timer.map(at), Duration::from_millis(looked));
             (leg.skip.as_millis(), leg.wait.as_millis())
         };
+        let plan = |target, timer| looked(5, target, timer);
         assert_eq!(plan(90_000, None), (89_000, 0));
         assert_eq!(plan(90_000, Some(90_251)), (89_000, 0), "long after");
         assert_eq!(plan(90_000, Some(90_100)), (88_850, 150), "a moment after");
@@ -221,5 +228,9 @@ mod tests {
         assert_eq!(plan(90_000, Some(60_000)), (58_750, 250), "on the way");
         assert_eq!(plan(90_000, Some(1_100)), (0, 100), "at once");
         assert_eq!(plan(90_000, Some(900)), (0, 0), "due and not told yet");
+        // A server that is slow to answer is slow to be told.
+        assert_eq!(looked(300, 90_000, Some(60_000)), (57_800, 1_200));
+        assert_eq!(looked(300, 90_000, Some(91_000)), (88_800, 200));
+        assert_eq!(looked(300, 90_000, Some(91_300)), (89_000, 0));
     }
 }

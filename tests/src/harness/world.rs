@@ -173,6 +173,17 @@ impl World {
         Self::make(place, Vec::new(), Mode::Cached, kept).await
     }
 
+    /// A world on a server of its own, which takes a while for what others have to hear of: the first task of a case, an effect,
+    /// a dispute's beginning and end. What is a moment elsewhere, and longer on a machine with too much to do, is always long
+    /// here.
+    pub async fn slow() -> Self {
+        let settings = vec!["history.transferProcessorMaxPollRPS=2".to_owned()];
+        let server = LocalServer::start(ServerOptions { settings, ..ServerOptions::default() }).await.unwrap();
+        let place = Place { address: server.address(), namespace: "default".to_owned(), keys: None };
+        let kept = Kept { directories: Vec::new(), server: Some(server) };
+        Self::make(place, Vec::new(), Mode::Cached, kept).await
+    }
+
     async fn make(place: Place, mut env: Vec<(String, String)>, mode: Mode, mut kept: Kept) -> Self {
         env.extend(mode.env());
         let Place { address, namespace, keys } = place;
