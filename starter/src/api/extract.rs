@@ -67,7 +67,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Front> for Of<T> {
     }
 }
 
-/// Whether there is a byte that PostgreSQL keeps in no text.
+/// Whether there is a byte that `PostgreSQL` keeps in no text.
 fn has_zero_byte(encoded: &str) -> bool {
     encoded.contains("%00")
 }

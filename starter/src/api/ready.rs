@@ -14,9 +14,12 @@ use crate::client::Filters;
 /// For how long an answer holds.
 const HOLDS: Duration = Duration::from_secs(1);
 
+/// What was found, and when.
+type Found = (Instant, Result<(), Problem>);
+
 /// What was last found. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<Mutex<Option<(Instant, Result<(), Problem>)>>>);
+pub struct Readiness(Arc<Mutex<Option<Found>>>);
 
 impl Readiness {
     /// Whether requests can be served: the database and the Temporal server answer, or did a moment ago.
