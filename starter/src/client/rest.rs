@@ -18,6 +18,7 @@ use temporalio_common::protos::temporal::api::{
 use super::{
     Client, ClientError,
     time::{ADVANCE_TIMEOUT, is_running, now_of, run_of},
+    timers::Begun,
 };
 
 /// How often a case is looked at until it stands still.
@@ -85,21 +86,21 @@ impl Client {
         let seen = Instant::now();
         let described = self.describe(case).await?;
         let now = now_of(&described);
-        let next_timer = self.still(case, &described).await?;
-        Ok(next_timer.map(|next_timer| Still { described, now, seen, next_timer }))
+        let begun = self.still(case, &described).await?;
+        Ok(begun.map(|begun| Still { described, now, seen, next_timer: begun.next_timer() }))
     }
 
-    /// When the next timer of the case is due, if it has no task and no effect under way.
+    /// What the case waits for, if it has no task and no effect under way.
     async fn still(
         &self,
         case: &str,
         described: &DescribeWorkflowExecutionResponse,
-    ) -> Result<Option<Option<Timestamp>>, ClientError> {
+    ) -> Result<Option<Begun>, ClientError> {
         if !nothing_is_under_way(described) {
             return Ok(None);
         }
         if !is_running(described) {
-            return Ok(Some(None));
+            return Ok(Some(Begun::default()));
         }
         for child in &described.pending_children {
             let latest = match self.describe(&child.workflow_id).await {
@@ -112,7 +113,7 @@ impl Client {
             }
         }
         let begun = self.begun(case, &run_of(described)).await?;
-        Ok((!begun.is_owed(now_of(described))).then(|| begun.next_timer()))
+        Ok(Some(begun).filter(|begun| !begun.is_owed(now_of(described))))
     }
 }
 
