@@ -79,7 +79,7 @@ fn a_refund_is_ordered_then_on_its_way_then_arrived() {
         assert_eq!((&document["case"], &document["money"]["retried"]), (&json!(case), &json!(true)));
         let shown = recourse(&world, folder.path(), &["show", &case]).await;
         says_that_it_is_retried(&shown, "200.00 USD back to the client has not moved yet");
-        assert!(shown.out.contains("100.00 USD to the freelancer      paid, and available from"), "{}", shown.out);
+        assert!(shown.out.contains("paid, and available from"), "{}", shown.out);
         let listed = recourse(&world, folder.path(), &["list", "--contract", story.id().as_str(), "--json"]).await;
         assert_eq!(listed.json()["retried"], json!([case]), "{}", listed.out);
 
