@@ -408,8 +408,8 @@ fn a_forbidden_start_is_refused_with_the_rule() {
             (
                 "Dispute",
                 json!({"contract": story.contract, "grounds": "refund_request", "claim": {"amount": 30_001, "reason": "other", "details": "x"}}),
-                "R5",
-                "in dispute",
+                "D1",
+                "has not ended",
             ),
             (
                 "Dispute",
@@ -434,7 +434,13 @@ fn a_forbidden_start_is_refused_with_the_rule() {
             ("Dispute", json!({"case": {"stage": "Settling"}, "case_ref": story.refund_request}), "D1", "contract"),
         ];
         for (index, (kind, start, rule, word)) in starts.into_iter().enumerate() {
-            let id = format!("start-{index}:{}", story.id());
+            // Its own id, which a refused start leaves free for the next.
+            let id = match kind {
+                "EscrowDeposit" => format!("escrow-deposit:{}:d-9", story.id()),
+                "Dispute" => story.dispute.clone(),
+                "RefundRequest" => story.refund_request.clone(),
+                other => panic!("{other} in row {index}"),
+            };
             let input = RawValue::new(vec![Payload {
                 metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
                 data: serde_json::to_vec(&start).unwrap(),

@@ -56,8 +56,7 @@ fn a_stopped_dispute_leaves_the_money_in_escrow() {
         assert!(matches!(world.client.result(&story.dispute).await, Err(ClientError::Stopped { .. })));
         // Ending the contract again names who holds the money; once an operator has freed it, all of it is there.
         let mut again = story.again();
-        again.end(0, Value::Null).await;
-        let refused = again.outcome().await;
+        let refused = again.end(0, Value::Null).await.outcome.expect("it is refused at once");
         assert_eq!(shown(&refused), "refused rule R1 0/0/0");
         assert!(
             refused.message.as_ref().unwrap().contains(&format!("{} holds 200.00 USD", story.dispute)),
@@ -128,6 +127,9 @@ fn a_dispute_may_run_alone() {
     run(async {
         let world = World::shared().await;
         let mut story = Story::new(world, "alone");
+        // Money that came after the contract's end, which it does not undo (D1).
+        story.deposit("d-0", 1_000, "card-1").await;
+        story.end(1_000, Value::Null).await;
         story.deposit("d-1", 20_000, "card-1").await;
         let start = |amount: i64| -> DisputeStart {
             let claim = json!({"amount": amount, "reason": "work_delivered", "details": "It is done."});
@@ -145,7 +147,7 @@ fn a_dispute_may_run_alone() {
             shown(&world.client.result(&story.dispute).await.unwrap()),
             "settled client_acceptance D3 15000/5000/0"
         );
-        assert_eq!(story.ledger().await, "deposit 20000, release 15000, refund 5000");
+        assert_eq!(story.ledger().await, "deposit 1000, release 1000, deposit 20000, release 15000, refund 5000");
 
         // While a refund request holds the money, a dispute of it belongs there.
         let other = Story::new(world, "alone");
@@ -161,8 +163,7 @@ fn a_dispute_may_run_alone() {
 }
 
 async fn ended(story: &Story<'_>) -> recourse_workflows::domain::outcome::Outcome {
-    story.end(0, Value::Null).await;
-    story.outcome().await
+    story.end(0, Value::Null).await.outcome.expect("it is refused at once")
 }
 
 /// E1: the parties and the currency are those of the first deposit; another file under the contract's id moves nothing.
@@ -175,8 +176,8 @@ fn a_contract_is_what_was_deposited_for() {
         let honest = story.contract.clone();
         for (path, value) in [("/freelancer/id", "fl-evil"), ("/client/id", "cl-evil"), ("/currency", "EUR")] {
             *story.contract.pointer_mut(path).unwrap() = json!(value);
-            story.end(10_000, Value::Null).await;
-            assert_eq!(shown(&story.outcome().await), "refused rule E1 0/0/0", "{path}");
+            let refused = story.end(10_000, Value::Null).await.outcome.expect("it is refused at once");
+            assert_eq!(shown(&refused), "refused rule E1 0/0/0", "{path}");
             assert_eq!(story.deposit("d-2", 100, "card-1").await.result.name(), "refused", "{path}");
             story.contract.clone_from(&honest);
         }

@@ -5,7 +5,9 @@ use recourse_workflows::{
     effects::{OpenCase, Take},
 };
 
-use super::{Ledger, LedgerError};
+use sqlx::{Any, Transaction};
+
+use super::{Ledger, LedgerError, id_of};
 use crate::database::Write;
 
 /// Whether the ledger knows the ground of what is to be opened. What grew out of a case has that case's; what is not a dispute
@@ -26,7 +28,35 @@ pub(super) async fn are_known(write: &mut Write, order: &OpenCase) -> Result<boo
     }
 }
 
+/// What a dispute of a contract's money could stand on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Grounded {
+    /// Whether the contract has ended, ever.
+    pub ended: bool,
+    /// The milestones that were submitted, and not superseded since.
+    pub submitted: Vec<Id>,
+}
+
 impl Ledger {
+    /// What a dispute of the contract's money could stand on, as far as the ledger knows (D1).
+    ///
+    /// # Errors
+    /// Only if the database cannot be read, or was damaged.
+    pub async fn grounds(&self, contract: &Id) -> Result<Grounded, LedgerError> {
+        let mut read = self.database.read().await?;
+        let submitted: Vec<String> = sqlx::query_scalar(
+            "SELECT DISTINCT review.milestone FROM holds AS review
+             WHERE review.contract = $1 AND review.ordinal IS NOT NULL AND review.superseded = 0
+               AND NOT EXISTS (SELECT 1 FROM holds AS later
+                               WHERE later.contract = $1 AND later.ended_contract = 1 AND later.sequence > review.sequence)",
+        )
+        .bind(contract.as_str())
+        .fetch_all(&mut *read)
+        .await?;
+        let submitted = submitted.iter().map(|milestone| id_of(milestone, "milestone")).collect::<Result<_, _>>()?;
+        Ok(Grounded { ended: has_ended(&mut read, contract).await?, submitted })
+    }
+
     /// Whether there was ever a dispute about the contract's money.
     ///
     /// # Errors
@@ -42,10 +72,10 @@ impl Ledger {
 }
 
 /// Whether the contract has ended, ever: a deposit made since does not undo that.
-async fn has_ended(write: &mut Write, contract: &Id) -> Result<bool, LedgerError> {
+async fn has_ended(transaction: &mut Transaction<'static, Any>, contract: &Id) -> Result<bool, LedgerError> {
     let ended: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM holds WHERE contract = $1 AND ended_contract = 1")
         .bind(contract.as_str())
-        .fetch_one(&mut **write)
+        .fetch_one(&mut **transaction)
         .await?;
     Ok(ended > 0)
 }

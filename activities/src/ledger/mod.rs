@@ -59,6 +59,7 @@ pub use check::{CheckReport, Finding, MoneyHeld};
 pub use contracts::ContractFilter;
 pub(crate) use deposits::{Deposit, Known};
 pub use export::Exported;
+pub use grounds::Grounded;
 pub use history::{Balances, Entry, History};
 pub use holds::OpenHold;
 pub use moved::Moved;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::{extract::State, http::StatusCode, response::Response};
 use jiff::Timestamp;
 use maud::{Markup, html};
-use recourse_activities::ledger::{Balances, Entry, FreeMoney, History, OpenHold};
+use recourse_activities::ledger::{Balances, Entry, FreeMoney, Grounded, History, OpenHold};
 use recourse_workflows::domain::{
     ids::Id,
     money::Amount,
@@ -42,6 +42,8 @@ pub struct Seen {
     pub holds: Vec<OpenHold>,
     /// What of its escrow is in no case.
     pub unheld: Vec<FreeMoney>,
+    /// What a dispute could stand on.
+    pub grounds: Grounded,
     /// What people are called.
     pub people: People,
 }
@@ -58,8 +60,9 @@ impl Seen {
         let (history, money) = front.money_of_contract(who, &id).await?;
         let holds = front.ledger().holds(&id).await?;
         let unheld = front.ledger().free_money(&contract).await?;
+        let grounds = front.ledger().grounds(&id).await?;
         let people = People::of(Some(&contract));
-        Ok(Self { contract, roles, history, money, holds, unheld, people })
+        Ok(Self { contract, roles, history, money, holds, unheld, grounds, people })
     }
 
     /// What the contract is called.

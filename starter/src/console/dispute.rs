@@ -72,7 +72,7 @@ fn only_the_freelancer(seen: &Seen) -> Result<(), Problem> {
 }
 
 impl Subject {
-    /// Everything that a dispute of this contract could be about. What a case holds is disputed in that case.
+    /// Everything that a dispute of this contract could be about and has its ground (D1). What a case holds is disputed in that case.
     pub fn all(seen: &Seen) -> Vec<Self> {
         let mut subjects = Vec::new();
         let mut after_the_end = Amount::ZERO;
@@ -80,9 +80,12 @@ impl Subject {
             let held = free.amount;
             match &free.kept_for {
                 KeptFor::Contract => {
-                    subjects.push(Self { grounds: Grounds::NonRelease, milestone: None, held });
+                    if !seen.grounds.submitted.is_empty() {
+                        subjects.push(Self { grounds: Grounds::NonRelease, milestone: None, held });
+                    }
                     after_the_end = after_the_end.plus(held).unwrap_or(after_the_end);
                 }
+                KeptFor::Milestone(id) if !seen.grounds.submitted.contains(id) => {}
                 KeptFor::Milestone(id) => {
                     subjects.push(Self { grounds: Grounds::NonRelease, milestone: Some(id.clone()), held });
                 }
@@ -95,7 +98,7 @@ impl Subject {
         }
         // An ended contract's escrow is disputed as a whole, and in its refund request if there is one.
         let is_in_a_case = seen.holds.iter().any(|hold| !hold.amount.is_zero());
-        if !after_the_end.is_zero() && !is_in_a_case {
+        if seen.grounds.ended && !after_the_end.is_zero() && !is_in_a_case {
             subjects.push(Self { grounds: Grounds::RefundRequest, milestone: None, held: after_the_end });
         }
         subjects
@@ -351,7 +354,7 @@ impl Form {
 mod tests {
     use std::collections::BTreeSet;
 
-    use recourse_activities::ledger::{FreeMoney, OpenHold};
+    use recourse_activities::ledger::{FreeMoney, Grounded, OpenHold};
 
     use super::*;
     use crate::{client::Money, console::parts::People};
@@ -374,6 +377,7 @@ mod tests {
             money: Money::default(),
             holds,
             unheld,
+            grounds: Grounded { ended: true, submitted: vec![Id::new("m-2").unwrap()] },
             people,
         }
     }
@@ -404,6 +408,8 @@ mod tests {
         assert_eq!(subjects(&seen(&free, vec![hold])), own, "what another case holds is disputed there");
         assert!(subjects(&seen(&[], Vec::new())).is_empty());
         assert_eq!(offer(&seen(&[], Vec::new())).into_string(), "");
+        let fresh = Seen { grounds: Grounded::default(), ..seen(&free, Vec::new()) };
+        assert_eq!(subjects(&fresh), ["partial_release m-1 50"], "nothing ended, and nothing was submitted");
         let shown = offer(&nobody).into_string();
         assert!(shown.contains("/contracts/c-1/dispute?grounds=partial_release&amp;about=m-1"), "{shown}");
     }

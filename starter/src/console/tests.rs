@@ -401,6 +401,7 @@ fn what_somebody_wrote_is_shown_and_never_obeyed() {
         pages.extend(looked.acts().iter().map(|act| command::form(&looked, &session(), act, &form, &[]).into_string()));
     }
     let seen = contract::Seen {
+        grounds: recourse_activities::ledger::Grounded::default(),
         people,
         contract: named,
         roles: BTreeSet::from([Role::Client]),

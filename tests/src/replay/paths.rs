@@ -331,13 +331,13 @@ const DISPUTES: &[Path] = &[
     path(
         "dispute-alone",
         DISPUTE,
-        r#"deposit 20000; start dispute dispute:ID {"contract": CONTRACT, "grounds": "refund_request", "claim": {"amount": 15000, "reason": "work_delivered", "details": "It is done."}, "policy": POLICY}; 2 client accept claim"#,
+        r#"deposit 1000; end 1000; over refund_request; deposit 20000; start dispute dispute:ID {"contract": CONTRACT, "grounds": "refund_request", "claim": {"amount": 15000, "reason": "work_delivered", "details": "It is done."}, "policy": POLICY}; 2 client accept claim"#,
         "settled client_acceptance D3 15000/5000/0",
     ),
     path(
         "dispute-where-nothing-is-held",
         DISPUTE,
-        r#"deposit 20000; start dispute dispute:ID {"contract": CONTRACT, "grounds": "refund_request", "claim": {"amount": 20001, "reason": "work_delivered", "details": "It is done."}, "policy": POLICY}"#,
+        r#"deposit 1000; end 1000; over refund_request; deposit 20000; start dispute dispute:ID {"contract": CONTRACT, "grounds": "refund_request", "claim": {"amount": 20001, "reason": "work_delivered", "details": "It is done."}, "policy": POLICY}"#,
         "refused rule R5 0/0/20000",
     ),
     path(
@@ -563,12 +563,6 @@ const PAYMENTS: &[Path] = &[
         PAYMENT,
         "fund m-1 30000; submit m-1 1 30000; 1 client approve; over milestone_review; ask_back release 30000; \
          20 client ask; 21 mediator opinion; 22 mediator extend 24; 23 freelancer keep",
-        "declined freelancer_rejection P2 0/0/0",
-    ),
-    path(
-        "payment-not-covered",
-        PAYMENT,
-        r#"fund m-1 30000; submit m-1 1 30000; 1 client approve; over milestone_review; ask_back release 30000; start payment_refund payment-refund:PAYMENT-b {"contract": CONTRACT, "payment": PAYMENT, "released_at": NOW, "amount": 30000, "message": "Again.", "policy": POLICY}; 0.1; on earlier; 1 freelancer approve; on payment_refund; 2 freelancer approve; 3 freelancer keep"#,
         "declined freelancer_rejection P2 0/0/0",
     ),
     path(
