@@ -22,7 +22,10 @@ use axum::{
     routing::get,
 };
 use prometheus::{Gauge, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
-use recourse_activities::gauges::{Gauges, Reading};
+use recourse_activities::{
+    gauges::{Gauges, Reading},
+    serving,
+};
 use temporalio_common::telemetry::{
     HistogramBucketOverrides, PrometheusExporterOptions, TelemetryOptions, metrics::CoreMeter,
     start_prometheus_metric_exporter,
@@ -187,7 +190,7 @@ impl Watch {
             .route("/healthz", get(async || "alive\n"))
             .route("/readyz", get(ready))
             .with_state(self.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(serving::serve(router, listener, serving::Limits::of_watchers(), std::future::pending()));
         Ok(bound)
     }
 
