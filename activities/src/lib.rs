@@ -21,6 +21,7 @@ pub mod gauges;
 pub mod ledger;
 pub mod notices;
 pub mod payments;
+mod private;
 pub mod refunds;
 pub mod requests;
 pub mod serving;
