@@ -29,7 +29,7 @@ async fn sent_a_lot(world: &World, story: &Story<'_>) {
     let body = serde_json::to_vec(&body).unwrap();
     world.quiet(case).await;
     let first = run_of(world, case).await;
-    let before = world.client.status(case).await.unwrap();
+    let before = world.status(case).await;
     for _ in 0..COUNT {
         world.client.signal(case, verb.name(), body.clone()).await.unwrap();
     }

@@ -162,7 +162,7 @@ fn a_refused_end_leaves_the_review_as_it_is() {
         story.until(13.0).await;
         let status = story.again().end(30_001, Value::Null).await;
         assert!(refused(&status).starts_with("R2 ") && refused(&status).contains("300.00 USD held"), "{status:?}");
-        let review = world.client.status(&story.review("m-1")).await.unwrap();
+        let review = world.status(&story.review("m-1")).await;
         assert_eq!(review.stage, "awaiting_client");
         story.until(14.1).await;
         assert_eq!(shown(&story.outcome_of(&story.review("m-1")).await), "released client_silence E4 30000/0/0");

@@ -95,8 +95,7 @@ fn silence_decides_in_every_stage_at_once() {
         }
         let mut deadlines = Vec::new();
         for (_, case, _) in &cases {
-            world.quiet(case).await;
-            deadlines.push(world.client.status(case).await.unwrap().deadline.unwrap());
+            deadlines.push(world.status(case).await.deadline.unwrap());
         }
         world.stop_worker().await;
         for ((_, case, _), deadline) in cases.iter().zip(deadlines) {
@@ -122,7 +121,7 @@ fn mediation_lasts_until_21_days_after_the_filing() {
         story.play("6 freelancer claim 10000").await;
         let filed = world.client.virtual_now(&story.dispute).await.unwrap();
         story.play("8 client reject claim").await;
-        let status = world.client.status(&story.dispute).await.unwrap();
+        let status = world.status(&story.dispute).await;
         let lasts = status.deadline.unwrap().duration_since(filed);
         assert!((lasts - SignedDuration::from_hours(21 * 24)).abs() < SignedDuration::from_hours(1), "{lasts:?}");
     });

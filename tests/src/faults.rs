@@ -281,7 +281,7 @@ fn each_command_twice_acts_once() {
             let (first, second) =
                 tokio::join!(world.client.command(&case, verb, body.clone()), world.client.command(&case, verb, body));
             assert_eq!(first.unwrap().stage, second.unwrap().stage, "{command}");
-            let status = world.client.status(&case).await.unwrap();
+            let status = world.status(&case).await;
             let happened =
                 status.timeline.iter().filter(|entry| serde_json::to_value(entry.what).unwrap() == what).count();
             assert_eq!(happened, 1, "{command}: {:?}", status.timeline);

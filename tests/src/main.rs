@@ -31,6 +31,8 @@ mod production;
 mod refunds;
 mod refusals;
 mod replay;
+mod rest;
+mod retried;
 mod rulebook;
 mod survival;
 mod webhooks;

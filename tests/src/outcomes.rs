@@ -39,7 +39,7 @@ async fn check(row: Row, world: &World) {
         expected.push_str(entry);
     }
     assert_eq!(story.ledger().await, expected, "{what}");
-    let status = world.client.status(&story.refund_request).await.unwrap();
+    let status = world.status(&story.refund_request).await;
     assert_eq!(status.outcome.as_ref(), Some(&outcome), "{what}");
     assert!(status.allowed.values().all(Vec::is_empty), "nothing can be done in a closed case");
     world.check_money().await;
@@ -297,7 +297,7 @@ fn a_contract_on_hold_can_be_ended_again() {
         story.end(0, json!({"no_arbitration": "hold"})).await;
         story.play("1 freelancer claim 15000; 2 client reject claim; 3 mediator close; 10").await;
         assert_eq!(shown(&story.outcome().await), "on_hold arbitration_default A2 0/0/20000");
-        let status = world.client.status(&story.dispute).await.unwrap();
+        let status = world.status(&story.dispute).await;
         assert_eq!((status.stage.as_str(), status.held.minor()), ("on_hold", 20_000));
         // Nobody but an operator gets at it.
         assert_eq!(shown(&ended_again(&story).await), "refused rule R1 0/0/0");

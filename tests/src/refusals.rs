@@ -35,7 +35,7 @@ async fn refused(story: &mut Story<'_>, world: &World, who: &str, words: &str, k
     let (name, message) = refusal(story.say(who, words).await);
     assert_eq!(name, kind, "{who} {words}: {message}");
     assert!(message.contains("can now: ") || message.contains("can do nothing now"), "{who} {words}: {message}");
-    let status = world.client.status(story.case()).await.unwrap();
+    let status = world.status(story.case()).await;
     let last = status.timeline.iter().rev().find_map(|entry| entry.note.clone()).unwrap();
     assert!(last.contains(&message), "the timeline keeps it: {last:?} of {message:?}");
 }
@@ -62,7 +62,7 @@ fn a_refund_request_refuses_what_the_rules_do_not_allow() {
         ] {
             refused(&mut story, world, who, words, kind).await;
         }
-        let status = world.client.status(&story.refund_request).await.unwrap();
+        let status = world.status(&story.refund_request).await;
         assert_eq!((status.stage.as_str(), status.held), ("awaiting_freelancer", Amount::new(20_000).unwrap()));
         story.play("1 freelancer claim 15000").await;
         let late =

@@ -63,7 +63,6 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let options = RuntimeOptions::builder().telemetry_options(telemetry).build().map_err(anyhow::Error::msg)?;
     let runtime = CoreRuntime::new_assume_tokio(options)?;
     let client = config::connect(runtime.telemetry().get_temporal_metric_meter()).await?;
-    let watch = Watch::new(Gauges::new(client.clone(), database.clone()), metrics_at)?;
     let payments = config::payments()?;
     let mail = MailConfig { url: config.smtp_url, from: config.mail_from, sandbox: payments.is_sandbox() };
     let book = NoticeBook::new(database.clone());
@@ -74,6 +73,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let bank = payments.gateway(&database)?;
     let desk = RefundDesk::new(ledger.clone(), bank.clone(), book.clone());
     let effects = EscrowActivities::new(ledger, bank);
+    let watch = Watch::new(Gauges::new(client.clone(), database.clone()), effects.retries(), metrics_at)?;
     let webhooks = WebhookActivities::new(webhooks)?;
     let work = Work { effects, book, webhooks };
     let mut worker = worker(&runtime, &client, work, &config.size, config.version.deployment())?;

@@ -21,8 +21,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use prometheus::{Gauge, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Gauge, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use recourse_activities::{
+    escrow::{Effect, Retries},
     gauges::{Gauges, Reading},
     serving,
 };
@@ -81,6 +82,7 @@ struct Metrics {
     notices_waiting: IntGauge,
     notices_failed: IntGauge,
     webhooks_failed: IntGauge,
+    retries: IntCounterVec,
     check_passed: IntGauge,
     check_age: Gauge,
     gauges_age: Gauge,
@@ -106,7 +108,11 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
+        let retries = Opts::new("recourse_effects_retried_total", "Tries of effects after their first, by effect.");
+        let retries = IntCounterVec::new(retries, &["effect"])?;
+        registry.register(Box::new(retries.clone()))?;
         Ok(Self {
+            retries,
             cases_open: many("recourse_cases_open", "Open cases by kind and stage.", &["kind", "stage"])?,
             cases_overdue: many("recourse_cases_overdue", "Open cases that have missed a target.", &["kind"])?,
             held: many("recourse_money_held_minor_units", "Money in escrow, in minor units.", &["currency"])?,
@@ -150,6 +156,14 @@ impl Metrics {
         self.notices_failed.set(reading.notices_failed);
         self.webhooks_failed.set(reading.webhooks_failed);
     }
+
+    /// Brings the counts of retries up to date. Each effect is shown from the beginning: what was never tried again is 0.
+    fn count(&self, retries: &Retries) {
+        for effect in Effect::ALL {
+            let counter = self.retries.with_label_values(&[effect.name()]);
+            counter.inc_by(retries.count(effect).saturating_sub(counter.get()));
+        }
+    }
 }
 
 /// When something was last done with success.
@@ -162,6 +176,7 @@ struct Done {
 struct Inner {
     metrics: Metrics,
     gauges: Gauges,
+    retries: Retries,
     sdk: SocketAddr,
     http: reqwest::Client,
     done: RwLock<Done>,
@@ -174,10 +189,10 @@ pub struct Watch(Arc<Inner>);
 
 impl Watch {
     /// Shows these numbers, and the SDK's metrics from this address.
-    pub fn new(gauges: Gauges, sdk: SocketAddr) -> anyhow::Result<Self> {
+    pub fn new(gauges: Gauges, retries: Retries, sdk: SocketAddr) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder().timeout(READY_WITHIN).no_proxy().build()?;
         let (done, stopping) = (RwLock::default(), AtomicBool::new(false));
-        Ok(Self(Arc::new(Inner { metrics: Metrics::new()?, gauges, sdk, http, done, stopping })))
+        Ok(Self(Arc::new(Inner { metrics: Metrics::new()?, gauges, retries, sdk, http, done, stopping })))
     }
 
     /// Serves at this address until the process ends. Returns where, which differs for port 0.
@@ -246,8 +261,10 @@ impl Watch {
 
     async fn text(&self) -> anyhow::Result<String> {
         {
-            let done = self.0.done.read().await;
+            // One after the other: two at once would count the same retries twice.
+            let done = self.0.done.write().await;
             let metrics = &self.0.metrics;
+            metrics.count(&self.0.retries);
             for (age, at) in [(&metrics.gauges_age, done.read_at), (&metrics.check_age, done.checked_at)] {
                 if let Some(at) = at {
                     age.set(at.elapsed().as_secs_f64());

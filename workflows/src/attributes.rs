@@ -33,8 +33,11 @@ pub const CASE_OVERDUE: SearchAttributeKey<bool> = SearchAttributeKey::bool("Cas
 /// The outcome's result.
 pub const CASE_OUTCOME: SearchAttributeKey<String> = SearchAttributeKey::keyword("CaseOutcome");
 
+/// Which case of its workflow id it is, from the second on (L8).
+pub const CASE_NUMBER: SearchAttributeKey<i64> = SearchAttributeKey::int("CaseNumber");
+
 /// Names and types of all of them, to register with a server.
-pub const ALL: [(&str, &str); 11] = [
+pub const ALL: [(&str, &str); 12] = [
     ("CaseKind", "Keyword"),
     ("CaseContract", "Keyword"),
     ("CaseClient", "Keyword"),
@@ -46,6 +49,7 @@ pub const ALL: [(&str, &str); 11] = [
     ("CaseCurrency", "Keyword"),
     ("CaseOverdue", "Bool"),
     ("CaseOutcome", "Keyword"),
+    ("CaseNumber", "Int"),
 ];
 
 /// What a new case of this contract shows, to be given with its start, where it costs nothing.
@@ -98,6 +102,8 @@ pub(crate) fn of_case<C: Case>(case: &C, status: &Status, shown: &SearchAttribut
         Some(status.overdue).filter(|overdue| *overdue || shown.contains_key(&CASE_OVERDUE)),
     );
     set(&mut updates, shown, &CASE_OUTCOME, outcome);
+    let number = Some(case.file().number).filter(|number| *number > 1).map(i64::from);
+    set(&mut updates, shown, &CASE_NUMBER, number);
     updates
 }
 

@@ -32,8 +32,10 @@ use crate::{
     desk::Conducts,
     domain::{
         case::Case,
+        ids::case_number,
         milestone::NotReviewable,
         money::Amount,
+        opening::Asked,
         outcome::Outcome,
         party::Contract,
         posting::{Close, Movement},
@@ -185,20 +187,26 @@ impl<'a, W: Conducts> Conduct<'a, W> {
     pub async fn open(
         &mut self,
         take: Take,
+        asked: Asked,
         opened: impl FnOnce(&mut W::Case, OpenedCase, Option<String>, Timestamp),
     ) -> Result<(), NotOpened> {
         let (case, first_run) = (self.case_id(), self.ctx.info().first_execution_run_id().to_owned());
         let summary = describe::take(&take, &self.contract);
-        let order_open = OpenCase { case, first_run, contract: self.contract.clone(), take, at: now(self.ctx) };
+        let order_open = OpenCase { case, first_run, contract: self.contract.clone(), take, asked, at: now(self.ctx) };
         self.show();
         match order(self.ctx, || Escrow::open, order_open, summary).await {
             OpenReceipt::Opened(answer) => {
                 self.ctx.state_mut(|state| state.desk_mut().case_ref.clone_from(&answer.case_ref));
                 let elsewhere = describe::held_elsewhere(&answer.others, self.contract.currency);
                 self.change(|case, now| {
-                    case.file_mut().rules = answer.rules;
+                    let file = case.file_mut();
+                    file.rules = answer.rules;
+                    file.number = case_number(&file.id, &answer.case_ref);
                     opened(case, answer, elsewhere, now);
                 });
+            }
+            OpenReceipt::Refused { rule, reason, held } => {
+                self.change(|case, now| case.refuse_holding(held, rule, reason, now));
             }
             OpenReceipt::Conflict { reason } => self.change(|case, now| case.refuse(Rule::E1, reason, now)),
             OpenReceipt::ReviewsRunning { reviews, could_hold, others } => {
@@ -359,7 +367,7 @@ impl<'a, W: Conducts> Conduct<'a, W> {
         let notices = self.change(|case, _| case.file_mut().take_notices());
         for notices in notices.chunks(NOTICES_MAX) {
             let tell = Tell {
-                case: self.case_id(),
+                case: self.case_ref(),
                 case_ref: self.case_ref(),
                 contract: self.contract.clone(),
                 notices: notices.to_vec(),

@@ -95,7 +95,7 @@ pub fn rest_of_a_split(status: &Status) -> &'static str {
 
 /// Whether a dispute is about a milestone of an active contract, which its id says.
 pub fn is_about_a_milestone(status: &Status) -> bool {
-    let milestone = status.case.strip_prefix(&dispute_id(&status.contract, None));
+    let milestone = status.workflow_id.strip_prefix(&dispute_id(&status.contract, None));
     milestone.is_some_and(|milestone| milestone.starts_with(':'))
 }
 
@@ -150,7 +150,7 @@ pub(crate) fn movements(movements: &[Movement], currency: Currency) -> String {
 }
 
 /// Which other cases hold something of the same escrow, as a clause.
-pub(crate) fn held_elsewhere(others: &[HeldByOther], currency: Currency) -> Option<String> {
+pub fn held_elsewhere(others: &[HeldByOther], currency: Currency) -> Option<String> {
     let said = others.iter().map(|other| format!("{} holds {}", other.case_ref, currency.show(other.amount)));
     Some(said.collect::<Vec<_>>().join(", ")).filter(|said| !said.is_empty())
 }
@@ -174,7 +174,8 @@ mod tests {
 
     fn status(case: &str) -> Status {
         serde_json::from_value(serde_json::json!({
-            "case": case, "kind": "dispute", "contract": "c-1", "currency": "USD", "stage": "awaiting_parties",
+            "case": case, "workflow_id": case, "kind": "dispute", "contract": "c-1", "currency": "USD",
+            "stage": "awaiting_parties",
             "waiting_on": [], "held": 20_000, "deadline": null, "if_silent": null, "overdue": false, "allowed": {},
             "claim": null, "rejection": null, "offers": [], "answers": {}, "timeline": [], "outcome": null,
             "resolution": {"to_freelancer": 9_000, "to_client": 11_000, "rationale": "Half was done"},

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         case::Case,
         command::{Refusal, RefusalKind},
+        ids::case_number,
         outcome::Outcome,
     },
     messages::Status,
@@ -18,6 +19,7 @@ use crate::{
 pub struct Desk<C> {
     pub(crate) case: Result<C, Outcome>,
     id: String,
+    run_id: String,
     pub(crate) case_ref: String,
     pub(crate) open: bool,
 }
@@ -43,11 +45,13 @@ impl<C: Case> Desk<C> {
         begin: impl FnOnce(String, &RawValue, Timestamp) -> Result<C, Outcome>,
     ) -> Self {
         let id = ctx.workflow_id().to_owned();
-        if let Some(HandedOn { case, case_ref }) = continuing::handed_on(ctx, start) {
-            return Self { case: Ok(case), case_ref, id, open: true };
+        let run_id = ctx.run_id().to_owned();
+        if let Some(HandedOn { mut case, case_ref }) = continuing::handed_on::<C>(ctx, start) {
+            case.file_mut().number = case_number(&id, &case_ref);
+            return Self { case: Ok(case), case_ref, id, run_id, open: true };
         }
         let now = ctx.start_time().and_then(|at| at.try_into().ok()).unwrap_or(Timestamp::UNIX_EPOCH);
-        Self { case: begin(id.clone(), start, now), case_ref: id.clone(), id, open: false }
+        Self { case: begin(id.clone(), start, now), case_ref: id.clone(), id, run_id, open: false }
     }
 
     /// The answer to the `status` query.
@@ -56,7 +60,7 @@ impl<C: Case> Desk<C> {
     /// If the start could not be read there is no case: the message is the refused outcome's.
     pub fn status(&self) -> Result<Status, Refusal> {
         match &self.case {
-            Ok(case) => Ok(Status::of(case)),
+            Ok(case) => Ok(Status { run_id: Some(self.run_id.clone()), ..Status::of(case) }),
             Err(outcome) => Err(self.refused(outcome)),
         }
     }

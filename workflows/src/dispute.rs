@@ -13,7 +13,7 @@ use crate::{
     conduct::{Conduct, now, order},
     domain::{
         case::Case,
-        dispute::{DisputeCase, FeeDue, Filing, Grounds, Opened},
+        dispute::{DisputeCase, FeeDue, Grounds, Opened},
         ids::{CaseKind, dispute_id, milestone_review_id, refund_request_id},
         outcome::Outcome,
         rule::Rule,
@@ -43,10 +43,7 @@ case_workflow! {
 
 fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<DisputeCase, Outcome> {
     let start: DisputeStart = read(start).map_err(|unreadable| Outcome::refused(Rule::D1, unreadable.reason))?;
-    let DisputeStart { contract, grounds, milestone, claim, contacted_client, policy } = start;
-    let contacted_client = contacted_client.unwrap_or_default();
-    let filing = Filing { contract, grounds, milestone, claim, contacted_client, policy: policy.unwrap_or_default() };
-    Ok(DisputeCase::begin(id, filing, now))
+    Ok(DisputeCase::begin(id, start.filing(), now))
 }
 
 async fn conduct(ctx: &WorkflowContext<Dispute>) -> WorkflowResult<Outcome> {
@@ -81,7 +78,8 @@ async fn open(ctx: &WorkflowContext<Dispute>, case: &mut Conduct<'_, Dispute>) {
     let (take, parent) = takes(ctx, case);
     let review = parent.filter(|_| case.read(|case| case.grounds().is_active()));
     let alone = !matches!(take, Take::Over { .. });
-    case.open(take, |case, opened, elsewhere, now| {
+    let asked = case.read(DisputeCase::asked);
+    case.open(take, asked, |case, opened, elsewhere, now| {
         let opened = Opened { held: opened.held, deposits: opened.deposits };
         case.opened(opened, review, elsewhere.as_deref().filter(|_| alone), now);
     })
@@ -92,19 +90,23 @@ async fn open(ctx: &WorkflowContext<Dispute>, case: &mut Conduct<'_, Dispute>) {
 /// What the dispute takes of the escrow, and the case that held it until now, if it grew out of one (R6, D1).
 fn takes(ctx: &WorkflowContext<Dispute>, case: &Conduct<'_, Dispute>) -> (Take, Option<String>) {
     let contract = &case.contract().id;
-    let milestone = case.read(|case| case.milestone().cloned());
-    let (held_by, alone) = match &milestone {
-        None => (refund_request_id(contract), Take::Free),
-        Some(milestone) => {
-            let (partial, claim) = case.read(|case| (case.grounds() == Grounds::PartialRelease, case.claimed()));
-            let milestone = milestone.clone();
-            let held_by = milestone_review_id(contract, &milestone);
-            (held_by, if partial { Take::HeldOver { milestone } } else { Take::Unreviewed { milestone, claim } })
-        }
-    };
+    let held_by = case.read(|case| match case.milestone() {
+        None => refund_request_id(contract),
+        Some(milestone) => milestone_review_id(contract, milestone),
+    });
+    let alone = case.read(takes_alone);
     match ctx.info().parent().map(|parent| parent.workflow_id().to_owned()).filter(|parent| *parent == held_by) {
         Some(case) => (Take::Over { case: case.clone() }, Some(case)),
         None => (alone, None),
+    }
+}
+
+/// What a dispute that grew out of no case takes of the escrow (D1).
+pub fn takes_alone(case: &DisputeCase) -> Take {
+    match case.milestone().cloned() {
+        None => Take::Free,
+        Some(milestone) if case.grounds() == Grounds::PartialRelease => Take::HeldOver { milestone },
+        Some(milestone) => Take::Unreviewed { milestone, claim: case.claimed() },
     }
 }
 

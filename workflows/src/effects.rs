@@ -12,8 +12,10 @@ use crate::domain::{
     milestone::NotReviewable,
     money::Amount,
     notice::Notice,
+    opening::Asked,
     party::{Contract, Role},
     posting::{Close, FundedDeposit, Movement},
+    rule::Rule,
 };
 
 /// Takes escrow for one case (L3): never what another open case holds.
@@ -27,6 +29,9 @@ pub struct OpenCase {
     pub contract: Contract,
     /// What the case is about.
     pub take: Take,
+    /// What the start asks for, to be judged with what the ledger knows.
+    #[serde(default)]
+    pub asked: Asked,
     /// When, in the case's time.
     pub at: Timestamp,
 }
@@ -151,6 +156,15 @@ pub enum OpenReceipt {
     NotReviewable(NotReviewable),
     /// The contract has no such payment (P1).
     NoSuchPayment,
+    /// A rule forbids the start. Nothing is held, and no case has begun (L8).
+    Refused {
+        /// Which rule.
+        rule: Rule,
+        /// Why.
+        reason: String,
+        /// What the case would have held; it stays in escrow.
+        held: Amount,
+    },
     /// The contract is not the one that the money was deposited for: another client, freelancer, agency or currency (E1).
     /// Nothing is held.
     Conflict {
@@ -199,6 +213,13 @@ pub enum DepositReceipt {
     /// A deposit with this id was made before, with other content. Nothing was charged.
     Conflict {
         /// What differs.
+        reason: String,
+    },
+    /// A rule forbids it. Nothing was charged, or what was is on its way back (E14, E15).
+    Refused {
+        /// Which rule.
+        rule: Rule,
+        /// Why.
         reason: String,
     },
 }

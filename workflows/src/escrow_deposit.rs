@@ -54,6 +54,7 @@ async fn conduct(ctx: &WorkflowContext<EscrowDeposit>, start: &RawValue) -> Outc
         DepositReceipt::Deposited { charged, from_held, held } => deposit::made(charged, from_held, held),
         DepositReceipt::Declined { reason } => deposit::declined(amount, reason),
         DepositReceipt::Conflict { reason } => deposit::conflicts(reason),
+        DepositReceipt::Refused { rule, reason } => deposit::refused(rule, reason),
     };
     show(ctx, &contract, "closed", Some(&outcome));
     let result = outcome.result.name().replace('_', " ");

@@ -21,7 +21,7 @@ pub async fn receive<W: Conducts>(ctx: WorkflowContext<W>, verb: Verb, raw: RawV
     ctx.state_mut(|state| {
         let desk = state.desk_mut();
         match &mut desk.case {
-            Ok(case) => case.receive(verb, message, now).map(|()| Status::of(case)),
+            Ok(case) => case.receive(verb, message, now).and_then(|()| desk.status()),
             Err(_) => desk.status(),
         }
     })

@@ -15,17 +15,19 @@ use crate::domain::{
     claim::{Claim, Rejection},
     command::{COMMAND_BYTES_MAX, Unreadable, Verb, fields},
     deposit::Source,
-    dispute::{Answer, Grounds, Resolution},
+    dispute::{Answer, Filing, Grounds, Resolution},
+    fee::Arbitration,
     ids::{CaseKind, Id, PaymentId},
     milestone::{Milestone, Submission},
-    milestone_review::Review,
+    milestone_review::{FirstSubmission, Review},
     money::{Amount, Currency},
     notice::IfSilent,
     offers::Offer,
     outcome::Outcome,
-    party::{Contract, Role},
-    payment_refund::PaymentRequest,
+    party::{Actor, Contract, Role},
+    payment_refund::{AskedBack, PaymentRequest},
     policy::Policy,
+    refund_request::ContractEnd,
 };
 
 /// Starts `EscrowDeposit`: charges a billing method and puts the money in escrow (E2).
@@ -77,6 +79,9 @@ pub struct DisputeStart {
     /// Whether the freelancer says that they contacted the client and it did not help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contacted_client: Option<bool>,
+    /// Who of the platform attests that the milestone was submitted, where the ledger does not know it (D1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attested_by: Option<Actor>,
     /// The policy of the case; the default policy if there is none (T3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
@@ -118,11 +123,50 @@ pub struct PaymentRefundStart {
     pub policy: Option<Policy>,
 }
 
+impl RefundRequestStart {
+    /// The contract's end that it says.
+    pub fn end(self) -> ContractEnd {
+        let Self { contract, pay_now, reason, policy } = self;
+        ContractEnd { contract, pay_now, reason, policy: policy.unwrap_or_default() }
+    }
+}
+
+impl DisputeStart {
+    /// The filing that it says.
+    pub fn filing(self) -> Filing {
+        let Self { contract, grounds, milestone, claim, contacted_client, attested_by, policy } = self;
+        let (contacted_client, policy) = (contacted_client.unwrap_or_default(), policy.unwrap_or_default());
+        Filing { contract, grounds, milestone, claim, contacted_client, attested_by, policy }
+    }
+}
+
+impl MilestoneReviewStart {
+    /// The submission that it says.
+    pub fn first(self) -> FirstSubmission {
+        let Self { contract, milestone, submission, policy } = self;
+        FirstSubmission { contract, milestone, submission, policy: policy.unwrap_or_default() }
+    }
+}
+
+impl PaymentRefundStart {
+    /// What it asks back.
+    pub fn asked_back(self) -> AskedBack {
+        let Self { contract, payment, released_at, amount, message, policy } = self;
+        AskedBack { contract, payment, released_at, amount, message, policy: policy.unwrap_or_default() }
+    }
+}
+
 /// What the `status` query and every update answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
-    /// The workflow id.
+    /// Its id: the workflow id, and for a later case of the same workflow id its number, as in `dispute:c-1#2` (L8).
     pub case: String,
+    /// The workflow id.
+    #[serde(default)]
+    pub workflow_id: String,
+    /// The run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
     /// What it is about.
     pub kind: CaseKind,
     /// The contract's id.
@@ -153,6 +197,9 @@ pub struct Status {
     pub resolution: Option<Resolution>,
     /// The parties' answers to the resolution.
     pub answers: BTreeMap<Role, Answer>,
+    /// What arbitration costs each party, and who has paid: in a dispute (A1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arbitration: Option<Arbitration>,
     /// The workflow id of the dispute that took over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispute: Option<String>,
@@ -185,10 +232,12 @@ impl Status {
     /// The status of a case.
     pub fn of<C: Case>(case: &C) -> Self {
         let file = case.file();
-        let Particulars { claim, rejection, offers, resolution, answers, dispute, review, payment } =
+        let Particulars { claim, rejection, offers, resolution, answers, arbitration, dispute, review, payment } =
             case.particulars();
         Self {
-            case: file.id.clone(),
+            case: file.case_id(),
+            workflow_id: file.id.clone(),
+            run_id: None,
             kind: C::KIND,
             contract: file.contract.id.clone(),
             currency: file.contract.currency,
@@ -204,6 +253,7 @@ impl Status {
             offers,
             resolution,
             answers,
+            arbitration,
             dispute,
             review,
             payment,

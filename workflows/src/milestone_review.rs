@@ -11,7 +11,8 @@ use crate::{
         case::Case,
         claim::Claim,
         dispute::Grounds,
-        milestone_review::{BonusDue, FirstSubmission, MilestoneReviewCase},
+        milestone_review::{BonusDue, MilestoneReviewCase},
+        opening::Asked,
         outcome::Outcome,
         rule::Rule,
     },
@@ -36,9 +37,7 @@ case_workflow! {
 fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<MilestoneReviewCase, Outcome> {
     let start: MilestoneReviewStart =
         read(start).map_err(|unreadable| Outcome::refused(Rule::E3, unreadable.reason))?;
-    let MilestoneReviewStart { contract, milestone, submission, policy } = start;
-    let first = FirstSubmission { contract, milestone, submission, policy: policy.unwrap_or_default() };
-    Ok(MilestoneReviewCase::begin(id, first, now))
+    Ok(MilestoneReviewCase::begin(id, start.first(), now))
 }
 
 async fn conduct(ctx: &WorkflowContext<MilestoneReview>) -> WorkflowResult<Outcome> {
@@ -69,7 +68,7 @@ async fn open(case: &mut Conduct<'_, MilestoneReview>) -> bool {
         let milestone = case.milestone();
         Take::Milestone { milestone: milestone.id.clone(), ordinal: milestone.ordinal, amount: milestone.amount }
     });
-    let opened = case.open(take, |case, opened, _, now| case.opened(&opened.deposits, now)).await;
+    let opened = case.open(take, Asked::Review, |case, opened, _, now| case.opened(&opened.deposits, now)).await;
     if let Err(NotOpened::NotReviewable(why)) = opened {
         case.change(|case, now| case.not_reviewable(&why, now));
         case.open_to_commands();
@@ -120,6 +119,7 @@ async fn dispute(ctx: &WorkflowContext<MilestoneReview>, case: &Conduct<'_, Mile
         grounds: Grounds::NonRelease,
         milestone: Some(milestone),
         claim,
+        attested_by: None,
         contacted_client: Some(true),
         policy: Some(policy),
     };

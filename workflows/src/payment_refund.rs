@@ -6,13 +6,7 @@ use temporalio_workflow::{WorkflowContext, WorkflowResult};
 
 use crate::{
     conduct::{Conduct, NotOpened, now, order},
-    domain::{
-        case::Case,
-        money::Amount,
-        outcome::Outcome,
-        payment_refund::{AskedBack, PaymentRefundCase},
-        rule::Rule,
-    },
+    domain::{case::Case, money::Amount, outcome::Outcome, payment_refund::PaymentRefundCase, rule::Rule},
     effects::{Escrow, ReturnOrder, ReturnReceipt, Take},
     handlers::case_workflow,
     messages::{PaymentRefundStart, read},
@@ -32,10 +26,7 @@ case_workflow! {
 
 fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<PaymentRefundCase, Outcome> {
     let start: PaymentRefundStart = read(start).map_err(|unreadable| Outcome::refused(Rule::P1, unreadable.reason))?;
-    let PaymentRefundStart { contract, payment, released_at, amount, message, policy } = start;
-    let policy = policy.unwrap_or_default();
-    let asked = AskedBack { contract, payment, released_at, amount, message, policy };
-    Ok(PaymentRefundCase::begin(id, asked, now))
+    Ok(PaymentRefundCase::begin(id, start.asked_back(), now))
 }
 
 async fn conduct(ctx: &WorkflowContext<PaymentRefund>) -> WorkflowResult<Outcome> {
@@ -62,8 +53,9 @@ async fn conduct(ctx: &WorkflowContext<PaymentRefund>) -> WorkflowResult<Outcome
 /// Looks at the payment. No escrow is taken, so that there is nothing to let go of in the end.
 async fn open(case: &mut Conduct<'_, PaymentRefund>) {
     let take = Take::Payment { payment: case.read(|case| case.payment().clone()) };
+    let asked = case.read(PaymentRefundCase::asked);
     let opened = case
-        .open(take, |case, opened, _, now| match opened.payment {
+        .open(take, asked, |case, opened, _, now| match opened.payment {
             Some(payment) => case.opened(payment.amount, payment.returned, payment.released_at, now),
             None => case.no_such_payment(now),
         })

@@ -14,8 +14,8 @@ use crate::{
         dispute::Grounds,
         ids::Id,
         outcome::Outcome,
-        party::{Actor, Role},
-        refund_request::{ContractEnd, RefundRequestCase},
+        party::{Actor, CONTRACT_END, Role},
+        refund_request::RefundRequestCase,
         rule::Rule,
     },
     effects::{RunningReview, Take},
@@ -37,9 +37,7 @@ case_workflow! {
 
 fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<RefundRequestCase, Outcome> {
     let start: RefundRequestStart = read(start).map_err(|unreadable| Outcome::refused(Rule::R1, unreadable.reason))?;
-    let RefundRequestStart { contract, pay_now, reason, policy } = start;
-    let end = ContractEnd { contract, pay_now, reason, policy: policy.unwrap_or_default() };
-    Ok(RefundRequestCase::begin(id, end, now))
+    Ok(RefundRequestCase::begin(id, start.end(), now))
 }
 
 async fn conduct(ctx: &WorkflowContext<RefundRequest>) -> WorkflowResult<Outcome> {
@@ -71,8 +69,9 @@ async fn open(ctx: &WorkflowContext<RefundRequest>, case: &mut Conduct<'_, Refun
     let (mut told, mut gone) = (Vec::new(), Vec::new());
     loop {
         let take = Take::AtContractEnd { told: told.clone(), gone: gone.clone() };
+        let asked = case.read(RefundRequestCase::asked);
         let opened = case
-            .open(take, |case, opened, elsewhere, now| {
+            .open(take, asked, |case, opened, elsewhere, now| {
                 case.opened(opened.held, opened.deposits, elsewhere.as_deref(), now);
             })
             .await;
@@ -91,7 +90,7 @@ async fn open(ctx: &WorkflowContext<RefundRequest>, case: &mut Conduct<'_, Refun
 /// Tells a review that the contract has ended, with the instant at which it did as the receipt time (T2). Whether its
 /// workflow is there to hear it.
 async fn supersede(ctx: &WorkflowContext<RefundRequest>, review: String, ended_at: Timestamp) -> bool {
-    let by = Actor { party: Role::Operator, id: Id::new("contract-end").expect("it is an id") };
+    let by = Actor { party: Role::Operator, id: Id::new(CONTRACT_END).expect("it is an id") };
     let command = RawValue::from_value(&json!({"by": by, "at": ended_at}), ctx.payload_converter());
     let options = SignalWorkflowOptions::builder()
         .summary("the contract has ended".to_owned())
@@ -116,6 +115,7 @@ async fn dispute(ctx: &WorkflowContext<RefundRequest>, case: &mut Conduct<'_, Re
         grounds: Grounds::RefundRequest,
         milestone: None,
         claim,
+        attested_by: None,
         contacted_client: None,
         policy: Some(case.read(|case| case.file().policy.clone())),
     };

@@ -36,6 +36,7 @@ pub static SQLITE: LazyLock<Migrator> = steps!(
     "0012_less_per_posting"
     "0013_open_holds"
     "0014_found_by_keys"
+    "0015_grounds"
 );
 
 /// Begins with the ninth: what came before is in it.
@@ -47,6 +48,7 @@ pub static POSTGRES: LazyLock<Migrator> = steps!(
     "0012_less_per_posting"
     "0013_open_holds"
     "0014_found_by_keys"
+    "0015_grounds"
 );
 
 /// A step by the name of its file, `0001_ledger`.

@@ -1,14 +1,14 @@
 //! Deposits: held-over money is reserved, the rest is charged, and both are in escrow (E2, E6, L6).
 
 use recourse_workflows::{
-    domain::money::Amount,
+    domain::{money::Amount, rule::Rule},
     effects::{DepositOrder, DepositReceipt},
 };
 
 use super::{EscrowActivities, EscrowError};
 use crate::{
     ledger::{Deposit, Known, LedgerError},
-    payments::GatewayError,
+    payments::{self, Charge, Did, GatewayError, Refund, Request},
 };
 
 impl EscrowActivities {
@@ -34,12 +34,14 @@ impl EscrowActivities {
         let known = match self.ledger.begin_deposit(&deposit).await? {
             Known::New { to_charge } => self.charge_deposit(&deposit, to_charge).await?,
             Known::OtherContract { reason } => self.not_charged(&deposit, reason).await?,
+            Known::Refused { rule, reason } => self.refused(&deposit, rule, reason).await?,
             known => known,
         };
         Ok(match known {
             Known::Made { charged, from_held, held } => DepositReceipt::Deposited { charged, from_held, held },
             Known::Declined { reason } => DepositReceipt::Declined { reason },
             Known::Other { reason } | Known::OtherContract { reason } => DepositReceipt::Conflict { reason },
+            Known::Refused { rule, reason } => DepositReceipt::Refused { rule, reason },
             Known::New { .. } => return Err(LedgerError::Damaged { what: deposit.charge, field: "deposit" }.into()),
         })
     }
@@ -48,12 +50,16 @@ impl EscrowActivities {
     /// it had reserved.
     async fn charge_deposit(&self, deposit: &Deposit, to_charge: Amount) -> Result<Known, EscrowError> {
         let charged = if to_charge.is_zero() {
-            Ok(())
+            Ok(Did::Now)
         } else {
             self.charge(&deposit.charge, &deposit.source, deposit.contract.currency, to_charge).await
         };
         match charged {
-            Ok(()) => self.put_in_escrow(deposit).await,
+            Ok(Did::Before) if self.went_back(deposit).await? => Ok(Known::Refused {
+                rule: Rule::E15,
+                reason: format!("deposit {} was given back before; use another deposit id", deposit.id),
+            }),
+            Ok(_) => self.put_in_escrow(deposit).await,
             Err(GatewayError::Declined { reason, .. }) => {
                 self.ledger.give_up_deposit(deposit, Some(&reason)).await?;
                 Ok(Known::Declined { reason })
@@ -80,8 +86,31 @@ impl EscrowActivities {
                 Err(LedgerError::PostingConflict { id: deposit.charge.clone(), differs: reason }.into())
             }
             Known::OtherContract { reason } => Err(without_place(deposit, reason)),
+            // Another movement made the sum too large between the check and here (E15).
+            Known::Refused { rule, reason } => self.refused(deposit, rule, reason).await,
             known => Ok(known),
         }
+    }
+
+    /// That a deposit is refused. What was charged for it all the same, by an earlier build or beside another movement, goes back
+    /// to its source: it can never be put in escrow. The ledger knows nothing of either.
+    async fn refused(&self, deposit: &Deposit, rule: Rule, reason: String) -> Result<Known, EscrowError> {
+        if let Some(charged) = self.gateway.look_up(&deposit.charge).await?
+            && charged.declined.is_none()
+            && let Request::Charge(charge) = charged.request
+        {
+            tracing::warn!(charge = %deposit.charge, %rule, "a charge that cannot be put in escrow goes back to its source");
+            let Charge { source, currency, amount } = charge;
+            let refund = Refund { charge: deposit.charge.clone(), source, currency, amount };
+            payments::once(self.gateway.as_ref(), &back(deposit), &Request::Refund(refund)).await?;
+        }
+        self.ledger.give_up_deposit(deposit, None).await?;
+        Ok(Known::Refused { rule, reason })
+    }
+
+    /// Whether a charge was given back because the deposit was refused, by a try whose answer was lost.
+    async fn went_back(&self, deposit: &Deposit) -> Result<bool, EscrowError> {
+        Ok(self.gateway.look_up(&back(deposit)).await?.is_some())
     }
 
     /// That a deposit for another contract than the pinned one was not charged, so that it can be answered with a
@@ -93,6 +122,11 @@ impl EscrowActivities {
             _ => Ok(Known::OtherContract { reason }),
         }
     }
+}
+
+/// The provider's key of the refund of a charge that is not put in escrow.
+fn back(deposit: &Deposit) -> String {
+    format!("{}/back", deposit.charge)
 }
 
 fn without_place(deposit: &Deposit, reason: String) -> EscrowError {

@@ -2,6 +2,7 @@
 
 mod bonus;
 mod deposit;
+mod retries;
 mod returns;
 
 use std::sync::Arc;
@@ -18,12 +19,14 @@ use recourse_workflows::{
     effects::{FeeOrder, FeeReceipt, Settled, Settlement},
 };
 use temporalio_common::error::ApplicationFailure;
-use temporalio_sdk::activities::ActivityError;
+use temporalio_sdk::activities::{ActivityContext, ActivityError};
+
+pub use retries::{Effect, Retries};
 
 use crate::{
     database::in_time,
     ledger::{GivenBack, Ledger, LedgerError, Order, Posting},
-    payments::{self, Charge, GatewayError, PaymentGateway, Refund, Request},
+    payments::{self, Charge, Did, GatewayError, PaymentGateway, Refund, Request},
 };
 
 /// The effects that move money.
@@ -31,6 +34,7 @@ use crate::{
 pub struct EscrowActivities {
     ledger: Ledger,
     gateway: Arc<dyn PaymentGateway>,
+    retries: Retries,
 }
 
 /// Why an effect did not happen. Each is asked again: what it did so far is recognised then.
@@ -83,8 +87,28 @@ struct GiveBack {
 
 impl EscrowActivities {
     /// Moves money through `gateway` and writes it down in `ledger`.
-    pub const fn new(ledger: Ledger, gateway: Arc<dyn PaymentGateway>) -> Self {
-        Self { ledger, gateway }
+    pub fn new(ledger: Ledger, gateway: Arc<dyn PaymentGateway>) -> Self {
+        Self { ledger, gateway, retries: Retries::default() }
+    }
+
+    /// How often effects are tried again, for whoever shows it.
+    pub fn retries(&self) -> Retries {
+        self.retries.clone()
+    }
+
+    /// Carries out an effect that is tried again if it fails. It ends, whatever became of its connection to the database.
+    async fn done<T>(
+        &self,
+        effect: Effect,
+        ctx: &ActivityContext,
+        work: impl Future<Output = Result<T, EscrowError>>,
+    ) -> Result<T, ActivityError> {
+        let info = ctx.info();
+        self.retries.tried(effect, info.attempt);
+        in_time(work, |late| LedgerError::from(late).into()).await.map_err(|error| {
+            self.retries.failed(effect, info.workflow_id.as_deref().unwrap_or_default(), info.attempt, &error);
+            retryable(error)
+        })
     }
 
     /// Moves money as decided, each movement once and in the order given (R7).
@@ -167,15 +191,18 @@ impl EscrowActivities {
         if made.contains(&true) {
             return Ok(Ok(()));
         }
+        if let Some(reason) = self.ledger.too_large(posting).await? {
+            return Ok(Err(reason));
+        }
         match self.charge(&posting.id, source, posting.currency, posting.amount).await {
-            Ok(()) => self.ledger.post(case_ref, &[posting], None).await?,
+            Ok(_) => self.ledger.post(case_ref, &[posting], None).await?,
             Err(GatewayError::Declined { reason, .. }) => return Ok(Err(reason)),
             Err(error) => return Err(error.into()),
         }
         Ok(Ok(()))
     }
 
-    async fn charge(&self, key: &str, source: &Id, currency: Currency, amount: Amount) -> Result<(), GatewayError> {
+    async fn charge(&self, key: &str, source: &Id, currency: Currency, amount: Amount) -> Result<Did, GatewayError> {
         let charge = Charge { source: source.clone(), currency, amount };
         payments::once(self.gateway.as_ref(), key, &Request::Charge(charge)).await
     }
@@ -194,7 +221,7 @@ impl EscrowActivities {
         let GiveBack { refund, expected_by } = give_back;
         let asked = payments::once(self.gateway.as_ref(), &posting.id, &Request::Refund(refund.clone())).await;
         let declined = match &asked {
-            Ok(()) => None,
+            Ok(_) => None,
             Err(GatewayError::Declined { reason, .. }) => Some(reason.as_str()),
             Err(error) => {
                 if let GatewayError::KeyReused { key } = error {
@@ -258,11 +285,6 @@ fn retryable(error: EscrowError) -> ActivityError {
     ActivityError::application(ApplicationFailure::builder(error).type_name(type_name).build())
 }
 
-/// An effect ends, whatever became of its connection to the database.
-async fn done<T>(effect: impl Future<Output = Result<T, EscrowError>>) -> Result<T, ActivityError> {
-    in_time(effect, |late| LedgerError::from(late).into()).await.map_err(retryable)
-}
-
 /// The declared effects, by their names on the task queue.
 mod declared {
     #![allow(missing_docs, reason = "the SDK's macro makes constants that have none")]
@@ -277,60 +299,68 @@ mod declared {
     use temporalio_macros::activities;
     use temporalio_sdk::activities::{ActivityContext, ActivityError};
 
-    use super::{EscrowActivities, done};
+    use super::{Effect, EscrowActivities};
 
     #[activities]
     impl EscrowActivities {
         /// Takes for one case what it is about (L3).
         #[activity(definition = OpenDef)]
-        pub async fn open(self: Arc<Self>, _: ActivityContext, order: OpenCase) -> Result<OpenReceipt, ActivityError> {
-            done(async { Ok(self.ledger.open(&order).await?) }).await
+        pub async fn open(
+            self: Arc<Self>,
+            ctx: ActivityContext,
+            order: OpenCase,
+        ) -> Result<OpenReceipt, ActivityError> {
+            self.done(Effect::Open, &ctx, async { Ok(self.ledger.open(&order).await?) }).await
         }
 
         /// Charges a billing method and puts the money in escrow (E2).
         #[activity(definition = DepositDef)]
         pub async fn deposit(
             self: Arc<Self>,
-            _: ActivityContext,
+            ctx: ActivityContext,
             order: DepositOrder,
         ) -> Result<DepositReceipt, ActivityError> {
-            done(self.make_deposit(&order)).await
+            self.done(Effect::Deposit, &ctx, self.make_deposit(&order)).await
         }
 
         /// Moves money as decided (R7).
         #[activity(definition = SettleDef)]
-        pub async fn settle(self: Arc<Self>, _: ActivityContext, order: Settlement) -> Result<Settled, ActivityError> {
-            done(self.carry_out(&order)).await
+        pub async fn settle(
+            self: Arc<Self>,
+            ctx: ActivityContext,
+            order: Settlement,
+        ) -> Result<Settled, ActivityError> {
+            self.done(Effect::Settle, &ctx, self.carry_out(&order)).await
         }
 
         /// Charges a party's share of the arbitration fee (A1).
         #[activity(definition = ChargeFeeDef)]
         pub async fn charge_fee(
             self: Arc<Self>,
-            _: ActivityContext,
+            ctx: ActivityContext,
             order: FeeOrder,
         ) -> Result<FeeReceipt, ActivityError> {
-            done(self.take_fee(&order)).await
+            self.done(Effect::ChargeFee, &ctx, self.take_fee(&order)).await
         }
 
         /// Charges a bonus and pays it on (E7).
         #[activity(definition = PayBonusDef)]
         pub async fn pay_bonus(
             self: Arc<Self>,
-            _: ActivityContext,
+            ctx: ActivityContext,
             order: BonusOrder,
         ) -> Result<BonusReceipt, ActivityError> {
-            done(self.make_bonus(&order)).await
+            self.done(Effect::PayBonus, &ctx, self.make_bonus(&order)).await
         }
 
         /// Takes a payment back and gives it to where it was charged (P2, P4).
         #[activity(definition = ReturnPaymentDef)]
         pub async fn return_payment(
             self: Arc<Self>,
-            _: ActivityContext,
+            ctx: ActivityContext,
             order: ReturnOrder,
         ) -> Result<ReturnReceipt, ActivityError> {
-            done(self.take_back(&order)).await
+            self.done(Effect::ReturnPayment, &ctx, self.take_back(&order)).await
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{
 
 use recourse_workflows::{
     domain::{
+        opening::Asked,
         party::Role,
         posting::{Close, Remainder, refund_legs},
     },
@@ -67,6 +68,7 @@ impl World {
             first_run: first_run.into(),
             contract: contract("c-1"),
             take: take_over.map_or(Take::Free, |case| Take::Over { case: case.into() }),
+            asked: Asked::Nothing,
             at: at(),
         }
     }

@@ -2,12 +2,16 @@
 //! only the difference is charged (E6).
 
 use jiff::Timestamp;
-use recourse_workflows::domain::{
-    ids::Id,
-    money::Amount,
-    party::Contract,
-    posting::{Account, PostingKind},
-    rule::Rule,
+use recourse_workflows::{
+    domain::{
+        deposit,
+        ids::{Id, escrow_deposit_id},
+        money::Amount,
+        party::Contract,
+        posting::{Account, PostingKind},
+        rule::Rule,
+    },
+    messages::EscrowDepositStart,
 };
 use sqlx::{Any, Row as _, Transaction, any::AnyRow};
 
@@ -47,6 +51,8 @@ pub(crate) enum Known {
     Other { reason: String },
     /// It was not made, and its contract's first deposit named another client, freelancer, agency or currency (E1).
     OtherContract { reason: String },
+    /// A rule forbids it, and it was not made (E1, E14, E15).
+    Refused { rule: Rule, reason: String },
 }
 
 /// A deposit's row: what was asked for, and what came of it.
@@ -102,6 +108,34 @@ impl Ledger {
         .await?;
         write.commit().await?;
         Ok(Known::New { to_charge: deposit.amount.minus(drawn.amount).unwrap_or_default() })
+    }
+
+    /// Why a deposit would be refused now, if it would: by a rule, or because its id or its contract is another's (L2, E1). Nothing
+    /// is charged or reserved.
+    ///
+    /// # Errors
+    /// Only if the database cannot be read, or was damaged.
+    pub async fn would_refuse_deposit(
+        &self,
+        start: &EscrowDepositStart,
+    ) -> Result<Option<(Rule, String)>, LedgerError> {
+        let case = escrow_deposit_id(&start.contract.id, &start.deposit);
+        let deposit = Deposit {
+            id: start.deposit.clone(),
+            contract: start.contract.clone(),
+            milestone: start.milestone.clone(),
+            source: start.source.id.clone(),
+            charge: format!("{case}/deposit"),
+            amount: start.amount,
+            case,
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let mut read = self.database.read().await?;
+        Ok(match deposit.find(&mut read).await?.0 {
+            Known::Refused { rule, reason } => Some((rule, reason)),
+            Known::Other { reason } | Known::OtherContract { reason } => Some((Rule::L2, reason)),
+            Known::New { .. } | Known::Made { .. } | Known::Declined { .. } => None,
+        })
     }
 
     /// Puts a charged deposit in escrow, once, and answers with what the escrow held right after it.
@@ -221,6 +255,11 @@ impl Deposit {
             None => self.made_before(transaction).await?,
         };
         let pin = contracts::compare(transaction, &self.contract).await?;
+        if before.as_ref().is_none_or(|before| before.state == State::InFlight)
+            && let Some((rule, reason)) = self.forbidden(transaction).await?
+        {
+            return Ok((Known::Refused { rule, reason }, before));
+        }
         let known = match (&before, pin) {
             (None, Pin::Other { reason }) => Known::OtherContract { reason },
             (None, Pin::Missing | Pin::Same) => Known::New { to_charge: self.amount },
@@ -232,6 +271,31 @@ impl Deposit {
             },
         };
         Ok((known, before))
+    }
+
+    /// Why it may not be made, whatever the provider says: its case has another's name (E1), somebody would be on both sides
+    /// (E14), or a sum would leave the range of amounts (E15).
+    async fn forbidden(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+    ) -> Result<Option<(Rule, String)>, LedgerError> {
+        let contract = &self.contract;
+        let named = escrow_deposit_id(&contract.id, &self.id);
+        if named != self.case {
+            let reason =
+                format!("its workflow id is {}, and that of such a deposit is {named}; start it under that", self.case);
+            return Ok(Some((Rule::E1, reason)));
+        }
+        if let Err(reason) = contract.check_sides() {
+            return Ok(Some((Rule::E14, reason)));
+        }
+        let accounts =
+            [Account::Escrow(contract.id.clone()), Account::Source(self.source.clone()), Account::payee(contract)];
+        let mut sums = Vec::new();
+        for account in accounts {
+            sums.push(super::size_of(transaction, &account, contract.currency).await?);
+        }
+        Ok(deposit::out_of_range(self.amount, &sums).map(|reason| (Rule::E15, reason)))
     }
 
     /// The answer to the same deposit that comes again.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use recourse_workflows::domain::ids::Id;
+use recourse_workflows::domain::{fee::share_of, ids::Id, party::Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, any::AnyRow};
@@ -68,6 +68,9 @@ pub struct Entry {
     /// The payment that a return takes back, by its posting's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<String>,
+    /// Whose share of the arbitration fee it is (A1): of a `fee` and a `fee_return`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_of: Option<Role>,
 }
 
 impl Ledger {
@@ -113,8 +116,10 @@ impl Ledger {
 }
 
 fn entry(row: &AnyRow) -> Result<Entry, sqlx::Error> {
+    let id: String = row.try_get("id")?;
     Ok(Entry {
-        id: row.try_get("id")?,
+        share_of: share_of(&id),
+        id,
         at: row.try_get("at")?,
         kind: row.try_get("kind")?,
         debit: row.try_get("debit")?,

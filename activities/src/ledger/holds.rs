@@ -275,9 +275,16 @@ pub(super) async fn close(write: &mut Write, case_ref: &str, how: &Close) -> Res
             }
         }
         Remainder::AsItWas => asides::put_back(write, place, left).await?,
+        Remainder::Superseded => {
+            asides::put_back(write, place, left).await?;
+            sqlx::query("UPDATE holds SET superseded = 1 WHERE case_ref = $1")
+                .bind(case_ref)
+                .execute(&mut **write)
+                .await?;
+        }
         Remainder::Undone => {
             asides::put_back(write, place, left).await?;
-            sqlx::query("UPDATE holds SET ends_contract = 0 WHERE case_ref = $1")
+            sqlx::query("UPDATE holds SET ends_contract = 0, ended_contract = 0 WHERE case_ref = $1")
                 .bind(case_ref)
                 .execute(&mut **write)
                 .await?;

@@ -31,8 +31,10 @@ mod contracts;
 mod deposits;
 mod export;
 mod funding;
+mod grounds;
 mod history;
 mod holds;
+mod moved;
 mod open;
 mod payee;
 mod posting;
@@ -44,6 +46,7 @@ mod together;
 use std::time::Duration;
 
 use recourse_workflows::domain::{
+    deposit,
     ids::Id,
     money::{Amount, Currency},
     posting::Account,
@@ -58,6 +61,7 @@ pub(crate) use deposits::{Deposit, Known};
 pub use export::Exported;
 pub use history::{Balances, Entry, History};
 pub use holds::OpenHold;
+pub use moved::Moved;
 pub use payee::PayeeBalance;
 pub(crate) use posting::Posting;
 pub(crate) use refunds::{GivenBack, News};
@@ -177,6 +181,21 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// Why what is about to be charged and posted would make a sum too large, if it would (E15).
+    ///
+    /// # Errors
+    /// Only if the database cannot be read, or was damaged.
+    pub(crate) async fn too_large(&self, posting: &Posting) -> Result<Option<String>, LedgerError> {
+        let mut read = self.database.read().await?;
+        let mut sums = Vec::new();
+        for account in [&posting.debit, &posting.credit] {
+            sums.push(size_of(&mut read, account, posting.currency).await?);
+        }
+        Ok(deposit::out_of_range(posting.amount, &sums))
+    }
+}
+
 /// What is in `account`, which is never negative.
 async fn balance(
     transaction: &mut Transaction<'static, Any>,
@@ -190,6 +209,21 @@ async fn balance(
         .fetch_optional(&mut **transaction)
         .await?;
     amount_of(balance.unwrap_or(0), &account)
+}
+
+/// How far `account` is from nothing, to whichever side: a source's balance is below it.
+async fn size_of(
+    transaction: &mut Transaction<'static, Any>,
+    account: &Account,
+    currency: Currency,
+) -> Result<Amount, LedgerError> {
+    let account = account.to_string();
+    let balance: Option<i64> = sqlx::query_scalar("SELECT balance FROM balances WHERE account = $1 AND currency = $2")
+        .bind(&account)
+        .bind(currency.code())
+        .fetch_optional(&mut **transaction)
+        .await?;
+    amount_of(balance.unwrap_or(0).saturating_abs(), &account)
 }
 
 fn amount_of(minor: i64, what: &str) -> Result<Amount, LedgerError> {

@@ -6,12 +6,15 @@ use std::{
 };
 
 use recourse_workflows::{
+    describe::held_elsewhere,
     domain::{
         case::RULES,
-        ids::Id,
+        ids::{Id, dispute_id, milestone_review_id, payment_refund_id, refund_request_id},
         milestone::{NotReviewable, out_of_order},
         money::Amount,
+        opening::{Asked, Known},
         party::Contract,
+        rule::Rule,
     },
     effects::{HeldByOther, OpenCase, OpenReceipt, OpenedCase, RunningReview, Take},
 };
@@ -21,7 +24,7 @@ use super::{
     Ledger, LedgerError,
     asides::{self, Part, Place, Taken},
     contracts::{self, Pin},
-    funding,
+    funding, grounds,
     holds::{self, Hold},
     id_of, returns,
 };
@@ -60,52 +63,120 @@ impl Ledger {
         }
     }
 
+    /// What an opening would come to now. Nothing is taken: who starts a case asks first, so that what is refused never becomes a
+    /// workflow (L8).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn would_open(&self, order: &OpenCase) -> Result<OpenReceipt, LedgerError> {
+        let mut write = self.database.write().await?;
+        open_in(&mut write, order).await
+    }
+
     async fn open_at_once(&self, order: &OpenCase) -> Result<OpenReceipt, LedgerError> {
         let mut write = self.database.write().await?;
-        let (mut open, of_case) = holds::open_of_and_all_of(&mut write, &order.contract.id, &order.case).await?;
-        if let Some(opened) = opened_before(&of_case, order)? {
-            return Ok(OpenReceipt::Opened(opened));
+        let receipt = open_in(&mut write, order).await?;
+        if let OpenReceipt::Opened(_) = receipt {
+            write.commit().await?;
         }
-        match contracts::compare(&mut write, &order.contract).await? {
-            Pin::Other { reason } => return Ok(OpenReceipt::Conflict { reason }),
-            Pin::Missing if matches!(order.take, Take::Milestone { .. }) => {
-                return Ok(OpenReceipt::NotReviewable(NotReviewable::NotFunded { available: Amount::ZERO }));
-            }
-            Pin::Missing | Pin::Same => {}
-        }
-        let payment = match &order.take {
-            Take::Payment { payment } => {
-                let Some(paid) = returns::paid_out(&mut write, &order.contract.id, payment).await? else {
-                    return Ok(OpenReceipt::NoSuchPayment);
-                };
-                Some(paid)
-            }
-            _ => None,
-        };
-        let taken_from = match &order.take {
-            Take::Over { case } => holds::milestone_of(&mut write, &order.contract.id, case).await?,
-            _ => None,
-        };
-        let taken = match take(&mut write, order, &open).await? {
-            May::Take(taken) => taken,
-            May::Not(receipt) => return Ok(receipt),
-        };
-        if let Take::Over { .. } = order.take {
-            open = holds::open_of(&mut write, &order.contract.id).await?;
-        }
-        let opened = OpenedCase {
-            case_ref: case_ref(&order.case, of_case.len()),
-            held: taken.amount,
-            // Both after another case's hold was taken over and before this one's is there, so both are left out.
-            deposits: funding::unclaimed(&mut write, &order.contract.id, &open).await?,
-            others: holds::others(&open),
-            payment,
-            rules: RULES,
-        };
-        insert(&mut write, order, &opened, (&taken, taken_from)).await?;
-        write.commit().await?;
-        Ok(OpenReceipt::Opened(opened))
+        Ok(receipt)
     }
+}
+
+/// Opens the case, if it may. What is not opened has written nothing that is to be kept.
+async fn open_in(write: &mut Write, order: &OpenCase) -> Result<OpenReceipt, LedgerError> {
+    let (mut open, of_case) = holds::open_of_and_all_of(write, &order.contract.id, &order.case).await?;
+    if let Some(opened) = opened_before(&of_case, order)? {
+        return Ok(OpenReceipt::Opened(opened));
+    }
+    if let Some((rule, reason)) = misnamed(order) {
+        return Ok(OpenReceipt::Refused { rule, reason, held: Amount::ZERO });
+    }
+    match contracts::compare(write, &order.contract).await? {
+        Pin::Other { reason } => return Ok(OpenReceipt::Conflict { reason }),
+        Pin::Missing if matches!(order.take, Take::Milestone { .. }) => {
+            return Ok(OpenReceipt::NotReviewable(NotReviewable::NotFunded { available: Amount::ZERO }));
+        }
+        Pin::Missing | Pin::Same => {}
+    }
+    let payment = match &order.take {
+        Take::Payment { payment } => {
+            let Some(paid) = returns::paid_out(write, &order.contract.id, payment).await? else {
+                return Ok(OpenReceipt::NoSuchPayment);
+            };
+            Some(paid)
+        }
+        _ => None,
+    };
+    let taken_from = match &order.take {
+        Take::Over { case } => holds::milestone_of(write, &order.contract.id, case).await?,
+        _ => None,
+    };
+    let grounded = grounds::are_known(write, order).await?;
+    let taken = match take(write, order, &open).await? {
+        May::Take(taken) => taken,
+        May::Not(receipt) => return Ok(receipt),
+    };
+    if let Take::Over { .. } = order.take {
+        open = holds::open_of(write, &order.contract.id).await?;
+    }
+    let opened = OpenedCase {
+        case_ref: case_ref(&order.case, of_case.len()),
+        held: taken.amount,
+        // Both after another case's hold was taken over and before this one's is there, so both are left out.
+        deposits: funding::unclaimed(write, &order.contract.id, &open).await?,
+        others: holds::others(&open),
+        payment,
+        rules: RULES,
+    };
+    if let Some((rule, reason)) = refusal(order, &opened, grounded) {
+        return Ok(OpenReceipt::Refused { rule, reason, held: opened.held });
+    }
+    insert(write, order, &opened, (&taken, taken_from)).await?;
+    Ok(OpenReceipt::Opened(opened))
+}
+
+/// Why no case of this contract is begun under this id (E1), or none of such a contract at all (E14).
+fn misnamed(order: &OpenCase) -> Option<(Rule, String)> {
+    let contract = &order.contract;
+    if order.asked == Asked::Nothing {
+        return None;
+    }
+    if let Err(reason) = contract.check_sides() {
+        return Some((Rule::E14, reason));
+    }
+    let of_milestone = |milestone: &Id| milestone_review_id(&contract.id, milestone);
+    let named = match (&order.take, &order.asked) {
+        (Take::AtContractEnd { .. }, _) => refund_request_id(&contract.id),
+        (Take::Free, _) => dispute_id(&contract.id, None),
+        (Take::Milestone { milestone, .. }, _) => of_milestone(milestone),
+        (Take::HeldOver { milestone } | Take::Unreviewed { milestone, .. }, _) => {
+            dispute_id(&contract.id, Some(milestone))
+        }
+        (Take::Payment { payment }, _) => payment_refund_id(payment),
+        (Take::Over { .. }, Asked::Claim(claim)) => dispute_id(&contract.id, claim.milestone.as_ref()),
+        (Take::Over { .. }, _) => return None,
+    };
+    (named != order.case).then(|| {
+        let reason =
+            format!("its workflow id is {}, and that of such a case is {named}; start it under that", order.case);
+        (Rule::E1, reason)
+    })
+}
+
+/// Why the start opens no case, by what the ledger knows now.
+fn refusal(order: &OpenCase, opened: &OpenedCase, grounded: bool) -> Option<(Rule, String)> {
+    // What a case took over from another is not disputed there any more.
+    let alone = !matches!(order.take, Take::Over { .. });
+    let elsewhere = held_elsewhere(&opened.others, order.contract.currency).filter(|_| alone);
+    let payment = opened.payment.as_ref();
+    let known = Known {
+        held: opened.held,
+        elsewhere: elsewhere.as_deref(),
+        grounded,
+        payment: payment.map(|paid| (paid.amount.minus(paid.returned).unwrap_or_default(), paid.released_at)),
+    };
+    order.asked.refusal(&order.contract, known, order.at)
 }
 
 fn opened_before(of_case: &[Hold], order: &OpenCase) -> Result<Option<OpenedCase>, LedgerError> {
@@ -141,8 +212,8 @@ async fn insert(
         .map_err(|_| LedgerError::Damaged { what: format!("case {}", opened.case_ref), field: "opened" })?;
     sqlx::query(
         "INSERT INTO holds (case_ref, case_id, first_run, contract, currency, opened_at, opened, held, milestone,
-                            ordinal, origins, closed, ends_contract)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                            ordinal, origins, closed, ends_contract, ended_contract)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)",
     )
     .bind(&opened.case_ref)
     .bind(&order.case)

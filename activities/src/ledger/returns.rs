@@ -32,6 +32,15 @@ pub(crate) enum Plan {
 }
 
 impl Ledger {
+    /// A contract's payment, as the ledger knows it; nothing if it has none with this id.
+    ///
+    /// # Errors
+    /// Only if the database cannot be read, or was damaged.
+    pub async fn payment(&self, contract: &Id, payment: &PaymentId) -> Result<Option<PaidOut>, LedgerError> {
+        let mut read = self.database.read().await?;
+        paid_out(&mut read, contract, payment).await
+    }
+
     /// Plans which charges a returned payment goes back to, once.
     ///
     /// # Errors

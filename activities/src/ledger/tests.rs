@@ -1,6 +1,9 @@
 //! Each constraint of the schema is tried directly, as a program with a mistake in it would.
 
-use recourse_workflows::effects::{OpenCase, OpenReceipt, Take};
+use recourse_workflows::{
+    domain::opening::Asked,
+    effects::{OpenCase, OpenReceipt, Take},
+};
 
 use super::*;
 use crate::testing::{TestDatabase, at, contract, id};
@@ -268,6 +271,7 @@ async fn the_same_case_opened_at_once_opens_once() {
         first_run: "run".into(),
         contract: contract("c-1"),
         take: Take::Free,
+        asked: Asked::Nothing,
         at: at(),
     };
     let tasks: Vec<_> = (0..10)

@@ -118,6 +118,8 @@ struct EventFacts {
     actor_begins: String,
     held: String,
     amount: String,
+    /// Whether the amount is nothing: a share of the arbitration fee that is not charged.
+    is_free: bool,
     to_freelancer: String,
     to_client: String,
     kept_in_escrow: Option<String>,
@@ -153,6 +155,7 @@ impl EventFacts {
             actor,
             held: shown(facts.held),
             amount: shown(facts.amount),
+            is_free: facts.amount.is_some_and(Amount::is_zero),
             to_freelancer: shown(facts.to_freelancer),
             to_client: shown(facts.to_client),
             kept_in_escrow: moves(facts.kept_in_escrow).then(|| shown(facts.kept_in_escrow)),

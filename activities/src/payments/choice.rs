@@ -1,7 +1,8 @@
 //! Which payment provider is used, and what it has to know: read from the environment, in this one place for every program.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, fmt, path::PathBuf, sync::Arc};
 
+use recourse_workflows::domain::ids::Id;
 use url::{Host, Url};
 
 use super::{PaymentGateway, SandboxBank, StripeCallbacks, StripeGateway, StripeSettings};
@@ -9,6 +10,9 @@ use crate::database::Database;
 
 /// Which provider: `sandbox`, which is the default, or `stripe`.
 const PROVIDER: &str = "RECOURSE_PAYMENTS";
+
+/// The billing methods that the sandbox's bank knows, with commas between; without it every id is one.
+const SANDBOX_SOURCES: &str = "RECOURSE_SANDBOX_SOURCES";
 
 /// Stripe's secret key, `sk_…` or `rk_…`; or in a file.
 const STRIPE_KEY: &str = "RECOURSE_STRIPE_SECRET_KEY";
@@ -47,7 +51,10 @@ impl fmt::Debug for Hidden {
 #[derive(Debug, Clone)]
 pub enum Payments {
     /// The fake bank in the ledger's database: no money moves.
-    Sandbox,
+    Sandbox {
+        /// The billing methods that there are; nothing if every id is one.
+        sources: Option<BTreeSet<Id>>,
+    },
     /// Stripe.
     Stripe(StripeSettings),
 }
@@ -58,6 +65,9 @@ pub enum PaymentsError {
     /// There is no such provider.
     #[error("{PROVIDER}: \"{0}\" is neither sandbox nor stripe")]
     UnknownProvider(String),
+    /// What should be a billing method of the sandbox is no id.
+    #[error("{SANDBOX_SOURCES}: \"{0}\" is no id")]
+    NoSource(String),
     /// Something that the provider has to know is not there.
     #[error("{PROVIDER} is stripe, and neither {name} nor {name}_FILE is set")]
     Missing {
@@ -102,6 +112,7 @@ impl PaymentsError {
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::UnknownProvider(_) => "set RECOURSE_PAYMENTS to sandbox or to stripe",
+            Self::NoSource(_) => "give the ids of billing methods with commas between, such as card-1,card-2",
             Self::Missing { .. } | Self::NotASecret { .. } => {
                 "the secret key is sk_… or rk_…, the secret of a webhook endpoint whsec_…; both are in Stripe's dashboard"
             }
@@ -129,7 +140,10 @@ impl Payments {
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, PaymentsError> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         match variable(PROVIDER).as_deref() {
-            None | Some("sandbox") => return Ok(Self::Sandbox),
+            None | Some("sandbox") => {
+                let sources = variable(SANDBOX_SOURCES).map(|list| sources(&list)).transpose()?;
+                return Ok(Self::Sandbox { sources });
+            }
             Some("stripe") => {}
             Some(other) => return Err(PaymentsError::UnknownProvider(other.to_owned())),
         }
@@ -148,7 +162,7 @@ impl Payments {
 
     /// Whether no real money moves.
     pub const fn is_sandbox(&self) -> bool {
-        matches!(self, Self::Sandbox)
+        matches!(self, Self::Sandbox { .. })
     }
 
     /// The provider. What it has to remember is in `database`.
@@ -157,7 +171,10 @@ impl Payments {
     /// [`PaymentsError::NoClient`].
     pub fn gateway(&self, database: &Database) -> Result<Arc<dyn PaymentGateway>, PaymentsError> {
         Ok(match self {
-            Self::Sandbox => Arc::new(SandboxBank::new(database.clone())),
+            Self::Sandbox { sources: None } => Arc::new(SandboxBank::new(database.clone())),
+            Self::Sandbox { sources: Some(sources) } => {
+                Arc::new(SandboxBank::new(database.clone()).with_sources(sources.clone()))
+            }
             Self::Stripe(settings) => {
                 Arc::new(StripeGateway::new(database.clone(), settings).map_err(PaymentsError::NoClient)?)
             }
@@ -170,9 +187,14 @@ impl Payments {
             Self::Stripe(StripeSettings { webhook_secret: Some(secret), .. }) => {
                 Some(StripeCallbacks::new(secret.clone()))
             }
-            Self::Sandbox | Self::Stripe(_) => None,
+            Self::Sandbox { .. } | Self::Stripe(_) => None,
         }
     }
+}
+
+fn sources(list: &str) -> Result<BTreeSet<Id>, PaymentsError> {
+    let ids = list.split(',').map(str::trim).filter(|text| !text.is_empty());
+    ids.map(|text| Id::new(text).map_err(|_| PaymentsError::NoSource(text.to_owned()))).collect()
 }
 
 /// A secret from a variable, or from the file that another one names.
@@ -223,10 +245,23 @@ mod tests {
     }
 
     #[test]
+    fn the_sandbox_can_be_told_which_billing_methods_there_are() {
+        let sources = |list: &str| match read(&[(SANDBOX_SOURCES, list)]).unwrap() {
+            Payments::Sandbox { sources } => {
+                sources.map(|sources| sources.into_iter().map(|id| id.to_string()).collect())
+            }
+            Payments::Stripe(_) => panic!("it is the sandbox"),
+        };
+        assert_eq!(sources(""), None::<Vec<String>>);
+        assert_eq!(sources("card-2, card-1,"), Some(vec!["card-1".to_owned(), "card-2".to_owned()]));
+    }
+
+    #[test]
     fn what_cannot_be_used_says_which_variable_and_never_its_value() {
         let missing = "/nonexistent/key";
         for (variables, words) in [
             (&[(PROVIDER, "strip")][..], "neither sandbox nor stripe"),
+            (&[(SANDBOX_SOURCES, "card-1,card 2")], "\"card 2\" is no id"),
             (&[(PROVIDER, "stripe")], "neither RECOURSE_STRIPE_SECRET_KEY nor RECOURSE_STRIPE_SECRET_KEY_FILE"),
             (&[(PROVIDER, "stripe"), (STRIPE_KEY, "pk_live_secret")], "RECOURSE_STRIPE_SECRET_KEY does not begin"),
             (&[(PROVIDER, "stripe"), (STRIPE_KEY, "sk_secret"), (STRIPE_WEBHOOK_SECRET, "secret")], "with whsec_"),

@@ -191,25 +191,35 @@ impl GatewayError {
     }
 }
 
+/// When the provider did what was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Did {
+    /// Now.
+    Now,
+    /// Under the same key before: this is a retry.
+    Before,
+}
+
 /// Has the provider do what is asked, once: looks the key up first, since this may be a retry whose first answer was
 /// lost (L6).
 ///
 /// # Errors
 /// As [`PaymentGateway::charge`].
 #[tracing::instrument(name = "payment provider", skip_all, fields(key))]
-pub(crate) async fn once(gateway: &dyn PaymentGateway, key: &str, request: &Request) -> Result<(), GatewayError> {
+pub(crate) async fn once(gateway: &dyn PaymentGateway, key: &str, request: &Request) -> Result<Did, GatewayError> {
     if let Some(found) = gateway.look_up(key).await? {
         if found.request != *request {
             return Err(GatewayError::KeyReused { key: key.to_owned() });
         }
         return match found.declined {
             Some(reason) => Err(GatewayError::Declined { key: key.to_owned(), reason }),
-            None => Ok(()),
+            None => Ok(Did::Before),
         };
     }
     match request {
         Request::Charge(charge) => gateway.charge(key, charge).await,
         Request::Refund(refund) => gateway.refund(key, refund).await,
         Request::PayOut(pay_out) => gateway.pay_out(key, pay_out).await,
-    }
+    }?;
+    Ok(Did::Now)
 }

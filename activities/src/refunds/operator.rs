@@ -151,7 +151,7 @@ impl RefundDesk {
         };
         let key = way.key(&refund);
         match payments::once(self.gateway.as_ref(), &key, &way.request(&refund)).await {
-            Ok(()) => self.sent(&refund, &key, way, by, now).await,
+            Ok(_) => self.sent(&refund, &key, way, by, now).await,
             Err(GatewayError::Declined { reason, .. }) => {
                 self.declined(&refund, way).await?;
                 Err(RefundError::Declined { id: id.to_owned(), reason })

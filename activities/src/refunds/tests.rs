@@ -3,6 +3,7 @@
 use recourse_workflows::{
     domain::{
         money::Amount,
+        opening::Asked,
         party::Actor,
         posting::{Close, Movement, Remainder},
         rule::Rule,
@@ -109,6 +110,7 @@ impl World {
             first_run: "run".into(),
             contract: contract("c-1"),
             take: Take::Free,
+            asked: Asked::Nothing,
             at: at(),
         };
         let OpenReceipt::Opened(_) = self.ledger.open(&order).await.unwrap() else { unreachable!("it is free") };

@@ -1,35 +1,25 @@
 //! Cases: lists, statuses, commands, and their changes as they happen.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
-
 use axum::{
     Json,
     extract::State,
-    http::StatusCode,
-    response::{
-        IntoResponse as _, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse as _, Response},
 };
-use futures_util::{Stream, StreamExt as _, stream};
-use recourse_workflows::{
-    domain::{
-        command::Verb,
-        evidence::Evidence,
-        ids::{CaseKind, Id},
-        money::Amount,
-        party::Role,
-    },
-    messages::Status,
+use recourse_workflows::domain::{
+    command::Verb,
+    evidence::Evidence,
+    ids::{CaseKind, Id},
+    money::Amount,
+    party::Role,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::sync::watch;
 
 use super::{
     Front, Problems,
-    extract::{Asked, Caller, Of, Write},
+    extract::{Asked, Caller, Of, Write, bearer},
     front::{Acted, Looked},
     identity::{Duty, Identity},
     lists::{Page, limited},
@@ -37,7 +27,7 @@ use super::{
     openapi::{InCase, Keyed},
     problem::Problem,
 };
-use crate::client::{CaseRow, Filters};
+use crate::client::{CaseRow, CaseStatus, Filters};
 
 /// Which cases to list.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
@@ -100,7 +90,8 @@ pub struct CommandFields {
     /// As whom, if you have several roles that can give it.
     #[serde(rename = "as", skip_serializing_if = "Option::is_none")]
     as_role: Option<Role>,
-    /// `approve`, `dispute`, `amend`: how much, in minor units.
+    /// `approve`, `dispute`, `amend`: how much, in minor units. `accept` and `reject` of a claim: the claim's amount that you saw;
+    /// if it is another by now nothing is done. `accept` needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     amount: Option<Amount>,
     /// `dispute`, `reject`, `close`, `extend`: why.
@@ -127,6 +118,14 @@ pub struct CommandFields {
     /// `accept`, `reject`: `claim`, `resolution` or `offer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     of: Option<String>,
+    /// `approve` of a milestone: the number of the submission that you looked at, which is needed; if there is a newer one by now
+    /// nothing is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    submission: Option<u32>,
+    /// `demand_arbitration`: the billing method that pays your share of the fee. Without one a client's is that of the newest
+    /// deposit, and a freelancer's is their own id, which no real payment provider takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Id>,
     /// `accept`, `reject`, `retract`: which offer.
     #[serde(skip_serializing_if = "Option::is_none")]
     number: Option<u32>,
@@ -169,11 +168,11 @@ impl CommandFields {
 const fn fields_of(verb: Verb) -> &'static [&'static str] {
     match verb {
         Verb::Submit => &["note", "files"],
-        Verb::Approve => &["amount"],
+        Verb::Approve => &["amount", "submission"],
         Verb::RequestChanges | Verb::RequestMediation => &["message"],
         Verb::Dispute => &["amount", "reason", "details", "contacted_client", "evidence"],
-        Verb::Accept => &["of", "number"],
-        Verb::Reject => &["of", "number", "reason", "details", "evidence"],
+        Verb::Accept => &["of", "number", "amount"],
+        Verb::Reject => &["of", "number", "amount", "reason", "details", "evidence"],
         Verb::Amend => &["amount", "details"],
         Verb::Offer => &["to_freelancer", "message"],
         Verb::Retract => &["number"],
@@ -182,7 +181,8 @@ const fn fields_of(verb: Verb) -> &'static [&'static str] {
         Verb::Award => &["to_freelancer", "reference"],
         Verb::Opinion => &["text"],
         Verb::Extend => &["hours", "reason"],
-        Verb::Supersede | Verb::Release | Verb::Withdraw | Verb::DemandArbitration => &[],
+        Verb::DemandArbitration => &["source"],
+        Verb::Supersede | Verb::Release | Verb::Withdraw => &[],
     }
 }
 
@@ -232,15 +232,19 @@ pub async fn list(
     Ok(Json(page).into_response())
 }
 
-/// Shows a case: where it stands, whose turn it is, by when, what silence does, and who can do what.
+/// Shows a case: where it stands, whose turn it is, by when, what silence does, who can do what, and what is known of its money.
+///
+/// `outcome` says what was decided; `money` says of each movement whether it is ordered, on its way, arrived or failed, and how often
+/// it was tried (L9). Only operators see why a try failed.
 #[utoipa::path(
     get, path = "/v1/cases/{case}", tag = "cases",
     params(InCase),
-    responses((status = 200, description = "Its status.", body = ref("#/components/schemas/Status")), Problems)
+    responses((status = 200, description = "Its status, and what is known of its money.", body = ref("#/components/schemas/CaseStatus")), Problems)
 )]
 pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(case): Of<String>) -> Result<Response, Problem> {
     let (_, status) = front.status(&who, &case).await?;
-    Ok(Json(status).into_response())
+    let money = front.money(&who, &case, &status).await?;
+    Ok(Json(CaseStatus { status, money }).into_response())
 }
 
 /// Gives a case a command, and answers with the status after it.
@@ -253,7 +257,7 @@ pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(case): Of<
            ("command" = String, Path, description = "The command's name in the wire contract."),
            Keyed),
     request_body(content = ref("#/components/schemas/CommandFields")),
-    responses((status = 200, description = "It was taken.", body = ref("#/components/schemas/Status")),
+    responses((status = 200, description = "It was taken.", body = ref("#/components/schemas/CaseStatus")),
               (status = 202, description = "It is with the server; no worker has answered yet.", body = ref("#/components/schemas/SentCommand")),
               Problems)
 )]
@@ -263,7 +267,10 @@ pub async fn command(State(front): State<Front>, Of((case, verb)): Of<(String, S
         let verb = verb.ok_or_else(|| Problem::not_found("there is no such command"))?;
         let (role, fields) = write.json::<CommandFields>()?.of(verb)?;
         match front.act_on(&write.who, looked, verb, role, fields, &write.key).await? {
-            Acted::Taken(status) => Reply::new(StatusCode::OK, &status),
+            Acted::Taken(status) => {
+                let money = front.money_if_known(&write.who, &case, &status).await;
+                Reply::new(StatusCode::OK, &CaseStatus { status: *status, money })
+            }
             Acted::Sent => {
                 let status = path_of(&case);
                 let sent = SentCommand { case: case.clone(), sent_as: "signal", status: status.clone() };
@@ -276,7 +283,8 @@ pub async fn command(State(front): State<Front>, Of((case, verb)): Of<(String, S
 
 /// The status of a case now and after every change, as server-sent events of the type `status`.
 ///
-/// The connection ends when the case is over. After a break just connect again: the first event is the status as it is.
+/// The connection ends when the case is over, and when the token has run out. After a break just connect again: the first event
+/// is the status as it is. Nobody has more than 20 of them at once.
 #[utoipa::path(
     get, path = "/v1/cases/{case}/events", tag = "cases",
     params(InCase),
@@ -286,41 +294,13 @@ pub async fn events(
     State(front): State<Front>,
     Caller(who): Caller,
     Of(case): Of<String>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let seen = front.case(&who, &case).await?;
     if seen.kind == CaseKind::EscrowDeposit {
         return Err(Problem::invalid("a deposit has no status; see the contract's ledger"));
     }
-    live(&front, &case, |status| serde_json::to_string(status).unwrap_or_default())
-}
-
-/// What changes in a case, shown by `show`, as server-sent events.
-///
-/// # Errors
-/// 503 if too many cases are looked at.
-pub fn live(front: &Front, case: &str, show: impl Fn(&Status) -> String + Send + 'static) -> Result<Response, Problem> {
-    let looking = front.watchers().look(case).ok_or_else(|| Problem::unavailable("too many cases are looked at"))?;
-    let events =
-        statuses(looking).map(move |status| Ok::<_, Infallible>(Event::default().event("status").data(show(&status))));
-    let keep_alive = KeepAlive::new().interval(Duration::from_secs(15));
-    Ok(Sse::new(events).keep_alive(keep_alive).into_response())
-}
-
-fn statuses(looking: watch::Receiver<Option<Arc<Status>>>) -> impl Stream<Item = Arc<Status>> {
-    stream::unfold((looking, true), |(mut looking, first)| async move {
-        loop {
-            let latest = looking.borrow_and_update().clone();
-            match latest {
-                Some(status) if first => return Some((status, (looking, false))),
-                _ => {}
-            }
-            looking.changed().await.ok()?;
-            let latest = looking.borrow().clone();
-            if let Some(status) = latest {
-                return Some((status, (looking, false)));
-            }
-        }
-    })
+    front.live(bearer(&headers)?, &case, |status| serde_json::to_string(status).unwrap_or_default()).await
 }
 
 #[cfg(test)]
@@ -333,7 +313,7 @@ mod tests {
         let (role, fields) = read(r#"{"as": "client", "of": "offer", "number": 2}"#).of(Verb::Accept).unwrap();
         assert_eq!((role, fields.len()), (Some(Role::Client), 2));
         let problem = read(r#"{"to_freelancer": 5}"#).of(Verb::Accept).unwrap_err();
-        assert!(problem.detail.contains("to_freelancer: accept has only of, number"), "{}", problem.detail);
+        assert!(problem.detail.contains("to_freelancer: accept has only of, number, amount"), "{}", problem.detail);
         let problem = read(r#"{"amount": 5}"#).of(Verb::Release).unwrap_err();
         assert!(problem.detail.contains("release has no fields"), "{}", problem.detail);
     }

@@ -5,8 +5,6 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
-use jiff::Timestamp;
-use recourse_activities::ledger::History;
 use recourse_workflows::{
     domain::{
         claim::Claim,
@@ -15,8 +13,8 @@ use recourse_workflows::{
         ids::{Id, PaymentId},
         milestone::{Milestone, Submission},
         money::Amount,
-        outcome::Outcome,
-        party::{Contract, Role},
+        outcome::{Outcome, ResultKind},
+        party::{Actor, Contract, Role},
         policy::Policy,
     },
     messages::{
@@ -31,11 +29,13 @@ use super::{
     extract::{Asked, Caller, Of, Write},
     front::Begun,
     identity::{Duty, Identity},
-    lists::Limit,
+    lists::{Limit, Page},
+    money::ContractLedger,
     once::Reply,
     openapi::{InContract, Keyed},
     problem::Problem,
 };
+use crate::client::{Money, Started};
 
 /// Charge a billing method and put the money in escrow (E2).
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -88,6 +88,9 @@ pub struct NewDispute {
     pub(crate) claim: Claim,
     /// Whether the freelancer says that they contacted the client and it did not help.
     pub(crate) contacted_client: Option<bool>,
+    /// Who of the platform attests that the milestone was submitted, where the ledger does not know it; only the platform's backend
+    /// may say so.
+    pub(crate) attested_by: Option<Actor>,
     /// The policy of the case; only the platform may choose it.
     pub(crate) policy: Option<Policy>,
 }
@@ -124,6 +127,9 @@ pub struct StartedDeposit {
     case: String,
     /// Its outcome, if it was charged by now.
     outcome: Option<Outcome>,
+    /// What is known of its money, if it was not (L9).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    money: Option<Money>,
 }
 
 /// Lists your contracts that have a deposit, in the order of their ids.
@@ -136,7 +142,12 @@ pub async fn list(
     Caller(who): Caller,
     Asked(page): Asked<Limit>,
 ) -> Result<Response, Problem> {
-    Ok(axum::Json(front.contracts(&who, &page).await?).into_response())
+    let Page { items, next } = front.contracts(&who, &page).await?;
+    let shown = |contract: Contract| {
+        let roles = who.roles_in(&contract);
+        who.shown(contract, &roles)
+    };
+    Ok(axum::Json(Page { items: items.into_iter().map(shown).collect(), next }).into_response())
 }
 
 /// Shows a contract.
@@ -146,21 +157,21 @@ pub async fn list(
     responses((status = 200, description = "The contract.", body = ref("#/components/schemas/Contract")), Problems)
 )]
 pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id>) -> Result<Response, Problem> {
-    let (contract, _) = front.contract(&who, &id).await?;
-    Ok(axum::Json(contract).into_response())
+    let (contract, roles) = front.contract(&who, &id).await?;
+    Ok(axum::Json(who.shown(contract, &roles)).into_response())
 }
 
-/// Shows everything that happened to a contract's money, and where it is now (R9).
+/// Shows everything that happened to a contract's money, where it is now (R9), and what is known of each movement (L9).
 #[utoipa::path(
     get, path = "/v1/contracts/{contract}/ledger", tag = "contracts",
     params(InContract),
-    responses((status = 200, description = "Its history.", body = ref("#/components/schemas/History")), Problems)
+    responses((status = 200, description = "Its history.", body = ref("#/components/schemas/ContractLedger")), Problems)
 )]
 pub async fn ledger(State(front): State<Front>, Caller(who): Caller, Of(id): Of<Id>) -> Result<Response, Problem> {
     front.contract(&who, &id).await?;
-    let history: Option<History> = front.ledger().history(&id, Timestamp::now()).await?;
+    let (history, money) = front.money_of_contract(&who, &id).await?;
     let history = history.ok_or_else(|| Problem::not_found(format!("no money of contract {id} has moved")))?;
-    Ok(axum::Json(history).into_response())
+    Ok(axum::Json(ContractLedger { history, money }).into_response())
 }
 
 /// Charges a billing method and puts the money in escrow. Only the platform's backend may.
@@ -174,6 +185,15 @@ pub async fn ledger(State(front): State<Front>, Caller(who): Caller, Of(id): Of<
 pub async fn deposit(State(front): State<Front>, Of(id): Of<Id>, write: Write) -> Response {
     let work = async {
         only_service(&write.who, "deposit")?;
+        let not_own = |contract: &Contract| {
+            if write.who.serves(contract) {
+                return Ok(());
+            }
+            Err(Problem::forbidden(format!(
+                "you are a party of contract {}; the platform deposits for it (E14)",
+                contract.id
+            )))
+        };
         let NewDeposit { deposit, amount, milestone, source, contract } = write.json()?;
         let contract = match contract {
             Some(contract) if contract.id != id => {
@@ -182,11 +202,20 @@ pub async fn deposit(State(front): State<Front>, Of(id): Of<Id>, write: Write) -
             Some(contract) => contract,
             None => front.contract(&write.who, &id).await?.0,
         };
-        let begun = front.start(EscrowDepositStart { contract, deposit, amount, milestone, source }).await?;
-        let outcome = front.outcome_soon(&begun.case).await?;
+        not_own(&contract)?;
+        let begun =
+            front.start(&write.who, EscrowDepositStart { contract, deposit, amount, milestone, source }).await?;
+        let outcome = begun.outcome;
+        if let Some(outcome) = outcome.as_ref().filter(|outcome| outcome.result != ResultKind::Deposited) {
+            return Err(Problem::refused_start(outcome, Some(&begun.case)));
+        }
         let status = if outcome.is_some() { StatusCode::CREATED } else { StatusCode::ACCEPTED };
         let location = format!("/v1/contracts/{id}/ledger");
-        Ok(Reply::new(status, &StartedDeposit { case: begun.case, outcome })?.at(location))
+        let money = match &outcome {
+            Some(_) => None,
+            None => Some(front.money_of_deposit(&write.who, &id, &begun.case).await?),
+        };
+        Ok(Reply::new(status, &StartedDeposit { case: begun.case, outcome, money })?.at(location))
     };
     write.once(&front, work).await
 }
@@ -206,7 +235,7 @@ pub async fn submit(State(front): State<Front>, Of(id): Of<Id>, write: Write) ->
         front.check_files(&id, Role::Freelancer, &files).await?;
         let names: Vec<String> = files.iter().map(|file| file.sha256.clone()).collect();
         let submission = Submission { note, files };
-        let begun = front.start(MilestoneReviewStart { contract, milestone, submission, policy }).await?;
+        let begun = front.start(&write.who, MilestoneReviewStart { contract, milestone, submission, policy }).await?;
         front.seal(&id, &names, &begun.case).await;
         started(begun)
     };
@@ -258,7 +287,7 @@ impl Front {
     pub async fn end(&self, who: &Identity, id: &Id, end: NewEnd) -> Result<Begun, Problem> {
         let NewEnd { pay_now, reason, policy } = end;
         let contract = self.contract_as(who, id, Role::Client, policy.is_some()).await?;
-        self.start(RefundRequestStart { contract, pay_now, reason, policy }).await
+        self.start(who, RefundRequestStart { contract, pay_now, reason, policy }).await
     }
 
     /// Files a dispute by itself for a contract's freelancer, or for the platform's backend.
@@ -266,12 +295,17 @@ impl Front {
     /// # Errors
     /// 404 if it is not theirs, 403 if they may not file it, 422 for files that they have not uploaded.
     pub async fn dispute(&self, who: &Identity, id: &Id, dispute: NewDispute) -> Result<Begun, Problem> {
-        let NewDispute { grounds, milestone, claim, contacted_client, policy } = dispute;
+        let NewDispute { grounds, milestone, claim, contacted_client, attested_by, policy } = dispute;
         let contract = self.contract_as(who, id, Role::Freelancer, policy.is_some()).await?;
+        if attested_by.is_some() && !who.serves(&contract) {
+            return Err(Problem::forbidden(
+                "attested_by: only the platform's backend attests that something was submitted",
+            ));
+        }
         self.check_files(id, Role::Freelancer, &claim.evidence).await?;
         let names: Vec<String> = claim.evidence.iter().map(|file| file.sha256.clone()).collect();
-        let start = DisputeStart { contract, grounds, milestone, claim, contacted_client, policy };
-        let begun = self.start(start).await?;
+        let start = DisputeStart { contract, grounds, milestone, claim, contacted_client, attested_by, policy };
+        let begun = self.start(who, start).await?;
         self.seal(id, &names, &begun.case).await;
         Ok(begun)
     }
@@ -283,18 +317,19 @@ impl Front {
     pub async fn ask_back(&self, who: &Identity, id: &Id, request: NewPaymentRefund) -> Result<Begun, Problem> {
         let NewPaymentRefund { payment, amount, message, policy } = request;
         let contract = self.contract_as(who, id, Role::Client, policy.is_some()).await?;
-        // The ledger knows when it was released; it counts if it is earlier than what is said here (P1).
-        let released_at = Timestamp::now();
-        self.start(PaymentRefundStart { contract, payment, released_at, amount, message, policy }).await
+        // A payment of another contract is none of this one's, and does not exist for whoever asks here.
+        let unknown = || Problem::not_found(format!("contract {id} has no payment {payment}; its ledger shows them"));
+        let released_at = self.ledger().payment(id, &payment).await?.ok_or_else(unknown)?.released_at;
+        self.start(who, PaymentRefundStart { contract, payment, released_at, amount, message, policy }).await
     }
 
     /// A contract, for somebody who acts in this role or is the platform's backend.
     async fn contract_as(&self, who: &Identity, id: &Id, role: Role, policy: bool) -> Result<Contract, Problem> {
         let (contract, roles) = self.contract(who, id).await?;
-        if policy && !who.is(Duty::Service) {
+        if policy && !who.serves(&contract) {
             return Err(Problem::forbidden("only the platform's backend chooses a case's policy"));
         }
-        if roles.contains(&role) || who.is(Duty::Service) {
+        if roles.contains(&role) || who.serves(&contract) {
             return Ok(contract);
         }
         Err(Problem::forbidden(format!("only the {role} of contract {id} may do this")))
@@ -304,8 +339,8 @@ impl Front {
     ///
     /// # Errors
     /// If it cannot be asked, or was stopped.
-    pub async fn outcome_soon(&self, case: &str) -> Result<Option<Outcome>, Problem> {
-        match tokio::time::timeout(super::front::OPENED_WITHIN, self.client().result(case)).await {
+    pub async fn outcome_soon(&self, started: &Started) -> Result<Option<Outcome>, Problem> {
+        match tokio::time::timeout(super::front::OPENED_WITHIN, self.client().result_of(started)).await {
             Ok(outcome) => Ok(Some(outcome?)),
             Err(_) => Ok(None),
         }
@@ -320,7 +355,7 @@ fn only_service(who: &Identity, what: &str) -> Result<(), Problem> {
 }
 
 fn started(begun: Begun) -> Result<Reply, Problem> {
-    let Begun { case, already_running, status } = begun;
+    let Begun { case, already_running, status, .. } = begun;
     let location = super::cases::path_of(&case);
     Ok(Reply::new(StatusCode::CREATED, &StartedCase { case, already_running, status })?.at(location))
 }

@@ -10,7 +10,7 @@ use recourse_workflows::domain::command::shortened;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
-use super::{Front, identity::Identity, problem::Problem};
+use super::{Front, identity::Identity, problem::Problem, strangers::Comes};
 use crate::hex;
 
 /// The largest body of a request that is not a file, in bytes: a command's limit, and some room for what is around it.
@@ -29,7 +29,7 @@ impl FromRequestParts<Front> for Caller {
     async fn from_request_parts(parts: &mut Parts, front: &Front) -> Result<Self, Problem> {
         let token = bearer(&parts.headers)?;
         let identity = front.tokens().read(token).await?;
-        front.limits().let_in(identity.subject.as_str())?;
+        front.let_in(&identity, &Comes::of(&parts.extensions))?;
         Ok(Self(identity))
     }
 }
@@ -57,11 +57,19 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Front> for Of<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, front: &Front) -> Result<Self, Problem> {
+        if has_zero_byte(parts.uri.path()) {
+            return Err(Problem::not_found("nothing has a zero byte in its name"));
+        }
         match Path::<T>::from_request_parts(parts, front).await {
             Ok(Path(value)) => Ok(Self(value)),
             Err(rejection) => Err(Problem::not_found(shortened(&rejection.body_text()))),
         }
     }
+}
+
+/// Whether there is a byte that `PostgreSQL` keeps in no text.
+fn has_zero_byte(encoded: &str) -> bool {
+    encoded.contains("%00")
 }
 
 /// The query.
@@ -72,6 +80,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Front> for Asked<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, front: &Front) -> Result<Self, Problem> {
+        if parts.uri.query().is_some_and(has_zero_byte) {
+            return Err(Problem::unreadable("the query has a zero byte in it"));
+        }
         match Query::<T>::from_request_parts(parts, front).await {
             Ok(Query(value)) => Ok(Self(value)),
             Err(rejection) => Err(Problem::unreadable(shortened(&rejection.body_text()))),
@@ -136,7 +147,7 @@ impl FromRequest<Front> for Write {
         let Caller(who) = Caller::from_request_parts(&mut parts, front).await?;
         let key = key_of(&parts.headers)?;
         check_json(&parts.headers)?;
-        let body = limited(body).await?;
+        let body = limited(body, BODY_BYTES_MAX).await?;
         let mut hash = Sha256::new();
         for part in [parts.method.as_str().as_bytes(), parts.uri.to_string().as_bytes(), &body] {
             hash.update(part.len().to_be_bytes());
@@ -171,12 +182,16 @@ fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(status, "UnsupportedMediaType", "The body is of another type", "send `application/json`"))
 }
 
-async fn limited(body: Body) -> Result<Bytes, Problem> {
-    to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
+/// A body of up to so many bytes.
+///
+/// # Errors
+/// A problem of status 413 for a larger one, 400 if it breaks off.
+pub(super) async fn limited(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    to_bytes(body, bytes_max).await.map_err(|error| {
         if std::error::Error::source(&error)
             .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>)
         {
-            too_large(BODY_BYTES_MAX)
+            too_large(bytes_max)
         } else {
             Problem::unreadable("the body broke off")
         }

@@ -14,6 +14,7 @@ use recourse_workflows::{
     domain::{
         command::Verb,
         ids::{CaseKind, Id},
+        outcome::{Outcome, ResultKind},
         party::{Contract, Role},
     },
     messages::Status,
@@ -26,12 +27,13 @@ use super::{
     limits::Limits,
     lists::{LIMIT_MAX, Limit, Page},
     metrics::Metrics,
+    named::Missing,
     problem::Problem,
     seen::{self, SeenCase},
     watch::Watchers,
 };
 use crate::{
-    client::{CaseId, Client, ClientError, Start, check_command},
+    client::{CaseId, Client, ClientError, Start, Started, check_command},
     console::site::Site,
 };
 
@@ -109,6 +111,8 @@ pub struct Begun {
     pub already_running: bool,
     /// Its status, if a worker has opened it by now.
     pub status: Option<Status>,
+    /// A deposit's outcome, if there is one by now.
+    pub outcome: Option<Outcome>,
 }
 
 impl Front {
@@ -187,7 +191,12 @@ impl Front {
         let unknown = || Problem::not_found(format!("there is no contract {id} of yours with a deposit"));
         let contract = self.ledger().contract(id).await?.ok_or_else(unknown)?;
         let roles = who.roles_in(&contract);
-        if roles.is_empty() && !who.is(Duty::Service) { Err(unknown()) } else { Ok((contract, roles)) }
+        let sees = who.serves(&contract) || roles.iter().any(|role| *role != Role::Arbitrator);
+        // What comes to an arbitrator is a dispute; a contract without one is nothing of theirs.
+        if !sees && !(roles.contains(&Role::Arbitrator) && self.ledger().has_dispute(id).await?) {
+            return Err(unknown());
+        }
+        Ok((contract, roles))
     }
 
     /// The contracts that somebody may see, in the order of their ids.
@@ -320,6 +329,7 @@ impl Front {
         check_command(id, verb)?;
         let role = seen.role_for(verb, wanted)?;
         let contract = CaseId::read(id)?.contract;
+        self.names_what_was_seen(&seen, verb, &fields).await?;
         let files = self.files_in(&contract, role, &fields).await?;
         let mut body = fields;
         body.insert("by".to_owned(), json!({"party": role, "id": seen.id_as(role, who)}));
@@ -341,6 +351,18 @@ impl Front {
         }
     }
 
+    /// What a party accepts is what it saw: over HTTP a command that pays names it.
+    async fn names_what_was_seen(
+        &self,
+        seen: &SeenCase,
+        verb: Verb,
+        fields: &Map<String, Value>,
+    ) -> Result<(), Problem> {
+        let Some(missing) = Missing::of(seen.kind, verb, fields) else { return Ok(()) };
+        let status = tokio::time::timeout(ANSWERED_WITHIN, self.client().status(&seen.id)).await;
+        Err(missing.problem(status.ok().and_then(Result::ok).as_ref()))
+    }
+
     /// A refusal, with what can be done instead.
     async fn refused(&self, error: ClientError, id: &str, role: Role) -> Problem {
         let is_refusal = matches!(error, ClientError::Refused { .. });
@@ -354,19 +376,50 @@ impl Front {
         }
     }
 
-    /// Starts a case and waits a moment for it to open.
+    /// Starts a case for somebody, and waits a moment for it to open. What would be refused is refused before it is a workflow
+    /// (L8).
     ///
     /// # Errors
-    /// If the server cannot be reached. Whether somebody may start it is checked by whoever calls this.
-    pub async fn start(&self, start: impl Into<Start>) -> Result<Begun, Problem> {
-        let started = self.client().start_or_find(start).await?;
-        let has_status = !started.case.starts_with("escrow-deposit:");
-        let status = if has_status {
-            let opened = self.client().wait_for(&started.case, OPENED_WITHIN, |status| !status.is_opening());
-            tokio::time::timeout(OPENED_WITHIN, opened).await.ok().and_then(Result::ok)
+    /// A problem with the rule if one forbids it, 409 if the same id runs with other content; otherwise if the server cannot be
+    /// reached. Whether somebody may start it is checked by whoever calls this.
+    pub async fn start(&self, who: &Identity, start: impl Into<Start>) -> Result<Begun, Problem> {
+        let start = start.into();
+        let case = start.case();
+        if !CaseId::read(&case).is_ok_and(|id| id.contract == start.contract().id) {
+            let detail = format!("{case} is not of contract {}", start.contract().id);
+            return Err(Problem::not_found(detail));
+        }
+        let already_running = self.client().is_running(&case).await?;
+        if !already_running && let Some(refused) = start.would_be_refused(self.ledger(), Timestamp::now()).await? {
+            return Err(Problem::refused_start(&refused, None));
+        }
+        let started = if already_running {
+            let same = self.client().began_with(&case, &start).await?;
+            Started { case, already_running, same, run_id: None }
         } else {
-            None
+            self.client().start_or_find(start).await?
         };
-        Ok(Begun { case: started.case, already_running: started.already_running, status })
+        if !started.same {
+            let detail = format!("{} runs, and was started with other content; nothing was done", started.case);
+            return Err(Problem::conflict(detail).hint("look at the case; use another id for another deposit"));
+        }
+        if started.case.starts_with("escrow-deposit:") {
+            let outcome = self.outcome_soon(&started).await?;
+            return Ok(Begun { case: started.case, already_running, status: None, outcome });
+        }
+        let opened = self.client().wait_for_start(&started, OPENED_WITHIN, |status| !status.is_opening());
+        let opened = tokio::time::timeout(OPENED_WITHIN, opened).await.ok().and_then(Result::ok);
+        if let Some(outcome) = opened.as_ref().and_then(|status| status.outcome.as_ref())
+            && outcome.result == ResultKind::Refused
+        {
+            return Err(Problem::refused_start(outcome, None));
+        }
+        // What is answered is what they would read.
+        let case = opened.as_ref().map_or(started.case, |status| status.case.clone());
+        let status = match opened {
+            Some(_) => Some(self.status(who, &case).await?.1),
+            None => None,
+        };
+        Ok(Begun { case, already_running, status, outcome: None })
     }
 }

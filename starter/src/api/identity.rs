@@ -3,9 +3,9 @@
 //! A token says who somebody is and which duties they have. Whether they are a party of a contract is read from the contract.
 //! Only signatures with a key pair are believed; what a token says of its own algorithm is compared with its key's.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, get_current_timestamp};
 use recourse_workflows::domain::{
     ids::Id,
     party::{Contract, Role},
@@ -20,6 +20,9 @@ pub const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algo
 
 /// How far the issuer's clock may differ from ours, in seconds.
 const LEEWAY_SECONDS: u64 = 30;
+
+/// How long at most a token is believed without being read again.
+const BELIEVED_FOR_MAX: Duration = Duration::from_hours(24);
 
 /// What somebody does here, besides being a party of contracts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,18 +79,43 @@ impl Identity {
         self.duties.contains(&duty)
     }
 
-    /// The roles that they have in this contract.
+    /// The roles that they have in this contract: one side's, or those of their duties. Nobody judges their own case, and nobody
+    /// is on both sides (E14): who acts for both is on the side that the contract names them on, and on none if it names them on
+    /// neither.
     pub fn roles_in(&self, contract: &Contract) -> BTreeSet<Role> {
-        let mut roles: BTreeSet<Role> = self.duties.iter().filter_map(|duty| duty.role()).collect();
-        if self.parties.contains(&contract.client.id) {
-            roles.insert(Role::Client);
-        }
         let agency = contract.freelancer.agency.as_ref().map(|agency| &agency.id);
-        if self.parties.contains(&contract.freelancer.id) || agency.is_some_and(|agency| self.parties.contains(agency))
-        {
-            roles.insert(Role::Freelancer);
+        let freelancer = |id: &Id| *id == contract.freelancer.id || agency == Some(id);
+        let sides = (self.parties.contains(&contract.client.id), self.parties.iter().any(freelancer));
+        match sides {
+            (false, false) => self.duties.iter().filter_map(|duty| duty.role()).collect(),
+            (true, false) => [Role::Client].into(),
+            (false, true) => [Role::Freelancer].into(),
+            (true, true) if self.subject == contract.client.id => [Role::Client].into(),
+            (true, true) if freelancer(&self.subject) => [Role::Freelancer].into(),
+            (true, true) => BTreeSet::new(),
         }
-        roles
+    }
+
+    /// Whether they are on a side of this contract, or act for somebody who is.
+    pub fn is_party_of(&self, contract: &Contract) -> bool {
+        self.parties.iter().any(|party| contract.has_party(party))
+    }
+
+    /// Whether they act for the platform in this contract, and so for no side of it (E14).
+    pub fn serves(&self, contract: &Contract) -> bool {
+        self.is(Duty::Service) && !self.is_party_of(contract)
+    }
+
+    /// A contract as they may see it: a party does not see where the other side reads email, and neither does who judges.
+    pub fn shown(&self, mut contract: Contract, roles: &BTreeSet<Role>) -> Contract {
+        let all = self.serves(&contract) || roles.contains(&Role::Operator);
+        if !all && !roles.contains(&Role::Client) {
+            contract.client.email = None;
+        }
+        if !all && !roles.contains(&Role::Freelancer) {
+            contract.freelancer.email = None;
+        }
+        contract
     }
 
     /// The id under which they give commands in this role: the party's as the contract has it, or their own.
@@ -155,6 +183,9 @@ fn words(value: &Value) -> Vec<String> {
 #[derive(Debug, Deserialize)]
 struct Claims {
     sub: String,
+    /// In seconds since 1970, with a fraction or not.
+    #[serde(default)]
+    exp: f64,
     #[serde(flatten)]
     more: Map<String, Value>,
 }
@@ -182,6 +213,14 @@ impl Tokens {
     /// # Errors
     /// A problem of status 401 that says what is wrong with it, or 503 if the issuer's keys cannot be had.
     pub async fn read(&self, token: &str) -> Result<Identity, Problem> {
+        self.read_for(token).await.map(|(who, _)| who)
+    }
+
+    /// Who a token is of, and for how much longer it is believed.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_for(&self, token: &str) -> Result<(Identity, Duration), Problem> {
         let header = decode_header(token).map_err(|_| Problem::unauthenticated("the token is not a signed JWT"))?;
         if !ALGORITHMS.contains(&header.alg) {
             let known = ALGORITHMS.map(|algorithm| format!("{algorithm:?}")).join(", ");
@@ -198,7 +237,11 @@ impl Tokens {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let claims = decode::<Claims>(token, &key, &validation)
             .map_err(|error| Problem::unauthenticated(format!("the token cannot be believed: {error}")))?;
-        self.rules.identity(&claims.claims)
+        let who = self.rules.identity(&claims.claims)?;
+        let ends = Duration::try_from_secs_f64(claims.claims.exp.max(0.0)).unwrap_or(Duration::MAX);
+        let ends = ends.saturating_add(Duration::from_secs(LEEWAY_SECONDS));
+        let believed_for = ends.saturating_sub(Duration::from_secs(get_current_timestamp()));
+        Ok((who, believed_for.min(BELIEVED_FOR_MAX)))
     }
 }
 

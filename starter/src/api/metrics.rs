@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Instant};
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
-    http::header,
+    http::{Method, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
     routing::get,
@@ -23,6 +23,10 @@ use super::{front::Acted, keys::Keys, problem::Problem};
 
 /// Up to how many seconds a request takes, by class. Those over it are cut off.
 const REQUEST_SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 30.0];
+
+/// The methods that are told apart. A request can have any other, of any length, and each series is kept for ever.
+const METHODS: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
 /// Counts requests and commands. Clones share them.
 #[derive(Debug, Clone)]
@@ -126,14 +130,35 @@ impl Collector for KeyMetrics {
     }
 }
 
-/// Measures a request. The route is its pattern, so that ids do not make a series each.
+/// A method among those that are told apart.
+pub(super) fn method_name(method: &Method) -> &str {
+    if METHODS.contains(method) { method.as_str() } else { "other" }
+}
+
+/// Measures a request. All labels come from closed sets: the route is its pattern, so that ids do not make a series each.
 pub(super) async fn measured(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
     let began = Instant::now();
     let response = next.run(request).await;
     let status = response.status();
-    let labels = [route.as_str(), method.as_str(), status.as_str()];
+    let labels = [route.as_str(), method_name(&method), status.as_str()];
     metrics.0.requests.with_label_values(&labels).observe(began.elapsed().as_secs_f64());
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A request can have any method; the series are those that there are.
+    #[test]
+    fn a_method_is_one_of_few() {
+        for (method, name) in
+            [("GET", "GET"), ("DELETE", "DELETE"), ("get", "other"), ("TRACE", "other"), ("X1", "other")]
+        {
+            assert_eq!(method_name(&Method::from_bytes(method.as_bytes()).unwrap()), name);
+        }
+        assert_eq!(method_name(&Method::from_bytes("X".repeat(7_000).as_bytes()).unwrap()), "other");
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! It decides nothing and keeps no state of cases: [`front`] checks who may see and do what, and everything else goes through
 //! the typed client to the case, or is read from the ledger. What it keeps by itself is which request was answered how.
-//! Read [`identity`] for who is asking, [`extract`] for how a request is read, [`once`] for what happens if it comes twice, then
+//! Read [`identity`] for who is asking, [`strangers`], [`peer`] and [`limits`] for how often, [`extract`] for how a request is read, [`once`] for what happens if it comes twice, then
 //! the resources: [`contracts`], [`cases`], [`evidence`], [`refunds`], [`webhooks`], [`stripe`], [`reading`]. [`openapi`] describes all of them; a
 //! test compares the description with `docs/openapi.json`.
 
@@ -16,15 +16,21 @@ pub mod identity;
 pub mod keys;
 pub mod limits;
 pub mod lists;
+pub mod live;
 pub mod metrics;
+pub mod money;
+mod named;
 pub mod once;
 pub mod openapi;
+pub mod peer;
 pub mod personas;
 pub mod problem;
 pub mod reading;
+pub mod ready;
 pub mod refunds;
 pub mod seen;
 pub mod serve;
+pub mod strangers;
 pub mod stripe;
 pub mod watch;
 pub mod webhooks;

@@ -8,13 +8,34 @@ use axum::{
 use futures_util::future::{self, Either};
 use jiff::Timestamp;
 use recourse_activities::requests::{Begun, GivenAnswer, RequestKey};
+use recourse_workflows::domain::ids::Id;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
-use super::{Front, extract::Write, problem::Problem};
+use super::{Front, extract::Write, identity::Identity, problem::Problem};
+use crate::hex;
 
 /// The name of the problem that the same request is being done.
 pub const UNDER_WAY: &str = "UnderWay";
+
+/// Whose keys a request's key is one of: the sender's, with the duties and the parties that they have now. What was answered to
+/// somebody with more than they have now is not answered again; the same request is then judged anew, as theirs. To do what was
+/// done before is harmless (L2, L7).
+pub fn sender_of(who: &Identity) -> String {
+    let subject = who.subject.as_str();
+    if who.duties.is_empty() && who.parties.iter().all(|party| *party == who.subject) {
+        return subject.to_owned();
+    }
+    let duties = who.duties.iter().map(|duty| duty.name());
+    let mut hash = Sha256::new();
+    for name in duties.chain(["/"]).chain(who.parties.iter().map(Id::as_str)) {
+        hash.update(name);
+        hash.update(" ");
+    }
+    // No id has a space in it.
+    format!("{subject} {}", hex::encode(&hash.finalize()))
+}
 
 /// What a request was answered with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +139,7 @@ impl Write {
     where
         Work: Future<Output = Result<Reply, Problem>>,
     {
-        let key = RequestKey { sender: self.who.subject.to_string(), key: self.key.clone() };
+        let key = RequestKey { sender: sender_of(&self.who), key: self.key.clone() };
         let begun = std::pin::pin!(front.begun(&key, &self.fingerprint));
         let read = std::pin::pin!(read);
         let (begun, read) = match future::select(begun, read).await {
@@ -139,8 +160,8 @@ impl Write {
                 respond(&given, false)
             }
             Err(problem) => {
-                // What may be answered otherwise in a moment is not kept: the same request may be sent again.
-                let kept = (!problem.is_passing()).then(|| GivenAnswer {
+                // Where nothing was done nothing is kept: the same request may be sent again.
+                let kept = (!problem.is_passing() && !problem.did_nothing()).then(|| GivenAnswer {
                     status: problem.status,
                     headers: r#"{"content-type":"application/problem+json"}"#.to_owned(),
                     body: serde_json::to_string(&problem).unwrap_or_default(),
@@ -169,4 +190,56 @@ fn respond(answer: &GivenAnswer, again: bool) -> Response {
         headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::api::identity::Duty;
+
+    fn who(duties: &[Duty], parties: &[&str]) -> Identity {
+        let subject = Id::new("u-1").unwrap();
+        let parties = parties.iter().map(|party| Id::new(party).unwrap()).chain([subject.clone()]).collect();
+        Identity { subject, parties, duties: duties.iter().copied().collect() }
+    }
+
+    /// What was answered to somebody is answered again to the same with the same duties and parties, and to nobody else.
+    #[test]
+    fn keys_are_of_somebody_with_their_duties() {
+        let all = [
+            who(&[], &[]),
+            who(&[Duty::Service], &[]),
+            who(&[Duty::Operator], &[]),
+            who(&[Duty::Service, Duty::Operator], &[]),
+            who(&[], &["ag-1"]),
+            who(&[], &["ag-1", "ag-2"]),
+            who(&[], &["service"]),
+        ];
+        let senders: BTreeSet<String> = all.iter().map(sender_of).collect();
+        assert_eq!(senders.len(), all.len(), "{senders:?}");
+        assert_eq!(sender_of(&who(&[], &[])), "u-1");
+        assert_eq!(sender_of(&who(&[Duty::Service], &[])), sender_of(&who(&[Duty::Service], &[])));
+    }
+
+    /// Nothing is kept of what was turned away; what was decided is.
+    #[test]
+    fn only_what_was_decided_is_kept() {
+        let decided = |problem: Problem| Problem { is_decided: true, ..problem };
+        let by_rule = |problem: Problem| Problem { rule: Some("E3".to_owned()), ..problem };
+        for (problem, nothing) in [
+            (Problem::not_found("x"), true),
+            (Problem::unreadable("x"), true),
+            (Problem::invalid("x"), true),
+            (Problem::forbidden("x"), true),
+            (by_rule(Problem::invalid("x")), false),
+            (decided(Problem::invalid("x")), false),
+            (decided(Problem::forbidden("x")), false),
+            (Problem::new(StatusCode::CONFLICT, "TooLate", "x", "x"), false),
+            (Problem::new(StatusCode::PAYMENT_REQUIRED, "Declined", "x", "x"), false),
+        ] {
+            assert_eq!(problem.did_nothing(), nothing, "{problem:?}");
+        }
+    }
 }

@@ -2,8 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, StatusCode, header},
+    response::IntoResponse as _,
+};
 use recourse_activities::{
-    ledger::{History, TrackedRefund},
+    ledger::TrackedRefund,
     webhooks::{Delivery, FeedEntry},
 };
 use recourse_workflows::{
@@ -12,6 +17,7 @@ use recourse_workflows::{
 };
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use utoipa::openapi::{
     Content, Info, License, OpenApi, OpenApiBuilder, Ref, RefOr,
     response::{Response, ResponseBuilder},
@@ -22,13 +28,17 @@ use super::{
     cases::{CommandFields, SentCommand, StatusEvent},
     contracts::{NewDeposit, NewDispute, NewEnd, NewPaymentRefund, NewSubmission, StartedCase, StartedDeposit},
     lists::Page,
+    money::ContractLedger,
     problem::Problem,
     reading::ShownNotice,
     refunds::{OtherPayment, StatedFailure},
     stripe::StripeEvent,
     webhooks::{NewEndpoint, NewSecret, Nothing, ProviderReport, ShownEndpoint},
 };
-use crate::client::CaseRow;
+use crate::{
+    client::{CaseRow, CaseStatus},
+    hex,
+};
 
 /// A contract's part of a path.
 #[derive(Debug, utoipa::IntoParams)]
@@ -128,8 +138,9 @@ pub fn document(mut api: OpenApi) -> Value {
     for schema in [
         add::<Contract>,
         add::<Status>,
+        add::<CaseStatus>,
         add::<Policy>,
-        add::<History>,
+        add::<ContractLedger>,
         add::<Problem>,
         add::<NewDeposit>,
         add::<NewSubmission>,
@@ -174,6 +185,33 @@ pub fn document(mut api: OpenApi) -> Value {
     document
 }
 
+/// The description as it is served: made once, and told by a tag whether it is still the same.
+#[derive(Debug)]
+pub struct Served {
+    json: Bytes,
+    tag: String,
+}
+
+impl Served {
+    /// A description to be served.
+    pub fn new(description: &Value) -> Self {
+        let json = Bytes::from(description.to_string());
+        let tag = format!("\"{}\"", hex::encode(&Sha256::digest(&json)));
+        Self { json, tag }
+    }
+
+    /// The answer to a request with these headers: nothing to read for whoever has it.
+    pub fn answer(&self, headers: &HeaderMap) -> axum::response::Response {
+        let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+        let mut known = known.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
+        let told = [(header::ETAG, self.tag.clone()), (header::CACHE_CONTROL, "no-cache".to_owned())];
+        if known.any(|tag| tag == self.tag || tag == "*") {
+            return (StatusCode::NOT_MODIFIED, told).into_response();
+        }
+        (told, [(header::CONTENT_TYPE, "application/json")], self.json.clone()).into_response()
+    }
+}
+
 fn add<T: schemars::JsonSchema>(schemas: &mut SchemaGenerator) {
     schemas.subschema_for::<T>();
 }
@@ -181,4 +219,27 @@ fn add<T: schemars::JsonSchema>(schemas: &mut SchemaGenerator) {
 /// The problem of a path that is not there.
 pub fn no_such_path() -> Problem {
     Problem::not_found("there is nothing at this path").hint("see /openapi.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_the_description_reads_nothing() {
+        let served = Served::new(&json!({"openapi": "3.1.0"}));
+        let answer = |known: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            known.map(|known| headers.insert(header::IF_NONE_MATCH, known.parse().unwrap()));
+            served.answer(&headers)
+        };
+        let first = answer(None);
+        assert_eq!(first.status(), 200);
+        let tag = first.headers()[header::ETAG].to_str().unwrap();
+        for (known, status) in
+            [(tag.to_owned(), 304), (format!("\"x\", W/{tag}"), 304), ("*".to_owned(), 304), ("\"x\"".to_owned(), 200)]
+        {
+            assert_eq!(answer(Some(&known)).status(), status, "{known}");
+        }
+    }
 }

@@ -7,7 +7,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use recourse_activities::{DatabaseError, ledger::LedgerError, notices::NoticeError};
-use recourse_workflows::domain::command::{RefusalKind, Verb};
+use recourse_workflows::domain::{
+    command::{RefusalKind, Verb},
+    outcome::{Outcome, ResultKind},
+    rule::Rule,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -33,12 +37,18 @@ pub struct Problem {
     /// The rule that refuses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// The case that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub case: Option<String>,
     /// The commands that the sender can give now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed: Option<Vec<Verb>>,
     /// After how many seconds to try again.
     #[serde(skip)]
     pub retry_after: Option<u32>,
+    /// Whether a case has decided it.
+    #[serde(skip)]
+    pub is_decided: bool,
 }
 
 impl Problem {
@@ -52,8 +62,10 @@ impl Problem {
             error,
             hint: None,
             rule: None,
+            case: None,
             allowed: None,
             retry_after: None,
+            is_decided: false,
         }
     }
 
@@ -102,6 +114,27 @@ impl Problem {
         )
     }
 
+    /// Something else is there already.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "Conflict", "Something else is there already", detail)
+    }
+
+    /// A start that came to nothing: declined by the payment provider, refused by a rule, or in conflict with an earlier one. The
+    /// case, if there is one, is where the refusal is written down.
+    pub fn refused_start(outcome: &Outcome, case: Option<&str>) -> Self {
+        let reason = outcome.message.clone().unwrap_or_else(|| outcome.result.name().to_owned());
+        let problem = match (outcome.result, outcome.rule) {
+            (ResultKind::Declined, _) => {
+                let title = "The payment provider declined the charge";
+                Self::new(StatusCode::PAYMENT_REQUIRED, "Declined", title, reason)
+                    .hint("nothing was charged; try again with another deposit id, or another billing method")
+            }
+            (_, Rule::L2 | Rule::E1) => Self::conflict(reason),
+            _ => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Refused", "A rule forbids this", reason),
+        };
+        Self { rule: Some(outcome.rule.to_string()), case: case.map(ToOwned::to_owned), ..problem }
+    }
+
     /// With what to do about it.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
@@ -122,6 +155,17 @@ impl Problem {
     /// Whether the same request may be answered otherwise in a moment.
     pub const fn is_passing(&self) -> bool {
         self.status >= 500 || self.status == 429
+    }
+
+    /// Whether the request was turned away before anything outside was asked to do something: it cannot be read, there is nothing
+    /// that it is about, or nobody with the sender's duties may do it. Sent again it is just judged again. What a case or a rule
+    /// has refused is not meant: it was decided.
+    pub fn did_nothing(&self) -> bool {
+        match self.status {
+            400 | 404 | 405 | 413 | 415 => true,
+            403 | 422 => self.rule.is_none() && !self.is_decided,
+            _ => false,
+        }
     }
 }
 
@@ -156,7 +200,7 @@ impl From<ClientError> for Problem {
                         (StatusCode::CONFLICT, "AlreadyAnswered", "This was answered before, and the answer is final")
                     }
                 };
-                Self { rule: rule_in(message), ..Self::new(status, error, title, message.clone()) }
+                Self { rule: rule_in(message), is_decided: true, ..Self::new(status, error, title, message.clone()) }
             }
             ClientError::NotFound { .. } | ClientError::NoCaseId { .. } => Self::not_found(detail),
             ClientError::InvalidPage { .. } => Self::unreadable(detail),

@@ -14,7 +14,7 @@ use super::{
     Front, Problems,
     extract::{Asked, Caller},
     identity::{Duty, Identity},
-    lists::{Limit, Page},
+    lists::{Limit, Page, position},
     problem::Problem,
 };
 
@@ -71,8 +71,7 @@ impl Front {
     /// # Errors
     /// If the notices cannot be read.
     pub async fn told(&self, who: &Identity, page: &Limit) -> Result<Page<ShownNotice>, Problem> {
-        let before = page.after().map(str::parse::<i64>).transpose();
-        let before = before.map_err(|_| Problem::unreadable("after: that is no page of notices"))?;
+        let before = page.after().map(position).transpose()?;
         let limit = page.limit();
         let mut found = Vec::new();
         for filter in filters(who) {

@@ -36,7 +36,7 @@ impl SeenCase {
     /// 404 if it is not theirs.
     pub(super) fn of_contract(who: &Identity, id: &str, kind: CaseKind, contract: Contract) -> Result<Self, Problem> {
         let acting = who.roles_in(&contract).into_iter().map(|role| (role, who.id_as(role, &contract))).collect();
-        Self::acting(who, id, kind, acting).map(|seen| Self { contract: Some(contract), ..seen })
+        Self::acting(who.serves(&contract), id, kind, acting).map(|seen| Self { contract: Some(contract), ..seen })
     }
 
     /// A case of a contract without a deposit, which has only what its case was started with.
@@ -44,12 +44,14 @@ impl SeenCase {
     /// # Errors
     /// 404 if it is not theirs.
     pub(super) fn of_row(who: &Identity, id: &str, kind: CaseKind, row: &CaseRow) -> Result<Self, Problem> {
-        Self::acting(who, id, kind, acting_by_row(who, row))
+        let acting = acting_by_row(who, row);
+        let is_party = acting.iter().any(|(role, _)| !role.judges());
+        Self::acting(who.is(Duty::Service) && !is_party, id, kind, acting)
     }
 
-    fn acting(who: &Identity, id: &str, kind: CaseKind, acting: Vec<(Role, Id)>) -> Result<Self, Problem> {
+    fn acting(serves: bool, id: &str, kind: CaseKind, acting: Vec<(Role, Id)>) -> Result<Self, Problem> {
         let roles: BTreeSet<Role> = acting.iter().map(|(role, _)| *role).filter(|role| sees(*role, kind)).collect();
-        if roles.is_empty() && !who.is(Duty::Service) {
+        if roles.is_empty() && !serves {
             return Err(unknown(id));
         }
         Ok(Self { id: id.to_owned(), kind, contract: None, roles, acting })
@@ -62,7 +64,8 @@ impl SeenCase {
         let their: Vec<&str> = self.roles.iter().map(|role| role.name()).collect();
         match (wanted, giving.as_slice()) {
             (Some(wanted), _) if !self.roles.contains(&wanted) => {
-                Err(Problem::forbidden(format!("you are no {wanted} here; you are {}", their.join(", "))))
+                let their = if their.is_empty() { "nobody".to_owned() } else { their.join(", ") };
+                Err(Problem::forbidden(format!("you are not the {wanted} here; in this case you are {their}")))
             }
             // The case itself says why this role cannot.
             (Some(wanted), _) => Ok(wanted),
@@ -96,15 +99,22 @@ pub(super) fn not_asked(error: ClientError, id: &str) -> Problem {
     if matches!(error, ClientError::NotFound { .. }) { unknown(id) } else { Problem::from(error) }
 }
 
-/// Who somebody is in a case of a contract without a deposit.
+/// Who somebody is in a case of a contract without a deposit: a party, or what their duties make of them, never both (E14).
 fn acting_by_row(who: &Identity, row: &CaseRow) -> Vec<(Role, Id)> {
-    let duties = who.duties.iter().filter_map(|duty| duty.role()).map(|role| (role, who.subject.clone()));
-    let parties =
-        [(Role::Client, &row.client), (Role::Freelancer, &row.freelancer)].into_iter().filter_map(|(role, id)| {
-            let id = Id::new(id.as_deref()?).ok()?;
-            who.parties.contains(&id).then_some((role, id))
-        });
-    duties.chain(parties).collect()
+    let side = |role: Role, id: &Option<String>| {
+        let id = Id::new(id.as_deref()?).ok()?;
+        who.parties.contains(&id).then_some((role, id))
+    };
+    match (side(Role::Client, &row.client), side(Role::Freelancer, &row.freelancer)) {
+        (None, None) => {
+            let roles = who.duties.iter().filter_map(|duty| duty.role());
+            roles.map(|role| (role, who.subject.clone())).collect()
+        }
+        (Some(client), Some(freelancer)) => {
+            [client, freelancer].into_iter().filter(|(_, id)| *id == who.subject).collect()
+        }
+        (client, freelancer) => client.into_iter().chain(freelancer).collect(),
+    }
 }
 
 /// Whether this role sees cases of this kind. Arbitrators see what may come to them.

@@ -1,17 +1,18 @@
 //! The server: its settings, its routes, and its start and stop in good order.
 
-use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, sync::LazyLock, time::Duration};
 
 use axum::{
     Router,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware,
-    response::{IntoResponse as _, Response},
+    response::IntoResponse as _,
     routing::get,
 };
 use opentelemetry::propagation::Extractor;
 use recourse_activities::{serving, telemetry};
+use recourse_workflows::domain::command::shortened;
 use tokio::net::TcpListener;
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -25,8 +26,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
-    Front, cases, contracts, evidence, metrics::measured, openapi, personas, problem::Problem, reading, refunds,
-    stripe, webhooks,
+    Front, cases, contracts, evidence,
+    metrics::{measured, method_name},
+    openapi, personas,
+    problem::Problem,
+    reading,
+    ready::Readiness,
+    refunds, strangers, stripe, webhooks,
 };
 use crate::console;
 
@@ -88,6 +94,9 @@ pub fn description() -> serde_json::Value {
     openapi::document(described().merge(uploads()).into_openapi())
 }
 
+/// The description, made once: it is the same for everybody, and anybody may ask for it.
+static DESCRIPTION: LazyLock<openapi::Served> = LazyLock::new(|| openapi::Served::new(&description()));
+
 /// Everything that is served.
 pub fn router(front: Front) -> Router {
     let (api, _) = described().split_for_parts();
@@ -95,10 +104,14 @@ pub fn router(front: Front) -> Router {
     let always = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     let metrics = front.metrics().clone();
     let is_played = front.local().is_some();
+    let readiness = Readiness::default();
     let router = api
-        .route("/openapi.json", get(|| async { axum::Json(description()) }))
+        .route("/openapi.json", get(async |headers: HeaderMap| DESCRIPTION.answer(&headers)))
         .route("/health/live", get(|| async { "alive\n" }))
-        .route("/health/ready", get(ready))
+        .route(
+            "/health/ready",
+            get(async move |State(front): State<Front>| readiness.ask(&front).await.map(|()| "ready\n")),
+        )
         .merge(explained())
         .merge(personas::routes())
         .merge(console::routes(front.clone()))
@@ -113,7 +126,8 @@ pub fn router(front: Front) -> Router {
                 .merge(console::uploads(front.clone()))
                 .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, UPLOAD_TIMEOUT)),
         )
-        .with_state(front);
+        .with_state(front.clone())
+        .layer(middleware::from_fn_with_state(front, strangers::counted));
     let router = if is_played { router.layer(middleware::from_fn(personas::only_here)) } else { router };
     router
         .layer(middleware::from_fn_with_state(metrics, measured))
@@ -132,7 +146,9 @@ pub fn router(front: Front) -> Router {
 /// A request's span, in the trace of whoever sent it. A path may name a case; a query may say more, and is left out.
 fn span(request: &Request) -> Span {
     let (method, path) = (request.method(), request.uri().path());
-    let span = tracing::info_span!("request", otel.name = %format!("{method} {path}"), otel.kind = "server");
+    let path = shortened(path);
+    let name = format!("{} {path}", method_name(method));
+    let span = tracing::info_span!("request", otel.name = name, otel.kind = "server");
     telemetry::continues(&span, &Headers(request.headers()));
     span
 }
@@ -155,17 +171,6 @@ fn explained() -> Router<Front> {
     let policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
     let policy = SetResponseHeaderLayer::overriding(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     Router::from(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json"))).layer(policy)
-}
-
-/// Whether requests can be served: the database and the Temporal server answer.
-async fn ready(State(front): State<Front>) -> Response {
-    let listed = front.client().list(&crate::client::Filters { limit: Some(1), ..Default::default() }, None).await;
-    let listed = listed.map_err(Problem::from);
-    let read = front.ledger().contract(&recourse_workflows::domain::ids::Id::new("ready").expect("an id")).await;
-    match (listed, read.map_err(Problem::from)) {
-        (Ok(_), Ok(_)) => "ready\n".into_response(),
-        (Err(problem), _) | (_, Err(problem)) => problem.into_response(),
-    }
 }
 
 /// Serves on `listener` until `stop`, and finishes what it took. Connections may take as much as these limits say.

@@ -1,17 +1,22 @@
 //! What Stripe calls back with (R8): an event is a hint to look, and is believed nothing else.
 
 use axum::{
-    body::{Body, to_bytes},
+    body::Body,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
 use jiff::Timestamp;
-use recourse_activities::refunds::RefundError;
+use recourse_activities::{payments::CallbackError, refunds::RefundError};
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
-use super::{Front, Problems, extract::too_large, problem::Problem};
+use super::{
+    Front, Problems, extract,
+    limits::{Provider, Sender},
+    problem::Problem,
+    strangers::Comes,
+};
 
 /// How large an event may be. Those about refunds are some kilobytes; Stripe may be set to send others, which are read to be left
 /// alone.
@@ -34,19 +39,32 @@ pub struct StripeEvent {
     request_body(content = ref("#/components/schemas/StripeEvent")),
     responses((status = 204, description = "It was seen to; or it is about nothing here."), Problems)
 )]
-pub async fn event(State(front): State<Front>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
-    front.limits().let_in("Stripe")?;
-    let callbacks = front.parts().stripe.as_ref().ok_or_else(|| {
-        Problem::not_found("Stripe does not call back here")
-            .hint("set RECOURSE_PAYMENTS to stripe, and RECOURSE_STRIPE_WEBHOOK_SECRET")
-    })?;
-    let body = to_bytes(body, EVENT_BYTES_MAX).await.map_err(|_| too_large(EVENT_BYTES_MAX))?;
-    let signature = headers.get("stripe-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
+pub async fn event(
+    State(front): State<Front>,
+    comes: Comes,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let Some(callbacks) = &front.parts().stripe else {
+        let problem = Problem::not_found("Stripe does not call back here");
+        let hint = "set RECOURSE_PAYMENTS to stripe, and RECOURSE_STRIPE_WEBHOOK_SECRET";
+        return Err(front.not_from(&comes, problem.hint(hint)));
+    };
+    let refused = |reason: &str| {
+        let problem = Problem::unauthenticated(reason);
+        front.not_from(&comes, problem.hint("RECOURSE_STRIPE_WEBHOOK_SECRET is the secret of this endpoint"))
+    };
+    // What says nothing of a signature is not even read.
+    let Some(signature) = headers.get("stripe-signature").and_then(|value| value.to_str().ok()) else {
+        return Err(refused("the header Stripe-Signature is missing"));
+    };
+    let body = extract::limited(body, EVENT_BYTES_MAX).await?;
     let now = Timestamp::now();
-    let refund = callbacks.refund_of(signature, &body, now).map_err(|error| {
-        Problem::unauthenticated(error.to_string())
-            .hint("RECOURSE_STRIPE_WEBHOOK_SECRET is the secret of this endpoint")
+    let refund = callbacks.refund_of(signature, &body, now).map_err(|error| match error {
+        CallbackError::Unreadable => Problem::unreadable(error.to_string()),
+        _ => refused(&error.to_string()),
     })?;
+    front.limits().let_in(&Sender::Provider(Provider::Stripe))?;
     let Some(refund) = refund else { return Ok(StatusCode::NO_CONTENT.into_response()) };
     match front.parts().refunds.look_now(&refund, now).await {
         // A contradiction is in the log for an operator, and would be one however often Stripe sent the event.

@@ -10,12 +10,19 @@ use std::{
 };
 
 use recourse_workflows::messages::Status;
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
 
+use super::live::Looks;
 use crate::client::{Client, ClientError};
 
 /// How long to wait after an error before the case is followed again.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// How long to wait at least between two questions for a case's status, whatever happens in it.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// How many cases are followed at once. Who looks at one more asks again later.
 const FOLLOWED_MAX: usize = 1_000;
@@ -28,12 +35,18 @@ type Latest = watch::Sender<Option<Arc<Status>>>;
 pub struct Watchers {
     client: Client,
     followed: Arc<Mutex<HashMap<String, Latest>>>,
+    looks: Looks,
 }
 
 impl Watchers {
     /// Nobody looks at anything yet.
     pub fn new(client: Client) -> Self {
-        Self { client, followed: Arc::default() }
+        Self { client, followed: Arc::default(), looks: Looks::default() }
+    }
+
+    /// Who looks now.
+    pub const fn looks(&self) -> &Looks {
+        &self.looks
     }
 
     /// Looks at a case: its latest status now and after every change. Nothing if too many cases are looked at.
@@ -52,33 +65,39 @@ impl Watchers {
         Some(receiver)
     }
 
+    /// Follows a case until its workflow has ended, however it ended, or nobody looks any more.
     async fn follow(&self, case: String, sender: watch::Sender<Option<Arc<Status>>>) {
         let mut changes = self.client.changes(&case);
+        let mut is_over = false;
         loop {
-            match self.client.status(&case).await {
+            let asked_at = Instant::now();
+            let pause = match self.client.status(&case).await {
                 Ok(status) => {
-                    let is_over = status.stage == "closed" && status.outcome.is_some();
                     let status = Arc::new(status);
+                    let is_last = is_over || (status.stage == "closed" && status.outcome.is_some());
                     sender.send_if_modified(|last| {
                         let is_new = last.as_ref() != Some(&status);
                         *last = Some(status);
                         is_new
                     });
-                    if is_over {
+                    if is_last {
                         break;
                     }
+                    ASKED_AGAIN_AFTER
                 }
-                Err(ClientError::NotFound { .. }) => break,
+                Err(ClientError::NotFound { .. } | ClientError::Stopped { .. }) => break,
                 Err(error) => {
                     tracing::debug!(%error, case, "a case cannot be followed now");
-                    tokio::time::sleep(PAUSE).await;
+                    PAUSE
                 }
-            }
-            tokio::select! {
-                () = sender.closed() => {}
-                next = changes.next() => {
-                    if next.is_err() {
-                        tokio::time::sleep(PAUSE).await;
+            };
+            sleep_until(asked_at + pause).await;
+            if !is_over {
+                tokio::select! {
+                    () = sender.closed() => {}
+                    next = changes.next() => match next {
+                        Ok(change) => is_over = change.is_last,
+                        Err(_) => sleep(PAUSE).await,
                     }
                 }
             }

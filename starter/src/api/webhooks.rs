@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    body::{Body, to_bytes},
+    body::Body,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
@@ -19,12 +19,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Front, Problems,
-    extract::{Asked, BODY_BYTES_MAX, Caller, Of, Write, too_large},
+    extract::{self, Asked, BODY_BYTES_MAX, Caller, Of, Write},
     identity::{Duty, Identity},
-    lists::{Limit, Page, limited},
+    limits::{Provider, Sender},
+    lists::{Newest, Page, limited, position},
     once::Reply,
     openapi::{InEndpoint, Keyed},
     problem::Problem,
+    strangers::Comes,
 };
 
 /// Send events to a URL.
@@ -165,14 +167,14 @@ pub async fn remove(
 /// Lists what became of the events for an endpoint, newest first.
 #[utoipa::path(
     get, path = "/v1/webhooks/{endpoint}/deliveries", tag = "webhooks",
-    params(InEndpoint, Limit),
+    params(InEndpoint, Newest),
     responses((status = 200, description = "The newest of them.", body = ref("#/components/schemas/DeliveryPage")), Problems)
 )]
 pub async fn deliveries(
     State(front): State<Front>,
     Caller(who): Caller,
     Of(endpoint): Of<String>,
-    Asked(page): Asked<Limit>,
+    Asked(page): Asked<Newest>,
 ) -> Result<Response, Problem> {
     only_platform(&who)?;
     let items = front.webhooks().deliveries(&endpoint, page.limit()).await?;
@@ -190,8 +192,7 @@ pub async fn feed(
     Asked(asked): Asked<FeedFilter>,
 ) -> Result<Response, Problem> {
     only_platform(&who)?;
-    let after = asked.after.as_deref().map(str::parse::<i64>).transpose();
-    let after = after.map_err(|_| Problem::unreadable("after: that is no position"))?.unwrap_or(0);
+    let after = asked.after.as_deref().map(position).transpose()?.unwrap_or(0);
     let contract = asked.contract.as_deref().map(Id::new).transpose();
     let contract = contract.map_err(|_| Problem::unreadable("contract: that is no id"))?;
     let items = front.webhooks().feed(after, limited(asked.limit), contract.as_ref()).await?;
@@ -208,21 +209,33 @@ pub async fn feed(
     request_body(content = ref("#/components/schemas/ProviderReport")),
     responses((status = 204, description = "It is written down; or it was before."), Problems)
 )]
-pub async fn callback(State(front): State<Front>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
-    front.limits().let_in("the payment provider")?;
-    let secret = front.parts().callback_secret.as_ref().ok_or_else(|| {
-        Problem::not_found("no payment provider calls back here").hint("set RECOURSE_PAYMENT_CALLBACK_SECRET")
-    })?;
-    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| too_large(BODY_BYTES_MAX))?;
+pub async fn callback(
+    State(front): State<Front>,
+    comes: Comes,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let Some(secret) = &front.parts().callback_secret else {
+        let problem = Problem::not_found("no payment provider calls back here");
+        return Err(front.not_from(&comes, problem.hint("set RECOURSE_PAYMENT_CALLBACK_SECRET")));
+    };
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let signed = SignedHeaders {
         id: header("webhook-id"),
         timestamp: header("webhook-timestamp"),
         signature: header("webhook-signature"),
     };
-    verify(secret, &signed, &body, Timestamp::now(), TOLERANCE)
-        .map_err(|error| Problem::unauthenticated(error.to_string()).hint("sign it as Standard Webhooks say"))?;
-    let ProviderReport { refund, state, reason } = super::extract::json(&body)?;
+    let refused = |reason: &str| {
+        front.not_from(&comes, Problem::unauthenticated(reason).hint("sign it as Standard Webhooks say"))
+    };
+    // What says nothing of a signature is not even read.
+    if signed.signature.is_empty() {
+        return Err(refused("the header webhook-signature is missing"));
+    }
+    let body = extract::limited(body, BODY_BYTES_MAX).await?;
+    verify(secret, &signed, &body, Timestamp::now(), TOLERANCE).map_err(|error| refused(&error.to_string()))?;
+    front.limits().let_in(&Sender::Provider(Provider::Payments))?;
+    let ProviderReport { refund, state, reason } = extract::json(&body)?;
     let report = match state {
         ProviderState::Settled => Report::Settled,
         ProviderState::Failed => {
@@ -251,6 +264,12 @@ fn only_platform(who: &Identity) -> Result<(), Problem> {
 }
 
 impl Front {
+    /// The problem of a call that no provider has signed: whoever sends too many is told that instead. They are counted by where
+    /// they come from, and take nothing from the provider, at the same place too.
+    pub(super) fn not_from(&self, comes: &Comes, problem: Problem) -> Problem {
+        self.limits().let_in(&Sender::Forger(comes.from())).err().unwrap_or(problem)
+    }
+
     /// Where events go.
     pub fn webhooks(&self) -> &WebhookBook {
         &self.parts().webhooks

@@ -7,25 +7,26 @@ use jiff::Timestamp;
 use recourse_workflows::domain::{
     claim::{ClaimReason, RejectionReason},
     command::Verb,
-    ids::CaseKind,
+    ids::{CaseKind, Id},
     money::{Amount, Currency},
     party::Actor,
 };
 use serde_json::{Map, Value, json};
 
 use super::{
+    DatabaseArg,
     answer::{Answer, Failure},
-    connect, evidence,
+    connect, evidence, money,
     progress::waiting,
     values::{self, VerbArg},
-    view,
 };
 use crate::client::{CaseId, check_command};
 
 /// Give a case a command as one of those who may act in it.
 ///
 /// Prints the status after the command, or why it was refused and what the sender can do now (exit code 1). What each
-/// command needs is listed below; amounts are in the contract's currency.
+/// command needs is listed below; amounts are in the contract's currency. If it was taken, and the money that it moves is
+/// being tried again, the exit code is 4.
 ///
 /// Example: `recourse act refund-request:c-1 approve --as freelancer:fl-1`
 ///
@@ -34,7 +35,7 @@ use crate::client::{CaseId, check_command};
 ///
 /// Example: `recourse act dispute:c-1 accept --of resolution --as client:cl-1`
 ///
-/// Example: `recourse act milestone-review:c-1:m-1 approve --as client:cl-1 --amount 200.00`
+/// Example: `recourse act milestone-review:c-1:m-1 approve --as client:cl-1 --submission 1 --amount 200.00`
 ///
 /// Next: `recourse show <case>` says whose turn it is; `recourse advance <case> 3d` moves a sandbox case's clock.
 #[derive(Debug, Args)]
@@ -55,12 +56,15 @@ pub struct Act {
     /// When the command was received, if not now (RFC 3339).
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
+    #[command(flatten)]
+    database: DatabaseArg,
 }
 
 /// The fields of the commands.
 #[derive(Debug, Default, Args)]
 struct Fields {
-    /// How much is claimed, approved or returned, such as 150.00; an approval without it is for all of it.
+    /// How much is claimed, approved or returned, such as 150.00; an approval without it is for all of it. Of a claim that is
+    /// accepted or rejected: what you saw it to be for; if it is for another amount by now nothing is done.
     #[arg(long)]
     amount: Option<String>,
     /// Why: for `dispute` and `reject --of claim` one of a list, for `close` and `extend` in words.
@@ -75,6 +79,13 @@ struct Fields {
     /// The offer's number.
     #[arg(long)]
     number: Option<u32>,
+    /// The number of the submission that you looked at; if there is a newer one by now nothing is approved.
+    #[arg(long, value_name = "NUMBER")]
+    submission: Option<u32>,
+    /// The billing method that pays your share of the arbitration fee, which `recourse show` says (A1). Without one a client's is
+    /// that of the newest deposit, and a freelancer's is their own id, which no real payment provider takes.
+    #[arg(long, value_name = "ID", value_parser = values::id)]
+    source: Option<Id>,
     /// The freelancer's part of what is held, such as 90.00; the client gets the rest.
     #[arg(long, value_name = "AMOUNT")]
     to_freelancer: Option<String>,
@@ -128,8 +139,7 @@ impl Act {
         self.fields.add_to(&mut body, verb, currency)?;
         let command = client.command(&self.case, verb, body);
         let status = waiting(format!("{verb} on {}", self.case), command).await?;
-        let now = client.virtual_now(&self.case).await?;
-        Answer::new(&status, view::case(&status, now))
+        money::settled(&client, &self.database, status).await
     }
 }
 
@@ -138,10 +148,12 @@ type Names = &'static [&'static str];
 /// Which options a command needs in such a case, and which it may have.
 fn fields_of(kind: CaseKind, verb: Verb, of: Option<&str>) -> Result<(Names, Names), Failure> {
     Ok(match verb {
-        Verb::Release | Verb::Supersede | Verb::Withdraw | Verb::DemandArbitration => (&[], &[]),
+        Verb::DemandArbitration => (&[], &["source"]),
+        Verb::Release | Verb::Supersede | Verb::Withdraw => (&[], &[]),
         // There is no part of a refund to approve, and one thing to answer when a payment is asked back.
         Verb::Approve if kind == CaseKind::RefundRequest => (&[], &[]),
         Verb::Reject if kind == CaseKind::PaymentRefund => (&[], &[]),
+        Verb::Approve if kind == CaseKind::MilestoneReview => (&[], &["amount", "submission"]),
         Verb::Approve => (&[], &["amount"]),
         Verb::RequestChanges | Verb::RequestMediation => (&["message"], &[]),
         Verb::Submit => (&["note"], &["file"]),
@@ -151,7 +163,8 @@ fn fields_of(kind: CaseKind, verb: Verb, of: Option<&str>) -> Result<(Names, Nam
         }
         Verb::Dispute => (&["amount", "reason", "details"], &["evidence"]),
         Verb::Accept | Verb::Reject => match (verb, of) {
-            (Verb::Reject, Some("claim")) => (&["of", "reason", "details"], &["evidence"]),
+            (Verb::Reject, Some("claim")) => (&["of", "reason", "details"], &["amount", "evidence"]),
+            (Verb::Accept, Some("claim")) => (&["of"], &["amount"]),
             (_, Some("claim" | "resolution") | None) => (&["of"], &[]),
             (_, Some("offer")) => (&["of", "number"], &[]),
             (_, Some(other)) => {
@@ -169,13 +182,15 @@ fn fields_of(kind: CaseKind, verb: Verb, of: Option<&str>) -> Result<(Names, Nam
 }
 
 impl Fields {
-    fn given(&self) -> [(&'static str, bool); 15] {
+    fn given(&self) -> [(&'static str, bool); 17] {
         [
             ("amount", self.amount.is_some()),
             ("reason", self.reason.is_some()),
             ("details", self.details.is_some()),
             ("of", self.of.is_some()),
             ("number", self.number.is_some()),
+            ("submission", self.submission.is_some()),
+            ("source", self.source.is_some()),
             ("to-freelancer", self.to_freelancer.is_some()),
             ("rationale", self.rationale.is_some()),
             ("message", self.message.is_some()),
@@ -232,6 +247,8 @@ impl Fields {
             ("details", self.details.map(Value::from)),
             ("of", self.of.map(Value::from)),
             ("number", self.number.map(Value::from)),
+            ("submission", self.submission.map(Value::from)),
+            ("source", self.source.map(|source| json!(source))),
             ("to_freelancer", money("to-freelancer", self.to_freelancer)?.map(|amount| json!(amount))),
             ("rationale", self.rationale.map(Value::from)),
             ("message", self.message.map(Value::from)),
@@ -295,6 +312,9 @@ mod tests {
                 "--amount 1 --reason other --details x --contacted-client",
                 "dispute takes no --contacted-client",
             ),
+            (Dispute, Verb::Accept, "--of resolution --amount 1", "accept takes no --amount"),
+            (RefundRequest, Verb::Approve, "--submission 1", "approve takes no --submission"),
+            (Dispute, Verb::Withdraw, "--source card-1", "withdraw takes no --source"),
             (PaymentRefund, Verb::Reject, "--of claim", "reject takes no --of"),
             (PaymentRefund, Verb::RequestMediation, "", "request_mediation needs --message"),
             (PaymentRefund, Verb::Opinion, "--message x", "opinion needs --text"),
@@ -308,6 +328,11 @@ mod tests {
             (PaymentRefund, Verb::Reject, ""),
             (PaymentRefund, Verb::Approve, "--amount 50.00"),
             (MilestoneReview, Verb::Approve, ""),
+            (MilestoneReview, Verb::Approve, "--submission 2"),
+            (Dispute, Verb::Accept, "--of claim"),
+            (Dispute, Verb::Accept, "--of claim --amount 150.00"),
+            (Dispute, Verb::Reject, "--of claim --amount 150.00 --reason late --details x"),
+            (Dispute, Verb::DemandArbitration, "--source card-9"),
             (MilestoneReview, Verb::Supersede, ""),
         ] {
             assert!(check(kind, verb, options).is_ok(), "{verb} {options}");
@@ -326,6 +351,9 @@ mod tests {
             (Verb::Offer, "--to-freelancer 90.00 --message Half?", json!({"to_freelancer": 9_000, "message": "Half?"})),
             (Verb::Approve, "--amount 200.00", json!({"amount": 20_000})),
             (Verb::Approve, "", json!({})),
+            (Verb::Approve, "--submission 2", json!({"submission": 2})),
+            (Verb::Accept, "--of claim --amount 150.00", json!({"of": "claim", "amount": 15_000})),
+            (Verb::DemandArbitration, "--source pm_1", json!({"source": "pm_1"})),
             (Verb::Submit, &submit, json!({"note": "Again", "files": file})),
             (Verb::RequestChanges, "--message Bluer", json!({"message": "Bluer"})),
             (Verb::Opinion, "--text Half", json!({"text": "Half"})),

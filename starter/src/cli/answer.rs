@@ -14,6 +14,10 @@ use serde_json::{Value, json};
 
 use crate::{client::ClientError, local::LocalError};
 
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
 /// What a command found or did.
 #[derive(Debug)]
 pub struct Answer {
@@ -21,6 +25,8 @@ pub struct Answer {
     pub document: Value,
     /// For people.
     pub text: String,
+    /// What was taken and is not done: its money is being tried again (L9).
+    pub unmoved: Option<Box<Failure>>,
 }
 
 impl Answer {
@@ -28,21 +34,29 @@ impl Answer {
     pub fn new(document: &impl Serialize, text: impl Into<String>) -> Result<Self, Failure> {
         let document = serde_json::to_value(document)
             .map_err(|error| Failure::new("unexpected", 3, format!("this cannot be written as JSON: {error}")))?;
-        Ok(Self { document, text: text.into() })
+        Ok(Self { document, text: text.into(), unmoved: None })
     }
 
     /// An answer that was printed already.
     pub const fn told() -> Self {
-        Self { document: Value::Null, text: String::new() }
+        Self { document: Value::Null, text: String::new(), unmoved: None }
     }
 
-    pub(super) fn print(&self, json: bool) {
+    /// Prints it, and returns the exit code.
+    pub(super) fn print(&self, json: bool) -> u8 {
         if json {
             if !self.document.is_null() {
                 print_json(&self.document);
             }
         } else if !self.text.is_empty() {
             println!("{}", self.text.trim_end());
+        }
+        match &self.unmoved {
+            None => 0,
+            Some(unmoved) => {
+                unmoved.say(WARNING, "warning");
+                unmoved.exit
+            }
         }
     }
 }
@@ -93,12 +107,14 @@ impl Failure {
     }
 
     pub(super) fn print(&self, json: bool) {
-        const ERROR: Style = AnsiColor::Red.on_default().bold();
-        const HINT: Style = AnsiColor::Cyan.on_default().bold();
         if json {
             self.print_json();
         }
-        eprintln!("{ERROR}error{ERROR:#}: {}", self.message);
+        self.say(ERROR, "error");
+    }
+
+    fn say(&self, style: Style, name: &str) {
+        eprintln!("{style}{name}{style:#}: {}", self.message);
         if let Some(hint) = &self.hint {
             eprintln!("{HINT}hint{HINT:#}: {hint}");
         }

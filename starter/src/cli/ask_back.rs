@@ -62,7 +62,8 @@ impl AskBack {
         database.close().await;
         let released_at = released_at(history.as_ref(), &contract, &self.payment)?;
         let (payment, message) = (self.payment, self.message);
-        start::open(PaymentRefundStart { contract, payment, released_at, amount, message, policy }).await
+        let start = PaymentRefundStart { contract, payment, released_at, amount, message, policy };
+        start::open(start, &self.database).await
     }
 }
 

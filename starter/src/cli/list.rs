@@ -1,11 +1,14 @@
 //! `recourse list`.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use jiff::Timestamp;
 use recourse_workflows::domain::{
     ids::{CaseKind, Id},
     party::Role,
 };
+use serde::Serialize;
 
 use super::{
     answer::{Answer, Failure},
@@ -18,7 +21,8 @@ use crate::client::{CasePage, CaseRow, Filters};
 
 /// List cases, newest first.
 ///
-/// The list comes from Temporal's own visibility and may be a moment behind `recourse show`. Deposits are left out unless
+/// The list comes from Temporal's own visibility and may be a moment behind `recourse show`. It marks cases whose money is being
+/// tried again (L9). Deposits are left out unless
 /// asked for.
 ///
 /// Example: `recourse list --waiting-on mediator --overdue`
@@ -74,8 +78,10 @@ impl List {
         };
         let client = connect().await?;
         let page = waiting("listing cases", client.list(&filters, self.page.as_deref())).await?;
-        let text = show(&page, Timestamp::now());
-        Answer::new(&page, text)
+        let retried = waiting("looking whether money is being tried again", client.retried(&page.cases)).await;
+        let retried: BTreeSet<String> = retried.into_iter().map(|order| order.case).collect();
+        let text = show(&page, &retried, Timestamp::now());
+        Answer::new(&Listed { page: &page, retried: &retried }, text)
     }
 }
 
@@ -86,7 +92,15 @@ fn kinds(named: &[String]) -> Result<Vec<CaseKind>, Failure> {
     named.iter().map(|kind| values::named("kind", kind)).collect()
 }
 
-fn show(page: &CasePage, now: Timestamp) -> String {
+/// A page, and which of its open cases have ordered money that is being tried again (L9).
+#[derive(Debug, Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    page: &'a CasePage,
+    retried: &'a BTreeSet<String>,
+}
+
+fn show(page: &CasePage, retried: &BTreeSet<String>, now: Timestamp) -> String {
     if page.cases.is_empty() {
         return "no cases\n".to_owned();
     }
@@ -102,7 +116,7 @@ fn show(page: &CasePage, now: Timestamp) -> String {
         let deadline = case.deadline.map(|deadline| view::moment(deadline, now));
         table.row([
             case.case.clone(),
-            stage_of(case),
+            stage_of(case, retried.contains(&case.case)),
             view::roles(&case.waiting_on),
             deadline.unwrap_or_default(),
             held.unwrap_or_default(),
@@ -112,13 +126,15 @@ fn show(page: &CasePage, now: Timestamp) -> String {
     format!("{}{more}", table.show())
 }
 
-/// The stage in words; of a closed case also how it ended, and of an overdue one that it is.
-fn stage_of(case: &CaseRow) -> String {
+/// The stage in words; of a closed case also how it ended, of an overdue one that it is, and of one whose money does not move
+/// that it is being tried again.
+fn stage_of(case: &CaseRow, retried: bool) -> String {
     let stage = view::words(case.stage.as_deref().unwrap_or("unknown"));
+    let stage = if retried { format!("{stage}, money tried again") } else { stage };
     match (&case.outcome, case.overdue, case.open) {
         (Some(outcome), ..) => format!("{stage}: {}", view::words(outcome)),
         (None, true, _) => format!("{stage}, overdue"),
-        (None, false, false) if stage != "closed" => format!("stopped in {stage}"),
+        (None, false, false) if !stage.starts_with("closed") => format!("stopped in {stage}"),
         _ => stage,
     }
 }
@@ -147,7 +163,7 @@ mod tests {
         }))
         .unwrap();
         let page = CasePage { cases: vec![case], next: None };
-        let text = show(&page, "2026-11-30T06:00:00Z".parse().unwrap());
+        let text = show(&page, &BTreeSet::new(), "2026-11-30T06:00:00Z".parse().unwrap());
         assert_eq!(
             anstream::adapter::strip_str(&text).to_string(),
             "case         stage                  waits for  deadline                                     held\n\

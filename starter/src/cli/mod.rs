@@ -18,6 +18,7 @@ mod free;
 mod ledger;
 mod list;
 mod login;
+mod money;
 mod notices;
 mod parts;
 pub mod policy;
@@ -50,7 +51,8 @@ use crate::client::{Client, Config};
 ///
 /// The Temporal server is found by the standard variables (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, …) or `temporal.toml`.
 ///
-/// Exit codes: 0 done, 1 refused or not found, 2 usage, 3 the server or the database cannot be reached, 130 interrupted.
+/// Exit codes: 0 done, 1 refused or not found, 2 usage, 3 the server or the database cannot be reached, 4 taken, and its money is being
+/// tried again, 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "recourse", version, propagate_version = true, max_term_width = 110)]
 struct Cli {
@@ -116,10 +118,7 @@ pub async fn main() -> ExitCode {
     };
     let json = cli.json;
     match run(cli).await {
-        Ok(answer) => {
-            answer.print(json);
-            ExitCode::SUCCESS
-        }
+        Ok(answer) => ExitCode::from(answer.print(json)),
         Err(failure) => {
             failure.print(json);
             ExitCode::from(failure.exit)

@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, path::PathBuf};
 use clap::{Args, Subcommand};
 use recourse_workflows::domain::{
     command::shortened,
-    money::{Amount, Currency},
+    fee::FeeShare,
+    money::Currency,
     policy::{ClientSilence, NoArbitration, Policy},
 };
 use serde_json::Value;
@@ -70,12 +71,15 @@ fn known_fields() -> Result<BTreeSet<String>, Failure> {
     Ok(names(&default, ""))
 }
 
+/// A field whose value may be an object that has currencies, not fields.
+const BY_CURRENCY: &str = "arbitration_fee_share";
+
 /// Every field of an object, and of the objects in it as `evidence.max_files`.
 fn names(value: &Value, prefix: &str) -> BTreeSet<String> {
     let Value::Object(object) = value else { return BTreeSet::new() };
     let inner = object.iter().flat_map(|(name, value)| {
         let name = format!("{prefix}{name}");
-        let inner = names(value, &format!("{name}."));
+        let inner = if name == BY_CURRENCY { BTreeSet::new() } else { names(value, &format!("{name}.")) };
         if inner.is_empty() { BTreeSet::from([name]) } else { inner }
     });
     inner.collect()
@@ -95,6 +99,7 @@ const fn meaning(window: &str) -> &str {
         b"resolution_target" => "a resolution should be there (M1)",
         b"mediation_limit" => "mediation lasts at most, from the filing (M2)",
         b"resolution_response" => "the parties answer a resolution (M4)",
+        b"arbitration_answer" => "the other party has to demand it too, at least (A6)",
         b"arbitration_demand" => "arbitration can be demanded (A1)",
         b"security_period" => "released money is pending (E9)",
         b"refund_settlement" => "a refund should have settled (R8)",
@@ -126,17 +131,25 @@ fn shown(policy: &Policy) -> String {
         ("reminders, hours before", list(policy.reminder_hours.iter().map(ToString::to_string).collect())),
         ("client's silence", silence.to_owned()),
         ("nobody demands arbitration", no_arbitration.to_owned()),
-        ("arbitration fee share", fee(policy.arbitration_fee_share)),
+        ("arbitration fee share", fee(&policy.arbitration_fee_share)),
         ("evidence", format!("{} files of at most {} bytes each", evidence.max_files, evidence.max_bytes)),
         ("evidence types", evidence.media_types.join(", ")),
     ];
     format!("{}{}\n{}", heading("the policy is sound"), windows.show(), fields(settings))
 }
 
-/// The share is in minor units of whatever currency the case has; most have two decimals.
-fn fee(share: Amount) -> String {
-    let dollars = Currency::from_code("USD").map(|usd| format!(" ({} in a USD case)", usd.show(share)));
-    format!("{} minor units{}", share.minor(), dollars.unwrap_or_default())
+/// One number is of minor units of whatever currency the case has; most have two decimals.
+fn fee(share: &FeeShare) -> String {
+    match share {
+        FeeShare::InAny(share) => {
+            let dollars = Currency::from_code("USD").map(|usd| format!(" ({} in a USD case)", usd.show(*share)));
+            format!("{} minor units of any currency{}", share.minor(), dollars.unwrap_or_default())
+        }
+        FeeShare::ByCurrency(shares) => {
+            let charged = shares.iter().map(|(currency, share)| currency.show(*share)).collect::<Vec<_>>().join(", ");
+            if charged.is_empty() { "nothing".to_owned() } else { format!("{charged}; nothing in other currencies") }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -168,6 +181,31 @@ mod tests {
         ] {
             let failure = check(name, text).unwrap_err();
             assert_eq!(failure.exit, exit, "{text}");
+            assert!(failure.message.contains(words), "{text}: {}", failure.message);
+        }
+    }
+
+    /// A1: the share of the arbitration fee is one number, or a number for each currency.
+    #[test]
+    fn a_share_of_the_fee_may_be_given_by_currency() {
+        for (name, text, shown) in [
+            ("p.toml", "", "337.50 USD; nothing in other currencies"),
+            (
+                "p.toml",
+                "[arbitration_fee_share]\nUSD = 10000\nJPY = 15000\n",
+                "15,000 JPY, 100.00 USD; nothing in other",
+            ),
+            ("p.toml", "arbitration_fee_share = 5000", "5000 minor units of any currency (50.00 USD in a USD case)"),
+            ("p.json", r#"{"arbitration_fee_share":{}}"#, "nothing"),
+        ] {
+            let answer = check(name, text).unwrap();
+            assert!(answer.text.contains(shown), "{text}: {}", answer.text);
+        }
+        for (text, words) in [
+            (r#"{"arbitration_fee_share":{"dollars":1}}"#, "\"dollars\" is not a currency"),
+            (r#"{"arbitration_fee_share":{"USD":1.5}}"#, "whole number"),
+        ] {
+            let failure = check("p.json", text).unwrap_err();
             assert!(failure.message.contains(words), "{text}: {}", failure.message);
         }
     }

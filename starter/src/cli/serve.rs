@@ -4,6 +4,7 @@ use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use anstream::println;
 use clap::Args;
+use ipnet::IpNet;
 use recourse_activities::{
     Database, EvidenceStore, Ledger, NoticeBook, Payments, RequestBook, WebhookBook, serving, telemetry::Telemetry,
     webhooks::Secret,
@@ -25,6 +26,7 @@ use crate::{
         Front,
         front::Parts,
         limits::Limits,
+        peer::Proxies,
         serve::{self, PER_MINUTE},
     },
     console::site::Site,
@@ -48,9 +50,13 @@ pub struct Serve {
     /// Where to listen; port 0 is any free one.
     #[arg(long, env = "RECOURSE_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
-    /// How many requests a sender may send in a minute.
+    /// How many requests a sender may send in a minute. Those without a good token are counted by the address they come from.
     #[arg(long, env = "RECOURSE_REQUESTS_PER_MINUTE", default_value_t = PER_MINUTE, value_name = "N")]
     requests_per_minute: NonZeroU32,
+    /// Proxies whose `X-Forwarded-For` is believed, by address or network; may be given several times, or with commas. Without it
+    /// everybody without a token behind a proxy is one sender.
+    #[arg(long, env = "RECOURSE_TRUSTED_PROXIES", value_name = "ADDRESS|NETWORK", value_delimiter = ',', value_parser = Proxies::read)]
+    trusted_proxies: Vec<IpNet>,
     /// Where people open the console, such as `https://disputes.example.com`: TLS, unless it is on this machine. Without it TLS is
     /// expected.
     #[arg(long, env = "RECOURSE_PUBLIC_URL", value_name = "URL")]
@@ -108,7 +114,7 @@ impl Serve {
             stripe: Payments::from_env()?.stripe_callbacks(),
             tokens,
             local: None,
-            limits: Limits::per_minute(self.requests_per_minute),
+            limits: Limits::per_minute(self.requests_per_minute).behind(Proxies::new(self.trusted_proxies.clone())),
             temporal_ui: self.temporal_ui.clone(),
             site: self.site()?,
         });

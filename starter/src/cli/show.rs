@@ -5,10 +5,11 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{
+    DatabaseArg,
     answer::{Answer, Failure},
-    connect,
+    connect, money,
     progress::waiting,
-    start, view,
+    start,
 };
 
 /// How long a case that has just begun is waited for.
@@ -17,7 +18,8 @@ const OPENING: Duration = Duration::from_secs(3);
 /// Show where a case stands.
 ///
 /// Whose turn it is and by when, what silence does then, who can do what, what each side has put forward, and everything
-/// that happened, by which rule. A worker has to run.
+/// that happened, by which rule; and of its money what is ordered, on its way, arrived or failed (L9). If some of it is being
+/// tried again the exit code is 4. A worker has to run.
 ///
 /// Example: `recourse show refund-request:c-1`
 ///
@@ -27,18 +29,19 @@ pub struct Show {
     /// The case: its workflow id, such as milestone-review:c-1:m-1, refund-request:c-1, dispute:c-1,
     /// payment-refund:milestone-review:c-1:m-1/release or escrow-deposit:c-1:d-1.
     case: String,
+    #[command(flatten)]
+    database: DatabaseArg,
 }
 
 impl Show {
     pub(super) async fn run(self) -> Result<Answer, Failure> {
         let client = connect().await?;
         if self.case.starts_with("escrow-deposit:") {
-            return start::show_deposit(&client, &self.case).await;
+            return start::show_deposit(&client, &self.database, &self.case).await;
         }
         // A case that has just begun learns what is held within moments; until then there is nothing to show.
         let opened = client.wait_for(&self.case, OPENING, |status| !status.is_opening());
         let status = waiting(format!("asking for {}", self.case), opened).await?;
-        let now = client.virtual_now(&self.case).await?;
-        Answer::new(&status, view::case(&status, now))
+        money::shown(&client, &self.database, status).await
     }
 }

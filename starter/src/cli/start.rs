@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
+use jiff::Timestamp;
 use recourse_workflows::{
     domain::{
         claim::Claim,
@@ -10,19 +11,23 @@ use recourse_workflows::{
         dispute::Grounds,
         ids::Id,
         outcome::{Outcome, ResultKind},
-        party::Contract,
+        party::{Actor, Contract},
         policy::Policy,
     },
     messages::{DisputeStart, EscrowDepositStart, RefundRequestStart},
 };
 
 use super::{
+    DatabaseArg,
     answer::{Answer, Failure, note},
-    connect, evidence, files,
+    connect, evidence, files, money,
     progress::waiting,
     values, view,
 };
-use crate::client::{Client, ClientError, Start, Started};
+use crate::client::{Client, ClientError, Order, Start, Started};
+
+/// How long a deposit may take before it is asked whether its charge is being tried again (L9).
+const SOON: Duration = Duration::from_secs(4);
 
 /// How long a case may take to open or a deposit to be charged. It goes on behind a slower worker or bank.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Put money in escrow for a contract.
 ///
 /// Charges the billing method and waits for the result. A charge that is declined deposits nothing (exit code 1).
-/// Repeating the same deposit charges nothing again. A deposit for a milestone draws on what is held over from earlier
+/// Repeating the same deposit charges nothing again. One whose charge is being tried again goes on by itself (exit code 4). A deposit for a milestone draws on what is held over from earlier
 /// milestones first, and charges only the difference (E6).
 ///
 /// Example: `recourse deposit --contract-file c.json --deposit d-1 --amount 300.00 --source card-1`
@@ -62,6 +67,8 @@ pub struct Deposit {
     /// The billing method is not verified; such a deposit is refused (E2).
     #[arg(long)]
     unverified: bool,
+    #[command(flatten)]
+    database: DatabaseArg,
 }
 
 /// End a contract: pay what you choose, and ask for the rest of the escrow back.
@@ -86,6 +93,8 @@ pub struct End {
     /// The policy of this case: a JSON or TOML file; the rule book's numbers without one.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    #[command(flatten)]
+    database: DatabaseArg,
 }
 
 /// Start a dispute by itself: the freelancer claims money in escrow.
@@ -128,9 +137,14 @@ pub struct Dispute {
     /// The freelancer has contacted the client and it did not help; needed with a milestone (D1).
     #[arg(long)]
     contacted_client: bool,
+    /// Who of the platform attests that the milestone was submitted, as `operator:op-1`, where the ledger does not know it (D1).
+    #[arg(long, value_name = "ROLE:ID", value_parser = values::actor)]
+    attested_by: Option<Actor>,
     /// The policy of this case: a JSON or TOML file; the rule book's numbers without one.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    #[command(flatten)]
+    database: DatabaseArg,
 }
 
 impl Deposit {
@@ -145,13 +159,11 @@ impl Deposit {
             source: Source { id: self.source, verified: !self.unverified },
         };
         let client = connect().await?;
-        let case = start_or_say(&client, start).await?;
-        let result = tokio::time::timeout(PATIENCE, client.result(&case));
-        let Ok(outcome) = waiting(format!("waiting for {case}"), result).await else {
-            let reason = "the deposit is started and goes on as soon as a worker and the bank do".to_owned();
-            return Err(client.explained(ClientError::NoWorker { case, reason }).await.into());
+        let started = start_or_say(&client, start).await?;
+        let case = started.case.clone();
+        let Some(outcome) = waiting(format!("waiting for {case}"), charged(&client, &started)).await? else {
+            return not_charged(&client, &self.database, &case, "the deposit is started and goes on by itself").await;
         };
-        let outcome = outcome?;
         if outcome.result != ResultKind::Deposited {
             return Err(not_done(&case, &outcome));
         }
@@ -164,7 +176,7 @@ impl End {
         let contract: Contract = files::read(&self.contract_file)?;
         let policy = self.policy.as_deref().map(files::read::<Policy>).transpose()?;
         let pay_now = values::amount("pay", &self.pay, contract.currency)?;
-        open(RefundRequestStart { contract, pay_now, reason: self.reason, policy }).await
+        open(RefundRequestStart { contract, pay_now, reason: self.reason, policy }, &self.database).await
     }
 }
 
@@ -184,48 +196,80 @@ impl Dispute {
             (None, None) => Grounds::RefundRequest,
         };
         let contacted_client = self.contacted_client.then_some(true);
-        open(DisputeStart { contract, grounds, milestone: self.milestone, claim, contacted_client, policy }).await
+        let (attested_by, milestone) = (self.attested_by, self.milestone);
+        let start = DisputeStart { contract, grounds, milestone, claim, contacted_client, attested_by, policy };
+        open(start, &self.database).await
     }
 }
 
 /// Starts a case. One that runs already is left as it is, which is said on stderr: what was asked for now is not done.
-async fn start_or_say(client: &Client, start: impl Into<Start>) -> Result<String, Failure> {
-    let Started { case, already_running } = client.start_or_find(start).await?;
-    if already_running {
+async fn start_or_say(client: &Client, start: impl Into<Start>) -> Result<Started, Failure> {
+    let start = start.into();
+    if let Some(refused) = start.refusal(Timestamp::now()) {
+        return Err(not_done(&start.case(), &refused));
+    }
+    let started = client.start_or_find(start).await?;
+    let case = &started.case;
+    if !started.same {
+        let message = format!("{case} is running already, and was started with other content; nothing was done");
+        return Err(Failure::new("conflict", 1, message).hint(format!("see `recourse show {case}`")));
+    }
+    if started.already_running {
         note(&format!("{case} is running already and was left as it is"));
     }
-    Ok(case)
+    Ok(started)
 }
 
 /// Starts a case and waits until it is open, or over.
-pub(super) async fn open(start: impl Into<Start>) -> Result<Answer, Failure> {
+pub(super) async fn open(start: impl Into<Start>, database: &DatabaseArg) -> Result<Answer, Failure> {
     let start = start.into();
     let client = connect().await?;
-    let case = start_or_say(&client, start).await?;
-    let opened = client.wait_for(&case, PATIENCE, |status| status.stage != "settling");
+    let started = start_or_say(&client, start).await?;
+    let case = started.case.clone();
+    let opened = client.wait_for_start(&started, PATIENCE, |status| status.stage != "settling");
     let status = waiting(format!("opening {case}"), opened).await?;
     if status.stage == "closed" {
         // Its workflow goes on until everybody is told. Until then a second start would be the same case.
-        let ended = tokio::time::timeout(PATIENCE, client.result(&case));
+        let ended = tokio::time::timeout(PATIENCE, client.result_of(&started));
         let _ = waiting(format!("closing {case}"), ended).await;
     }
     if let Some(outcome) = status.outcome.as_ref().filter(|outcome| outcome.result == ResultKind::Refused) {
         return Err(not_done(&case, outcome));
     }
-    let text = view::case(&status, client.virtual_now(&case).await?);
-    Answer::new(&status, text)
+    money::settled(&client, database, status).await
+}
+
+/// How a deposit ended, once it has: nothing if its charge is being tried again, or if that takes too long.
+async fn charged(client: &Client, started: &Started) -> Result<Option<Outcome>, ClientError> {
+    let mut result = Box::pin(tokio::time::timeout(PATIENCE, client.result_of(started)));
+    match tokio::time::timeout(SOON, &mut result).await {
+        Ok(Ok(outcome)) => return outcome.map(Some),
+        Ok(Err(_)) => return Ok(None),
+        Err(_) if client.orders(&started.case).await?.iter().any(Order::is_retried) => return Ok(None),
+        Err(_) => {}
+    }
+    result.await.ok().transpose()
+}
+
+/// That a deposit is not charged yet, and why.
+async fn not_charged(client: &Client, database: &DatabaseArg, case: &str, reason: &str) -> Result<Answer, Failure> {
+    let orders = client.orders(case).await?;
+    if orders.iter().any(Order::is_retried) {
+        return money::deposit(database, case, &orders, client.virtual_now(case).await?).await;
+    }
+    let (case, reason) = (case.to_owned(), reason.to_owned());
+    Err(client.explained(ClientError::NoWorker { case, reason }).await.into())
 }
 
 /// The answer about a deposit, which has a result and no status.
-pub(super) async fn show_deposit(client: &Client, case: &str) -> Result<Answer, Failure> {
+pub(super) async fn show_deposit(client: &Client, database: &DatabaseArg, case: &str) -> Result<Answer, Failure> {
     let currency = client.currency(case).await?;
     let result = tokio::time::timeout(Duration::from_secs(2), client.result(case)).await;
     if let (Ok(outcome), Some(currency)) = (result, currency) {
         let outcome = outcome?;
         return Answer::new(&outcome, format!("{}{}", view::heading(case), view::outcome(&outcome, currency)));
     }
-    let reason = "the deposit is not charged yet".to_owned();
-    Err(client.explained(ClientError::NoWorker { case: case.to_owned(), reason }).await.into())
+    not_charged(client, database, case, "the deposit is not charged yet").await
 }
 
 /// What a rule or the bank did not let happen. Nothing has moved.

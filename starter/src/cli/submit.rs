@@ -14,6 +14,7 @@ use recourse_workflows::{
 };
 
 use super::{
+    DatabaseArg,
     answer::{Answer, Failure},
     evidence, files, start, values,
 };
@@ -57,11 +58,14 @@ pub struct Submit {
     /// The policy of this case: a JSON or TOML file; the rule book's numbers without one.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    #[command(flatten)]
+    database: DatabaseArg,
 }
 
 impl Submit {
     pub(super) async fn run(self) -> Result<Answer, Failure> {
-        start::open(self.review()?).await
+        let database = self.database.clone();
+        start::open(self.review()?, &database).await
     }
 
     fn review(self) -> Result<MilestoneReviewStart, Failure> {

@@ -95,7 +95,7 @@ const fn what_it_does(verb: Verb) -> &'static str {
         Verb::Submit => "freelancer: submit the milestone again: --note [--file] (E8)",
         Verb::Approve => {
             "freelancer: agree to the refund (R4) or return a payment [--amount] (P2); client: approve the milestone \
-             [--amount] (E5-E7)"
+             [--submission] [--amount] (E5-E7)"
         }
         Verb::RequestChanges => "client: request changes: --message (E8)",
         Verb::Supersede => "operator: the contract has ended, its refund request takes over (E11)",
@@ -106,9 +106,9 @@ const fn what_it_does(verb: Verb) -> &'static str {
              --amount --reason --details [--evidence]"
         }
         Verb::Release => "client: give up the refund request, everything goes to the freelancer (R10)",
-        Verb::Accept => "accept --of claim, resolution, or offer --number N (D3, M5, M7)",
+        Verb::Accept => "accept --of claim [--amount that you saw], resolution, or offer --number N (D3, M5, M7)",
         Verb::Reject => {
-            "reject --of claim (--reason --details [--evidence]), resolution, or offer --number N (D4, M6, M7); \
+            "reject --of claim (--reason --details [--amount that you saw] [--evidence]), resolution, or offer --number N (D4, M6, M7); \
              freelancer: return nothing of a payment (P2)"
         }
         Verb::Amend => "freelancer: change the claim: --amount --details (D5)",
@@ -117,7 +117,9 @@ const fn what_it_does(verb: Verb) -> &'static str {
         Verb::Retract => "client, freelancer: take back your offer: --number (M7)",
         Verb::Propose => "mediator: propose the resolution: --to-freelancer --rationale (M3)",
         Verb::Close => "mediator: give the Notice of Non-Resolution now: --reason (M2)",
-        Verb::DemandArbitration => "client, freelancer: demand arbitration and pay your share of the fee (A1)",
+        Verb::DemandArbitration => {
+            "client, freelancer: demand arbitration and pay your share of the fee: [--source] (A1)"
+        }
         Verb::Award => "arbitrator: give the final award: --to-freelancer --reference (A5)",
         Verb::Extend => "mediator, operator: extend the open window: --hours --reason (T6)",
     }

@@ -16,6 +16,13 @@ pub struct Changes {
     page: Vec<u8>,
 }
 
+/// Something that has happened to a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Whether nothing can happen any more: its workflow has ended, and no other run of it followed.
+    pub is_last: bool,
+}
+
 impl Client {
     /// What happens to a case from now on.
     pub fn changes(&self, case: &str) -> Changes {
@@ -26,11 +33,11 @@ impl Client {
 impl Changes {
     /// Waits until something has happened, or for as long as the server holds a question (about 20 s).
     ///
-    /// The first call is answered with what has happened so far.
+    /// The first call is answered with what has happened so far. After the last change each call is answered at once: stop asking.
     ///
     /// # Errors
     /// If the server cannot be asked; [`ClientError::NotFound`] if there is no such case.
-    pub async fn next(&mut self) -> Result<(), ClientError> {
+    pub async fn next(&mut self) -> Result<Change, ClientError> {
         let request = GetWorkflowExecutionHistoryRequest {
             namespace: self.client.namespace().to_owned(),
             execution: Some(WorkflowExecution { workflow_id: self.case.clone(), run_id: String::new() }),
@@ -44,7 +51,8 @@ impl Changes {
             Ok(answer) => {
                 // Without a page the run is over; the next question is about the run that followed, if one did.
                 self.page = answer.into_inner().next_page_token;
-                Ok(())
+                let is_last = self.page.is_empty() && !self.client.row(&self.case).await?.0.open;
+                Ok(Change { is_last })
             }
             Err(status) if status.code() == Code::NotFound => Err(ClientError::NotFound { case: self.case.clone() }),
             Err(status) => Err(self.client.server_error(&status)),

@@ -36,7 +36,7 @@ impl Client {
             .rpc_options(answering())
             .build();
         let input = RawValue::new(vec![json_payload(&body)?]);
-        let handle = self.handle(case);
+        let handle = self.handle(case).await?;
         let update = handle.execute_update(UntypedUpdate::new(verb.name()), input, options);
         let Ok(answered) = tokio::time::timeout(ANSWER_TIMEOUT, update).await else {
             return Err(self.explained(ClientError::no_worker(case)).await);
@@ -59,7 +59,7 @@ impl Client {
     pub async fn signal(&self, case: &str, name: &str, json: Vec<u8>) -> Result<(), ClientError> {
         let input = RawValue::new(vec![payload_of(json)]);
         let signal = UntypedSignal::new(name);
-        let sent = self.handle(case).signal(signal, input, WorkflowSignalOptions::default()).await;
+        let sent = self.handle(case).await?.signal(signal, input, WorkflowSignalOptions::default()).await;
         sent.map_err(|error| self.error(case, error))
     }
 

@@ -28,9 +28,10 @@ impl CaseId {
     /// # Errors
     /// [`ClientError::NoCaseId`] if no case can have this id.
     pub fn read(case: &str) -> Result<Self, ClientError> {
-        let read = match case.strip_prefix("payment-refund:") {
+        let (workflow_id, number) = super::find::parts(case);
+        let read = match workflow_id.strip_prefix("payment-refund:").filter(|_| number != Some(0)) {
             Some(payment) => Self::of_payment(payment),
-            None => Self::of_escrow(case),
+            None => Self::of_escrow(workflow_id).filter(|_| number != Some(0)),
         };
         read.ok_or_else(|| ClientError::NoCaseId { case: shortened(case) })
     }

@@ -4,13 +4,17 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use recourse_workflows::domain::{
-    ids::{CaseKind, Id},
+    command::shortened,
+    ids::{CaseKind, Id, case_id},
     money::{Amount, Currency},
     party::Role,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use temporalio_client::tonic::{Code, IntoRequest as _};
+use temporalio_client::{
+    request_extensions::NoRetryOnMatching,
+    tonic::{Code, IntoRequest as _, Status},
+};
 use temporalio_common::protos::temporal::api::{
     enums::v1::WorkflowExecutionStatus, workflow::v1::WorkflowExecutionInfo,
     workflowservice::v1::ListWorkflowExecutionsRequest,
@@ -58,8 +62,12 @@ pub struct CasePage {
 /// What a list shows of a case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseRow {
-    /// The workflow id.
+    /// Its id: the workflow id, and for a later case of the same workflow id its number, as in `dispute:c-1#2` (L8).
     pub case: String,
+    /// The workflow id.
+    pub workflow_id: String,
+    /// The run.
+    pub run_id: String,
     /// What it is about.
     pub kind: Option<CaseKind>,
     /// The contract's id.
@@ -91,10 +99,11 @@ pub struct CaseRow {
 impl Filters {
     /// The query in Temporal's list filter language. Nothing in it needs quoting: ids and names have no quotes.
     fn query(&self) -> String {
-        let mut query = "CaseKind IS NOT NULL".to_owned();
+        // A start that was refused is no case (L8).
+        let mut query = "(CaseOutcome IS NULL OR CaseOutcome != 'refused') AND CaseKind IS NOT NULL".to_owned();
         if !self.kinds.is_empty() {
             let kinds: Vec<String> = self.kinds.iter().map(|kind| format!("'{}'", kind.name())).collect();
-            query = format!("CaseKind IN ({})", kinds.join(", "));
+            let _ = write!(query, " AND CaseKind IN ({})", kinds.join(", "));
         }
         if let Some(contract) = &self.contract {
             let _ = write!(query, " AND CaseContract = '{contract}'");
@@ -132,18 +141,29 @@ fn quoted(ids: &[Id]) -> String {
 impl Client {
     /// Lists cases; `page` is the `next` of the page before.
     pub async fn list(&self, filters: &Filters, page: Option<&str>) -> Result<CasePage, ClientError> {
-        let read = |page: &str| hex::decode(page).ok_or_else(|| ClientError::InvalidPage { page: page.to_owned() });
+        let read = |page: &str| hex::decode(page).ok_or_else(|| ClientError::InvalidPage { page: shortened(page) });
         let request = ListWorkflowExecutionsRequest {
             namespace: self.namespace().to_owned(),
             page_size: filters.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX).cast_signed(),
             next_page_token: page.map(read).transpose()?.unwrap_or_default(),
             query: filters.query(),
         };
-        match self.service().list_workflow_executions(request.into_request()).await {
+        let (is_later, mut request) = (page.is_some(), request.into_request());
+        if is_later {
+            // A page that there cannot be is no better for being asked for again.
+            request.extensions_mut().insert(NoRetryOnMatching { predicate: may_be_the_page });
+        }
+        match self.service().list_workflow_executions(request).await {
             Ok(response) => {
                 let response = response.into_inner();
                 let next = Some(hex::encode(&response.next_page_token)).filter(|token| !token.is_empty());
                 Ok(CasePage { cases: response.executions.iter().map(row).collect(), next })
+            }
+            Err(status) if is_later && may_be_the_page(&status) => {
+                // Only the server can read its pages. If it lists without one, the page was why it did not.
+                let first = Filters { limit: Some(1), ..filters.clone() };
+                Box::pin(self.list(&first, None)).await?;
+                Err(ClientError::InvalidPage { page: shortened(page.unwrap_or_default()) })
             }
             Err(status) if status.code() == Code::InvalidArgument => {
                 Err(self.or_missing_attributes("the list", &status).await)
@@ -153,10 +173,26 @@ impl Client {
     }
 }
 
+/// Whether a page that the server cannot read may be why it does not list. It says that in many ways, depending on where it keeps
+/// what is listed.
+fn may_be_the_page(status: &Status) -> bool {
+    matches!(status.code(), Code::InvalidArgument | Code::Unknown | Code::Internal | Code::OutOfRange)
+}
+
 /// A search attribute of a case.
 fn read<T: DeserializeOwned>(info: &WorkflowExecutionInfo, name: &str) -> Option<T> {
     let payload = info.search_attributes.as_ref()?.indexed_fields.get(name)?;
     serde_json::from_slice(&payload.data).ok()
+}
+
+/// Which case of its workflow id it is.
+pub(super) fn number_of(info: &WorkflowExecutionInfo) -> u32 {
+    read(info, "CaseNumber").unwrap_or(1)
+}
+
+/// Whether it is a start that a rule forbade, and so no case (L8).
+pub(super) fn was_refused(info: &WorkflowExecutionInfo) -> bool {
+    read::<String>(info, "CaseOutcome").as_deref() == Some("refused")
 }
 
 pub(super) fn currency_of(info: &WorkflowExecutionInfo) -> Option<Currency> {
@@ -165,8 +201,11 @@ pub(super) fn currency_of(info: &WorkflowExecutionInfo) -> Option<Currency> {
 
 pub(super) fn row(info: &WorkflowExecutionInfo) -> CaseRow {
     let waiting_on = read(info, "CaseWaitingOn").or_else(|| read(info, "CaseWaitingOn").map(|one: Role| vec![one]));
+    let execution = info.execution.clone().unwrap_or_default();
     CaseRow {
-        case: info.execution.as_ref().map(|execution| execution.workflow_id.clone()).unwrap_or_default(),
+        case: case_id(&execution.workflow_id, number_of(info)),
+        workflow_id: execution.workflow_id,
+        run_id: execution.run_id,
         kind: read(info, "CaseKind"),
         contract: read(info, "CaseContract"),
         client: read(info, "CaseClient"),
@@ -189,7 +228,8 @@ mod tests {
 
     #[test]
     fn filters_become_a_query() {
-        assert_eq!(Filters::default().query(), "CaseKind IS NOT NULL");
+        let cases = "(CaseOutcome IS NULL OR CaseOutcome != 'refused') AND CaseKind IS NOT NULL";
+        assert_eq!(Filters::default().query(), cases);
         let filters = Filters {
             kinds: vec![CaseKind::RefundRequest, CaseKind::Dispute],
             contract: Some(Id::new("c-1").unwrap()),
@@ -203,7 +243,7 @@ mod tests {
         };
         assert_eq!(
             filters.query(),
-            "CaseKind IN ('refund_request', 'dispute') AND CaseContract = 'c-1' AND CaseStage = 'in_mediation' AND \
+            "(CaseOutcome IS NULL OR CaseOutcome != 'refused') AND CaseKind IS NOT NULL AND CaseKind IN ('refund_request', 'dispute') AND CaseContract = 'c-1' AND CaseStage = 'in_mediation' AND \
              CaseWaitingOn = 'mediator' AND CaseOverdue = true AND (CaseClient IN ('cl-1', 'ag-1') OR CaseFreelancer IN \
              ('cl-1', 'ag-1') OR CaseContract IN ('c-9')) AND ExecutionStatus = 'Running'"
         );

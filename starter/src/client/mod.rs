@@ -6,10 +6,15 @@
 mod changes;
 mod commands;
 mod error;
+mod find;
+mod judge;
 mod kind;
 mod list;
+pub mod money;
+mod orders;
 mod plain;
 mod policy;
+mod rest;
 mod setup;
 mod start;
 mod time;
@@ -20,13 +25,16 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use recourse_activities::temporal::{self, ConnectOptions, PayloadKeys, codec};
 use recourse_workflows::{
-    domain::{money::Currency, outcome::Outcome},
+    domain::{
+        money::Currency,
+        outcome::{Outcome, ResultKind},
+    },
     messages::Status,
 };
 use serde::de::DeserializeOwned;
 use temporalio_client::{
-    Client as Temporal, RpcOptions, UntypedQuery, UntypedWorkflow, UntypedWorkflowHandle, WorkflowGetResultOptions,
-    WorkflowQueryOptions,
+    Client as Temporal, RpcOptions, UntypedQuery, UntypedWorkflowHandle, WorkflowExecutionInfo,
+    WorkflowGetResultOptions, WorkflowQueryOptions,
     errors::WorkflowQueryError,
     grpc::WorkflowService,
     tonic::{Code, IntoRequest as _, Response},
@@ -45,7 +53,11 @@ pub use changes::Changes;
 pub use error::{ClientError, RefusalName};
 pub use kind::{CaseId, check_command, gives};
 pub use list::{CasePage, CaseRow, Filters};
+pub use money::{CaseStatus, Money};
+pub use orders::{Order, Ordered};
 pub use start::{Start, Started};
+
+use find::Place;
 pub use time::Advanced;
 
 /// How long a connection may take. Nobody waits minutes to be told that there is no server.
@@ -114,17 +126,47 @@ impl Client {
     /// # Errors
     /// [`ClientError::Stopped`] if somebody stopped its workflow.
     pub async fn result(&self, case: &str) -> Result<Outcome, ClientError> {
-        let result = self.handle(case).get_result(WorkflowGetResultOptions::default()).await;
+        let place = self.find(case).await?;
+        self.result_at(case, place).await
+    }
+
+    /// The same of what was just started, be it refused or not.
+    ///
+    /// # Errors
+    /// As [`result`](Self::result).
+    pub async fn result_of(&self, started: &Started) -> Result<Outcome, ClientError> {
+        self.result_at(&started.case, started.place()).await
+    }
+
+    async fn result_at(&self, case: &str, place: Place) -> Result<Outcome, ClientError> {
+        let result = self.handle_at(place).get_result(WorkflowGetResultOptions::default()).await;
         read_payload(case, &result.map_err(|error| self.result_error(case, error))?)
     }
 
     /// Reads the case's status, of an open or a closed case. A worker has to run.
     pub async fn status(&self, case: &str) -> Result<Status, ClientError> {
+        let (workflow_id, number) = find::parts(case);
+        if number.is_some() {
+            return self.status_at(case, &self.find(case).await?).await;
+        }
+        let newest = Place { workflow_id: workflow_id.to_owned(), run_id: None };
+        let status = self.status_at(case, &newest).await?;
+        if status.outcome.as_ref().is_none_or(|outcome| outcome.result != ResultKind::Refused) {
+            return Ok(status);
+        }
+        // A start that was refused hides no case that was accepted (L8).
+        match self.find(case).await? {
+            accepted @ Place { run_id: Some(_), .. } => self.status_at(case, &accepted).await,
+            Place { run_id: None, .. } => Ok(status),
+        }
+    }
+
+    async fn status_at(&self, case: &str, place: &Place) -> Result<Status, ClientError> {
         let started = Instant::now();
         loop {
             let query = UntypedQuery::new("status");
             let options = WorkflowQueryOptions::builder().rpc_options(answering()).build();
-            let handle = self.handle(case);
+            let handle = self.handle_at(place.clone());
             let asked = handle.query(query, RawValue::new(Vec::new()), options);
             let Ok(answer) = tokio::time::timeout(ANSWER_TIMEOUT, asked).await else {
                 return Err(self.explained_query(ClientError::no_worker(case)).await);
@@ -151,16 +193,18 @@ impl Client {
         patience: Duration,
         wanted: impl Fn(&Status) -> bool,
     ) -> Result<Status, ClientError> {
-        let started = Instant::now();
-        let mut pause = Duration::from_millis(10);
-        loop {
-            let status = self.status(case).await?;
-            if wanted(&status) || started.elapsed() > patience {
-                return Ok(status);
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(200));
-        }
+        until(patience, || self.status(case), wanted).await
+    }
+
+    /// The same of what was just started, be it refused or not.
+    pub async fn wait_for_start(
+        &self,
+        started: &Started,
+        patience: Duration,
+        wanted: impl Fn(&Status) -> bool,
+    ) -> Result<Status, ClientError> {
+        let place = started.place();
+        until(patience, || self.status_at(&started.case, &place), wanted).await
     }
 
     /// The case's own present time: the wall clock's, or a later one if its clock was fast-forwarded.
@@ -206,21 +250,69 @@ impl Client {
     /// As the server describes it. The SDK's own description cannot be had of a case whose summary is encrypted, as a
     /// dispute's is.
     async fn describe(&self, case: &str) -> Result<DescribeWorkflowExecutionResponse, ClientError> {
-        let request = DescribeWorkflowExecutionRequest {
-            namespace: self.namespace().to_owned(),
-            execution: Some(WorkflowExecution { workflow_id: case.to_owned(), run_id: String::new() }),
-        };
+        let (workflow_id, number) = find::parts(case);
+        let newest = self.describe_run(case, workflow_id, "").await?;
+        match self.place(case, (workflow_id, number), &newest).await?.run_id {
+            Some(run) => self.describe_run(case, workflow_id, run.as_str()).await,
+            None => Ok(newest),
+        }
+    }
+
+    /// A run of a workflow as the server describes it; the newest if none is named.
+    async fn describe_run(
+        &self,
+        case: &str,
+        workflow_id: &str,
+        run_id: &str,
+    ) -> Result<DescribeWorkflowExecutionResponse, ClientError> {
+        let execution = WorkflowExecution { workflow_id: workflow_id.to_owned(), run_id: run_id.to_owned() };
+        let request =
+            DescribeWorkflowExecutionRequest { namespace: self.namespace().to_owned(), execution: Some(execution) };
         let described = self.service().describe_workflow_execution(request.into_request()).await;
         described.map(Response::into_inner).map_err(|status| self.rpc_error(case, &status))
     }
 
-    fn handle(&self, case: &str) -> UntypedWorkflowHandle<Temporal> {
-        self.temporal.get_workflow_handle::<UntypedWorkflow>(case)
+    /// The case's workflow, for commands: a bare id is its newest run, which is the only one that may be open.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    async fn handle(&self, case: &str) -> Result<UntypedWorkflowHandle<Temporal>, ClientError> {
+        let (workflow_id, number) = find::parts(case);
+        Ok(self.handle_at(match number {
+            Some(_) => self.find(case).await?,
+            None => Place { workflow_id: workflow_id.to_owned(), run_id: None },
+        }))
+    }
+
+    fn handle_at(&self, Place { workflow_id, run_id }: Place) -> UntypedWorkflowHandle<Temporal> {
+        let info = WorkflowExecutionInfo::builder().namespace(self.namespace()).workflow_id(workflow_id);
+        info.maybe_run_id(run_id).build().bind_untyped(self.temporal.clone())
     }
 
     /// Asks again where that is harmless. The bare service does not, and a server closes each connection after some minutes.
     fn service(&self) -> Box<dyn WorkflowService> {
         Box::new(self.temporal.connection().clone())
+    }
+}
+
+/// Asks until the status is as wanted, for at most `patience`; the last status otherwise.
+async fn until<Asked>(
+    patience: Duration,
+    ask: impl Fn() -> Asked,
+    wanted: impl Fn(&Status) -> bool,
+) -> Result<Status, ClientError>
+where
+    Asked: Future<Output = Result<Status, ClientError>>,
+{
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(10);
+    loop {
+        let status = ask().await?;
+        if wanted(&status) || started.elapsed() > patience {
+            return Ok(status);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(200));
     }
 }
 

@@ -9,12 +9,23 @@ use recourse_workflows::{
     messages::{DisputeStart, EscrowDepositStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart},
 };
 use serde::Serialize;
+use serde_json::{Value, json};
 use temporalio_client::{
-    UntypedWorkflow, WorkflowIdConflictPolicy, WorkflowStartOptions, errors::WorkflowStartError, tonic::Code,
+    UntypedWorkflow, WorkflowIdConflictPolicy, WorkflowStartOptions,
+    errors::WorkflowStartError,
+    tonic::{Code, IntoRequest as _},
 };
-use temporalio_common::{data_converters::RawValue, protos::temporal::api::common::v1::Payload};
+use temporalio_common::{
+    data_converters::RawValue,
+    protos::temporal::api::{
+        common::v1::{Payload, WorkflowExecution},
+        enums::v1::WorkflowExecutionStatus,
+        history::v1::history_event::Attributes,
+        workflowservice::v1::GetWorkflowExecutionHistoryRequest,
+    },
+};
 
-use super::{Client, ClientError};
+use super::{Client, ClientError, find::Place};
 
 /// What became of a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +34,17 @@ pub struct Started {
     pub case: String,
     /// Whether it ran before. Then it was left as it is, and what it should have been started with has no effect.
     pub already_running: bool,
+    /// Whether what it runs with is what it should have been started with.
+    pub same: bool,
+    /// The run that was started; nothing if it ran before.
+    pub run_id: Option<String>,
+}
+
+impl Started {
+    /// Where it is.
+    pub(super) fn place(&self) -> Place {
+        Place { workflow_id: self.case.clone(), run_id: self.run_id.clone() }
+    }
 }
 
 /// What starts a case.
@@ -137,6 +159,43 @@ impl Client {
         self.start_or_find(start).await.map(|started| started.case)
     }
 
+    /// Whether the case that runs under this start's id was started with the same.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`] if there is none any more.
+    pub async fn began_with(&self, case: &str, start: &Start) -> Result<bool, ClientError> {
+        let described = self.describe(case).await?.workflow_execution_info.unwrap_or_default();
+        let execution = WorkflowExecution { workflow_id: case.to_owned(), run_id: described.first_run_id };
+        let request = GetWorkflowExecutionHistoryRequest {
+            namespace: self.namespace().to_owned(),
+            execution: Some(execution),
+            maximum_page_size: 1,
+            ..GetWorkflowExecutionHistoryRequest::default()
+        };
+        let history = self.service().get_workflow_execution_history(request.into_request()).await;
+        let history = history.map_err(|status| self.rpc_error(case, &status))?.into_inner().history;
+        let first = history.and_then(|history| history.events.into_iter().next()).and_then(|event| event.attributes);
+        let Some(Attributes::WorkflowExecutionStartedEventAttributes(began)) = first else { return Ok(false) };
+        let Some(input) = began.input.and_then(|input| input.payloads.into_iter().next()) else { return Ok(false) };
+        let before = comparable(&self.plain(input).await?.data);
+        Ok(before.is_some() && before == comparable(&start.payload()?.data))
+    }
+
+    /// Whether a case runs under this id now.
+    ///
+    /// # Errors
+    /// If the server cannot be reached.
+    pub async fn is_running(&self, case: &str) -> Result<bool, ClientError> {
+        match self.describe(case).await {
+            Ok(described) => {
+                let info = described.workflow_execution_info.unwrap_or_default();
+                Ok(info.status() == WorkflowExecutionStatus::Running)
+            }
+            Err(ClientError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Starts the case unless it runs already, and says which.
     ///
     /// # Errors
@@ -152,8 +211,14 @@ impl Client {
         let workflow = UntypedWorkflow::new(start.kind().workflow_type());
         let input = RawValue::new(vec![start.payload()?]);
         match self.temporal.start_workflow(workflow, input, options).await {
-            Ok(_) => Ok(Started { case, already_running: false }),
-            Err(WorkflowStartError::AlreadyStarted { .. }) => Ok(Started { case, already_running: true }),
+            Ok(handle) => {
+                let run_id = handle.run_id().map(ToOwned::to_owned);
+                Ok(Started { case, already_running: false, same: true, run_id })
+            }
+            Err(WorkflowStartError::AlreadyStarted { .. }) => {
+                let same = self.began_with(&case, &start).await?;
+                Ok(Started { case, already_running: true, same, run_id: None })
+            }
             Err(WorkflowStartError::Rpc(status)) => Err(match status.code() {
                 Code::InvalidArgument => self.or_missing_attributes(&case, &status).await,
                 // An unknown namespace, not an unknown case.
@@ -163,6 +228,19 @@ impl Client {
             Err(other) => Err(ClientError::Unexpected { message: format!("{case}: {other}") }),
         }
     }
+}
+
+/// A start's JSON, without what differs between two of the same: names, which are nobody's money, and what the ledger knows better.
+fn comparable(json: &[u8]) -> Option<Value> {
+    let mut start: Value = serde_json::from_slice(json).ok()?;
+    let fields = start.as_object_mut()?;
+    fields.remove("released_at");
+    if let Some(contract) = fields.get_mut("contract") {
+        let id = |path: &str| contract.pointer(path).cloned().unwrap_or_default();
+        *contract =
+            json!([id("/id"), id("/currency"), id("/client/id"), id("/freelancer/id"), id("/freelancer/agency/id")]);
+    }
+    Some(start)
 }
 
 /// A `json/plain` payload.

@@ -7,25 +7,23 @@ use recourse_workflows::{domain::command::RefusalKind, messages::Status};
 use temporalio_client::tonic::{Code, IntoRequest as _, Status as RpcStatus};
 use temporalio_common::protos::temporal::api::{
     common::v1::{FastForwardConfig, TimeSkippingConfig, WorkflowExecution},
-    enums::v1::{EventType, FastForwardPollingResult, PendingActivityState, WorkflowExecutionStatus},
-    workflow::v1::{PendingActivityInfo, WorkflowExecutionInfo, WorkflowExecutionOptions},
+    enums::v1::{FastForwardPollingResult, WorkflowExecutionStatus},
+    workflow::v1::WorkflowExecutionOptions,
     workflowservice::v1::{
-        DescribeWorkflowExecutionResponse, GetWorkflowExecutionHistoryRequest,
-        PollWorkflowExecutionTimeSkippingRequest, UpdateWorkflowExecutionOptionsRequest,
+        DescribeWorkflowExecutionResponse, PollWorkflowExecutionTimeSkippingRequest,
+        UpdateWorkflowExecutionOptionsRequest,
     },
 };
 use uuid::Uuid;
 
-use super::{Client, ClientError, timers::Leg};
+use super::{
+    Client, ClientError,
+    rest::{REST_POLL, Still},
+    timers::Leg,
+};
 
 /// How long a fast-forward may take. The clock stands still while an effect is under way.
-const ADVANCE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How often a case that is to be advanced is looked at until it stands still.
-const REST_POLL: Duration = Duration::from_millis(20);
-
-/// Among how many events of a run its first task is looked for. Only signals can come before it.
-const FIRST_EVENTS: i32 = 100;
+pub(super) const ADVANCE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a case may take to see what its clock has passed. It takes milliseconds on an idle machine.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(20);
@@ -40,23 +38,15 @@ pub struct Advanced {
 }
 
 impl Client {
-    /// Whether nothing that the case ordered is under way: it only waits for commands and its clock, or is over.
-    ///
-    /// # Errors
-    /// [`ClientError::NotFound`] if there is no such case.
-    pub async fn at_rest(&self, case: &str) -> Result<bool, ClientError> {
-        let described = self.describe(case).await?;
-        Ok(described.pending_activities.is_empty() && self.stands_still(case, &described).await?)
-    }
-
-    /// Fast-forwards the case's own clock, and nobody else's, once nothing that the case ordered is under way.
+    /// Fast-forwards the case's own clock, and nobody else's, once nothing that the case ordered is under way. When this returns,
+    /// the case has seen what its clock has passed: silence has decided at any deadline behind it.
     ///
     /// # Errors
     /// [`ClientError::Refused`] if the case is closed, or if it waits for a dispute, which has a clock of its own;
     /// [`ClientError::NoTimeSkipping`] if the server does not do this; [`ClientError::NoWorker`] if what is under way is
     /// not done.
     pub async fn advance(&self, case: &str, by: Duration) -> Result<Advanced, ClientError> {
-        let described = self.standing_still(case).await?;
+        let Still { described, .. } = self.standing_still(case).await?;
         if !is_running(&described) {
             return Err(ClientError::refused(
                 RefusalKind::TooLate,
@@ -99,89 +89,22 @@ impl Client {
 
     /// One part of the way; where the case is, once it is there.
     async fn advance_once(&self, case: &str, target: Timestamp) -> Result<Option<Advanced>, ClientError> {
-        let described = self.standing_still(case).await?;
-        let seen = Instant::now();
-        let (now, closed, run) = (now_of(&described), !is_running(&described), run_of(&described));
+        let Still { described, now, seen, next_timer } = self.standing_still(case).await?;
+        let (closed, run) = (!is_running(&described), run_of(&described));
         if closed || now >= target {
             return Ok(Some(Advanced { now, closed }));
         }
-        let timer = self.next_timer(case, &run).await?;
-        let leg = Leg::plan(now, target, timer);
+        let leg = Leg::plan(now, target, next_timer, seen.elapsed());
         // A clock ticks on while it is looked at.
         let skip = leg.skip.saturating_sub(seen.elapsed());
         if skip > Duration::ZERO {
             self.advance_run(case, &run, skip).await?;
         }
         tokio::time::sleep(leg.wait).await;
-        if let Some(timer) = timer.filter(|timer| *timer <= target) {
-            self.run_out(case, &run, timer).await?;
-        }
         Ok(None)
     }
 
-    /// Waits until the server has told the run of a timer that was due at this time.
-    async fn run_out(&self, case: &str, run: &str, due: Timestamp) -> Result<(), ClientError> {
-        let started = Instant::now();
-        loop {
-            let next = self.next_timer(case, run).await?;
-            let described = self.describe(case).await?;
-            if next != Some(due) || !is_running(&described) || now_of(&described) < due {
-                return Ok(());
-            }
-            if started.elapsed() >= ADVANCE_TIMEOUT {
-                return Err(self.clock_stands_still(case).await);
-            }
-            tokio::time::sleep(REST_POLL).await;
-        }
-    }
-
-    /// The case once it stands still: no task is there or about to come.
-    async fn standing_still(&self, case: &str) -> Result<DescribeWorkflowExecutionResponse, ClientError> {
-        let started = Instant::now();
-        loop {
-            match self.seen_still(case).await {
-                Ok(Some(described)) => return Ok(described),
-                // A call that ran out says nothing of the case.
-                Ok(None) | Err(ClientError::NoWorker { .. }) => {}
-                Err(error) => return Err(error),
-            }
-            if started.elapsed() >= ADVANCE_TIMEOUT {
-                return Err(self.clock_stands_still(case).await);
-            }
-            tokio::time::sleep(REST_POLL).await;
-        }
-    }
-
-    async fn seen_still(&self, case: &str) -> Result<Option<DescribeWorkflowExecutionResponse>, ClientError> {
-        let described = self.describe(case).await?;
-        Ok(self.stands_still(case, &described).await?.then_some(described))
-    }
-
-    /// Whether the case has no task and no effect under way.
-    async fn stands_still(
-        &self,
-        case: &str,
-        described: &DescribeWorkflowExecutionResponse,
-    ) -> Result<bool, ClientError> {
-        Ok(nothing_is_under_way(described)
-            && (!is_running(described) || self.has_begun(case, &run_of(described)).await?))
-    }
-
-    /// Whether the run's first task has been ordered. The server lets a run that follows a short one wait up to a second
-    /// for it, and a dispute's a moment; meanwhile the case looks as if it had nothing to do.
-    async fn has_begun(&self, case: &str, run: &str) -> Result<bool, ClientError> {
-        let request = GetWorkflowExecutionHistoryRequest {
-            namespace: self.namespace().to_owned(),
-            execution: Some(WorkflowExecution { workflow_id: case.to_owned(), run_id: run.to_owned() }),
-            maximum_page_size: FIRST_EVENTS,
-            ..GetWorkflowExecutionHistoryRequest::default()
-        };
-        let answer = self.service().get_workflow_execution_history(request.into_request()).await;
-        let history = answer.map_err(|status| self.rpc_error(case, &status))?.into_inner().history.unwrap_or_default();
-        Ok(history.events.iter().any(|event| event.event_type() == EventType::WorkflowTaskScheduled))
-    }
-
-    async fn clock_stands_still(&self, case: &str) -> ClientError {
+    pub(super) async fn clock_stands_still(&self, case: &str) -> ClientError {
         let reason = "its clock stands still while something it ordered is not done".to_owned();
         self.explained(ClientError::NoWorker { case: case.to_owned(), reason }).await
     }
@@ -284,25 +207,14 @@ impl Client {
     }
 }
 
-fn run_of(described: &DescribeWorkflowExecutionResponse) -> String {
+pub(super) fn run_of(described: &DescribeWorkflowExecutionResponse) -> String {
     let execution = described.workflow_execution_info.as_ref().and_then(|info| info.execution.as_ref());
     execution.map(|execution| execution.run_id.clone()).unwrap_or_default()
 }
 
-fn is_running(described: &DescribeWorkflowExecutionResponse) -> bool {
+pub(super) fn is_running(described: &DescribeWorkflowExecutionResponse) -> bool {
     let info = described.workflow_execution_info.as_ref();
     info.is_some_and(|info| info.status() == WorkflowExecutionStatus::Running)
-}
-
-/// Whether the server knows of no task and no effect under way. An effect that failed and waits to be tried again is none: that
-/// wait passes with the case's clock.
-fn nothing_is_under_way(described: &DescribeWorkflowExecutionResponse) -> bool {
-    let status = described.workflow_execution_info.as_ref().map(WorkflowExecutionInfo::status);
-    // It was described by the run that had just made place for the next.
-    let between_runs = status == Some(WorkflowExecutionStatus::ContinuedAsNew);
-    let is_tried =
-        |activity: &PendingActivityInfo| activity.state() != PendingActivityState::Scheduled || activity.attempt <= 1;
-    !between_runs && described.pending_workflow_task.is_none() && !described.pending_activities.iter().any(is_tried)
 }
 
 /// A case whose clock was fast-forwarded ended by that clock, which ticks on as fast as the wall's.
@@ -331,7 +243,7 @@ pub(super) fn now_of(described: &DescribeWorkflowExecutionResponse) -> Timestamp
 mod tests {
     use temporalio_common::protos::temporal::api::{
         common::v1::TimeSkippingInfo,
-        workflow::v1::{PendingWorkflowTaskInfo, WorkflowExecutionExtendedInfo},
+        workflow::v1::{WorkflowExecutionExtendedInfo, WorkflowExecutionInfo},
     };
 
     use super::*;
@@ -355,27 +267,6 @@ mod tests {
             workflow_extended_info: Some(extended),
             ..DescribeWorkflowExecutionResponse::default()
         }
-    }
-
-    /// What a case that is to be advanced is waited for.
-    #[test]
-    fn a_case_stands_still_when_it_only_waits() {
-        let waits = described(WorkflowExecutionStatus::Running, None, None);
-        assert!(nothing_is_under_way(&waits));
-        assert!(nothing_is_under_way(&described(WorkflowExecutionStatus::Completed, None, None)));
-        assert!(!nothing_is_under_way(&described(WorkflowExecutionStatus::ContinuedAsNew, None, None)));
-        let mut tasked = waits.clone();
-        tasked.pending_workflow_task = Some(PendingWorkflowTaskInfo::default());
-        assert!(!nothing_is_under_way(&tasked));
-        let with = |state: PendingActivityState, attempt| {
-            let mut active = waits.clone();
-            let state = state.into();
-            active.pending_activities = vec![PendingActivityInfo { state, attempt, ..PendingActivityInfo::default() }];
-            nothing_is_under_way(&active)
-        };
-        assert!(!with(PendingActivityState::Scheduled, 1), "it is about to begin");
-        assert!(!with(PendingActivityState::Started, 1) && !with(PendingActivityState::Started, 2));
-        assert!(with(PendingActivityState::Scheduled, 2), "it waits to be tried again");
     }
 
     /// By the wall's clock and by a fast-forwarded one, it is as long ago.

@@ -1,6 +1,9 @@
-//! Which timer of a case is due next, read from its history, and how far a clock may so be fast-forwarded.
+//! What a case's history says that it has begun and not heard the end of, and how far its clock may be fast-forwarded by it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use temporalio_client::tonic::IntoRequest as _;
@@ -12,13 +15,17 @@ use temporalio_common::protos::temporal::api::{
 
 use super::{Client, ClientError};
 
-/// How long before a timer a fast-forward ends, at least: long enough for the server to have seen it end.
+/// How long before a timer a fast-forward ends, at least: long enough for the server to have been told of it, and to have seen it
+/// end. Its clock ticks on meanwhile.
 const BEFORE_A_TIMER: Duration = Duration::from_millis(250);
 
+/// How much longer the server may take to be told of a fast-forward than it took to say where the clock is.
+const SLOWER_MAX: u32 = 4;
+
 impl Client {
-    /// When the next timer of this run is due, by the case's own clock.
-    pub(super) async fn next_timer(&self, case: &str, run: &str) -> Result<Option<Timestamp>, ClientError> {
-        let mut timers = Timers::default();
+    /// What this run has begun and not heard the end of.
+    pub(super) async fn begun(&self, case: &str, run: &str) -> Result<Begun, ClientError> {
+        let mut begun = Begun::default();
         let mut page = Vec::new();
         loop {
             let request = GetWorkflowExecutionHistoryRequest {
@@ -29,35 +36,64 @@ impl Client {
             };
             let answer = self.service().get_workflow_execution_history(request.into_request()).await;
             let answer = answer.map_err(|status| self.rpc_error(case, &status))?.into_inner();
-            answer.history.unwrap_or_default().events.iter().for_each(|event| timers.read(event));
+            answer.history.unwrap_or_default().events.iter().for_each(|event| begun.read(event));
             page = answer.next_page_token;
             if page.is_empty() {
-                return Ok(timers.0.into_values().min());
+                return Ok(begun);
             }
         }
     }
 }
 
-/// When those that wait are due, by id.
+/// What a run has begun and not heard the end of, as far as the server's description of it does not tell.
 #[derive(Debug, Default)]
-struct Timers(BTreeMap<String, Timestamp>);
+pub(super) struct Begun {
+    /// Whether its first task has been ordered. The server lets a run that follows a short one wait up to a second for it, and
+    /// a dispute's a moment; meanwhile the case looks as if it had nothing to do.
+    tasks: bool,
+    /// When the timers that wait are due, by id.
+    timers: BTreeMap<String, Timestamp>,
+    /// The signals to other cases that are on their way, by the events that ordered them.
+    signals: BTreeSet<i64>,
+}
 
-impl Timers {
+impl Begun {
+    /// When the next timer is due, by the case's own clock.
+    pub fn next_timer(&self) -> Option<Timestamp> {
+        self.timers.values().min().copied()
+    }
+
+    /// Whether the server still has to do something by itself at this time of the case: order its first task, tell it of a
+    /// timer, or deliver a signal.
+    pub fn is_owed(&self, now: Timestamp) -> bool {
+        !self.tasks || !self.signals.is_empty() || self.next_timer().is_some_and(|due| due <= now)
+    }
+
     fn read(&mut self, event: &HistoryEvent) {
         match &event.attributes {
+            Some(Attributes::WorkflowTaskScheduledEventAttributes(_)) => self.tasks = true,
             Some(Attributes::TimerStartedEventAttributes(timer)) => {
                 let length = timer.start_to_fire_timeout.and_then(|length| Duration::try_from(length).ok());
                 let length = length.and_then(|length| SignedDuration::try_from(length).ok()).unwrap_or_default();
                 let began = event.event_time.as_ref().and_then(|time| Timestamp::new(time.seconds, time.nanos).ok());
                 if let Some(due) = began.and_then(|began| began.checked_add(length).ok()) {
-                    self.0.insert(timer.timer_id.clone(), due);
+                    self.timers.insert(timer.timer_id.clone(), due);
                 }
             }
             Some(Attributes::TimerFiredEventAttributes(timer)) => {
-                self.0.remove(&timer.timer_id);
+                self.timers.remove(&timer.timer_id);
             }
             Some(Attributes::TimerCanceledEventAttributes(timer)) => {
-                self.0.remove(&timer.timer_id);
+                self.timers.remove(&timer.timer_id);
+            }
+            Some(Attributes::SignalExternalWorkflowExecutionInitiatedEventAttributes(_)) => {
+                self.signals.insert(event.event_id);
+            }
+            Some(Attributes::ExternalWorkflowExecutionSignaledEventAttributes(sent)) => {
+                self.signals.remove(&sent.initiated_event_id);
+            }
+            Some(Attributes::SignalExternalWorkflowExecutionFailedEventAttributes(failed)) => {
+                self.signals.remove(&failed.initiated_event_id);
             }
             _ => {}
         }
@@ -72,12 +108,14 @@ pub(super) struct Leg {
 }
 
 impl Leg {
-    /// The way to `target`, or to `timer` if that is due before or a moment after it.
-    pub fn plan(now: Timestamp, target: Timestamp, timer: Option<Timestamp>) -> Self {
+    /// The way to `target`, or to `timer` if that is due before or a moment after it. `looked` is how long it took to be told
+    /// where the clock is.
+    pub fn plan(now: Timestamp, target: Timestamp, timer: Option<Timestamp>, looked: Duration) -> Self {
+        let before = BEFORE_A_TIMER.max(looked * SLOWER_MAX);
         let length = |to: Timestamp| Duration::try_from(to.duration_since(now)).unwrap_or_default();
         match timer.map(length) {
-            Some(timer) if timer <= length(target) + BEFORE_A_TIMER => {
-                let skip = timer.saturating_sub(BEFORE_A_TIMER);
+            Some(timer) if timer <= length(target) + before => {
+                let skip = timer.saturating_sub(before);
                 Self { skip, wait: timer.min(length(target)).saturating_sub(skip) }
             }
             _ => Self { skip: length(target), wait: Duration::ZERO },
@@ -88,52 +126,101 @@ impl Leg {
 #[cfg(test)]
 mod tests {
     use temporalio_common::protos::temporal::api::history::v1::{
-        TimerCanceledEventAttributes, TimerFiredEventAttributes, TimerStartedEventAttributes,
+        ExternalWorkflowExecutionSignaledEventAttributes, SignalExternalWorkflowExecutionFailedEventAttributes,
+        SignalExternalWorkflowExecutionInitiatedEventAttributes, TimerCanceledEventAttributes,
+        TimerFiredEventAttributes, TimerStartedEventAttributes, WorkflowTaskScheduledEventAttributes,
     };
 
     use super::*;
 
-    #[test]
-    fn a_timer_waits_until_it_has_fired_or_was_cancelled() {
-        let at = |second: i64| Timestamp::from_second(second).unwrap();
-        let event = |second: i64, attributes| HistoryEvent {
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn event(event_id: i64, second: i64, attributes: Attributes) -> HistoryEvent {
+        HistoryEvent {
+            event_id,
             event_time: Some(std::time::SystemTime::from(at(second)).into()),
             attributes: Some(attributes),
             ..HistoryEvent::default()
+        }
+    }
+
+    fn timer(second: i64, id: &str, seconds: u64) -> HistoryEvent {
+        let start_to_fire_timeout = Duration::from_secs(seconds).try_into().ok();
+        let timer = TimerStartedEventAttributes {
+            timer_id: id.to_owned(),
+            start_to_fire_timeout,
+            ..TimerStartedEventAttributes::default()
         };
-        let started = |second, id: &str, seconds: u64| {
-            let start_to_fire_timeout = Duration::from_secs(seconds).try_into().ok();
-            let timer_id = id.to_owned();
-            let timer = TimerStartedEventAttributes { timer_id, start_to_fire_timeout, ..Default::default() };
-            event(second, Attributes::TimerStartedEventAttributes(timer))
-        };
-        let fired = TimerFiredEventAttributes { timer_id: "1".to_owned(), ..Default::default() };
+        event(0, second, Attributes::TimerStartedEventAttributes(timer))
+    }
+
+    fn fired(second: i64, id: &str) -> HistoryEvent {
+        let fired = TimerFiredEventAttributes { timer_id: id.to_owned(), ..TimerFiredEventAttributes::default() };
+        event(0, second, Attributes::TimerFiredEventAttributes(fired))
+    }
+
+    fn tasked() -> HistoryEvent {
+        let tasked = WorkflowTaskScheduledEventAttributes::default();
+        event(2, 100, Attributes::WorkflowTaskScheduledEventAttributes(tasked))
+    }
+
+    #[test]
+    fn a_timer_waits_until_it_has_fired_or_was_cancelled() {
         let cancelled = TimerCanceledEventAttributes { timer_id: "2".to_owned(), ..Default::default() };
         let events = [
-            started(100, "1", 50),
-            started(100, "2", 80),
-            event(150, Attributes::TimerFiredEventAttributes(fired)),
-            started(150, "3", 900),
-            event(160, Attributes::TimerCanceledEventAttributes(cancelled)),
+            timer(100, "1", 50),
+            timer(100, "2", 80),
+            fired(150, "1"),
+            timer(150, "3", 900),
+            event(0, 160, Attributes::TimerCanceledEventAttributes(cancelled)),
         ];
-        let mut timers = Timers::default();
+        let mut begun = Begun::default();
         let due: Vec<Option<Timestamp>> = events
             .iter()
             .map(|event| {
-                timers.read(event);
-                timers.0.values().min().copied()
+                begun.read(event);
+                begun.next_timer()
             })
             .collect();
         assert_eq!(due, [150, 150, 180, 180, 1050].map(|second| Some(at(second))));
     }
 
+    /// A case whose clock has passed its deadline has not been told yet: whoever looks at it then sees what is not any more.
+    #[test]
+    fn a_case_is_owed_its_first_task_the_timers_that_are_due_and_the_answers_to_its_signals() {
+        let is_owed = |events: &[HistoryEvent], second: i64| {
+            let mut begun = Begun::default();
+            events.iter().for_each(|event| begun.read(event));
+            begun.is_owed(at(second))
+        };
+        assert!(is_owed(&[], 100) && !is_owed(&[tasked()], 100));
+        let waits = [tasked(), timer(100, "1", 50)];
+        assert!(!is_owed(&waits, 149) && is_owed(&waits, 150) && is_owed(&waits, 900));
+        assert!(!is_owed(&[tasked(), timer(100, "1", 50), fired(150, "1")], 150));
+        let signal = SignalExternalWorkflowExecutionInitiatedEventAttributes::default();
+        let signal = event(7, 100, Attributes::SignalExternalWorkflowExecutionInitiatedEventAttributes(signal));
+        assert!(is_owed(&[tasked(), signal.clone()], 100));
+        let sent = |initiated_event_id| {
+            let sent = ExternalWorkflowExecutionSignaledEventAttributes { initiated_event_id, ..Default::default() };
+            event(9, 100, Attributes::ExternalWorkflowExecutionSignaledEventAttributes(sent))
+        };
+        let failed =
+            SignalExternalWorkflowExecutionFailedEventAttributes { initiated_event_id: 7, ..Default::default() };
+        let failed = event(9, 100, Attributes::SignalExternalWorkflowExecutionFailedEventAttributes(failed));
+        assert!(is_owed(&[tasked(), signal.clone(), sent(6)], 100));
+        assert!(!is_owed(&[tasked(), signal.clone(), sent(7)], 100) && !is_owed(&[tasked(), signal, failed], 100));
+    }
+
     #[test]
     fn a_clock_is_never_fast_forwarded_past_a_timer_nor_to_a_moment_before_one() {
-        let plan = |target: i64, timer: Option<i64>| {
+        let looked = |looked: u64, target: i64, timer: Option<i64>| {
             let at = |millis: i64| Timestamp::from_millisecond(millis).unwrap();
-            let leg = Leg::plan(at(1_000), at(target), timer.map(at));
+            let leg = Leg::plan(at(1_000), at(target), timer.map(at), Duration::from_millis(looked));
             (leg.skip.as_millis(), leg.wait.as_millis())
         };
+        let plan = |target, timer| looked(5, target, timer);
         assert_eq!(plan(90_000, None), (89_000, 0));
         assert_eq!(plan(90_000, Some(90_251)), (89_000, 0), "long after");
         assert_eq!(plan(90_000, Some(90_100)), (88_850, 150), "a moment after");
@@ -141,5 +228,9 @@ mod tests {
         assert_eq!(plan(90_000, Some(60_000)), (58_750, 250), "on the way");
         assert_eq!(plan(90_000, Some(1_100)), (0, 100), "at once");
         assert_eq!(plan(90_000, Some(900)), (0, 0), "due and not told yet");
+        // A server that is slow to answer is slow to be told.
+        assert_eq!(looked(300, 90_000, Some(60_000)), (57_800, 1_200));
+        assert_eq!(looked(300, 90_000, Some(91_000)), (88_800, 200));
+        assert_eq!(looked(300, 90_000, Some(91_300)), (89_000, 0));
     }
 }

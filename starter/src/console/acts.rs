@@ -112,6 +112,12 @@ impl Act {
         }
     }
 
+    /// The number of the submission that its button speaks of: what is approved is what was looked at.
+    pub fn submission(&self, status: &Status) -> Option<u32> {
+        let review = status.review.as_ref().filter(|_| self.verb == Verb::Approve)?;
+        Some(review.submissions)
+    }
+
     /// Whether it can be taken back by nobody.
     pub const fn is_final(&self) -> bool {
         matches!(self.verb, Verb::Approve | Verb::Release | Verb::Accept | Verb::Withdraw | Verb::Award)
@@ -340,9 +346,17 @@ impl Told<'_> {
 
     fn arbitration(&self, role: Role) -> String {
         let alone = if role == Role::Freelancer { self.status.held } else { Amount::ZERO };
+        let share = self.status.arbitration.as_ref().map(|arbitration| arbitration.fee_share);
+        let (charged, returned) = match share {
+            Some(share) if share.is_zero() => ("Nothing is charged for arbitration.".to_owned(), ""),
+            Some(share) => (
+                format!("Your share of the arbitration fee, {}, is charged now.", self.show(share)),
+                "your share is returned, and: ",
+            ),
+            None => ("Your share of the arbitration fee is charged now.".to_owned(), "your share is returned, and: "),
+        };
         format!(
-            "Your share of the arbitration fee is charged now. If {} demands it too, the arbitrator divides what is held. \
-             If not, your share is returned, and: {}",
+            "{charged} If {} demands it too, the arbitrator divides what is held. If not, {returned}{}",
             self.other,
             self.split(alone)
         )

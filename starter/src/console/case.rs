@@ -36,12 +36,13 @@ use super::{
 use crate::{
     api::{
         Front,
-        cases::{self, segment},
+        cases::segment,
         extract::Of,
         identity::{Duty, Identity},
         problem::Problem,
     },
     cli::view::{named, note_of, words},
+    client::Money,
 };
 
 /// A case as somebody sees it.
@@ -49,6 +50,8 @@ use crate::{
 pub struct Looked {
     /// Its status.
     pub status: Status,
+    /// What is known of its money.
+    pub money: Money,
     /// Their roles in it.
     pub roles: BTreeSet<Role>,
     /// The case's own time.
@@ -71,12 +74,13 @@ impl Looked {
     pub async fn at(front: &Front, who: &Identity, case: &str) -> Result<Self, Problem> {
         let (seen, status) = front.status(who, case).await?;
         let now = front.client().virtual_now(case).await?;
+        let money = front.money(who, case, &status).await?;
         let title = seen.contract.as_ref().map(|contract| contract.title.trim()).unwrap_or_default();
         let title = if title.is_empty() { status.contract.to_string() } else { title.to_owned() };
         let history = if who.is(Duty::Operator) { history_of(front, case) } else { None };
         let people = People::of(seen.contract.as_ref());
         let files = files::of_side(front, &status.contract, &seen.roles).await?;
-        Ok(Self { status, roles: seen.roles, now, people, title, history, files })
+        Ok(Self { status, money, roles: seen.roles, now, people, title, history, files })
     }
 
     /// Everything that its viewer can do now.
@@ -128,7 +132,7 @@ pub async fn live(State(front): State<Front>, visit: Visit, Of(case): Of<String>
     if seen.kind == CaseKind::EscrowDeposit {
         return Err(Problem::not_found("a deposit is not followed").into());
     }
-    Ok(cases::live(&front, &case, version)?)
+    Ok(front.live(visit.session.token(), &case, version).await?)
 }
 
 /// The page of a case, with what has to be said first.
@@ -154,6 +158,7 @@ pub fn body(looked: &Looked, visit: &Visit, alert: Option<&Markup>) -> Markup {
         (offers(looked))
         (resolution(looked))
         @if let Some(outcome) = &status.outcome { (ended(looked, outcome)) }
+        (money(looked))
         (happened(looked))
         @if let Some(history) = &looked.history { p { a href=(history) rel="noreferrer" { "This case's history in Temporal" } } }
         @if visit.place.sandbox && status.outcome.is_none() { (sandbox::clock(looked, &visit.session)) }
@@ -163,6 +168,9 @@ pub fn body(looked: &Looked, visit: &Visit, alert: Option<&Markup>) -> Markup {
 fn standing(looked: &Looked) -> Markup {
     let status = &looked.status;
     let turn = match status.waiting_on.as_slice() {
+        [] if status.outcome.is_some() && looked.money.not_moved().next().is_some() => {
+            "Nobody's: the case is decided, and its money has not all moved yet".to_owned()
+        }
         [] if status.outcome.is_some() => "Nobody's: the case is decided".to_owned(),
         [] => "Nobody's at the moment".to_owned(),
         roles if roles.iter().any(|role| looked.roles.contains(role)) => {
@@ -347,13 +355,26 @@ fn ended(looked: &Looked, outcome: &Outcome) -> Markup {
                 ("Result", Some(html! { strong { (label(outcome.result.name())) } })),
                 ("Decided by", by),
                 ("Rule", Some(html! { (outcome.rule) })),
-                ("To the freelancer", some(outcome.to_freelancer)),
-                ("Back to the client", some(outcome.to_client)),
+                ("The freelancer gets", some(outcome.to_freelancer)),
+                ("The client gets back", some(outcome.to_client)),
                 ("Stays in escrow", some(outcome.kept_in_escrow)),
                 ("Bonus", some(outcome.bonus)),
                 ("Bonus failed", outcome.bonus_failed.then(|| html! { "The bonus could not be charged" })),
                 ("Why", outcome.message.as_deref().map(|message| html! { (message) })),
             ]))
+        }
+    }
+}
+
+/// What was decided is not what has arrived: that is what the ledger and the server know (L9).
+fn money(looked: &Looked) -> Markup {
+    let movements = &looked.money.movements;
+    html! {
+        @if !movements.is_empty() {
+            section.card aria-labelledby="money" {
+                h2 #money { "Its money" }
+                (parts::movements(movements, &looked.people, looked.now))
+            }
         }
     }
 }

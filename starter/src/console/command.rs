@@ -159,7 +159,8 @@ async fn give(
     if let Some(moved) = guard::moved_on(&status, &act, &posted.fields) {
         return Err(moved_on(moved));
     }
-    let fields = act.subject().into_iter().chain(read).collect();
+    let seen = guard::seen(&status, &act, &posted.fields);
+    let fields = act.subject().into_iter().chain(seen).chain(read).collect();
     let acted = front.act(who, &case, act.verb, Some(act.role), fields, &posted.key()?).await?;
     let done = match acted {
         Acted::Taken(_) => Done::Taken,
@@ -195,7 +196,11 @@ fn reviewed(looked: &Looked, posted: &Posted, act: &Act, asked: &[Field], read: 
         p.consequence { (act.consequence(&looked.status, &looked.people, amount)) }
         form method="post" action=(action(looked, act)) data-once {
             (forms::hidden(&visit.session))
-            @for name in guard::names() { input type="hidden" name=(name) value=(posted.fields.get(name)); }
+            @for name in guard::names() {
+                @if !posted.fields.get(name).is_empty() {
+                    input type="hidden" name=(name) value=(posted.fields.get(name));
+                }
+            }
             @for (name, value) in act.names() { input type="hidden" name=(name) value=(value); }
             (fields::typed(asked, &posted.fields))
             div.buttons {

@@ -10,17 +10,21 @@ use recourse_workflows::domain::{
     ids::Id,
     money::Amount,
     party::{Contract, Role},
+    posting::PostingKind,
 };
 
 use super::{
     ask_back, dispute, end, lists,
     page::Mishap,
-    parts::{self, People, case_path, facts, label, money, time},
+    parts::{self, People, case_path, facts, label, moment, money, time},
     session::Visit,
 };
 use crate::{
     api::{Front, extract::Of, identity::Identity, lists::Page, problem::Problem},
-    client::CaseRow,
+    client::{
+        CaseRow, Money,
+        money::{Movement, MovementState, SUSPENSE},
+    },
 };
 
 /// A contract as somebody sees it.
@@ -32,6 +36,8 @@ pub struct Seen {
     pub roles: BTreeSet<Role>,
     /// What happened to its money.
     pub history: Option<History>,
+    /// What is known of each movement.
+    pub money: Money,
     /// Which cases hold something of its escrow.
     pub holds: Vec<OpenHold>,
     /// What of its escrow is in no case.
@@ -49,11 +55,11 @@ impl Seen {
         let unknown = || Problem::not_found("there is no such contract of yours");
         let id = Id::new(id).map_err(|_| unknown())?;
         let (contract, roles) = front.contract(who, &id).await?;
-        let history = front.ledger().history(&id, Timestamp::now()).await?;
+        let (history, money) = front.money_of_contract(who, &id).await?;
         let holds = front.ledger().holds(&id).await?;
         let unheld = front.ledger().free_money(&contract).await?;
         let people = People::of(Some(&contract));
-        Ok(Self { contract, roles, history, holds, unheld, people })
+        Ok(Self { contract, roles, history, money, holds, unheld, people })
     }
 
     /// What the contract is called.
@@ -123,10 +129,14 @@ pub fn body(seen: &Seen, cases: &Page<CaseRow>, visit: &Visit) -> Markup {
 
 fn balances(seen: &Seen) -> Markup {
     let Some(History { balances, currency, .. }) = &seen.history else {
-        return html! { p { "No money of this contract has moved." } };
+        return html! { p { "No money of this contract has moved." } (not_moved(seen)) };
     };
     let some = |minor: i64| (minor != 0).then(|| html! { (money(minor, currency)) });
     let Balances { escrow, client, freelancer_pending, freelancer_available, fees, suspense } = balances;
+    let on_its_way: Vec<&Movement> = seen.money.movements.iter().filter(|movement| is_on_its_way(movement)).collect();
+    let leaving: i64 = on_its_way.iter().map(|movement| movement.amount.minor()).sum();
+    let expected = on_its_way.iter().filter_map(|movement| movement.expected_by).max();
+    let now = Timestamp::now();
     html! {
         section.card aria-labelledby="money" {
             h2 #money { "Where the money is" }
@@ -134,16 +144,37 @@ fn balances(seen: &Seen) -> Markup {
                 ("In escrow", Some(html! { strong { (money(*escrow, currency)) } })),
                 ("Freelancer, pending", some(*freelancer_pending)),
                 ("Freelancer, available", some(*freelancer_available)),
-                ("Back with the client", some(*client)),
+                ("On its way back to the client", (leaving != 0).then(|| html! {
+                    (money(leaving, currency)) @if let Some(by) = expected { ", expected by " (moment(by, now)) }
+                })),
+                ("Back with the client", some(client - leaving)),
                 ("Fees", some(*fees)),
                 ("In suspense", some(*suspense)),
             ]))
+            @if *suspense != 0 { p { (SUSPENSE) } }
+            (not_moved(seen))
             @let holds = seen.holds.iter().filter(|hold| !hold.amount.is_zero());
             @for hold in holds {
                 p { (seen.show(hold.amount)) " of the escrow is held by " a href=(case_path(&hold.case)) { (hold.case) } "." }
             }
             p { a href={ "/contracts/" (seen.contract.id) "/evidence" } { "Files" } }
         }
+    }
+}
+
+/// Whether it was refunded or returned, and its source does not have it yet. Fees are not the client's balance.
+fn is_on_its_way(movement: &Movement) -> bool {
+    movement.state == MovementState::OnItsWay && matches!(movement.kind, PostingKind::Refund | PostingKind::Return)
+}
+
+/// What is ordered and has not moved (L9).
+fn not_moved(seen: &Seen) -> Markup {
+    html! {
+        @if seen.money.not_moved().next().is_some() {
+            h3 { "Has not moved yet" }
+            (parts::movements(seen.money.not_moved(), &seen.people, Timestamp::now()))
+        }
+        @if !seen.money.orders_read { p { "What is ordered and has not moved yet cannot be read now." } }
     }
 }
 
@@ -173,7 +204,7 @@ fn transaction(seen: &Seen, entry: &Entry) -> Markup {
     html! {
         tr {
             td { @match entry.at.parse::<Timestamp>() { Ok(at) => (time(at)), Err(_) => (entry.at) } }
-            td { (in_words(&seen.people, entry)) " " (ask_back::link(seen, entry)) }
+            td { (in_words(&seen.people, entry)) (became(seen, entry)) " " (ask_back::link(seen, entry)) }
             td.number { (money(entry.amount, seen.contract.currency.code())) }
             td { @if is_deposit { "Deposit" } @else { a href=(case_path(&entry.case)) { (case_name(&entry.case)) } } }
             td { (entry.rule) }
@@ -185,6 +216,20 @@ fn case_name(case: &str) -> &str {
     crate::client::CaseId::read(case).map_or(case, |read| parts::kind(read.kind))
 }
 
+/// What became of what was given back.
+fn became(seen: &Seen, entry: &Entry) -> Markup {
+    let movement = seen.money.movements.iter().find(|movement| movement.posting == entry.id && movement.goes_back());
+    html! { @if let Some(movement) = movement { ": " (parts::known(movement, Timestamp::now())) } }
+}
+
+/// Whose share of the arbitration fee it is.
+fn share(people: &People, entry: &Entry) -> String {
+    match entry.share_of {
+        Some(party) => format!("{}'s share of the arbitration fee", parts::begin(&people.name(party))),
+        None => "Share of the arbitration fee".to_owned(),
+    }
+}
+
 /// What a posting did, with people's names.
 fn in_words(people: &People, entry: &Entry) -> String {
     let (client, payee) = (parts::begin(&people.name(Role::Client)), people.payee());
@@ -194,12 +239,12 @@ fn in_words(people: &People, entry: &Entry) -> String {
         "deposit" => format!("{client} paid into escrow"),
         "release" => format!("Released to {payee}{}", pending.unwrap_or_default()),
         "bonus" => format!("{client} paid {payee} a bonus"),
-        "refund" => format!("Refunded to {}", people.name(Role::Client)),
-        "return" => format!("{} returned to {}", parts::begin(payee), people.name(Role::Client)),
-        "fee" => "Share of the arbitration fee".to_owned(),
-        "fee_return" => "Share of the arbitration fee, given back".to_owned(),
-        "to_suspense" => "Did not arrive; set aside for an operator".to_owned(),
-        "from_suspense" => "Sent on from what was set aside".to_owned(),
+        "refund" => format!("Refund to {}", people.name(Role::Client)),
+        "return" => format!("Back from {payee} to {}", people.name(Role::Client)),
+        "fee" => share(people, entry),
+        "fee_return" => format!("{}, given back", share(people, entry)),
+        "to_suspense" => "Did not arrive; in suspense for an operator".to_owned(),
+        "from_suspense" => "Sent on from suspense".to_owned(),
         other => label(other),
     }
 }

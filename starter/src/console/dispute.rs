@@ -354,7 +354,7 @@ mod tests {
     use recourse_activities::ledger::{FreeMoney, OpenHold};
 
     use super::*;
-    use crate::console::parts::People;
+    use crate::{client::Money, console::parts::People};
 
     fn seen(unheld: &[(KeptFor, i64)], holds: Vec<OpenHold>) -> Seen {
         let contract = serde_json::from_value(json!({
@@ -367,7 +367,15 @@ mod tests {
             .map(|(kept_for, minor)| FreeMoney { kept_for: kept_for.clone(), amount: Amount::new(*minor).unwrap() })
             .collect();
         let people = People::of(Some(&contract));
-        Seen { contract, roles: BTreeSet::from([Role::Freelancer]), history: None, holds, unheld, people }
+        Seen {
+            contract,
+            roles: BTreeSet::from([Role::Freelancer]),
+            history: None,
+            money: Money::default(),
+            holds,
+            unheld,
+            people,
+        }
     }
 
     fn subjects(seen: &Seen) -> Vec<String> {

@@ -52,6 +52,8 @@ enum Kind {
     Text { required: bool },
     /// A few words on a line.
     Line,
+    /// The same, and it may be left out.
+    OptionalLine,
     /// One of these.
     Choice(&'static [&'static str]),
     /// Yes.
@@ -164,6 +166,7 @@ pub fn of(act: &Act, status: &Status, people: &People, uploaded: &[Evidence]) ->
         ],
         Verb::Submit => vec![words("note", "What you submit"), files("files", "The work, or proof of it")],
         Verb::RequestChanges | Verb::RequestMediation => vec![words("message", "In your words")],
+        Verb::DemandArbitration => source(act.role, status).into_iter().collect(),
         Verb::Close => vec![words("reason", "Why")],
         Verb::Opinion => vec![words("text", "Your opinion")],
         Verb::Extend => vec![
@@ -172,6 +175,17 @@ pub fn of(act: &Act, status: &Status, people: &People, uploaded: &[Evidence]) ->
         ],
         _ => Vec::new(),
     }
+}
+
+/// Which billing method pays a share of the arbitration fee, if there is a fee (A1).
+fn source(role: Role, status: &Status) -> Option<Field> {
+    let share = status.arbitration.as_ref()?.fee_share;
+    let label = format!("Billing method that pays your share of {}", status.currency.show(share));
+    let field = match role {
+        Role::Client => field("source", label, "Leave it empty for that of the newest deposit.", Kind::OptionalLine),
+        _ => field("source", label, "As the payment provider calls it, such as a card's id.", Kind::Line),
+    };
+    (!share.is_zero()).then_some(field)
 }
 
 /// The amount that was typed: what the consequence is about.
@@ -218,7 +232,9 @@ pub fn read(fields: &[Field], typed: &Fields, currency: Currency) -> Result<Map<
         let ticked = typed.lines(field.name);
         let text = ticked.as_str();
         let value = match field.kind {
-            Kind::Money { required: false, .. } | Kind::Text { required: false } | Kind::Files if text.is_empty() => {
+            Kind::Money { required: false, .. } | Kind::Text { required: false } | Kind::Files | Kind::OptionalLine
+                if text.is_empty() =>
+            {
                 continue;
             }
             Kind::Check => Ok(Value::Bool(!text.is_empty())),
@@ -226,7 +242,7 @@ pub fn read(fields: &[Field], typed: &Fields, currency: Currency) -> Result<Map<
             Kind::Money { .. } => {
                 currency.parse(text).map(|amount| amount.minor().into()).map_err(|error| format!("{error}."))
             }
-            Kind::Text { .. } | Kind::Line => Ok(Value::from(text)),
+            Kind::Text { .. } | Kind::Line | Kind::OptionalLine => Ok(Value::from(text)),
             Kind::Choice(choices) if choices.contains(&text) => Ok(Value::from(text)),
             Kind::Choice(_) => Err("Choose one of these.".to_owned()),
             Kind::Number => text.parse::<u32>().map(Value::from).map_err(|_| "This is a whole number.".to_owned()),
@@ -314,7 +330,7 @@ impl Field {
     const fn is_required(&self) -> bool {
         match self.kind {
             Kind::Money { required, .. } | Kind::Text { required } => required,
-            Kind::Files => false,
+            Kind::Files | Kind::OptionalLine => false,
             Kind::Line | Kind::Choice(_) | Kind::Check | Kind::Number => true,
         }
     }
@@ -348,7 +364,7 @@ impl Input<'_> {
                     @for choice in choices { option value=(choice) selected[*choice == value] { (words(choice)) } }
                 }
             },
-            Kind::Line | Kind::Number | Kind::Check => {
+            Kind::Line | Kind::OptionalLine | Kind::Number | Kind::Check => {
                 let mode = (field.kind == Kind::Number).then_some("numeric");
                 html! {
                     input id=(id) name=(name) type="text" inputmode=[mode] value=(value) required[required]

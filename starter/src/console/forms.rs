@@ -18,7 +18,11 @@ use super::{
     session::{Session, Visit},
 };
 use crate::{
-    api::{Front, once::UNDER_WAY, problem::Problem},
+    api::{
+        Front,
+        once::{UNDER_WAY, sender_of},
+        problem::Problem,
+    },
     hex,
 };
 
@@ -167,7 +171,7 @@ impl Posted {
     where
         W: Future<Output = Result<String, Problem>> + Send + 'static,
     {
-        let key = RequestKey { sender: self.visit.who().subject.to_string(), key: format!("console:{}", self.key()?) };
+        let key = RequestKey { sender: sender_of(self.visit.who()), key: format!("console:{}", self.key()?) };
         let fingerprint = self.fields.fingerprint(&self.visit.place.path);
         let mut looks = 0;
         let answered = loop {

@@ -4,12 +4,18 @@ use maud::{Markup, html};
 use recourse_workflows::{
     domain::{
         case::{TimelineEntry, What},
+        command::Verb,
         money::Amount,
     },
     messages::Status,
 };
 
-use super::{acts::Act, forms::Fields};
+use serde_json::{Map, Value};
+
+use super::{
+    acts::{Act, Of},
+    forms::Fields,
+};
 use crate::cli::view::{named, note_of, words};
 
 /// A command that was refused is in the timeline and changed nothing.
@@ -23,12 +29,25 @@ pub fn hidden(status: &Status, act: &Act) -> Markup {
         input type="hidden" name="stage" value=(status.stage);
         input type="hidden" name="seen" value=(status.timeline.len());
         input type="hidden" name="named" value=(shown(act.amount(status)));
+        @if let Some(submission) = act.submission(status) { input type="hidden" name="submission" value=(submission); }
     }
 }
 
 /// What a form carries on to the next step.
-pub fn names() -> [&'static str; 3] {
-    ["stage", "seen", "named"]
+pub fn names() -> [&'static str; 4] {
+    ["stage", "seen", "named", "submission"]
+}
+
+/// What the command says of what was shown, so that the case refuses it if that changes before it arrives.
+pub fn seen(status: &Status, act: &Act, fields: &Fields) -> Map<String, Value> {
+    let name = match (act.verb, act.of) {
+        (Verb::Accept | Verb::Reject, Of::Claim) => "amount",
+        _ if act.submission(status).is_some() => "submission",
+        _ => return Map::new(),
+    };
+    let shown = if name == "amount" { fields.get("named") } else { fields.get("submission") };
+    let shown = shown.parse::<i64>().ok().map(|number| (name.to_owned(), number.into()));
+    shown.into_iter().collect()
 }
 
 fn shown(amount: Option<Amount>) -> String {
@@ -37,7 +56,8 @@ fn shown(amount: Option<Amount>) -> String {
 
 /// How the case has moved on since the form was shown, if that matters to what it asks for.
 pub fn moved_on(status: &Status, act: &Act, fields: &Fields) -> Option<String> {
-    let is_same = fields.get("stage") == status.stage && fields.get("named") == shown(act.amount(status));
+    let submission = act.submission(status).is_none_or(|number| fields.get("submission") == number.to_string());
+    let is_same = submission && fields.get("stage") == status.stage && fields.get("named") == shown(act.amount(status));
     if is_same {
         return None;
     }

@@ -9,7 +9,7 @@ use recourse_activities::{
     ledger::{CheckReport, TrackedRefund},
     refunds::Only,
 };
-use recourse_workflows::domain::ids::CaseKind;
+use recourse_workflows::domain::ids::{CaseKind, Id};
 
 use super::{
     case::history_of,
@@ -21,12 +21,20 @@ use super::{
     session::Visit,
 };
 use crate::{
-    api::{Front, identity::Duty, lists::Page, problem::Problem},
-    client::{CaseRow, Filters},
+    api::{
+        Front,
+        identity::Duty,
+        lists::{Limit, Page},
+        problem::Problem,
+    },
+    client::{CaseRow, Filters, Money, money::Movement},
 };
 
 /// How many open cases are counted. Where there are more, Temporal's own list counts better.
 const COUNTED_MAX: u32 = 1_000;
+
+/// How many cases of a stage are asked whether their money is being tried again.
+const LOOKED_AT_MAX: u32 = 50;
 
 /// Refuses everybody else.
 ///
@@ -48,8 +56,10 @@ pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, 
     let overdue = lists::listed(&front, filters, &pages.page("overdue")).await?;
     let filters = Filters { open: Some(true), ..Filters::default() };
     let open = lists::listed(&front, filters, &pages.page("histories")).await?;
+    let stuck = front.money_tried_again(&may_be_stuck(&front).await?).await?;
     let body = html! {
         h1 { "Operations" }
+        (tried_again(&stuck))
         (counts(&page.cases, page.next.is_some()))
         section.card aria-labelledby="overdue" {
             h2 #overdue { "Overdue cases" }
@@ -68,6 +78,62 @@ pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, 
         (home::notices(&told, &pages))
     };
     Ok(visit.wide(StatusCode::OK, "Operations", &body))
+}
+
+/// The newest open cases in each of the stages in which money may be under way.
+async fn may_be_stuck(front: &Front) -> Result<Vec<CaseRow>, Problem> {
+    let mut rows = Vec::new();
+    for (kinds, stage) in [
+        (Vec::new(), "settling"),
+        (vec![CaseKind::RefundRequest], "awaiting_freelancer"),
+        (vec![CaseKind::Dispute], "awaiting_arbitration_demand"),
+    ] {
+        let filters = Filters { kinds, stage: Id::new(stage).ok(), open: Some(true), ..Filters::default() };
+        rows.extend(lists::listed(front, filters, &Limit::new(LOOKED_AT_MAX, None)).await?.items);
+    }
+    Ok(rows)
+}
+
+/// Money that a case has ordered and that does not move (L9).
+fn tried_again(stuck: &Money) -> Markup {
+    let now = Timestamp::now();
+    html! {
+        section.card aria-labelledby="retried" {
+            h2 #retried { "Money that is being tried again" }
+            @if stuck.movements.is_empty() { p { "None." } } @else {
+                p {
+                    "It is tried at least once a minute until it works; nothing is lost, and nothing moves twice. If it lasts, the \
+                     payment provider or the database does not answer: mend what the last try says."
+                }
+                div.scroll tabindex="0" role="region" aria-labelledby="retried" {
+                    table {
+                        caption.hidden { "Movements of money that failed and are tried again" }
+                        thead { tr {
+                            th scope="col" { "Case" } th scope="col" { "What" } th.number scope="col" { "Attempt" }
+                            th scope="col" { "Since" } th scope="col" { "The last try" }
+                        } }
+                        tbody { @for movement in &stuck.movements { (stuck_row(movement, now)) } }
+                    }
+                }
+            }
+            p.small { "The newest " (LOOKED_AT_MAX) " cases of each stage in which money moves are looked at." }
+        }
+    }
+}
+
+fn stuck_row(movement: &Movement, now: Timestamp) -> Markup {
+    let is_deposit = movement.case.starts_with("escrow-deposit:");
+    html! {
+        tr {
+            th scope="row" { @if is_deposit { (movement.case) } @else { a href=(case_path(&movement.case)) { (movement.case) } } }
+            td { (movement.what("the client", "the freelancer")) }
+            @if let Some(retry) = &movement.retry {
+                td.number { (retry.attempt) }
+                td { (moment(retry.since, now)) }
+                td.written { (retry.error.as_deref().unwrap_or_default()) }
+            }
+        }
+    }
 }
 
 fn counts(rows: &[CaseRow], more: bool) -> Markup {

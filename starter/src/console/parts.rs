@@ -14,6 +14,7 @@ use recourse_workflows::{
 use crate::{
     api::cases::segment,
     cli::view::{distance, words},
+    client::money::{Movement, SUSPENSE, Said},
 };
 
 /// What people are called in a case.
@@ -81,6 +82,34 @@ pub fn money(minor: i64, currency: &str) -> String {
 pub fn begin(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| format!("{}{}", first.to_uppercase(), letters.as_str()))
+}
+
+/// What is known of a movement of money (L9).
+pub fn known(movement: &Movement, now: Timestamp) -> Markup {
+    html! {
+        @for part in movement.known(now) {
+            @match part {
+                Said::Words(words) => span.written { (words) },
+                Said::At(at) => (moment(at, now)),
+            }
+        }
+    }
+}
+
+/// Movements of money, each with what is known of it, and what suspense is where there is any.
+pub fn movements<'a>(movements: impl IntoIterator<Item = &'a Movement>, people: &People, now: Timestamp) -> Markup {
+    let movements: Vec<&Movement> = movements.into_iter().collect();
+    html! {
+        ul.rows {
+            @for movement in &movements {
+                li {
+                    strong { (movement.what(&people.client, &people.payee)) } ": " (known(movement, now)) "."
+                    @if movement.retry.is_some() { " " strong.late { "Tried again" } }
+                }
+            }
+        }
+        @if movements.iter().any(|movement| movement.in_suspense) { p { (SUSPENSE) } }
+    }
 }
 
 /// A name of the wire contract in words, with a capital letter.

@@ -23,7 +23,7 @@ use super::{
     parts::{case_path, time},
     session::{Session, Visit},
 };
-use crate::api::{Front, cases::segment, extract::Of, openapi::no_such_path, problem::Problem};
+use crate::api::{Front, cases::segment, extract::Of, identity::Identity, openapi::no_such_path, problem::Problem};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -79,11 +79,11 @@ pub fn offer(session: &Session) -> Markup {
 pub async fn make(State(front): State<Front>, posted: Posted) -> Result<Response, Mishap> {
     only_here(&front)?;
     let with_milestone = posted.fields.get("example") == "milestone";
-    let to = posted.once(&front, example(front.clone(), with_milestone)).await?;
+    let to = posted.once(&front, example(front.clone(), posted.visit.session.who.clone(), with_milestone)).await?;
     Ok(Redirect::to(&to).into_response())
 }
 
-async fn example(front: Front, with_milestone: bool) -> Result<String, Problem> {
+async fn example(front: Front, who: Identity, with_milestone: bool) -> Result<String, Problem> {
     let id = fresh(&front).await?;
     let contract = json!({
         "id": id, "title": "Logo", "kind": "fixed_price", "currency": "USD",
@@ -92,8 +92,8 @@ async fn example(front: Front, with_milestone: bool) -> Result<String, Problem> 
     let deposit: EscrowDepositStart = read(json!({
         "contract": contract, "deposit": "d-1", "amount": 30_000, "source": {"id": "card-1", "verified": true},
     }))?;
-    let begun = front.start(deposit).await?;
-    if front.outcome_soon(&begun.case).await?.is_none() {
+    let begun = front.start(&who, deposit).await?;
+    if begun.outcome.is_none() {
         return Err(Problem::unavailable("the deposit is under way and not in escrow yet"));
     }
     if with_milestone {
@@ -101,7 +101,7 @@ async fn example(front: Front, with_milestone: bool) -> Result<String, Problem> 
             "contract": contract, "note": "Three drafts, as agreed.",
             "milestone": {"id": "m-1", "ordinal": 1, "name": "Drafts", "amount": 30_000, "description": "Three drafts of a logo"},
         }))?;
-        front.start(review).await?;
+        front.start(&who, review).await?;
     }
     Ok(Place::after(&format!("/contracts/{id}"), Done::Made))
 }

@@ -23,6 +23,7 @@ use crate::{
         identity::Identity,
         personas::{PERSONAS, Persona},
         problem::Problem,
+        strangers::Comes,
     },
     hex,
 };
@@ -76,6 +77,11 @@ impl Session {
         verify_slices_are_equal(self.csrf().as_bytes(), csrf.as_bytes()).is_ok()
     }
 
+    /// The token, for what reads it again.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// What people call them: a persona's name, or their id.
     pub fn name(&self, sandbox: bool) -> &str {
         let id = self.who.subject.as_str();
@@ -113,7 +119,7 @@ impl FromRequestParts<Front> for Visit {
 
 /// Reads the session of every request to a page, and shows a problem as a page.
 pub async fn know(State(front): State<Front>, mut request: Request, next: Next) -> Response {
-    let visitor = visitor(&front, request.headers()).await;
+    let visitor = visitor(&front, request.headers(), &Comes::of(request.extensions())).await;
     let place = Place::of(front.local().is_some(), request.uri());
     request.extensions_mut().insert((visitor.clone(), place.clone()));
     let mut response = next.run(request).await;
@@ -126,10 +132,10 @@ pub async fn know(State(front): State<Front>, mut request: Request, next: Next) 
     }
 }
 
-async fn visitor(front: &Front, headers: &HeaderMap) -> Visitor {
+async fn visitor(front: &Front, headers: &HeaderMap, comes: &Comes) -> Visitor {
     let Some(token) = cookie(headers, front.site().cookie()) else { return Visitor::Nobody };
     match front.tokens().read(&token).await {
-        Ok(who) => match front.limits().let_in(who.subject.as_str()) {
+        Ok(who) => match front.let_in(&who, comes) {
             Ok(()) => Visitor::Someone(Session::new(who, token)),
             Err(problem) => Visitor::Unknown(problem),
         },
@@ -216,7 +222,12 @@ fn token_form(to: &str) -> Markup {
 /// Signs in: with a token that the platform's own sign-in posts, or in the sandbox as a persona.
 ///
 /// The token may come from another site if that is the platform's; the page then says as whom one is signed in.
-pub async fn begin(State(front): State<Front>, headers: HeaderMap, fields: Fields) -> Result<Response, Mishap> {
+pub async fn begin(
+    State(front): State<Front>,
+    comes: Comes,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, Mishap> {
     let persona = fields.get("persona");
     let to = local_path(fields.get("to"));
     if !persona.is_empty() {
@@ -230,7 +241,7 @@ pub async fn begin(State(front): State<Front>, headers: HeaderMap, fields: Field
         StatusCode::UNAUTHORIZED => problem.hint("sign in again on the platform, which gives you a new token"),
         _ => problem,
     })?;
-    front.limits().let_in(who.subject.as_str())?;
+    front.let_in(&who, &comes)?;
     let cookie = set_cookie(token, front.site());
     let session = Session::new(who, token.to_owned());
     // The platform's page is another site: a browser would not send the new cookie along with a redirect from there.
@@ -244,8 +255,10 @@ pub async fn begin(State(front): State<Front>, headers: HeaderMap, fields: Field
     Ok(([(header::SET_COOKIE, cookie)], response).into_response())
 }
 
-/// Signs out.
-pub async fn end(State(front): State<Front>, _: forms::Posted) -> Response {
+/// Signs out. What was still told to this session ends.
+pub async fn end(State(front): State<Front>, posted: forms::Posted) -> Response {
+    let session = &posted.visit.session;
+    front.watchers().looks().end(&session.who.subject, &session.token);
     ([(header::SET_COOKIE, set_cookie("", front.site()))], Redirect::to("/sign-in?out=true")).into_response()
 }
 

@@ -26,7 +26,10 @@ use super::{
     session::{Session, Visit, local_path, set_cookie},
     site::Site,
 };
-use crate::api::{identity::Identity, lists::Page, problem::Problem, reading::ShownNotice};
+use crate::{
+    api::{identity::Identity, lists::Page, problem::Problem, reading::ShownNotice},
+    client::Money,
+};
 
 /// What somebody could write into any text.
 const SCRIPT: &str = "<script>alert(1)</script>\" onload='x'";
@@ -68,6 +71,7 @@ fn dispute(more: Value) -> Status {
 fn looked(status: Status, role: Role) -> Looked {
     Looked {
         status,
+        money: Money::default(),
         roles: BTreeSet::from([role]),
         now: "2026-12-01T12:00:00Z".parse().unwrap(),
         people: People::of(Some(&contract())),
@@ -214,6 +218,73 @@ fn what_a_button_does_is_told_in_money() {
     assert!(told(&milestone, Role::Client, None)[0].contains("50.00 USD stays in escrow for the next milestone"));
 }
 
+/// A1: nobody confirms a charge that they were not shown, and who pays is asked for what pays.
+#[test]
+fn a_demand_of_arbitration_says_what_it_charges_and_asks_for_the_billing_method() {
+    let people = People::of(Some(&contract()));
+    let demanding = |share: i64| {
+        dispute(json!({"stage": "awaiting_arbitration_demand", "arbitration": {"fee_share": share, "shares": {}},
+            "allowed": {"client": ["demand_arbitration"], "freelancer": ["demand_arbitration"]}}))
+    };
+    let status = demanding(33_750);
+    for (role, told, required) in [
+        (
+            Role::Client,
+            "If Ben demands it too, the arbitrator divides what is held. If not, your share is returned, and: 200.00 USD goes back to Ada.",
+            false,
+        ),
+        (
+            Role::Freelancer,
+            "If Ada demands it too, the arbitrator divides what is held. If not, your share is returned, and: 200.00 USD goes to Ben.",
+            true,
+        ),
+    ] {
+        let act = Act::all(&status, role)[0];
+        let charged = "Your share of the arbitration fee, 337.50 USD, is charged now.";
+        assert_eq!(act.consequence(&status, &people, None), format!("{charged} {told}"));
+        let asked = fields::of(&act, &status, &people, &[]);
+        assert_eq!(asked.iter().map(|field| field.name).collect::<Vec<_>>(), ["source"]);
+        assert_eq!(fields::read(&asked, &typed(&[]), status.currency).is_err(), required, "{role}");
+        let read = fields::read(&asked, &typed(&[("source", " pm_1 ")]), status.currency).unwrap();
+        assert_eq!(read["source"], "pm_1");
+        let shown = command::form(&looked(status.clone(), role), &session(), &act, &typed(&[]), &[]).into_string();
+        assert!(shown.contains("Billing method that pays your share of 337.50 USD"), "{shown}");
+    }
+    let free = demanding(0);
+    let act = Act::all(&free, Role::Client)[0];
+    assert!(act.consequence(&free, &people, None).starts_with("Nothing is charged for arbitration."));
+    assert!(fields::of(&act, &free, &people, &[]).is_empty());
+}
+
+/// What is accepted is what was seen: the form carries it, and the command says it.
+#[test]
+fn a_form_carries_what_was_seen_into_the_command() {
+    use recourse_workflows::domain::command::Verb;
+    let status = dispute(json!({}));
+    let form = typed(&[("stage", "awaiting_client"), ("seen", "1"), ("named", "15000"), ("submission", "2")]);
+    for (act, seen) in
+        Act::all(&status, Role::Client).iter().zip([json!({"amount": 15_000}), json!({"amount": 15_000}), json!({})])
+    {
+        assert_eq!(json!(guard::seen(&status, act, &form)), seen, "{act:?}");
+    }
+    let review = json!({"milestone": {"id": "m-1", "ordinal": 1, "name": "Sketches", "amount": 20_000}, "submissions": 2,
+        "latest": {"note": "Again", "files": []}, "changes": null});
+    let status = dispute(
+        json!({"case": "milestone-review:c-1:m-1", "kind": "milestone_review", "claim": null, "review": review,
+        "allowed": {"client": ["approve", "request_changes"]}}),
+    );
+    let approve = Act::all(&status, Role::Client)[0];
+    assert_eq!(approve.verb, Verb::Approve);
+    let shown =
+        command::form(&looked(status.clone(), Role::Client), &session(), &approve, &typed(&[]), &[]).into_string();
+    assert!(shown.contains("name=\"submission\" value=\"2\""), "{shown}");
+    let form =
+        |submission: &str| typed(&[("stage", "awaiting_client"), ("named", "20000"), ("submission", submission)]);
+    assert_eq!(json!(guard::seen(&status, &approve, &form("2"))), json!({"submission": 2}));
+    assert_eq!(guard::moved_on(&status, &approve, &form("2")), None);
+    assert!(guard::moved_on(&status, &approve, &form("1")).is_some(), "it was submitted again since");
+}
+
 #[test]
 fn a_split_always_adds_up() {
     let people = People::of(Some(&contract()));
@@ -327,6 +398,7 @@ fn what_somebody_wrote_is_shown_and_never_obeyed() {
         contract: named,
         roles: BTreeSet::from([Role::Client]),
         history: None,
+        money: Money::default(),
         holds: Vec::new(),
         unheld: Vec::new(),
     };

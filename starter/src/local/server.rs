@@ -44,6 +44,8 @@ pub struct ServerOptions {
     pub continue_as_new_after: Option<u32>,
     /// How long a connection lasts before the server closes it; the server's own default, some minutes, if absent.
     pub connections_last: Option<Duration>,
+    /// Further dynamic settings of the server, as `name=value`.
+    pub settings: Vec<String>,
     /// Its log level; `warn` if absent.
     pub log_level: Option<String>,
     /// The file that its log goes to.
@@ -193,6 +195,7 @@ fn arguments(options: &ServerOptions, ports: Ports) -> Vec<String> {
     );
     let seconds = |last: Duration| format!("frontend.keepAliveMaxConnectionAge=\"{}s\"", last.as_secs_f64());
     settings.extend(options.connections_last.map(seconds));
+    settings.extend(options.settings.iter().cloned());
     arguments.extend(settings.into_iter().flat_map(|setting| ["--dynamic-config-value".to_owned(), setting]));
     arguments
 }

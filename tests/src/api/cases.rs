@@ -91,6 +91,67 @@ fn a_refused_command_says_why_and_what_can_be_done() {
     });
 }
 
+/// What a party accepts is what it saw: over HTTP it has to be named, and what has changed since is not accepted.
+#[test]
+fn what_is_accepted_over_http_is_what_was_seen() {
+    run(async {
+        let served = Served::shared().await;
+        let mut story = Story::new(World::shared().await, "seen");
+        story.deposit("d-1", 20_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        story.play("0 freelancer claim 15000").await;
+        let (client, freelancer) =
+            (as_party(served, &story.contract, "client"), as_party(served, &story.contract, "freelancer"));
+        let case = format!("/v1/cases/{}", story.dispute);
+        World::shared().await.opened(&story.dispute).await;
+        let accept = format!("{case}/commands/accept");
+        let amendment = json!({"amount": 20_000, "details": "More"});
+        let (status, _) = freelancer.post(&format!("{case}/commands/amend"), &amendment).await;
+        assert_eq!(status, StatusCode::OK);
+        let (status, problem) = client.post(&accept, &json!({"of": "claim"})).await;
+        let missing = "amount: missing; say the amount of the claim that you accept, in minor units, as you saw it; it is 20000 now";
+        assert_eq!((status, &problem["detail"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!(missing)), "{problem}");
+        let (status, problem) = client.post(&accept, &json!({"of": "claim", "amount": 15_000})).await;
+        assert_eq!((status, &problem["error"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("Invalid")), "{problem}");
+        let said = problem["detail"].as_str().unwrap();
+        assert!(said.contains("the claim is for 200.00 USD now, not for 150.00 USD"), "{said}");
+        let rejection = json!({"of": "claim", "amount": 15_000, "reason": "late", "details": "Late."});
+        let (status, problem) = client.post(&format!("{case}/commands/reject"), &rejection).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "a rejection is final: {problem}");
+        let (status, taken) = client.post(&accept, &json!({"of": "claim", "amount": 20_000})).await;
+        assert_eq!((status, &taken["outcome"]["to_freelancer"]), (StatusCode::OK, &json!(20_000)), "{taken}");
+    });
+}
+
+/// The same of a milestone that was submitted again after the client looked.
+#[test]
+fn a_milestone_is_approved_over_http_as_it_was_seen() {
+    run(async {
+        let served = Served::shared().await;
+        let world = World::shared().await;
+        let mut story = Story::new(world, "seen");
+        story.fund("d-1", "m-1", 20_000, "card-1").await;
+        story.submit("m-1", 1, 20_000).await;
+        let (client, freelancer) =
+            (as_party(served, &story.contract, "client"), as_party(served, &story.contract, "freelancer"));
+        let id = story.contract["id"].as_str().unwrap();
+        let case = format!("/v1/cases/milestone-review:{id}:m-1");
+        let (status, problem) = client.post(&format!("{case}/commands/approve"), &json!({})).await;
+        let missing =
+            "submission: missing; say the number of the submission that you approve, as you saw it; it is 1 now";
+        assert_eq!((status, &problem["detail"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!(missing)), "{problem}");
+        let (status, _) = client.post(&format!("{case}/commands/request_changes"), &json!({"message": "Bluer"})).await;
+        assert_eq!(status, StatusCode::OK);
+        let (status, _) = freelancer.post(&format!("{case}/commands/submit"), &json!({"note": "Only one"})).await;
+        assert_eq!(status, StatusCode::OK);
+        let (status, problem) = client.post(&format!("{case}/commands/approve"), &json!({"submission": 1})).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("the latest is number 2, not 1"), "{problem}");
+        let (status, taken) = client.post(&format!("{case}/commands/approve"), &json!({"submission": 2})).await;
+        assert_eq!((status, &taken["outcome"]["result"]), (StatusCode::OK, &json!("released")), "{taken}");
+    });
+}
+
 /// T2: without a worker a command is durable all the same, and counts by its receipt time.
 #[test]
 fn a_command_that_no_worker_answers_is_accepted_and_counts() {
@@ -111,7 +172,7 @@ fn a_command_that_no_worker_answers_is_accepted_and_counts() {
         world.start_worker().await;
         let outcome = story.outcome().await;
         assert_eq!(outcome.rule.to_string(), "R4");
-        let status = world.client.status(&story.refund_request).await.unwrap();
+        let status = world.status(&story.refund_request).await;
         let approvals =
             status.timeline.iter().filter(|entry| serde_json::to_value(entry.what).unwrap() == "refund_approved");
         assert_eq!(approvals.count(), 1, "{:?}", status.timeline);

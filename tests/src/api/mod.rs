@@ -6,10 +6,12 @@ mod cases;
 mod description;
 mod evidence;
 mod identity;
+mod live;
 mod process;
 mod refunds;
 mod requests;
 mod served;
+mod strangers;
 mod stripe;
 mod webhooks;
 

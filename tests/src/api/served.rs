@@ -29,6 +29,7 @@ use recourse_starter::api::{
     identity::{TokenRules, Tokens},
     keys::{KeySource, Keys, LocalIssuer},
     limits::Limits,
+    peer::Proxies,
     personas, serve,
 };
 use recourse_starter::console::site::Site;
@@ -127,10 +128,19 @@ pub struct Served {
     pub url: String,
     /// Where its files are.
     pub files: tempfile::TempDir,
+    /// What it serves.
+    pub front: Front,
 }
+
+/// What Stripe signs with.
+pub const STRIPE_SECRET: &str = "whsec_of_these_tests";
 
 /// What the payment provider signs with.
 pub const CALLBACK_SECRET: &str = "whsec_bm90IGEgcmVhbCBzZWNyZXQsIGp1c3QgYSB0ZXN0";
+
+fn limited(requests_per_minute: u32) -> Limits {
+    Limits::per_minute(NonZeroU32::new(requests_per_minute).unwrap())
+}
 
 fn url_of(folder: &std::path::Path) -> String {
     format!("file://{}", folder.display())
@@ -151,27 +161,28 @@ impl Served {
 
     /// One for a world, that lets a sender send so many requests a minute.
     pub async fn of(world: &World, requests_per_minute: u32) -> Self {
-        Self::made(world, requests_per_minute, false, None).await
+        Self::made(world, limited(requests_per_minute), false, None).await
+    }
+
+    /// The same, behind these proxies.
+    pub async fn behind(world: &World, requests_per_minute: u32, proxies: &[&str]) -> Self {
+        let proxies = Proxies::new(proxies.iter().map(|proxy| Proxies::read(proxy).unwrap()));
+        Self::made(world, limited(requests_per_minute).behind(proxies), false, None).await
     }
 
     /// One whose webhooks may go to this machine.
     pub async fn sandbox(world: &World) -> Self {
-        Self::made(world, 1_000, true, None).await
+        Self::made(world, limited(1_000), true, None).await
     }
 
     /// One where people are only played, as `recourse dev` has it.
     pub async fn played(world: &World) -> Self {
         let local = LocalIssuer::new(personas::ISSUER, personas::AUDIENCE).unwrap();
         let tokens = Tokens::new(TokenRules::new(personas::ISSUER, personas::AUDIENCE), local.keys());
-        Self::made(world, 1_000_000, true, Some((local, tokens))).await
+        Self::made(world, limited(1_000_000), true, Some((local, tokens))).await
     }
 
-    async fn made(
-        world: &World,
-        requests_per_minute: u32,
-        allow_local: bool,
-        played: Option<(LocalIssuer, Tokens)>,
-    ) -> Self {
+    async fn made(world: &World, limits: Limits, allow_local: bool, played: Option<(LocalIssuer, Tokens)>) -> Self {
         let issuer = Issuer::new();
         let keys = Keys::read(KeySource::File(issuer.jwks())).await.unwrap();
         let believed = Tokens::new(TokenRules::new(ISSUER, "recourse"), keys);
@@ -188,18 +199,18 @@ impl Served {
             evidence: EvidenceStore::open(database.clone(), &url_of(files.path())).unwrap(),
             webhooks: WebhookBook::new(database.clone()).allow_local(allow_local),
             refunds: desk,
-            stripe: Some(StripeCallbacks::new(Hidden::new("whsec_of_these_tests".to_owned()))),
+            stripe: Some(StripeCallbacks::new(Hidden::new(STRIPE_SECRET.to_owned()))),
             callback_secret: Some(Arc::new(Secret::new(CALLBACK_SECRET).unwrap())),
             tokens,
             local,
-            limits: Limits::per_minute(NonZeroU32::new(requests_per_minute).unwrap()),
+            limits,
             temporal_ui: None,
             site: Site::loopback(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = serve::url(listener.local_addr().unwrap());
-        tokio::spawn(serve::serve(front, listener, serving::Limits::default(), std::future::pending()));
-        Self { issuer, url, files }
+        tokio::spawn(serve::serve(front.clone(), listener, serving::Limits::default(), std::future::pending()));
+        Self { issuer, url, files, front }
     }
 
     /// Somebody who is only themselves.

@@ -99,7 +99,7 @@ impl Stripe {
 }
 
 /// How an event is answered, signed with this secret.
-async fn send_event(url: &str, object: &Value, secret: &str) -> StatusCode {
+pub(super) async fn send_event(url: &str, object: &Value, secret: &str) -> StatusCode {
     let body =
         json!({"id": "evt_1", "object": "event", "type": "refund.updated", "data": {"object": object}}).to_string();
     let time = Timestamp::now().as_second();

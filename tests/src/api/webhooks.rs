@@ -100,7 +100,7 @@ fn the_payment_provider_calls_back() {
 }
 
 impl Sender<'_> {
-    async fn call_back(&self, secret: &str, at: Timestamp, signed: &str, body: &str) -> StatusCode {
+    pub(super) async fn call_back(&self, secret: &str, at: Timestamp, signed: &str, body: &str) -> StatusCode {
         let secret = Secret::new(secret).unwrap();
         let headers = sign(&[secret], "msg-1", at, signed.as_bytes()).unwrap();
         let request = self.request(reqwest::Method::POST, "/v1/callbacks/payments");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use recourse_activities::{Database, Ledger, NoticeBook, RefundDesk, SandboxBank, payments::Fault};
+use recourse_activities::{Database, Ledger, NoticeBook, RefundDesk, SandboxBank, payments::Fault, refunds::Report};
 use recourse_workflows::domain::ids::Id;
 use serde_json::Value;
 
@@ -11,6 +11,7 @@ use super::{browser::Person, parties::of_personas};
 use crate::{
     api::Served,
     harness::{Story, World, run},
+    retried::{breaks, until_retried},
 };
 
 /// A contract that ended, whose refund is in three legs: two that the bank declined, and one that never arrives.
@@ -83,6 +84,68 @@ fn an_operator_sees_to_refunds_in_suspense_by_clicking() {
         ada.open(&stale).await;
         ada.reads(&["Only operators see to refunds"]).await;
         for person in [olga, ada] {
+            person.leave().await;
+        }
+        world.check_money().await;
+    });
+}
+
+/// L9: while the bank fails every page says that the money has not moved, and only operators read why; afterwards that it is on
+/// its way, with the date; and when the bank has said so that it has arrived, or is in suspense.
+#[test]
+fn every_page_says_where_a_refund_is() {
+    run(async {
+        let world = World::apart("where-it-is", &[]).await;
+        let served = Served::played(&world).await;
+        let mut story = of_personas(&world, "where-it-is");
+        story.deposit("d-1", 10_000, "card-1").await;
+        story.deposit("d-2", 20_000, "card-2").await;
+        story.end(0, Value::Null).await;
+        breaks(&world, "card-2").await;
+        story.play("0 freelancer approve").await;
+        until_retried(&world, &story.refund_request).await;
+        let (case, contract) = (format!("/cases/{}", story.refund_request), format!("/contracts/{}", story.id()));
+        let (ada, olga) = (Person::signed_in(&served.url, "Ada").await, Person::signed_in(&served.url, "Olga").await);
+        ada.open(&case).await;
+        ada.reads(&["its money has not all moved yet", "200.00 USD back to Ada: has not moved yet", "Tried again"])
+            .await;
+        ada.look("refund-that-is-tried-again").await;
+        assert!(!ada.text().await.contains("broke off"), "a try's error is for operators");
+        ada.open(&contract).await;
+        ada.reads(&["Has not moved yet", "200.00 USD back to Ada"]).await;
+        assert!(!ada.text().await.contains("Back with the client"));
+        olga.open("/operator").await;
+        olga.reads(&["Money that is being tried again", "200.00 USD back to the client", "broke off"]).await;
+        olga.look("operator-with-money-that-is-tried-again").await;
+
+        world.bank.clear_faults().await.unwrap();
+        story.outcome().await;
+        ada.open(&case).await;
+        ada.reads(&["200.00 USD back to Ada: on its way, expected by", "100.00 USD back to Ada: on its way"]).await;
+        ada.open(&contract).await;
+        ada.reads(&["On its way back to the client", "300.00 USD, expected by", "Refund to Ada: on its way"]).await;
+        assert!(!ada.text().await.contains("Back with the client"));
+        olga.open("/operator").await;
+        assert!(!olga.text().await.contains("broke off"));
+
+        let database = Database::connect(&world.database_url).await.unwrap();
+        let bank = Arc::new(SandboxBank::new(database.clone()));
+        let desk = RefundDesk::new(Ledger::new(database.clone()), bank, NoticeBook::new(database.clone()));
+        let refund = |deposit: &str| format!("{}/refund:{deposit}", story.refund_request);
+        desk.report(&refund("d-2"), &Report::Settled).await.unwrap();
+        desk.report(&refund("d-1"), &Report::Failed { reason: "closed".to_owned() }).await.unwrap();
+        database.close().await;
+        ada.open(&case).await;
+        ada.reads(&[
+            "200.00 USD back to Ada: arrived",
+            "did not arrive, and is in suspense",
+            "kept safe until an operator",
+        ])
+        .await;
+        ada.open(&contract).await;
+        ada.reads(&["Back with the client", "In suspense", "kept safe until an operator"]).await;
+        ada.look("contract-with-money-in-suspense").await;
+        for person in [ada, olga] {
             person.leave().await;
         }
         world.check_money().await;

@@ -70,7 +70,7 @@ fn a_claim_is_amended_and_an_offer_accepted_by_clicking() {
         ben.does("Reject offer 2", "No money moves.").await;
         ben.offers("100.00", "If Ada accepts it: 100.00 USD goes to Ben, 200.00 USD goes back to Ada.").await;
         let states: Vec<Value> =
-            world.client.status(&story.dispute).await.unwrap().offers.iter().map(|offer| json!(offer.state)).collect();
+            world.status(&story.dispute).await.offers.iter().map(|offer| json!(offer.state)).collect();
         assert_eq!(json!(states), json!(["retracted", "rejected", "open"]));
         ada.open(&case).await;
         ada.look("offer-to-the-client").await;

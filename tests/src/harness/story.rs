@@ -31,6 +31,8 @@ pub struct Story<'a> {
     pub policy: Value,
     /// The case that commands go to, and whose clock is advanced.
     current: String,
+    /// Whether it was turned to, and may not have heard of what happened in the case before.
+    turned: bool,
     /// How far each case's own clock is, in days.
     clocks: BTreeMap<String, f64>,
     /// How often the worker had been swapped after this story's last step.
@@ -61,6 +63,7 @@ impl<'a> Story<'a> {
             world,
             contract,
             current: refund_request.clone(),
+            turned: false,
             refund_request,
             dispute,
             policy: Value::Null,
@@ -78,12 +81,20 @@ impl<'a> Story<'a> {
 
     /// From now on commands go to the dispute, which was started by itself.
     pub fn dispute_runs(&mut self) {
-        self.current.clone_from(&self.dispute);
+        self.on(&self.dispute.clone());
     }
 
     /// From now on commands go to this case.
     pub fn on(&mut self, case: &str) {
         case.clone_into(&mut self.current);
+        self.turned = true;
+    }
+
+    /// Waits until the case that was turned to has heard of what happened in the one before.
+    async fn heard_within(&mut self) {
+        if std::mem::take(&mut self.turned) {
+            self.world.quiet(&self.current).await;
+        }
     }
 
     /// The same contract with something else in it, such as `{"currency": "JPY"}`.
@@ -195,7 +206,12 @@ impl<'a> Story<'a> {
         let start: RefundRequestStart = serde_json::from_value(start).unwrap();
         let _step = self.world.step().await;
         self.world.client.start(start).await.unwrap();
-        self.opened_within(&self.refund_request).await
+        let status = self.opened_within(&self.refund_request).await;
+        if status.stage == "closed" {
+            // Its id can be used again.
+            self.world.client.result(&self.refund_request).await.unwrap();
+        }
+        status
     }
 
     /// The status once the case has learnt what is held.
@@ -233,11 +249,11 @@ impl<'a> Story<'a> {
         let is = self.clocks.get(&self.current).copied().unwrap_or_default();
         if days > is {
             let _step = self.world.step_after(self.swaps.get()).await;
+            self.heard_within().await;
             let by = Duration::from_secs_f64((days - is) * 86_400.0);
             self.world.client.advance(self.case(), by).await.unwrap_or_else(|error| panic!("{}: {error}", self.case()));
             self.clocks.insert(self.current.clone(), days);
             // What the clock set off is done before it is advanced again: a stage that opens late would close late.
-            self.world.client.catch_up(self.case()).await.unwrap();
             self.world.quiet(self.case()).await;
             self.swaps.set(self.world.swaps());
         }
@@ -247,6 +263,7 @@ impl<'a> Story<'a> {
     pub async fn say(&mut self, who: &str, words: &str) -> Result<Status, ClientError> {
         let (verb, body) = self.command(who, words);
         let _step = self.world.step_after(self.swaps.get()).await;
+        self.heard_within().await;
         let answered = self.world.client.command(self.case(), verb, body).await;
         self.swaps.set(self.world.swaps());
         let status = answered?;
@@ -255,6 +272,8 @@ impl<'a> Story<'a> {
             let dispute = status.dispute.clone().unwrap();
             let now = self.clocks.get(&self.current).copied().unwrap_or_default();
             self.clocks.insert(dispute.clone(), now);
+            // Until then its id may be that of one before it.
+            self.world.quiet(&self.current).await;
             self.current = dispute;
             self.opened_child_within().await;
         }
@@ -323,6 +342,7 @@ pub fn command_of(contract: &Value, who: &str, words: &str) -> (Verb, Map<String
             (Verb::Dispute, fields)
         }
         "approve" if rest.is_empty() => (Verb::Approve, json!({})),
+        "approve" if rest.starts_with("submission ") => (Verb::Approve, json!({"submission": number()})),
         "approve" => (Verb::Approve, json!({"amount": number()})),
         "keep" => (Verb::Reject, json!({})),
         "submit" => (Verb::Submit, json!({"note": "Another try."})),
@@ -332,13 +352,22 @@ pub fn command_of(contract: &Value, who: &str, words: &str) -> (Verb, Map<String
         "accept" | "reject" => {
             let verb = if verb == "accept" { Verb::Accept } else { Verb::Reject };
             let of = rest.split(' ').next().unwrap();
-            (verb, json!({"of": of, "number": number(), "reason": "not_as_agreed", "details": "Not what we agreed."}))
+            let mut answer = json!({
+                "of": of, "number": number(), "reason": "not_as_agreed", "details": "Not what we agreed.",
+            });
+            if rest.starts_with("claim ") {
+                answer["amount"] = number().into();
+            }
+            (verb, answer)
         }
         "amend" => (Verb::Amend, json!({"amount": number(), "details": "More precisely."})),
         "offer" => (Verb::Offer, json!({"to_freelancer": number(), "message": "Shall we?"})),
         "retract" => (Verb::Retract, json!({"number": number()})),
         "propose" => (Verb::Propose, json!({"to_freelancer": number(), "rationale": "Half was delivered."})),
         "close" => (Verb::Close, json!({"reason": "No common ground."})),
+        "demand" | "demand_arbitration" if rest.starts_with("from ") => {
+            (Verb::DemandArbitration, json!({"source": &rest[5..]}))
+        }
         "demand" | "demand_arbitration" => (Verb::DemandArbitration, json!({})),
         "award" => (Verb::Award, json!({"to_freelancer": number(), "reference": "AAA-1"})),
         "extend" => (Verb::Extend, json!({"hours": number(), "reason": "Holiday."})),

@@ -173,6 +173,17 @@ impl World {
         Self::make(place, Vec::new(), Mode::Cached, kept).await
     }
 
+    /// A world on a server of its own, which takes a while for what others have to hear of: the first task of a case, an effect,
+    /// a dispute's beginning and end. What is a moment elsewhere, and longer on a machine with too much to do, is always long
+    /// here.
+    pub async fn slow() -> Self {
+        let settings = vec!["history.transferProcessorMaxPollRPS=2".to_owned()];
+        let server = LocalServer::start(ServerOptions { settings, ..ServerOptions::default() }).await.unwrap();
+        let place = Place { address: server.address(), namespace: "default".to_owned(), keys: None };
+        let kept = Kept { directories: Vec::new(), server: Some(server) };
+        Self::make(place, Vec::new(), Mode::Cached, kept).await
+    }
+
     async fn make(place: Place, mut env: Vec<(String, String)>, mode: Mode, mut kept: Kept) -> Self {
         env.extend(mode.env());
         let Place { address, namespace, keys } = place;
@@ -297,17 +308,36 @@ impl World {
         self.worker.lock().await.take().unwrap().kill().await.unwrap();
     }
 
-    /// Waits until nothing that the case ordered is under way: it only waits.
+    /// Waits until nothing is under way in the case: what it ordered is done, the timers that are due have told it, a dispute that
+    /// it filed has begun, and it has heard of the end of one that is over.
+    ///
+    /// This is how a test waits for what happens by itself, before it looks at a case or has something happen in it.
     pub async fn quiet(&self, case: &str) {
-        // An effect that was cut off by a killed worker is tried again after its time-out; nothing takes longer.
         let started = Instant::now();
         while !self.client.at_rest(case).await.unwrap() {
-            assert!(started.elapsed() < Duration::from_mins(1), "{case} never gets quiet");
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            self.not_for_ever(case, started).await;
         }
     }
 
-    /// Waits until a case that another one has just started is there and open.
+    /// The case's status once nothing is under way in it. What is read of it while something is depends on the machine.
+    pub async fn status(&self, case: &str) -> Status {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.client.status_at_rest(case).await.unwrap() {
+                return status;
+            }
+            self.not_for_ever(case, started).await;
+        }
+    }
+
+    async fn not_for_ever(&self, case: &str, started: Instant) {
+        // An effect that was cut off by a killed worker is tried again after its time-out; nothing takes longer.
+        assert!(started.elapsed() < Duration::from_mins(1), "{case} never gets quiet");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    /// Waits until a case that another one has just started is there and open. Of one that had the same id before, the other
+    /// must be [`quiet`](Self::quiet) first.
     pub async fn opened(&self, case: &str) -> Status {
         let started = Instant::now();
         loop {

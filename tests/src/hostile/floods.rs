@@ -152,8 +152,7 @@ fn a_thousand_duplicates_act_once_and_get_one_answer() {
                 assert_eq!(answer.is_ok(), taken, "{words}: {answer:?}");
                 assert_eq!(*answer, same[0], "{words}: every update gets the same answer");
             }
-            world.quiet(&dispute).await;
-            let status = world.client.status(&dispute).await.unwrap();
+            let status = world.status(&dispute).await;
             let by_freelancer = |what: What| status.timeline.iter().filter(|entry| entry.what == what).count();
             let (what, other) =
                 if taken { (What::OfferMade, What::Refused) } else { (What::Refused, What::ClaimAmended) };

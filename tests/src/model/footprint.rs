@@ -36,7 +36,7 @@ pub fn of<C: Case + Serialize>(case: &C, now: Timestamp) -> String {
     let stage_opened = file.deadline.is_some();
     let policy = &file.policy;
     let mut printer = Printer { text: String::with_capacity(400), now, opened, stage_opened };
-    let rules = (policy.client_silence, policy.no_arbitration, policy.arbitration_fee_share);
+    let rules = (policy.client_silence, policy.no_arbitration, &policy.arbitration_fee_share);
     rules.serialize(&mut printer).and_then(|()| case.serialize(&mut printer)).expect("a case can be written");
     printer.text
 }

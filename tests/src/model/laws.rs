@@ -42,7 +42,10 @@ pub fn cases_and_books_agree(state: &State) -> bool {
         return on_case!(&paper.main, case => case.is_decided() || case.held().minor() == holding);
     };
     // A share of the fee that did not pay for an arbitration goes back (A3).
-    let share = on_case!(&paper.main, case => case.file().policy.arbitration_fee_share.minor());
+    let share = on_case!(&paper.main, case => {
+        let file = case.file();
+        file.policy.arbitration_fee_share.of(file.contract.currency).minor()
+    });
     if books.fees != 0 && books.fees != 2 * share {
         return false;
     }
@@ -232,7 +235,10 @@ fn other_content(command: &Command) -> Command {
             Command::Award { to_freelancer: more(&to_freelancer), reference }
         }
         Command::Amend { amount, details } => Command::Amend { amount: more(&amount), details },
-        Command::Approve { amount } => Command::Approve { amount: Some(amount.map_or(Amount::ZERO, |old| more(&old))) },
+        Command::Approve { amount, submission } => {
+            Command::Approve { amount: Some(amount.map_or(Amount::ZERO, |old| more(&old))), submission }
+        }
+        Command::AcceptClaim { amount } => Command::AcceptClaim { amount: more(&amount) },
         Command::Extend { hours, reason } => Command::Extend { hours: hours + 1, reason },
         Command::Retract { number } => Command::Retract { number: number + 1 },
         other => other,

@@ -42,7 +42,7 @@ fn policy(client_silence: ClientSilence, no_arbitration: NoArbitration, share: i
     Policy {
         client_silence,
         no_arbitration,
-        arbitration_fee_share: amount(share),
+        arbitration_fee_share: amount(share).into(),
         resolution_target: Window::calendar(2),
         refund_settlement: Window::calendar(5),
         reminder_hours: vec![],
@@ -110,7 +110,8 @@ fn held_over(claimed: i64, policy: Policy) -> Paper {
         evidence: vec![],
     };
     let (grounds, milestone) = (Grounds::PartialRelease, Some(milestone().id));
-    let filing = Filing { contract: contract(), grounds, milestone, claim, contacted_client: true, policy };
+    let filing =
+        Filing { contract: contract(), grounds, milestone, claim, contacted_client: true, attested_by: None, policy };
     Paper::claim_is_filed(filing, Books::with(&[1, 2], "card-1"), start())
 }
 

@@ -394,7 +394,7 @@ impl Paper {
         let review = milestone.is_some().then(|| parent.clone());
         let id = dispute_id(&contract.id, milestone.as_ref());
         let contacted_client = grounds.is_active();
-        let filing = Filing { contract, grounds, milestone, claim, contacted_client, policy };
+        let filing = Filing { contract, grounds, milestone, claim, contacted_client, attested_by: None, policy };
         let mut case = DisputeCase::begin(id.clone(), filing, now);
         let held = self.books.take_over(&parent, &id);
         case.opened(Opened { held, deposits: self.books.deposits() }, review, None, now);

@@ -23,7 +23,7 @@ pub fn free_port() -> u16 {
 }
 
 /// The metrics at this address, by name with labels.
-async fn scrape(address: &str) -> (String, BTreeMap<String, String>) {
+pub async fn scrape(address: &str) -> (String, BTreeMap<String, String>) {
     let text = reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap();
     let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let values = lines.map(|line| {

@@ -4,7 +4,7 @@
 mod encryption;
 mod front;
 mod guide;
-mod metrics;
+pub mod metrics;
 mod restore;
 mod topology;
 mod traces;

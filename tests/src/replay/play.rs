@@ -3,7 +3,7 @@
 //! A step is a command in the words of a [`Story`] (`2 client approve`), or one of the few words that begin and disturb a
 //! case, which are the arms of [`Play::step`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use recourse_activities::payments::Fault;
@@ -15,14 +15,7 @@ use serde_json::{Value, json};
 use temporalio_client::{
     UntypedWorkflow, WorkflowFetchHistoryOptions, WorkflowHistory, WorkflowStartOptions, WorkflowTerminateOptions,
 };
-use temporalio_common::{
-    data_converters::RawValue,
-    protos::temporal::api::{
-        common::v1::Payload,
-        enums::v1::EventType,
-        history::v1::{HistoryEvent, history_event::Attributes},
-    },
-};
+use temporalio_common::{data_converters::RawValue, protos::temporal::api::common::v1::Payload};
 
 use super::paths::Path;
 use crate::{
@@ -105,6 +98,7 @@ impl Play<'_> {
             ["on", kind] => {
                 let case = self.case(kind);
                 self.story.on(&case);
+                self.settle_down().await;
             }
             ["over", kind] => drop(self.story.outcome_of(&self.case(kind)).await),
             ["terminate", kind] => {
@@ -121,8 +115,6 @@ impl Play<'_> {
             ["down"] => self.down().await,
             ["pass_deadline"] => {
                 pass_deadline(self.world, self.story.case(), self.deadline.unwrap()).await;
-                // The timer runs from when it was ordered, a moment after the deadline was decided.
-                self.timers_fired(Some(Timestamp::MAX)).await;
             }
             ["up"] => self.world.start_worker().await,
             _ => self.command(step).await,
@@ -151,24 +143,6 @@ impl Play<'_> {
     /// Waits until the case has seen everything that is due, so that what happens next is a task of its own in every run.
     async fn settle_down(&self) {
         self.world.quiet(self.story.case()).await;
-        self.timers_fired(None).await;
-        self.world.quiet(self.story.case()).await;
-    }
-
-    /// Waits for the timers until then, or until the case's present time: the server tells a case of a timer a moment
-    /// after the clock has passed it.
-    async fn timers_fired(&self, until: Option<Timestamp>) {
-        let case = self.story.case();
-        let handle = self.world.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
-        for _ in 0..1000 {
-            let now = self.world.client.virtual_now(case).await.unwrap();
-            let events = handle.fetch_history(WorkflowFetchHistoryOptions::default()).into_events().await.unwrap();
-            if !has_due_timer(&events, until.unwrap_or(now)) {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-        panic!("{}: a timer of {case} does not fire", self.path.name);
     }
 
     fn begun(&mut self, kind: &'static str, case: &str) {
@@ -234,34 +208,10 @@ impl Play<'_> {
 
     async fn down(&mut self) {
         if self.cases.values().any(|case| case == self.story.case()) {
-            self.settle_down().await;
-            self.deadline = self.world.client.status(self.story.case()).await.unwrap().deadline;
+            self.deadline = self.world.status(self.story.case()).await.deadline;
         }
         self.world.stop_worker().await;
     }
-}
-
-/// Whether a timer that should have fired by now has not.
-fn has_due_timer(events: &[HistoryEvent], now: Timestamp) -> bool {
-    if events.iter().any(|event| event.event_type() == EventType::WorkflowExecutionCompleted) {
-        return false;
-    }
-    let mut due = BTreeSet::new();
-    for event in events {
-        match event.attributes.as_ref().unwrap() {
-            Attributes::TimerStartedEventAttributes(timer) => {
-                let (at, length) = (event.event_time.unwrap(), timer.start_to_fire_timeout.unwrap());
-                let at = Timestamp::new(at.seconds + length.seconds, at.nanos).unwrap();
-                if at < now {
-                    due.insert(event.event_id);
-                }
-            }
-            Attributes::TimerFiredEventAttributes(fired) => drop(due.remove(&fired.started_event_id)),
-            Attributes::TimerCanceledEventAttributes(stopped) => drop(due.remove(&stopped.started_event_id)),
-            _ => {}
-        }
-    }
-    !due.is_empty()
 }
 
 /// The policy of every path, with the path's own on top: no window depends on the weekday of the recording.

@@ -164,7 +164,11 @@ async fn end<W: Conducts<Case = RefundRequestCase>>(
 ) -> WorkflowResult<Outcome> {
     let mut case = Conduct::take_up(ctx).unwrap_or_else(|refused| panic!("{refused:?}"));
     let take = Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
-    let opened = case.open(take, |case, opened, _, now| case.opened(opened.held, opened.deposits, None, now)).await;
+    let opened = case
+        .open(take, case.read(RefundRequestCase::asked), |case, opened, _, now| {
+            case.opened(opened.held, opened.deposits, None, now)
+        })
+        .await;
     assert!(opened.is_ok(), "no review runs");
     let payment = case.change(|case, now| case.payment_now(now)).expect("the client pays a part");
     case.publish();

@@ -57,6 +57,10 @@ pub struct Rejection {
     /// Files that support it.
     #[serde(default)]
     pub evidence: Vec<Evidence>,
+    /// What was claimed when it was rejected, if the client named it: a claim that is for another amount by then is not
+    /// rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Amount>,
 }
 
 /// Why a client rejects a claim.
@@ -80,19 +84,27 @@ pub enum RejectionReason {
 impl Claim {
     /// Whether this can be claimed of `disputed` (R5, D6): more than 0, at most what is disputed, with details.
     pub fn check(&self, disputed: Amount, currency: Currency, policy: &Policy) -> Result<(), String> {
-        if self.amount.is_zero() {
-            return Err(format!("amount: a claim is for more than 0, at most {}", currency.show(disputed)));
-        }
-        if self.amount > disputed {
-            return Err(format!(
-                "amount: {} is more than the {} in dispute",
-                currency.show(self.amount),
-                currency.show(disputed)
-            ));
-        }
+        check_claimed(self.amount, disputed, currency)?;
+        self.check_words(policy)
+    }
+
+    /// Whether its words and files are fit, whatever is in dispute (R5, D6).
+    pub fn check_words(&self, policy: &Policy) -> Result<(), String> {
         check_text("details", &self.details)?;
         policy.evidence.check(&self.evidence).map_err(|reason| format!("evidence: {reason}"))
     }
+}
+
+/// Whether this much can be claimed of `disputed` (R5): more than 0, and not more than that.
+pub fn check_claimed(amount: Amount, disputed: Amount, currency: Currency) -> Result<(), String> {
+    if amount.is_zero() {
+        return Err(format!("amount: a claim is for more than 0, at most {}", currency.show(disputed)));
+    }
+    if amount > disputed {
+        let (asked, disputed) = (currency.show(amount), currency.show(disputed));
+        return Err(format!("amount: {asked} is more than the {disputed} in dispute"));
+    }
+    Ok(())
 }
 
 impl Rejection {

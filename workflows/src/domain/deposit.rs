@@ -61,6 +61,18 @@ pub fn conflicts(reason: String) -> (Outcome, Vec<Notice>) {
     (Outcome::refused(Rule::L2, reason), Vec::new())
 }
 
+/// A rule forbids it: somebody would be on both sides (E14), or a sum would leave the range of amounts (E15).
+pub fn refused(rule: Rule, reason: String) -> (Outcome, Vec<Notice>) {
+    (Outcome::refused(rule, reason), Vec::new())
+}
+
+/// Why a deposit of `amount` would make a sum too large, where `sums` are what the accounts that it reaches hold now (E15).
+pub fn out_of_range(amount: Amount, sums: &[Amount]) -> Option<String> {
+    sums.iter().any(|sum| sum.plus(amount).is_none()).then(|| {
+        "amount: with it a sum would be larger than the largest amount that can be kept; nothing was charged".to_owned()
+    })
+}
+
 fn notice(to: Role, event: NoticeEvent, facts: Facts) -> Notice {
     let number = if to == Role::Client { 1 } else { 2 };
     let by = Some(Role::Client);

@@ -117,6 +117,20 @@ pub fn payment_refund_id(payment: &PaymentId) -> String {
     format!("payment-refund:{payment}")
 }
 
+/// What a case is called for ever: by its workflow id, and a later one of the same workflow id by its number too (L8).
+pub fn case_id(workflow_id: &str, number: u32) -> String {
+    match number {
+        0 | 1 => workflow_id.to_owned(),
+        number => format!("{workflow_id}#{number}"),
+    }
+}
+
+/// Which case of its workflow id is called `case_id`: the first unless it says otherwise.
+pub fn case_number(workflow_id: &str, case_id: &str) -> u32 {
+    let number = case_id.strip_prefix(workflow_id).and_then(|rest| rest.strip_prefix('#'));
+    number.and_then(|number| number.parse().ok()).unwrap_or(1)
+}
+
 /// The longest id of a payment in characters.
 const PAYMENT_ID_LENGTH_MAX: usize = 400;
 

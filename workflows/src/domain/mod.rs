@@ -1,7 +1,7 @@
 //! The rules, pure: no Temporal type, no clock, no I/O. Everything that decides is here.
 //!
 //! Read in this order: what money and time are ([`money`], [`window`], [`policy`]), who is who ([`party`]), what can be
-//! said ([`command`], [`milestone`], [`claim`], [`split`], [`evidence`]), what it leads to ([`posting`], [`notice`], [`outcome`]), and
+//! said ([`command`], [`milestone`], [`claim`], [`split`], [`evidence`], [`fee`]), what it leads to ([`posting`], [`notice`], [`outcome`]), and
 //! then the cases: what they share ([`case`]), [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`].
 
 pub mod case;
@@ -10,12 +10,14 @@ pub mod command;
 pub mod deposit;
 pub mod dispute;
 pub mod evidence;
+pub mod fee;
 pub mod ids;
 pub mod milestone;
 pub mod milestone_review;
 pub mod money;
 pub mod notice;
 pub mod offers;
+pub mod opening;
 pub mod outcome;
 pub mod party;
 pub mod payment_refund;

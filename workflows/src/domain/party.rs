@@ -75,7 +75,38 @@ impl Party {
     }
 }
 
+/// The id by which a contract's end speaks to the reviews that it supersedes (E11). It is no party's (E14).
+pub const CONTRACT_END: &str = "contract-end";
+
 impl Contract {
+    /// Whether `id` is one of this contract's sides: the client, the freelancer, or the agency that is paid.
+    pub fn has_party(&self, id: &Id) -> bool {
+        self.parties().any(|party| party == id)
+    }
+
+    fn parties(&self) -> impl Iterator<Item = &Id> {
+        let agency = self.freelancer.agency.as_ref().map(|agency| &agency.id);
+        [&self.client.id, &self.freelancer.id].into_iter().chain(agency)
+    }
+
+    /// Whether its sides are two, and nobody's name is one that cases use among themselves (E14).
+    ///
+    /// # Errors
+    /// The reason in words. It is judged when money or a case comes in, not when a case is read: what began before E14 goes on.
+    pub fn check_sides(&self) -> Result<(), String> {
+        let agency = self.freelancer.agency.as_ref().map(|agency| &agency.id);
+        if agency == Some(&self.client.id) {
+            return Err(format!(
+                "contract: {} is the client and the agency that is paid; nobody is on both sides",
+                self.client.id
+            ));
+        }
+        match self.parties().find(|party| party.as_str() == CONTRACT_END) {
+            Some(party) => Err(format!("contract: {party} is no party's id; cases speak to each other by it")),
+            None => Ok(()),
+        }
+    }
+
     /// Whether this contract is one that the engine handles (E1).
     ///
     /// # Errors
@@ -158,6 +189,13 @@ impl Role {
             Self::Freelancer => Some(Self::Client),
             Self::Mediator | Self::Arbitrator | Self::Operator => None,
         }
+    }
+}
+
+impl Role {
+    /// Whether somebody in this role acts for the platform, or decides, and so is no party of the contract (E14).
+    pub const fn judges(self) -> bool {
+        matches!(self, Self::Mediator | Self::Arbitrator | Self::Operator)
     }
 }
 

@@ -18,8 +18,9 @@ use super::{
     claim::{TEXT_BYTES_MAX, check_length, check_text},
     command::{Command, Refusal, RefusalKind, Verb},
     ids::{CaseKind, PaymentId},
-    money::Amount,
+    money::{Amount, Currency},
     notice::{Facts, IfSilent, NoticeEvent},
+    opening::Asked,
     outcome::{DecidedBy, Outcome, ResultKind},
     party::{Contract, Role},
     policy::Policy,
@@ -66,6 +67,37 @@ pub struct PaymentRequest {
     pub mediation: Option<String>,
     /// What the mediator thinks of it, which binds nobody.
     pub opinion: Option<String>,
+}
+
+/// What is asked back, as far as the payment decides whether it may be.
+pub(super) struct Asking<'a> {
+    pub payment: &'a PaymentId,
+    pub amount: Amount,
+    pub policy: &'a Policy,
+}
+
+impl Asking<'_> {
+    /// Why it may not: it is too late (P1), or more than is left (P4).
+    pub fn refusal(
+        &self,
+        left: Amount,
+        released_at: Timestamp,
+        currency: Currency,
+        now: Timestamp,
+    ) -> Option<(Rule, String)> {
+        let limit = self.policy.deadline(self.policy.payment_refund, released_at);
+        if now >= limit {
+            let reason = format!(
+                "payment {} was released at {released_at}, and money could be asked back for {} (until {limit})",
+                self.payment, self.policy.payment_refund
+            );
+            return Some((Rule::P1, reason));
+        }
+        (self.amount > left).then(|| {
+            let (asked, left) = (currency.show(self.amount), currency.show(left));
+            (Rule::P4, format!("amount: {asked} is more than the {left} that is left of payment {}", self.payment))
+        })
+    }
 }
 
 /// Where the case stands.
@@ -122,24 +154,17 @@ impl PaymentRefundCase {
     /// If the client says that it was released earlier, that counts: it can only shorten what they are given.
     pub fn opened(&mut self, paid: Amount, returned: Amount, released_at: Timestamp, now: Timestamp) {
         let released_at = released_at.min(self.request.released_at);
+        let currency = self.file.contract.currency;
         let policy = &self.file.policy;
         let limit = policy.deadline(policy.payment_refund, released_at);
+        let asking = Asking { payment: &self.request.id, amount: self.request.asked, policy };
+        let refused = asking.refusal(paid.minus(returned).unwrap_or_default(), released_at, currency, now);
         let answer_by = limit.max(policy.deadline(policy.refund_response, now));
         self.request.mediation_until = policy.deadline(policy.payment_mediation, released_at);
         self.request.released_at = released_at;
         self.request.left = paid.minus(returned).unwrap_or_default();
-        let currency = self.file.contract.currency;
-        if now >= limit {
-            let reason = format!(
-                "payment {} was released at {released_at}, and money could be asked back for {} (until {limit})",
-                self.request.id, self.file.policy.payment_refund
-            );
-            return self.refuse(Rule::P1, reason, now);
-        }
-        if self.request.asked > self.request.left {
-            let (asked, left) = (currency.show(self.request.asked), currency.show(self.request.left));
-            let reason = format!("amount: {asked} is more than the {left} that is left of payment {}", self.request.id);
-            return self.refuse(Rule::P4, reason, now);
+        if let Some((rule, reason)) = refused {
+            return self.refuse(rule, reason, now);
         }
         self.file.record(now, Role::Client, What::ReturnAsked, Rule::P1, currency.show(self.request.asked));
         self.stage = Stage::AwaitingFreelancer;
@@ -153,6 +178,16 @@ impl PaymentRefundCase {
         let text = Some(self.request.message.clone()).filter(|message| !message.is_empty());
         let facts = Facts { text, ..self.facts() };
         self.announce(NoticeEvent::PaymentRefundRequested, Rule::P1, Some(Role::Client), &facts);
+    }
+
+    /// What the start asks for, for the ledger to judge with what it knows.
+    pub fn asked(&self) -> Asked {
+        Asked::Return {
+            payment: self.request.id.clone(),
+            amount: self.request.asked,
+            released_at: self.request.released_at,
+            policy: Box::new(self.file.policy.clone()),
+        }
     }
 
     /// The contract has no such payment (P1).
@@ -375,7 +410,7 @@ impl Case for PaymentRefundCase {
             return Err(self.not_now(command.verb()));
         }
         match command {
-            Command::Approve { amount } => self.approve(amount, at),
+            Command::Approve { amount, .. } => self.approve(amount, at),
             Command::Reject(_) | Command::RejectClaim(_) => {
                 self.file.record(at, Role::Freelancer, What::ReturnRejected, Rule::P2, "");
                 self.keep(DecidedBy::FreelancerRejection, now);

@@ -4,7 +4,7 @@ use jiff::{Timestamp, civil::Date};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{evidence::EvidenceLimits, money::Amount, window::Window};
+use super::{evidence::EvidenceLimits, fee::FeeShare, window::Window};
 
 /// The longest window that is not absurd, in days.
 pub const WINDOW_DAYS_MAX: u32 = 366;
@@ -27,6 +27,8 @@ pub struct Policy {
     pub resolution_response: Window,
     /// How long arbitration can be demanded (A1).
     pub arbitration_demand: Window,
+    /// How long a party can demand it at least after the other's share was paid (A6).
+    pub arbitration_answer: Window,
     /// How long released money is pending (E9).
     pub security_period: Window,
     /// When a refund should have settled (R8).
@@ -43,8 +45,9 @@ pub struct Policy {
     pub client_silence: ClientSilence,
     /// What happens if nobody demands arbitration (A2).
     pub no_arbitration: NoArbitration,
-    /// Each party's share of the arbitration fee, in minor units of the case's currency (A1).
-    pub arbitration_fee_share: Amount,
+    /// Each party's share of the arbitration fee: by currency, or one number of minor units of whatever currency a case has
+    /// (A1).
+    pub arbitration_fee_share: FeeShare,
     /// What evidence is taken (D6).
     pub evidence: EvidenceLimits,
 }
@@ -85,6 +88,7 @@ impl Default for Policy {
             mediation_limit: Window::calendar(21),
             resolution_response: Window::calendar(2),
             arbitration_demand: Window::calendar(7),
+            arbitration_answer: Window::calendar(5),
             security_period: Window::calendar(5),
             refund_settlement: Window::business(5),
             payment_refund: Window::calendar(180),
@@ -93,7 +97,7 @@ impl Default for Policy {
             reminder_hours: vec![24],
             client_silence: ClientSilence::default(),
             no_arbitration: NoArbitration::default(),
-            arbitration_fee_share: Amount::new(33_750).unwrap_or_default(),
+            arbitration_fee_share: FeeShare::default(),
             evidence: EvidenceLimits::default(),
         }
     }
@@ -101,7 +105,7 @@ impl Default for Policy {
 
 impl Policy {
     /// Every window with its field's name.
-    pub fn windows(&self) -> [(&'static str, Window); 11] {
+    pub fn windows(&self) -> [(&'static str, Window); 12] {
         [
             ("milestone_review", self.milestone_review),
             ("refund_response", self.refund_response),
@@ -110,6 +114,7 @@ impl Policy {
             ("mediation_limit", self.mediation_limit),
             ("resolution_response", self.resolution_response),
             ("arbitration_demand", self.arbitration_demand),
+            ("arbitration_answer", self.arbitration_answer),
             ("security_period", self.security_period),
             ("refund_settlement", self.refund_settlement),
             ("payment_refund", self.payment_refund),
@@ -187,9 +192,9 @@ mod tests {
         let words = policy.windows().map(|(name, window)| format!("{name} {window}")).join("\n");
         assert_eq!(
             words,
-            "milestone_review 14 days\nrefund_response 7 days\nclaim_response 5 days\nresolution_target 2 business days\nmediation_limit 21 days\nresolution_response 2 days\narbitration_demand 7 days\nsecurity_period 5 days\nrefund_settlement 5 business days\npayment_refund 180 days\npayment_mediation 30 days"
+            "milestone_review 14 days\nrefund_response 7 days\nclaim_response 5 days\nresolution_target 2 business days\nmediation_limit 21 days\nresolution_response 2 days\narbitration_demand 7 days\narbitration_answer 5 days\nsecurity_period 5 days\nrefund_settlement 5 business days\npayment_refund 180 days\npayment_mediation 30 days"
         );
-        assert_eq!(policy.arbitration_fee_share.minor(), 33_750);
+        assert_eq!(serde_json::to_value(&policy.arbitration_fee_share).unwrap(), serde_json::json!({"USD": 33_750}));
         let set = read(r#"{"claim_response":{"days":5,"unit":"business"},"evidence":{"max_files":3}}"#).unwrap();
         assert_eq!(set.claim_response, Window::business(5));
         assert_eq!((set.evidence.max_files, set.evidence.max_bytes), (3, 26_214_400));
@@ -211,6 +216,8 @@ mod tests {
             (r#"{"reminder_hours":[1,2,3,4,5,6]}"#, "at most 5"),
             (r#"{"evidence":{"max_files":101}}"#, "at most 100"),
             (r#"{"arbitration_fee_share":-1}"#, "at least 0"),
+            (r#"{"arbitration_fee_share":{"dollars":1}}"#, "\"dollars\" is not a currency"),
+            (r#"{"arbitration_answer":{"days":0,"unit":"calendar"}}"#, "arbitration_answer"),
             (r#"{"no_arbitration":"keep"}"#, "keep"),
         ] {
             let error = read(json).unwrap_err();

@@ -157,12 +157,14 @@ pub enum Movement {
 pub enum Remainder {
     /// It is for what it was for before the case took it: its milestone, the whole contract, or held over.
     AsItWas,
+    /// As it was, and the submission that was under review is superseded: it is no ground for a dispute any more (E11, D1).
+    Superseded,
     /// It is held over for the next milestone's deposit (E6).
     HeldOver {
         /// The milestone that it is left of, if the freelancer may still dispute it (D1).
         milestone: Option<Id>,
     },
-    /// The same, and it is as if the case had never opened: its start was refused, so that the contract has not ended.
+    /// As it was, and it is as if the case had never opened: its start was refused, so that the contract has not ended.
     Undone,
     /// It goes back to the case that it was taken over from: a review whose dispute did not move it.
     Back {

@@ -17,6 +17,7 @@ use super::{
     ids::{CaseKind, dispute_id},
     money::Amount,
     notice::{Facts, IfSilent, NoticeEvent},
+    opening::Asked,
     outcome::{DecidedBy, Outcome, ResultKind},
     party::{Contract, Role},
     policy::Policy,
@@ -133,20 +134,12 @@ impl RefundRequestCase {
 
     /// Why the contract cannot end with this much in escrow (R1, R2).
     fn refusal(&self, held: Amount, elsewhere: Option<&str>) -> Option<(Rule, String)> {
-        if let (true, Some(elsewhere)) = (held.is_zero(), elsewhere) {
-            let reason = format!("nothing of the escrow is free: {elsewhere}, and what is held there is decided there");
-            return Some((Rule::R1, reason));
-        }
-        let currency = self.file.contract.currency;
-        (self.pay_now > held).then(|| {
-            let reason = format!(
-                "pay_now: {} is more than the {} held for contract {}",
-                currency.show(self.pay_now),
-                currency.show(held),
-                self.file.contract.id
-            );
-            (Rule::R2, reason)
-        })
+        refusal_of_end(&self.file.contract, self.pay_now, held, elsewhere)
+    }
+
+    /// What the start asks for, for the ledger to judge with what it knows.
+    pub const fn asked(&self) -> Asked {
+        Asked::End { pay_now: self.pay_now }
     }
 
     /// How the case lets go of what it holds, if it has something to let go of. A refused end was none.
@@ -256,6 +249,29 @@ impl RefundRequestCase {
     }
 }
 
+/// Why a contract's end is refused: nothing of the escrow is free (R1), or less than is to be paid (R2).
+pub(super) fn refusal_of_end(
+    contract: &Contract,
+    pay_now: Amount,
+    held: Amount,
+    elsewhere: Option<&str>,
+) -> Option<(Rule, String)> {
+    if let (true, Some(elsewhere)) = (held.is_zero(), elsewhere) {
+        let reason = format!("nothing of the escrow is free: {elsewhere}, and what is held there is decided there");
+        return Some((Rule::R1, reason));
+    }
+    let currency = contract.currency;
+    (pay_now > held).then(|| {
+        let reason = format!(
+            "pay_now: {} is more than the {} held for contract {}",
+            currency.show(pay_now),
+            currency.show(held),
+            contract.id
+        );
+        (Rule::R2, reason)
+    })
+}
+
 fn refusal_of(end: &ContractEnd) -> Result<(), Outcome> {
     end.contract.check().map_err(|(rule, reason)| Outcome::refused(rule, format!("contract: {reason}")))?;
     end.policy.check().map_err(|reason| Outcome::refused(Rule::T3, format!("policy.{reason}")))?;
@@ -338,8 +354,12 @@ impl Case for RefundRequestCase {
     }
 
     fn refuse(&mut self, rule: Rule, reason: String, now: Timestamp) {
+        self.refuse_holding(self.rest, rule, reason, now);
+    }
+
+    fn refuse_holding(&mut self, held: Amount, rule: Rule, reason: String, now: Timestamp) {
         self.pay_now = Amount::ZERO;
-        self.decide(Outcome { kept_in_escrow: self.rest, ..Outcome::refused(rule, reason) }, now);
+        self.decide(Outcome { kept_in_escrow: held, ..Outcome::refused(rule, reason) }, now);
     }
 
     fn act(&mut self, role: Role, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {

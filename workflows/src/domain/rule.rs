@@ -26,14 +26,14 @@ macro_rules! rules {
 
 rules! {
     T1 T2 T3 T4 T5 T6
-    E1 E2 E3 E4 E5 E6 E7 E8 E9 E10 E11 E12 E13
+    E1 E2 E3 E4 E5 E6 E7 E8 E9 E10 E11 E12 E13 E14 E15
     R1 R2 R3 R4 R5 R6 R7 R8 R9 R10
     D1 D2 D3 D4 D5 D6
     M1 M2 M3 M4 M5 M6 M7 M8
-    A1 A2 A3 A4 A5
+    A1 A2 A3 A4 A5 A6
     P1 P2 P3 P4
     N1 N2 N3
-    L1 L2 L3 L4 L5 L6 L7
+    L1 L2 L3 L4 L5 L6 L7 L8 L9
 }
 
 impl fmt::Display for Rule {

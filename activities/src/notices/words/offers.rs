@@ -40,11 +40,22 @@ pub(super) fn offer_of(verb: Verb, notice: &Notice, contract: &Contract) -> Stri
         Verb::Retract => "take back your offer".to_owned(),
         Verb::Propose => "propose a resolution".to_owned(),
         Verb::Close => "end the mediation with the Notice of Non-Resolution".to_owned(),
-        Verb::DemandArbitration => "demand arbitration, and pay your share of the fee".to_owned(),
+        Verb::DemandArbitration => demand(notice, contract),
         Verb::Award => "give the award".to_owned(),
         Verb::RequestMediation => "ask a mediator for an opinion, which binds nobody".to_owned(),
         Verb::Opinion => "give your opinion, which binds nobody".to_owned(),
         Verb::Extend => "extend the window once, with a reason".to_owned(),
+    }
+}
+
+/// What a demand of arbitration costs, where the notice says so (A1).
+fn demand(notice: &Notice, contract: &Contract) -> String {
+    use NoticeEvent::{ArbitrationDemanded, ArbitrationFeeDeclined, NonResolution};
+    let names_the_share = matches!(notice.event, NonResolution | ArbitrationDemanded | ArbitrationFeeDeclined);
+    match notice.facts.amount.filter(|_| names_the_share) {
+        Some(share) if share.is_zero() => "demand arbitration, for which nothing is charged".to_owned(),
+        Some(share) => format!("demand arbitration, and pay your share of the fee: {}", contract.currency.show(share)),
+        None => "demand arbitration, and pay your share of the fee".to_owned(),
     }
 }
 

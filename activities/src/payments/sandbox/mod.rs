@@ -4,7 +4,7 @@
 mod arrivals;
 mod books;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use recourse_workflows::domain::ids::Id;
@@ -93,12 +93,28 @@ pub enum SandboxError {
 #[derive(Debug, Clone)]
 pub struct SandboxBank {
     database: Database,
+    /// The billing methods that there are; nothing if every id is one.
+    sources: Option<Arc<BTreeSet<Id>>>,
 }
 
 impl SandboxBank {
     /// The bank whose books are in `database`, in tables of their own.
     pub const fn new(database: Database) -> Self {
-        Self { database }
+        Self { database, sources: None }
+    }
+
+    /// The same bank, as strict as a real one: a billing method that is not among these does not exist, and a charge to it is
+    /// declined.
+    #[must_use]
+    pub fn with_sources(self, sources: BTreeSet<Id>) -> Self {
+        Self { sources: Some(Arc::new(sources)), ..self }
+    }
+
+    /// Why a charge cannot be, if its billing method does not exist.
+    fn unknown_source(&self, request: &Request) -> Option<String> {
+        let Request::Charge(Charge { source, .. }) = request else { return None };
+        let known = self.sources.as_ref().is_none_or(|sources| sources.contains(source));
+        (!known).then(|| format!("there is no billing method {source}"))
     }
 
     /// Plans `fault` for the next `times` new movements of `source`, or of every source. Earlier plans come first.
@@ -188,7 +204,10 @@ impl SandboxBank {
         } else {
             let declined = match fault {
                 Some(Fault::Decline) => Some("declined, as it was told to".to_owned()),
-                _ => refusal(&mut write, request).await?,
+                _ => match self.unknown_source(request) {
+                    Some(reason) => Some(reason),
+                    None => refusal(&mut write, request).await?,
+                },
             };
             let arrival = match request {
                 Request::Refund(_) if declined.is_none() => Arrival::Pending,

@@ -75,3 +75,22 @@ async fn a_pay_out_needs_no_charge_and_happens_once_per_key() {
     let movements = bank.movements().await.unwrap();
     assert_eq!((movements.len(), movements[0].request.clone()), (1, Request::PayOut(pay_out(100))));
 }
+
+/// As a real provider does: a charge to a billing method that does not exist is declined, for good.
+#[tokio::test]
+async fn a_strict_bank_knows_its_billing_methods() {
+    let test = TestDatabase::new().await;
+    let bank = SandboxBank::new(test.database.clone()).with_sources(BTreeSet::from([id("card-1")]));
+    let usd = contract("c-1").currency;
+    let charge = |source: &str| Charge { source: id(source), currency: usd, amount: amount(100) };
+    bank.charge("k-1", &charge("card-1")).await.unwrap();
+    for _ in 0..2 {
+        let Err(GatewayError::Declined { reason, .. }) = bank.charge("k-2", &charge("fl-1")).await else {
+            panic!("a party's id is no billing method")
+        };
+        assert_eq!(reason, "there is no billing method fl-1");
+    }
+    let refund = Refund { charge: "k-1".into(), source: id("card-1"), currency: usd, amount: amount(100) };
+    bank.refund("r-1", &refund).await.unwrap();
+    bank.pay_out("p-1", &PayOut { to: id("bank-7"), currency: usd, amount: amount(100) }).await.unwrap();
+}

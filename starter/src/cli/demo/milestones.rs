@@ -37,6 +37,7 @@ pub async fn partial_release(stage: &mut Stage<'_>) -> Result<String, Failure> {
         milestone,
         claim: made::<Claim>(claim)?,
         contacted_client: Some(true),
+        attested_by: None,
         policy: None,
     };
     let told = ("D1", "Ben has written to Ada, which did not help, and claims the 100.00 USD that are held over");

@@ -69,7 +69,6 @@ impl Player<'_> {
                 }
                 "disputed" => {
                     let dispute = dispute_of(&status);
-                    self.world.appears(&dispute).await?;
                     match Box::pin(self.play(&dispute)).await? {
                         Played::Open { .. } => return Ok(Played::Open { dispute: Some(dispute) }),
                         Played::Ended(ended) => {
@@ -161,7 +160,8 @@ impl Player<'_> {
     }
 
     fn fees_are_charged(&self) -> bool {
-        self.plan.policy.as_ref().is_none_or(|policy| !policy.arbitration_fee_share.is_zero())
+        let share = self.plan.policy.clone().unwrap_or_default().arbitration_fee_share;
+        !share.of(self.plan.contract.currency).is_zero()
     }
 
     /// The billing method of a party (A1).

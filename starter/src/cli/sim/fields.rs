@@ -61,7 +61,7 @@ fn answer(dice: &mut Dice, status: &Status, by: Role, verb: Verb) -> Option<Valu
         return Some(json!({}));
     }
     let claim = if verb == Verb::Accept {
-        json!({"of": "claim"})
+        json!({"of": "claim", "amount": status.claim.as_ref()?.amount})
     } else {
         let reason = *dice.pick(&"not_as_agreed", &["not_delivered", "incomplete", "late", "already_paid", "other"]);
         json!({"of": "claim", "reason": reason, "details": "That is not so", "evidence": files(dice)})
@@ -84,13 +84,14 @@ fn approval(dice: &mut Dice, status: &Status) -> Value {
         return if in_full { json!({}) } else { json!({"amount": dice.some_of(at_most)}) };
     }
     let Some(review) = &status.review else { return json!({}) };
+    let submission = review.submissions;
     let whole = review.milestone.amount.minor();
     let part = dice.minor(1, whole - 1);
     let more = whole + dice.minor(1, 1 + whole / 2);
     match (in_full, less && whole > 1) {
-        (true, _) => json!({}),
-        (false, true) => json!({"amount": part}),
-        (false, false) => json!({"amount": more}),
+        (true, _) => json!({"submission": submission}),
+        (false, true) => json!({"amount": part, "submission": submission}),
+        (false, false) => json!({"amount": more, "submission": submission}),
     }
 }
 

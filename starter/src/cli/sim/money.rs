@@ -156,6 +156,7 @@ mod tests {
             available_at: None,
             deposit: None,
             payment: None,
+            share_of: None,
         };
         History {
             contract: "c-1".to_owned(),

@@ -148,8 +148,9 @@ fn policy(dice: &mut Dice) -> Option<Policy> {
         3 => Policy { no_arbitration: NoArbitration::ReleaseFreelancer, ..policy },
         4 => Policy { no_arbitration: NoArbitration::FollowResolution, ..policy },
         5 => Policy { no_arbitration: NoArbitration::Hold, ..policy },
-        6 => Policy { arbitration_fee_share: Amount::ZERO, ..policy },
+        6 => Policy { arbitration_fee_share: Amount::ZERO.into(), ..policy },
         7 => Policy { reminder_hours: vec![24, 2], ..policy },
+        8 => Policy { arbitration_answer: Window::business(3), arbitration_fee_share: amount(5_000).into(), ..policy },
         _ => return None,
     })
 }

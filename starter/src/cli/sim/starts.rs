@@ -122,6 +122,7 @@ impl Player<'_> {
                 evidence: Vec::new(),
             },
             contacted_client: Some(true),
+            attested_by: None,
             policy: self.plan.policy.clone(),
         };
         if self.dice.chance(15) {

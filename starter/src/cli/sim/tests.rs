@@ -72,8 +72,15 @@ impl Game {
 
     fn dispute(&mut self, claim: Claim, contract: &Contract, policy: Policy, seen: &mut Seen) -> Outcome {
         let grounds = Grounds::RefundRequest;
-        let filing =
-            Filing { contract: contract.clone(), grounds, milestone: None, claim, contacted_client: false, policy };
+        let filing = Filing {
+            contract: contract.clone(),
+            grounds,
+            milestone: None,
+            claim,
+            contacted_client: false,
+            attested_by: None,
+            policy,
+        };
         let mut case = DisputeCase::begin("dispute:c".to_owned(), filing, self.now);
         case.opened(Opened { held: amount(30_000), deposits: deposits() }, None, None, self.now);
         let charge = |case: &mut DisputeCase, (declined, now): (Option<Role>, Timestamp)| {

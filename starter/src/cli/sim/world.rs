@@ -103,47 +103,34 @@ impl World {
         self.wait(case, |status| status.stage != "settling").await
     }
 
-    /// The case's status once it is as wanted and nothing that it ordered is under way.
+    /// The case's status once it is as wanted and nothing that it ordered is under way: a dispute that it filed has begun, and
+    /// it has heard of the end of one that is over.
     pub async fn wait(&self, case: &str, wanted: impl Fn(&Status) -> bool) -> Result<Status, Trouble> {
         let started = Instant::now();
         let mut pause = Duration::from_millis(10);
         loop {
-            if self.client.at_rest(case).await? {
-                let status = self.answered(|| self.client.status(case)).await?;
-                if wanted(&status) {
-                    return Ok(status);
-                }
-                if started.elapsed() > PATIENCE {
-                    return Err(Trouble::of(&status, "the case does not go on"));
-                }
-            } else if started.elapsed() > PATIENCE {
-                let problem = "something that the case ordered is never done";
-                return Err(Trouble { case: Some(case.to_owned()), ..Trouble::new(problem) });
+            let seen = self.answered(|| self.client.status_at_rest(case)).await?;
+            if let Some(status) = seen.as_ref().filter(|status| wanted(status)) {
+                return Ok(status.clone());
+            }
+            if started.elapsed() > PATIENCE {
+                return Err(match seen {
+                    Some(status) => Trouble::of(&status, "the case does not go on"),
+                    None => Trouble {
+                        case: Some(case.to_owned()),
+                        ..Trouble::new("something that the case ordered is never done")
+                    },
+                });
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 
-    /// Waits until a case that another one starts is there.
-    pub async fn appears(&self, case: &str) -> Result<(), Trouble> {
-        let started = Instant::now();
-        loop {
-            match self.client.virtual_now(case).await {
-                Ok(_) => return Ok(()),
-                Err(ClientError::NotFound { .. }) if started.elapsed() < PATIENCE => {}
-                Err(error) => return Err(error.into()),
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
     /// Time passes for the case, until it has seen what that sets off.
     pub async fn pass(&self, case: &str, by: Duration) -> Result<(), Trouble> {
-        if self.client.advance(case, by).await?.closed {
-            return Ok(());
-        }
-        Ok(self.client.catch_up(case).await?)
+        self.client.advance(case, by).await?;
+        Ok(())
     }
 
     /// How long it is for the case until `deadline`.

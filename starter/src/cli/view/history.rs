@@ -52,7 +52,7 @@ fn entries(entries: &[Entry], currency: &str) -> String {
     for entry in entries {
         table.row([
             entry.at.parse().map_or_else(|_| entry.at.clone(), |at: Timestamp| describe::instant(at)),
-            words(&entry.kind),
+            what(entry),
             money(entry.amount, currency),
             entry.debit.clone(),
             entry.credit.clone(),
@@ -61,6 +61,12 @@ fn entries(entries: &[Entry], currency: &str) -> String {
         ]);
     }
     table.show()
+}
+
+/// What a posting was for, and whose share of the arbitration fee it is.
+fn what(entry: &Entry) -> String {
+    let kind = words(&entry.kind);
+    entry.share_of.map_or_else(|| kind.clone(), |party| format!("{kind}, {party}'s share"))
 }
 
 /// What a case held, and holds no more.

@@ -118,7 +118,7 @@ mod tests {
         let (Value::Object(fields), Value::Object(more)) = (&mut status, more) else { panic!() };
         fields.extend(more);
         let status = serde_json::from_value(status).unwrap();
-        let text = case(&status, "2026-12-12T06:00:00Z".parse().unwrap());
+        let text = case(&status, &crate::client::Money::default(), "2026-12-12T06:00:00Z".parse().unwrap());
         anstream::adapter::strip_str(&text).to_string()
     }
 

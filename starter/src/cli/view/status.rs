@@ -8,6 +8,7 @@ use recourse_workflows::{
     describe,
     domain::{
         case::{TimelineEntry, What},
+        fee::Arbitration,
         ids::CaseKind,
         money::{Amount, Currency},
         outcome::{DecidedBy, Outcome},
@@ -17,15 +18,16 @@ use recourse_workflows::{
 };
 
 use super::{
-    Column, Table, fields, heading, moment, named,
+    Column, Table, fields, heading, moment, money, named,
     positions::{positions, subject},
     roles, words,
 };
+use crate::client::Money;
 
 const WARN: Style = AnsiColor::Yellow.on_default();
 
-/// A whole status as it is at `now`, the case's own time.
-pub fn case(status: &Status, now: Timestamp) -> String {
+/// A whole status as it is at `now`, the case's own time, with what is known of its money.
+pub fn case(status: &Status, known: &Money, now: Timestamp) -> String {
     let mut text = heading(&format!("{}  ({})", status.case, words(&status.stage)));
     let contract = ("contract", status.contract.to_string());
     let standing = std::iter::once(contract).chain(subject(status)).chain(standing(status, now));
@@ -45,10 +47,14 @@ pub fn case(status: &Status, now: Timestamp) -> String {
         text.push('\n');
         text.push_str(&outcome(ended, status.currency));
     }
+    if !known.movements.is_empty() {
+        text.push('\n');
+        text.push_str(&money(known, now));
+    }
     text
 }
 
-fn standing(status: &Status, now: Timestamp) -> [(&'static str, String); 5] {
+fn standing(status: &Status, now: Timestamp) -> [(&'static str, String); 6] {
     let until = status.deadline.map(|deadline| {
         let silence = status.if_silent.map(|silence| format!("; silence {}", silence.in_words())).unwrap_or_default();
         format!("{}{silence}", moment(deadline, now))
@@ -65,7 +71,23 @@ fn standing(status: &Status, now: Timestamp) -> [(&'static str, String); 5] {
         ("until", until.unwrap_or_default()),
         ("overdue", overdue),
         ("dispute", dispute),
+        ("arbitration", arbitration(status)),
     ]
+}
+
+/// What arbitration costs each party, and who has paid, once it can be demanded (A1).
+fn arbitration(status: &Status) -> String {
+    let Some(Arbitration { fee_share, shares }) = &status.arbitration else { return String::new() };
+    if shares.is_empty() && status.stage != "awaiting_arbitration_demand" {
+        return String::new();
+    }
+    let costs = if fee_share.is_zero() {
+        "costs nothing".to_owned()
+    } else {
+        format!("{} from each party that demands it", status.currency.show(*fee_share))
+    };
+    let stands = shares.iter().map(|(party, state)| format!("; the {party}'s share: {}", named(state)));
+    format!("{costs}{}", stands.collect::<String>())
 }
 
 /// Who can do what now.
@@ -148,8 +170,8 @@ pub fn outcome(outcome: &Outcome, currency: Currency) -> String {
             ("charged", optional(outcome.charged)),
             ("from held", outcome.from_held.map(some).unwrap_or_default()),
             ("in escrow", optional(outcome.held)),
-            ("freelancer", if nothing_moved { String::new() } else { freelancer }),
-            ("client", if nothing_moved { String::new() } else { client }),
+            ("freelancer gets", if nothing_moved { String::new() } else { freelancer }),
+            ("client gets", if nothing_moved { String::new() } else { client }),
             ("escrow", some(outcome.kept_in_escrow)),
             ("bonus", some(outcome.bonus)),
             ("bonus failed", if outcome.bonus_failed { "yes".to_owned() } else { String::new() }),
@@ -180,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_status_says_whose_turn_it_is_by_when_and_what_silence_does() {
-        let text = case(&status(), "2026-11-30T06:00:00Z".parse().unwrap());
+        let text = case(&status(), &Money::default(), "2026-11-30T06:00:00Z".parse().unwrap());
         let text = anstream::adapter::strip_str(&text).to_string();
         assert_eq!(
             text,
@@ -207,7 +229,7 @@ mod tests {
     #[test]
     fn a_split_of_a_milestones_money_says_what_stays_in_escrow() {
         let status = Status { case: "dispute:c-1:m-1".into(), ..status() };
-        let text = case(&status, "2026-11-30T06:00:00Z".parse().unwrap());
+        let text = case(&status, &Money::default(), "2026-11-30T06:00:00Z".parse().unwrap());
         let text = anstream::adapter::strip_str(&text).to_string();
         let resolution =
             "90.00 USD to the freelancer, 110.00 USD stays in escrow for the next milestone: Half was done";
@@ -227,7 +249,7 @@ mod tests {
         let text = outcome(&ended, Currency::from_code("USD").unwrap());
         assert_eq!(
             anstream::adapter::strip_str(&text).to_string(),
-            "outcome\n  result      settled (rule M5, resolution accepted)\n  freelancer  90.00 USD\n  client      110.00 USD\n"
+            "outcome\n  result           settled (rule M5, resolution accepted)\n  freelancer gets  90.00 USD\n  client gets      110.00 USD\n"
         );
     }
 }

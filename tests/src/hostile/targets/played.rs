@@ -80,7 +80,7 @@ fn policy(bytes: &mut Bytes<'_>) -> Policy {
             NoArbitration::FollowResolution,
             NoArbitration::Hold,
         ]),
-        arbitration_fee_share: amount(bytes),
+        arbitration_fee_share: amount(bytes).into(),
         reminder_hours: bytes.one_of(&[&[24][..], &[], &[1, 2, 48]]).to_vec(),
         ..Policy::default()
     }
@@ -309,8 +309,15 @@ fn contract_end(bytes: &mut Bytes<'_>) {
         }
         if let (Some(claim), None) = (parent.disputed().cloned(), &child) {
             let (grounds, policy) = (Grounds::RefundRequest, parent.file().policy.clone());
-            let filing =
-                Filing { contract: contract(), grounds, milestone: None, claim, contacted_client: false, policy };
+            let filing = Filing {
+                contract: contract(),
+                grounds,
+                milestone: None,
+                claim,
+                contacted_client: false,
+                attested_by: None,
+                policy,
+            };
             let mut case = DisputeCase::begin("dispute:c-1".into(), filing, now);
             case.opened(Opened { held: parent.held(), deposits: books.left.clone() }, None, None, now);
             assert!(!case.is_decided(), "a claim that the refund request took is one that the dispute takes");
@@ -372,7 +379,15 @@ fn milestone_review(bytes: &mut Bytes<'_>) {
         if let (Some(claim), None, false) = (review.disputed().cloned(), &child, last) {
             let (grounds, milestone) = (Grounds::NonRelease, Some(id("m-1")));
             let policy = policy.clone();
-            let filing = Filing { contract: contract(), grounds, milestone, claim, contacted_client: true, policy };
+            let filing = Filing {
+                contract: contract(),
+                grounds,
+                milestone,
+                claim,
+                contacted_client: true,
+                attested_by: None,
+                policy,
+            };
             let mut case = DisputeCase::begin("dispute:c-1:m-1".into(), filing, now);
             let opened = Opened { held: worth, deposits: deposits(&[worth]) };
             case.opened(opened, Some("milestone-review:c-1:m-1".into()), None, now);

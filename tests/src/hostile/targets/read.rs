@@ -7,7 +7,7 @@ use recourse_workflows::{
     domain::{
         command::{COMMAND_BYTES_MAX, Message, Verb},
         deposit,
-        dispute::{DisputeCase, Filing},
+        dispute::DisputeCase,
         milestone_review::{FirstSubmission, MilestoneReviewCase},
         payment_refund::{AskedBack, PaymentRefundCase},
         refund_request::{ContractEnd, RefundRequestCase},
@@ -53,10 +53,8 @@ pub fn starts(data: &[u8]) {
             }
         }
         2 => {
-            if let Some(DisputeStart { contract, grounds, milestone, claim, contacted_client, policy }) = read(&raw) {
-                let (contacted_client, policy) = (contacted_client.unwrap_or_default(), policy.unwrap_or_default());
-                let filing = Filing { contract, grounds, milestone, claim, contacted_client, policy };
-                begun(&DisputeCase::begin("dispute:c-1".into(), filing, now));
+            if let Some(start) = read::<DisputeStart>(&raw) {
+                begun(&DisputeCase::begin("dispute:c-1".into(), start.filing(), now));
             }
         }
         3 => {

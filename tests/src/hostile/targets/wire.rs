@@ -19,7 +19,9 @@ pub fn of(message: &Message) -> Vec<u8> {
 fn fields(command: &Command) -> Map<String, Value> {
     let fields = match command {
         Command::Submit(submission) => json!(submission),
-        Command::Approve { amount } => json!({"amount": amount}),
+        Command::Approve { amount, submission } => json!({"amount": amount, "submission": submission}),
+        Command::AcceptClaim { amount } => json!({"of": "claim", "amount": amount}),
+        Command::DemandArbitrationFrom { source } => json!({"source": source}),
         Command::RequestChanges { message } | Command::RequestMediation { message } => json!({"message": message}),
         Command::Supersede | Command::Release | Command::Withdraw | Command::DemandArbitration => json!({}),
         Command::Dispute { claim, contacted_client } => {

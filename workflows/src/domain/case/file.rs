@@ -10,6 +10,8 @@ use crate::domain::{
     claim::{Claim, Rejection, check_short_text},
     command::{Command, Refusal, RefusalKind, shortened},
     dispute::{Answer, Resolution},
+    fee::Arbitration,
+    ids::case_id,
     milestone_review::Review,
     notice::Notice,
     offers::Offer,
@@ -59,6 +61,9 @@ pub struct CaseFile {
     pub(super) notices: Vec<Notice>,
     pub(super) notices_given: u32,
     version: u64,
+    /// Which case of its workflow id it is (L8); 0 while that is not known.
+    #[serde(default)]
+    pub number: u32,
     /// By which [generation](RULES) of the rules the case is judged: the one it was opened under, for ever (T3).
     #[serde(default)]
     pub rules: u32,
@@ -218,6 +223,8 @@ pub struct Particulars {
     pub resolution: Option<Resolution>,
     /// The answers to the resolution.
     pub answers: BTreeMap<Role, Answer>,
+    /// What arbitration costs each party, and who has paid.
+    pub arbitration: Option<Arbitration>,
     /// The dispute's workflow id, where there is one.
     pub dispute: Option<String>,
     /// The milestone under review.
@@ -256,8 +263,14 @@ impl CaseFile {
             notices: Vec::new(),
             notices_given: 0,
             version: 0,
+            number: 0,
             rules: RULES,
         }
+    }
+
+    /// What the case is called for ever (L8).
+    pub fn case_id(&self) -> String {
+        case_id(&self.id, self.number)
     }
 
     /// Grows with every change, so that a waiting workflow sees that there was one.
@@ -352,6 +365,10 @@ impl CaseFile {
     /// Whether `by` is who they say they are, as far as the contract knows.
     pub(super) fn admit(&self, by: &Actor) -> Result<(), Refusal> {
         let contract = &self.contract;
+        if self.rules >= 1 && by.party.judges() && contract.has_party(&by.id) {
+            let reason = format!("{} is a party of contract {}, and nobody judges their own case", by.id, contract.id);
+            return Err(Refusal { kind: RefusalKind::NotAllowed, rule: Some(Rule::E14), reason, can: None });
+        }
         let admitted = match by.party {
             Role::Client => by.id == contract.client.id,
             Role::Freelancer => {

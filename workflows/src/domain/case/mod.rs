@@ -65,6 +65,10 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
     fn answered_before(&self, role: Role, command: &Command) -> Option<String>;
     /// Refuses the start after all: nothing has moved, and the case is over.
     fn refuse(&mut self, rule: Rule, reason: String, now: Timestamp);
+    /// The same, with what a case would have held: it stays in escrow.
+    fn refuse_holding(&mut self, _held: Amount, rule: Rule, reason: String, now: Timestamp) {
+        self.refuse(rule, reason, now);
+    }
     /// Applies a command that came from who may give it, in time. `at` is its receipt time, `now` the workflow's.
     fn act(&mut self, role: Role, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal>;
     /// The window closed in silence.

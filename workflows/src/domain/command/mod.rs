@@ -17,6 +17,7 @@ pub use refusal::{Refusal, RefusalKind};
 
 use super::{
     claim::{Claim, Rejection},
+    ids::Id,
     milestone::Submission,
     money::Amount,
     party::Actor,
@@ -126,6 +127,9 @@ pub enum Command {
     Approve {
         /// How much is paid or returned; nothing for all of it. A refund request has no such choice.
         amount: Option<Amount>,
+        /// The number of the submission that the client looked at; nothing for whichever is the latest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        submission: Option<u32>,
     },
     /// The client asks for changes to a milestone (E8).
     RequestChanges {
@@ -145,6 +149,11 @@ pub enum Command {
     Release,
     /// A party accepts a claim, a resolution or an offer (D3, M5, M7).
     Accept(Subject),
+    /// The client accepts the claim that they saw: one for this amount (D3).
+    AcceptClaim {
+        /// What was claimed when they looked.
+        amount: Amount,
+    },
     /// The client rejects the claim (D4).
     RejectClaim(Rejection),
     /// A party rejects a resolution or an offer (M6, M7), or the freelancer returns nothing of a payment (P2).
@@ -184,6 +193,11 @@ pub enum Command {
     },
     /// A party demands arbitration and pays its share of the fee (A1).
     DemandArbitration,
+    /// The same, and it says which billing method pays (A1).
+    DemandArbitrationFrom {
+        /// The billing method.
+        source: Id,
+    },
     /// The arbitrator gives the award (A5).
     Award {
         /// The freelancer's part.
@@ -220,7 +234,7 @@ impl Command {
             Self::Supersede => Verb::Supersede,
             Self::Dispute { .. } => Verb::Dispute,
             Self::Release => Verb::Release,
-            Self::Accept(_) => Verb::Accept,
+            Self::Accept(_) | Self::AcceptClaim { .. } => Verb::Accept,
             Self::RejectClaim(_) | Self::Reject(_) => Verb::Reject,
             Self::Amend { .. } => Verb::Amend,
             Self::Withdraw => Verb::Withdraw,
@@ -228,7 +242,7 @@ impl Command {
             Self::Retract { .. } => Verb::Retract,
             Self::Propose { .. } => Verb::Propose,
             Self::Close { .. } => Verb::Close,
-            Self::DemandArbitration => Verb::DemandArbitration,
+            Self::DemandArbitration | Self::DemandArbitrationFrom { .. } => Verb::DemandArbitration,
             Self::Award { .. } => Verb::Award,
             Self::RequestMediation { .. } => Verb::RequestMediation,
             Self::Opinion { .. } => Verb::Opinion,
@@ -295,6 +309,24 @@ pub fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Commands are remembered by a checksum of how they are written (L7), and handed on from run to run: one without the newer
+    /// fields is written as it was before there were any.
+    #[test]
+    fn commands_without_the_newer_fields_are_written_as_before() {
+        use super::super::claim::RejectionReason;
+        let rejection =
+            Rejection { reason: RejectionReason::Late, details: "Late.".into(), evidence: vec![], amount: None };
+        for (command, written) in [
+            (Command::DemandArbitration, r#""DemandArbitration""#),
+            (Command::Accept(Subject::Claim), r#"{"Accept":"Claim"}"#),
+            (Command::Approve { amount: None, submission: None }, r#"{"Approve":{"amount":null}}"#),
+            (Command::RejectClaim(rejection), r#"{"RejectClaim":{"reason":"late","details":"Late.","evidence":[]}}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&command).unwrap(), written);
+            assert_eq!(serde_json::from_str::<Command>(written).unwrap(), command);
+        }
+    }
 
     #[test]
     fn a_note_is_short_and_on_one_line() {

@@ -7,6 +7,7 @@ use super::{Command, Message, Subject, Unreadable, Verb};
 use crate::domain::{
     claim::{Rejection, RejectionReason},
     evidence::Evidence,
+    ids::Id,
     money::Amount,
     party::Actor,
 };
@@ -52,7 +53,10 @@ impl Message {
 fn read_command(verb: Verb, json: &[u8]) -> Result<Command, Unreadable> {
     Ok(match verb {
         Verb::Submit => Command::Submit(fields(json)?),
-        Verb::Approve => Command::Approve { amount: fields::<ApproveFields>(json)?.amount },
+        Verb::Approve => {
+            let ApproveFields { amount, submission } = fields(json)?;
+            Command::Approve { amount, submission }
+        }
         Verb::RequestChanges => Command::RequestChanges { message: fields::<MessageFields>(json)?.message },
         Verb::Supersede => Command::Supersede,
         Verb::Dispute => {
@@ -60,7 +64,13 @@ fn read_command(verb: Verb, json: &[u8]) -> Result<Command, Unreadable> {
             Command::Dispute { claim: fields(json)?, contacted_client }
         }
         Verb::Release => Command::Release,
-        Verb::Accept => Command::Accept(fields::<AnswerFields>(json)?.subject()?),
+        Verb::Accept => match fields::<AnswerFields>(json)?.subject()? {
+            Subject::Claim => match fields::<SeenFields>(json)?.amount {
+                Some(amount) => Command::AcceptClaim { amount },
+                None => Command::Accept(Subject::Claim),
+            },
+            subject => Command::Accept(subject),
+        },
         Verb::Reject => match fields::<AnswerFields>(json)?.subject()? {
             Subject::Claim => {
                 let fields: RejectClaimFields = fields(json)?;
@@ -68,6 +78,7 @@ fn read_command(verb: Verb, json: &[u8]) -> Result<Command, Unreadable> {
                     reason: fields.reason,
                     details: fields.details,
                     evidence: fields.evidence,
+                    amount: fields.amount,
                 })
             }
             subject => Command::Reject(subject),
@@ -87,7 +98,10 @@ fn read_command(verb: Verb, json: &[u8]) -> Result<Command, Unreadable> {
             Command::Propose { to_freelancer, rationale }
         }
         Verb::Close => Command::Close { reason: fields::<CloseFields>(json)?.reason },
-        Verb::DemandArbitration => Command::DemandArbitration,
+        Verb::DemandArbitration => match fields::<DemandFields>(json)?.source {
+            Some(source) => Command::DemandArbitrationFrom { source },
+            None => Command::DemandArbitration,
+        },
         Verb::Award => {
             let AwardFields { to_freelancer, reference } = fields(json)?;
             Command::Award { to_freelancer, reference }
@@ -126,6 +140,7 @@ fn reason_of(error: &serde_json::Error) -> String {
 #[derive(Deserialize)]
 struct ApproveFields {
     amount: Option<Amount>,
+    submission: Option<u32>,
 }
 
 /// Fields of `request_changes` and `request_mediation`.
@@ -178,6 +193,18 @@ struct RejectClaimFields {
     details: String,
     #[serde(default)]
     evidence: Vec<Evidence>,
+    amount: Option<Amount>,
+}
+
+/// What an acceptance of a claim says of it.
+#[derive(Deserialize)]
+struct SeenFields {
+    amount: Option<Amount>,
+}
+
+#[derive(Deserialize)]
+struct DemandFields {
+    source: Option<Id>,
 }
 
 #[derive(Deserialize)]
@@ -231,11 +258,20 @@ mod tests {
     #[test]
     fn commands_are_read_with_their_fields_and_unknown_fields_are_ignored() {
         let by = r#""by":{"party":"freelancer","id":"fl-1","more":1},"later":true"#;
-        assert_eq!(read(Verb::Approve, &format!("{{{by}}}")), Ok(Command::Approve { amount: None }));
+        assert_eq!(read(Verb::Approve, &format!("{{{by}}}")), Ok(Command::Approve { amount: None, submission: None }));
         assert_eq!(
             read(Verb::Accept, &format!(r#"{{{by},"of":"offer","number":2}}"#)),
             Ok(Command::Accept(Subject::Offer(2)))
         );
+        let reads = |verb, fields: &str| read(verb, &format!("{{{by},{fields}}}")).unwrap();
+        assert_eq!(reads(Verb::Accept, r#""of":"claim""#), Command::Accept(Subject::Claim));
+        let amount = Amount::new(5).unwrap();
+        assert_eq!(reads(Verb::Accept, r#""of":"claim","amount":5"#), Command::AcceptClaim { amount });
+        assert_eq!(reads(Verb::Accept, r#""of":"resolution","amount":5"#), Command::Accept(Subject::Resolution));
+        assert_eq!(reads(Verb::Approve, r#""submission":2"#), Command::Approve { amount: None, submission: Some(2) });
+        let source = Id::new("pm_1").unwrap();
+        assert_eq!(reads(Verb::DemandArbitration, r#""source":"pm_1""#), Command::DemandArbitrationFrom { source });
+        assert_eq!(reads(Verb::DemandArbitration, r#""source":null"#), Command::DemandArbitration);
         assert_eq!(
             read(Verb::Reject, &format!(r#"{{{by},"of":"resolution"}}"#)),
             Ok(Command::Reject(Subject::Resolution))
@@ -263,6 +299,9 @@ mod tests {
             (Verb::Dispute, format!(r#"{{{by},"amount":1,"reason":"because","details":"x"}}"#), "reason"),
             (Verb::Accept, format!(r#"{{{by},"of":"money"}}"#), "of"),
             (Verb::Accept, format!(r#"{{{by},"of":"offer"}}"#), "number"),
+            (Verb::Accept, format!(r#"{{{by},"of":"claim","amount":"150"}}"#), "amount"),
+            (Verb::Approve, format!(r#"{{{by},"submission":-1}}"#), "submission"),
+            (Verb::DemandArbitration, format!(r#"{{{by},"source":"a b"}}"#), "source"),
             (Verb::Approve, format!(r#"{{{by},"x":"{}"}}"#, "y".repeat(COMMAND_BYTES_MAX)), "too big"),
         ] {
             let error = read(verb, &json).unwrap_err();

@@ -6,7 +6,12 @@ use super::{
     Alarm, Amount, Case, Command, DecidedBy, Deserialize, DisputeCase, Facts, Id, IfSilent, Movement, NoArbitration,
     NoticeEvent, Outcome, Refusal, ResultKind, Role, Rule, Serialize, Split, Stage, Timestamp, What, Who,
 };
-use crate::domain::{claim::check_short_text, command::RefusalKind, window::later};
+use crate::domain::{
+    claim::check_short_text,
+    command::RefusalKind,
+    fee::{Arbitration, ShareState, charge_step, return_step},
+    window::later,
+};
 
 /// How often operators are reminded of a case that waits for its award (A4).
 const REMINDER_EVERY: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -49,9 +54,32 @@ impl DisputeCase {
         let window = self.file.policy.arbitration_demand;
         self.file.enter(Some(window), now);
         self.file.record(now, Who::Case, What::NoticeOfNonResolution, rule, "");
-        let share = self.file.policy.arbitration_fee_share;
-        let facts = Facts { held: Some(self.held), amount: Some(share), text: reason, ..Facts::default() };
+        let facts = Facts { held: Some(self.held), amount: Some(self.fee_share()), text: reason, ..Facts::default() };
         self.announce(NoticeEvent::NonResolution, rule, None, &facts);
+    }
+
+    /// What a demand charges (A1).
+    pub fn fee_share(&self) -> Amount {
+        self.file.policy.arbitration_fee_share.of_case(self.file.contract.currency, self.file.rules)
+    }
+
+    /// A party's share in words.
+    fn share_of(&self, role: Role) -> String {
+        match self.fee_share() {
+            share if share.is_zero() => "the policy asks for no fee".to_owned(),
+            share => format!("{}, the {role}'s share of the fee", self.file.contract.currency.show(share)),
+        }
+    }
+
+    /// What a status says of it.
+    pub(super) fn arbitration(&self) -> Arbitration {
+        let state = |demand: &Demand| match demand {
+            Demand::Charging(_) => ShareState::Charging,
+            Demand::Paid { .. } => ShareState::Paid,
+            Demand::Declined(_) => ShareState::Declined,
+        };
+        let shares = self.demands.iter().map(|(role, demand)| (*role, state(demand))).collect();
+        Arbitration { fee_share: self.fee_share(), shares }
     }
 
     /// Whether this party's share is neither paid nor being charged.
@@ -90,13 +118,15 @@ impl DisputeCase {
     pub(super) fn demand(
         &mut self,
         role: Role,
-        command: &Command,
+        command: Command,
         at: Timestamp,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        if !matches!(command, Command::DemandArbitration) {
-            return Err(self.not_now(command.verb()));
-        }
+        let source = match command {
+            Command::DemandArbitration => None,
+            Command::DemandArbitrationFrom { source } => Some(source),
+            other => return Err(self.not_now(other.verb())),
+        };
         let attempt = match self.demands.get(&role) {
             Some(Demand::Declined(attempt)) => attempt + 1,
             _ => 1,
@@ -106,20 +136,28 @@ impl DisputeCase {
                 format!("the {role}'s share could not be charged {DEMANDS_MAX} times, which is all there may be");
             return Err(Refusal::new(RefusalKind::NotAllowed, Rule::A1, reason));
         }
-        let amount = self.file.policy.arbitration_fee_share;
-        self.file.record(at, role, What::ArbitrationDemanded, Rule::A1, "");
+        let amount = self.fee_share();
+        self.file.record(at, role, What::ArbitrationDemanded, Rule::A1, self.share_of(role));
         if amount.is_zero() {
             self.paid(role, None, now);
             return Ok(());
         }
         self.demands.insert(role, Demand::Charging(attempt));
-        let step = format!("fee:{role}:{attempt}");
+        match source {
+            Some(source) => drop(self.sources.insert(role, source)),
+            None => drop(self.sources.remove(&role)),
+        }
+        let step = charge_step(role, attempt);
         self.fees_due.push(FeeDue { party: role, source: self.fee_source(role), amount, step });
         Ok(())
     }
 
-    /// Which billing method pays a party's share: the client's of the newest deposit, the freelancer's or agency's own.
+    /// Which billing method pays a party's share: the one that the demand named; without one the client's of the newest deposit,
+    /// and the freelancer's or agency's own id, which no real payment provider takes (A1).
     fn fee_source(&self, role: Role) -> Id {
+        if let Some(named) = self.sources.get(&role) {
+            return named.clone();
+        }
         let contract = &self.file.contract;
         let payee = contract.freelancer.agency.as_ref().map_or(&contract.freelancer.id, |agency| &agency.id);
         match role {
@@ -143,9 +181,11 @@ impl DisputeCase {
                     _ => 1,
                 };
                 self.demands.insert(party, Demand::Declined(attempt));
-                self.file.record(now, party, What::ArbitrationFeeDeclined, Rule::A1, reason.clone());
+                let reason = self.declined_because(party, reason);
+                let note = format!("{}: {reason}", self.share_of(party));
+                self.file.record(now, party, What::ArbitrationFeeDeclined, Rule::A1, note);
                 if self.stage == Stage::AwaitingArbitrationDemand {
-                    let amount = Some(self.file.policy.arbitration_fee_share);
+                    let amount = Some(self.fee_share());
                     let facts = Facts { amount, text: Some(reason), ..Facts::default() };
                     self.tell(party, NoticeEvent::ArbitrationFeeDeclined, Rule::A1, None, facts);
                 }
@@ -153,16 +193,27 @@ impl DisputeCase {
         }
     }
 
-    /// One paid: the other is told. Both paid: the case goes to the arbitration provider (A4).
+    /// Why a share was declined, and what to do if the demand did not say which billing method pays.
+    fn declined_because(&self, party: Role, reason: String) -> String {
+        if party == Role::Freelancer && !self.sources.contains_key(&party) {
+            let own = self.fee_source(party);
+            return format!(
+                "`source` is missing: the demand names no billing method, so {own} was asked ({reason}); demand it again with one"
+            );
+        }
+        reason
+    }
+
+    /// One paid: the other is told, and has its time to answer (A6). Both paid: the case goes to the arbitration provider (A4).
     fn paid(&mut self, role: Role, charge: Option<String>, now: Timestamp) {
         self.demands.insert(role, Demand::Paid { charge });
-        self.file.record(now, role, What::ArbitrationFeePaid, Rule::A1, "");
+        self.file.record(now, role, What::ArbitrationFeePaid, Rule::A1, self.share_of(role));
         if self.stage != Stage::AwaitingArbitrationDemand {
             return;
         }
-        let facts =
-            Facts { held: Some(self.held), amount: Some(self.file.policy.arbitration_fee_share), ..Facts::default() };
+        let facts = Facts { held: Some(self.held), amount: Some(self.fee_share()), ..Facts::default() };
         if !Role::PARTIES.iter().all(|party| self.has_paid(*party)) {
+            self.give_time_to_answer(role, now);
             return self.announce(NoticeEvent::ArbitrationDemanded, Rule::A1, Some(role), &facts);
         }
         self.stage = Stage::InArbitration;
@@ -172,6 +223,18 @@ impl DisputeCase {
         self.file.record(now, Who::Case, What::ArbitrationStarted, Rule::A4, "");
         self.announce(NoticeEvent::ArbitrationStarted, Rule::A4, None, &facts);
         self.tell(Role::Arbitrator, NoticeEvent::ArbitrationStarted, Rule::A4, None, facts);
+    }
+
+    /// The other party can demand arbitration for some days from now, also past the end of the window: a demand in the last
+    /// minute does not win by default (A6). Not in a case that began before this rule (T3).
+    fn give_time_to_answer(&mut self, paid: Role, now: Timestamp) {
+        let until = self.file.policy.deadline(self.file.policy.arbitration_answer, now);
+        if self.file.rules == 0 || self.file.deadline.is_none_or(|deadline| deadline >= until) {
+            return;
+        }
+        self.file.set_deadline(until);
+        let other = paid.other_party().unwrap_or(paid);
+        self.file.record(now, Who::Case, What::Extended, Rule::A6, format!("the {other} can demand it until {until}"));
     }
 
     /// The window for demands closed with at most one paid: A2 or A3.
@@ -229,8 +292,8 @@ impl DisputeCase {
             _ => None,
         });
         paid.map(|(party, charge)| Movement::FeeReturn {
-            step: format!("fee_return:{party}"),
-            amount: self.file.policy.arbitration_fee_share,
+            step: return_step(party),
+            amount: self.fee_share(),
             rule: Rule::A3,
             source: self.fee_source(party),
             charge,

@@ -36,12 +36,16 @@ impl DisputeCase {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         match (role, command) {
-            (Role::Client, Command::Accept(Subject::Claim)) => {
+            (Role::Client, command @ (Command::Accept(Subject::Claim) | Command::AcceptClaim { .. })) => {
+                if let Command::AcceptClaim { amount } = command {
+                    self.check_seen(amount, Rule::D3)?;
+                }
                 let split = self.split(self.claim.amount, Rule::D3)?;
                 self.file.record(at, role, What::ClaimAccepted, Rule::D3, "");
                 self.decide(split, DecidedBy::ClientAcceptance, Rule::D3, now);
             }
             (Role::Client, Command::RejectClaim(rejection)) => {
+                rejection.amount.map_or(Ok(()), |amount| self.check_seen(amount, Rule::D4))?;
                 rejection.check(&self.file.policy).map_err(|reason| Refusal::invalid(Rule::D4, reason))?;
                 self.file.record(at, role, What::ClaimRejected, Rule::D4, "");
                 let text = Some(rejection.details.clone());
@@ -56,6 +60,17 @@ impl DisputeCase {
             (_, command) => return Err(self.not_now(command.verb())),
         }
         Ok(())
+    }
+
+    /// That the claim is still the one that the client looked at: the freelancer may have amended it since (D5).
+    fn check_seen(&self, seen: Amount, rule: Rule) -> Result<(), Refusal> {
+        if seen == self.claim.amount {
+            return Ok(());
+        }
+        let currency = self.file.contract.currency;
+        let (now, seen) = (currency.show(self.claim.amount), currency.show(seen));
+        let reason = format!("amount: the claim is for {now} now, not for {seen}; look at it, and answer that");
+        Err(Refusal::invalid(rule, reason))
     }
 
     /// Changes what is claimed; the window is not restarted (D5).

@@ -32,8 +32,9 @@ use super::{
     money::Amount,
     notice::{Facts, IfSilent, NoticeEvent},
     offers::{OfferState, Offers},
+    opening::{Asked, AskedClaim},
     outcome::{DecidedBy, Outcome, ResultKind},
-    party::{Contract, Role},
+    party::{Actor, Contract, Role},
     policy::{ClientSilence, NoArbitration, Policy},
     posting::{Close, FundedDeposit, Movement, Remainder, refund_legs},
     rule::Rule,
@@ -65,6 +66,8 @@ pub struct Filing {
     pub claim: Claim,
     /// Whether the freelancer says that they contacted the client and it did not help.
     pub contacted_client: bool,
+    /// Who of the platform says that the milestone was submitted, though the ledger does not know it.
+    pub attested_by: Option<Actor>,
     /// The policy of the case.
     pub policy: Policy,
 }
@@ -131,11 +134,16 @@ pub struct DisputeCase {
     held: Amount,
     deposits: Vec<FundedDeposit>,
     claim: Claim,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attested_by: Option<Actor>,
     rejection: Option<Rejection>,
     offers: Offers,
     resolution: Option<Resolution>,
     answers: BTreeMap<Role, Answer>,
     demands: BTreeMap<Role, Demand>,
+    /// The billing methods that the latest demands named (A1).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    sources: BTreeMap<Role, Id>,
     fees_due: Vec<FeeDue>,
     went_to_arbitration: bool,
     outcome: Option<Outcome>,
@@ -154,11 +162,13 @@ impl DisputeCase {
             held: Amount::ZERO,
             deposits: Vec::new(),
             claim: filing.claim,
+            attested_by: filing.attested_by,
             rejection: None,
             offers: Offers::default(),
             resolution: None,
             answers: BTreeMap::new(),
             demands: BTreeMap::new(),
+            sources: BTreeMap::new(),
             fees_due: Vec::new(),
             went_to_arbitration: false,
             outcome: refused,
@@ -179,11 +189,8 @@ impl DisputeCase {
         self.held = opened.held;
         self.deposits = opened.deposits;
         self.review = review;
-        if let (Some(elsewhere), Grounds::RefundRequest) = (elsewhere, self.grounds) {
-            return self.refuse(Rule::R6, format!("{elsewhere}; dispute what is held there in that case"), now);
-        }
-        if self.held.is_zero() && self.grounds.is_active() {
-            return self.refuse(Rule::D1, self.nothing_to_dispute(elsewhere), now);
+        if let Some((rule, reason)) = refusal_of_claim(self.grounds, self.milestone.as_ref(), self.held, elsewhere) {
+            return self.refuse(rule, reason, now);
         }
         if let Err(reason) = self.claim.check(self.held, currency, &self.file.policy) {
             return self.refuse(Rule::R5, format!("claim.{reason}"), now);
@@ -203,19 +210,15 @@ impl DisputeCase {
         self.announce(NoticeEvent::DisputeFiled, Rule::D2, Some(Role::Freelancer), &facts);
     }
 
-    /// Why there is nothing of the milestone's escrow that this case could be about (D1).
-    fn nothing_to_dispute(&self, elsewhere: Option<&str>) -> String {
-        let milestone = self.milestone.as_ref().map(ToString::to_string).unwrap_or_default();
-        let nothing = match self.grounds {
-            Grounds::PartialRelease => {
-                format!("nothing that was held over from milestone {milestone} is there any more")
-            }
-            _ => format!("nothing is in escrow for milestone {milestone} outside a case"),
-        };
-        match elsewhere {
-            Some(elsewhere) => format!("{nothing} ({elsewhere}); dispute what is held in a case there"),
-            None => nothing,
-        }
+    /// What the start asks for, for the ledger to judge with what it knows.
+    pub fn asked(&self) -> Asked {
+        Asked::Claim(AskedClaim {
+            grounds: self.grounds,
+            milestone: self.milestone.clone(),
+            amount: self.claim.amount,
+            attested_by: self.attested_by.clone(),
+            unfit: self.claim.check_words(&self.file.policy).err(),
+        })
     }
 
     /// What it is about.
@@ -320,6 +323,49 @@ impl DisputeCase {
                 self.tell(Role::Operator, NoticeEvent::OnHold, rule, None, facts);
             }
             _ => self.announce(NoticeEvent::Decided, rule, None, &facts),
+        }
+    }
+}
+
+/// Why a claim with its ground opens no case all the same: what it is about is in another case (R6), or there is nothing of it (D1).
+pub(super) fn refusal_of_claim(
+    grounds: Grounds,
+    milestone: Option<&Id>,
+    held: Amount,
+    elsewhere: Option<&str>,
+) -> Option<(Rule, String)> {
+    if let (Some(elsewhere), Grounds::RefundRequest) = (elsewhere, grounds) {
+        return Some((Rule::R6, format!("{elsewhere}; dispute what is held there in that case")));
+    }
+    if !held.is_zero() || !grounds.is_active() {
+        return None;
+    }
+    let milestone = milestone.map(ToString::to_string).unwrap_or_default();
+    let nothing = match grounds {
+        Grounds::PartialRelease => format!("nothing that was held over from milestone {milestone} is there any more"),
+        _ => format!("nothing is in escrow for milestone {milestone} outside a case"),
+    };
+    let reason = match elsewhere {
+        Some(elsewhere) => format!("{nothing} ({elsewhere}); dispute what is held in a case there"),
+        None => nothing,
+    };
+    Some((Rule::D1, reason))
+}
+
+/// What is missing for a dispute on these grounds, and what to do (D1).
+pub(super) fn no_ground(grounds: Grounds, contract: &Contract, milestone: Option<&Id>) -> String {
+    let (contract, milestone) = (&contract.id, milestone.map(ToString::to_string).unwrap_or_default());
+    match grounds {
+        Grounds::RefundRequest => format!(
+            "grounds: contract {contract} has not ended, so no refund was requested that could be disputed; \
+             submit the milestone, and dispute if it is not released"
+        ),
+        Grounds::NonRelease => format!(
+            "grounds: no submission of milestone {milestone} is known, or it was superseded; submit it first. If it was \
+             submitted elsewhere, the platform files the dispute and attests that (`attested_by`)"
+        ),
+        Grounds::PartialRelease => {
+            format!("grounds: nothing of milestone {milestone} was released in part and held over")
         }
     }
 }

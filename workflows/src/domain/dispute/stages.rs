@@ -77,6 +77,7 @@ impl Case for DisputeCase {
             offers: self.offers.all().to_vec(),
             resolution: self.resolution.clone(),
             answers: self.answers.clone(),
+            arbitration: (self.stage != Stage::Opening).then(|| self.arbitration()),
             ..Particulars::default()
         }
     }
@@ -125,9 +126,10 @@ impl Case for DisputeCase {
 
     fn answered_before(&self, role: Role, command: &Command) -> Option<String> {
         match command {
-            Command::Accept(Subject::Claim) | Command::RejectClaim(_) | Command::Reject(Subject::Claim) => {
-                self.claim_answered_before(role)
-            }
+            Command::Accept(Subject::Claim)
+            | Command::AcceptClaim { .. }
+            | Command::RejectClaim(_)
+            | Command::Reject(Subject::Claim) => self.claim_answered_before(role),
             Command::Accept(Subject::Resolution) | Command::Reject(Subject::Resolution) => {
                 let answer = self.answers.get(&role)?;
                 let word = if *answer == Answer::Accepted { "accepted" } else { "rejected" };
@@ -136,7 +138,7 @@ impl Case for DisputeCase {
             Command::Propose { .. } if self.resolution.is_some() => {
                 Some("a resolution was proposed; there is one per dispute".to_owned())
             }
-            Command::DemandArbitration => self.demanded_before(role),
+            Command::DemandArbitration | Command::DemandArbitrationFrom { .. } => self.demanded_before(role),
             Command::Award { .. } if self.decided_by(DecidedBy::ArbitrationAward) => {
                 Some("the award was given, and it is final".to_owned())
             }
@@ -148,7 +150,11 @@ impl Case for DisputeCase {
     }
 
     fn refuse(&mut self, rule: Rule, reason: String, now: Timestamp) {
-        self.settle(Outcome { kept_in_escrow: self.held, ..Outcome::refused(rule, reason) }, now);
+        self.refuse_holding(self.held, rule, reason, now);
+    }
+
+    fn refuse_holding(&mut self, held: Amount, rule: Rule, reason: String, now: Timestamp) {
+        self.settle(Outcome { kept_in_escrow: held, ..Outcome::refused(rule, reason) }, now);
     }
 
     fn act(&mut self, role: Role, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
@@ -164,7 +170,7 @@ impl Case for DisputeCase {
                 Stage::AwaitingClient => self.answer_claim(role, command, at, now),
                 Stage::InMediation => self.mediate(command, at, now),
                 Stage::AwaitingParties => self.answer_resolution(role, &command, at, now),
-                Stage::AwaitingArbitrationDemand => self.demand(role, &command, at, now),
+                Stage::AwaitingArbitrationDemand => self.demand(role, command, at, now),
                 _ => self.arbitrate(command, at, now),
             },
         }

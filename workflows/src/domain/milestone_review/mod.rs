@@ -205,7 +205,10 @@ impl MilestoneReviewCase {
     pub fn close_hold(&self) -> Close {
         let outcome = self.outcome.as_ref();
         let remainder = match outcome.map(|outcome| outcome.result) {
-            Some(ResultKind::Superseded | ResultKind::Refused) | None => {
+            Some(ResultKind::Superseded) => {
+                return Close { remainder: Remainder::Superseded, milestone_done: false };
+            }
+            Some(ResultKind::Refused) | None => {
                 return Close { remainder: Remainder::AsItWas, milestone_done: false };
             }
             Some(_) if self.claim.is_some() => Remainder::HeldOver { milestone: None },

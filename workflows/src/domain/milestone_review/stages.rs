@@ -121,7 +121,10 @@ impl Case for MilestoneReviewCase {
             return Err(self.not_offered(command.verb()));
         }
         match command {
-            Command::Approve { amount } => self.approve(amount, at, now),
+            Command::Approve { amount, submission } => {
+                self.check_seen(submission)?;
+                self.approve(amount, at, now)
+            }
             Command::RequestChanges { message } => self.request_changes(message, at, now),
             Command::Submit(submission) => self.submit(submission, at, now),
             Command::Dispute { claim, contacted_client } => self.dispute(claim, contacted_client, at, now),
@@ -158,6 +161,19 @@ impl MilestoneReviewCase {
                 Refusal::new(RefusalKind::NotAllowed, Rule::D1, reason)
             }
             _ => self.not_now(verb),
+        }
+    }
+
+    /// That the latest submission is still the one that the client looked at, if they say which.
+    fn check_seen(&self, submission: Option<u32>) -> Result<(), Refusal> {
+        let latest = self.review.submissions;
+        match submission {
+            Some(seen) if seen != latest => {
+                let reason =
+                    format!("submission: the latest is number {latest}, not {seen}; look at it, and answer that");
+                Err(Refusal::invalid(Rule::E5, reason))
+            }
+            _ => Ok(()),
         }
     }
 

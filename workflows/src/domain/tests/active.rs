@@ -17,6 +17,7 @@ fn begun(grounds: Grounds, milestone: Option<&str>, contacted_client: bool) -> D
         milestone: milestone.map(id),
         claim: claim(150),
         contacted_client,
+        attested_by: None,
         policy: Policy::default(),
     };
     DisputeCase::begin("dispute:c-1:m-1".into(), filing, day(0.0))

@@ -81,6 +81,13 @@ fn arbitration_demands() {
         ("4 client demand; 5 freelancer demand; 400", "in_arbitration"),
         ("4 client demand; 5 freelancer demand; 60 arbitrator award 120", "settled arbitration_award A5 120/80/0"),
         ("4 freelancer demand; 5 client demand; 6 arbitrator award 0", "refunded arbitration_award A5 0/200/0"),
+        // A6: the other has five days from the first demand that was paid, also past the end of the seven.
+        ("5 freelancer demand; 10", "released arbitration_sole_demand A3 200/0/0"),
+        ("9.9 freelancer demand; 14.89", "awaiting_arbitration_demand"),
+        ("9.9 freelancer demand; 14.9", "released arbitration_sole_demand A3 200/0/0"),
+        ("9.9 client demand; 14.9", "refunded arbitration_sole_demand A3 0/200/0"),
+        ("9.9 freelancer demand; 14 client demand", "in_arbitration"),
+        ("9.9 freelancer demand (declined); 10", "refunded arbitration_default A2 0/200/0"),
     ] {
         assert_eq!(ends(&format!("{notice}; {story}")), expected, "{story}");
     }
@@ -120,6 +127,7 @@ fn a_filing_that_breaks_a_rule_is_refused() {
         milestone: Some(id("m-1")),
         claim: claim(1),
         contacted_client: false,
+        attested_by: None,
         policy: Policy::default(),
     };
     assert_eq!(shown(&DisputeCase::begin("dispute:c-1:m-1".into(), filing, day(0.0))), "refused rule D1 0/0/0");
@@ -238,7 +246,9 @@ fn a_timely_demand_waits_for_its_charge() {
     case.tick(day(11.0));
     assert_eq!(case.stage(), "awaiting_arbitration_demand");
     case.fee_charged(Role::Freelancer, Ok("charge".into()), day(11.0));
-    pass(&mut case, 11.0);
+    pass(&mut case, 15.99);
+    assert_eq!(case.stage(), "awaiting_arbitration_demand", "A6: the client learns of it now, and has its time");
+    pass(&mut case, 16.0);
     assert_eq!(shown(&case), "released arbitration_sole_demand A3 200/0/0");
 
     let mut case = filed(200, 150, &Policy::default());
@@ -247,6 +257,149 @@ fn a_timely_demand_waits_for_its_charge() {
     case.fee_charged(Role::Client, Err("expired".into()), day(4.0));
     send(&mut case, 5.0, Role::Client, Command::DemandArbitration).unwrap();
     assert_eq!(case.take_fees_due()[0].step, "fee:client:2", "another try is another charge");
+}
+
+/// A6, T3: a policy may set the time to answer, and a case that began before the rule has none.
+#[test]
+fn the_time_to_answer_a_demand_is_the_cases_own() {
+    use super::super::window::Window;
+    let late = "2 client reject claim; 3 mediator close; 9.9 freelancer demand";
+    let ends_by = |rules: u32, days: u32, until: f64| {
+        let policy = Policy { arbitration_answer: Window::calendar(days), ..Policy::default() };
+        let mut case = filed(200, 150, &policy);
+        case.file_mut().rules = rules;
+        play(&mut case, late, |case, now| {
+            for fee in case.take_fees_due() {
+                case.fee_charged(fee.party, Ok("charge".into()), now);
+            }
+        });
+        pass(&mut case, until);
+        shown(&case)
+    };
+    for (rules, days, over_at) in [(1, 5, 14.9), (1, 1, 10.9), (0, 5, 10.0), (0, 1, 10.0)] {
+        assert_eq!(ends_by(rules, days, over_at - 0.001), "awaiting_arbitration_demand", "{rules} {days}");
+        assert_eq!(ends_by(rules, days, over_at), "released arbitration_sole_demand A3 200/0/0", "{rules} {days}");
+    }
+}
+
+/// A6, T5: who can still answer is told until when, and reminded before that.
+#[test]
+fn a_late_demand_says_until_when_it_can_be_answered() {
+    let (mut case, _) =
+        plays(150, &Policy::default(), "2 client reject claim; 3 mediator close; 9.9 freelancer demand");
+    let notices = case.file_mut().take_notices();
+    let told = notices.iter().rfind(|notice| notice.event == NoticeEvent::ArbitrationDemanded).unwrap();
+    assert_eq!(told.deadline, Some(day(14.9)));
+    let entry = case.file().timeline.last().unwrap();
+    assert_eq!(
+        (entry.rule, entry.note.as_deref()),
+        (Some(super::super::rule::Rule::A6), Some("the client can demand it until 2026-11-16T09:36:00Z"))
+    );
+    pass(&mut case, 14.0);
+    let reminded: Vec<Role> = case.file_mut().take_notices().into_iter().map(|notice| notice.to).collect();
+    assert_eq!(reminded, [Role::Client]);
+}
+
+/// A1: the share is charged to the billing method that the demand names, and goes back to it (A3).
+#[test]
+fn a_share_is_charged_to_the_billing_method_that_the_demand_names() {
+    for (who, demand, charged) in [
+        (Role::Client, "demand", "card-1"),
+        (Role::Client, "demand from card-9", "card-9"),
+        (Role::Freelancer, "demand", "fl-1"),
+        (Role::Freelancer, "demand from card-9", "card-9"),
+    ] {
+        let mut case = filed(200, 150, &Policy::default());
+        play(&mut case, &format!("2 client reject claim; 3 mediator close; 4 {who} {demand}"), |_, _| {});
+        let due = case.take_fees_due();
+        assert_eq!(due[0].source.as_str(), charged, "{who} {demand}");
+        case.fee_charged(who, Ok("charge".into()), day(4.0));
+        pass(&mut case, 30.0);
+        let movements = serde_json::to_value(case.settlement(day(30.0)).unwrap()).unwrap();
+        let back = movements.as_array().unwrap().iter().find(|movement| movement["movement"] == "fee_return").unwrap();
+        assert_eq!(back["source"], charged, "{who} {demand}");
+    }
+    // Another try may name another one, or none.
+    let mut case = filed(200, 150, &Policy::default());
+    play(&mut case, "2 client reject claim; 3 mediator close; 4 client demand from card-9", |_, _| {});
+    case.take_fees_due();
+    case.fee_charged(Role::Client, Err("expired".into()), day(4.0));
+    send(&mut case, 5.0, Role::Client, Command::DemandArbitration).unwrap();
+    assert_eq!(case.take_fees_due()[0].source.as_str(), "card-1");
+}
+
+/// A1: a freelancer whose demand names no billing method is told that it is missing when it cannot be charged; the status and the
+/// timeline say whose share it was and how much.
+#[test]
+fn what_is_said_of_a_share_is_whose_and_how_much() {
+    let declined = "2 client reject claim; 3 mediator close; 4 freelancer demand (declined); 4 client demand from card-9 (declined)";
+    let (mut case, _) = plays(150, &Policy::default(), declined);
+    let notes: Vec<String> = case.file().timeline.iter().filter_map(|entry| entry.note.clone()).collect();
+    for words in [
+        "337.50 USD, the freelancer's share of the fee: `source` is missing: the demand names no billing method, so fl-1 was \
+         asked (card expired); demand it again with one",
+        "337.50 USD, the client's share of the fee: card expired",
+    ] {
+        assert!(notes.iter().any(|note| note == words), "{words}: {notes:?}");
+    }
+    let notices = case.file_mut().take_notices();
+    let told = notices
+        .iter()
+        .rfind(|notice| notice.event == NoticeEvent::ArbitrationFeeDeclined && notice.to == Role::Freelancer);
+    assert!(told.unwrap().facts.text.as_ref().unwrap().contains("`source` is missing"));
+    let arbitration = serde_json::to_value(case.particulars().arbitration).unwrap();
+    let expected = serde_json::json!({"fee_share": 33_750, "shares": {"client": "declined", "freelancer": "declined"}});
+    assert_eq!(arbitration, expected);
+}
+
+/// A1, T3: nothing is charged where the policy gives no share for the case's currency, but in a case that began before that.
+#[test]
+fn a_share_is_of_the_cases_currency() {
+    for (rules, policy, charged) in [
+        (1, "{}", None),
+        (1, r#"{"arbitration_fee_share":{"JPY":40000}}"#, Some(40_000)),
+        (1, r#"{"arbitration_fee_share":{"USD":33750}}"#, None),
+        (1, r#"{"arbitration_fee_share":5000}"#, Some(5_000)),
+        (0, "{}", Some(33_750)),
+        (0, r#"{"arbitration_fee_share":5000}"#, Some(5_000)),
+    ] {
+        let mut case = filed(30_000, 15_000, &serde_json::from_str(policy).unwrap());
+        let file = case.file_mut();
+        (file.rules, file.contract.currency) =
+            (rules, "\"JPY\"".parse::<serde_json::Value>().and_then(serde_json::from_value).unwrap());
+        play(&mut case, "2 client reject claim; 3 mediator close; 4 client demand", |_, _| {});
+        let due = case.take_fees_due().first().map(|fee| fee.amount.minor());
+        assert_eq!(due, charged, "{rules} {policy}");
+        assert_eq!(case.fee_share().minor(), charged.unwrap_or(0), "{rules} {policy}");
+        let paid = case.file().timeline.iter().any(|entry| entry.what == super::super::case::What::ArbitrationFeePaid);
+        assert_eq!(paid, charged.is_none(), "what costs nothing counts as paid");
+    }
+}
+
+/// D3, D4, M7: what a party accepts, or rejects for good, is what it saw.
+#[test]
+fn a_claim_that_was_amended_is_not_answered_by_mistake() {
+    for (story, refusals, expected) in [
+        ("2 client accept claim 150", &[][..], "settled client_acceptance D3 150/50/0"),
+        ("1 freelancer amend 200; 2 client accept claim 150", &["Invalid"], "awaiting_client"),
+        ("1 freelancer amend 200; 2 client accept claim 200", &[], "released client_acceptance D3 200/0/0"),
+        ("1 freelancer amend 20; 2 client reject claim 150", &["Invalid"], "awaiting_client"),
+        ("1 freelancer amend 20; 2 client reject claim 20", &[], "in_mediation"),
+        ("1 freelancer amend 200; 2 client reject claim", &[], "in_mediation"),
+        (
+            "2 client accept claim 150; 3 client accept claim 150",
+            &["AlreadyAnswered"],
+            "settled client_acceptance D3 150/50/0",
+        ),
+        ("2 freelancer accept claim 150", &["NotAllowed"], "awaiting_client"),
+    ] {
+        let (case, refused) = plays(150, &Policy::default(), story);
+        assert_eq!(refused, refusals, "{story}");
+        assert_eq!(shown(&case), expected, "{story}");
+    }
+    let (mut case, _) = plays(150, &Policy::default(), "1 freelancer amend 200");
+    let refusal = send(&mut case, 2.0, Role::Client, command("accept claim 150")).unwrap_err();
+    assert_eq!(refusal.reason, "amount: the claim is for 2.00 USD now, not for 1.50 USD; look at it, and answer that");
 }
 
 /// M1: past the target the case is flagged and the mediation queue is told, once; it decides nothing.
@@ -390,7 +543,7 @@ fn a_case_stays_small_whatever_is_sent() {
             assert!(case.receive(verb, Message::read(verb, json.as_bytes()), day(1.0)).is_err());
         }
     }
-    let rejection = Rejection { reason: RejectionReason::Other, details: long.clone(), evidence: vec![] };
+    let rejection = Rejection { reason: RejectionReason::Other, details: long.clone(), evidence: vec![], amount: None };
     send(&mut case, 2.0, Role::Client, Command::RejectClaim(rejection)).unwrap();
     send(&mut case, 3.0, Role::Mediator, Command::Propose { to_freelancer: amount(1), rationale: long }).unwrap();
     let status = serde_json::to_vec(&crate::messages::Status::of(&case)).unwrap();

@@ -18,7 +18,7 @@ fn policy() -> impl Strategy<Value = Policy> {
         |(client_silence, no_arbitration, share)| Policy {
             client_silence,
             no_arbitration,
-            arbitration_fee_share: amount(share),
+            arbitration_fee_share: amount(share).into(),
             ..Policy::default()
         },
     )
@@ -39,6 +39,7 @@ fn step() -> impl Strategy<Value = Step> {
         "claim",
         "release",
         "accept claim",
+        "accept claim of",
         "reject claim",
         "accept resolution",
         "reject resolution",
@@ -64,8 +65,8 @@ fn step() -> impl Strategy<Value = Step> {
     (prop_oneof![0_u32..4, 0_u32..200], role, prop::sample::select(verbs.to_vec()), amount, any::<bool>()).prop_map(
         |(hours, role, verb, amount, declined)| {
             let words = if verb.is_empty() { String::new() } else { format!("{verb} {amount}") };
-            let words = words.replace("reject claim 0", "reject claim");
-            Step { hours, role, words: if verb == "reject claim" { "reject claim".into() } else { words }, declined }
+            let words = if matches!(verb, "reject claim" | "accept claim") { verb.to_owned() } else { words };
+            Step { hours, role, words, declined }
         },
     )
 }
@@ -163,7 +164,7 @@ proptest! {
             taken(&mut parent, step, now);
             let claim = parent.disputed().cloned();
             if let (Some(claim), None) = (claim, &child) {
-                let filing = Filing { contract: contract(), grounds: Grounds::RefundRequest, milestone: None, claim, contacted_client: false, policy: policy.clone() };
+                let filing = Filing { contract: contract(), grounds: Grounds::RefundRequest, milestone: None, claim, contacted_client: false, attested_by: None, policy: policy.clone() };
                 let mut case = DisputeCase::begin("dispute:c-1".into(), filing, now);
                 case.opened(Opened { held: parent.held(), deposits: books.left.clone() }, None, None, now);
                 prop_assert!(!case.is_decided(), "a claim that the refund request took is one that the dispute takes");
@@ -219,7 +220,7 @@ proptest! {
             }
             if let (Some(claim), None) = (review.disputed().cloned(), &child) {
                 let (grounds, milestone) = (Grounds::NonRelease, Some(id("m-1")));
-                let filing = Filing { contract: contract(), grounds, milestone, claim, contacted_client: true, policy: policy.clone() };
+                let filing = Filing { contract: contract(), grounds, milestone, claim, contacted_client: true, attested_by: None, policy: policy.clone() };
                 let mut case = DisputeCase::begin("dispute:c-1:m-1".into(), filing, now);
                 let opened = Opened { held: amount(minor), deposits: deposits(&[minor]) };
                 case.opened(opened, Some("milestone-review:c-1:m-1".into()), None, now);

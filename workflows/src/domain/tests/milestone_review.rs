@@ -47,6 +47,7 @@ fn money(case: &MilestoneReviewCase) -> String {
     let Close { remainder, milestone_done } = case.close_hold();
     let remainder = match remainder {
         Remainder::AsItWas | Remainder::Undone => "as it was".to_owned(),
+        Remainder::Superseded => "superseded".to_owned(),
         Remainder::HeldOver { milestone } => {
             format!("held over from {}", milestone.map_or("none".into(), |id| id.to_string()))
         }
@@ -109,6 +110,29 @@ fn every_submission_opens_a_full_window() {
         assert_eq!(case.file().deadline, Some(day(start + 14.0)));
         assert_eq!(case.particulars().review.unwrap().submissions, round + 1);
     }
+}
+
+/// E5: what the client approves is what they looked at.
+#[test]
+fn a_submission_that_was_replaced_is_not_approved_by_mistake() {
+    for (story, refused, expected) in [
+        ("2 client approve submission 1", &[][..], "released client_approval E5 300/0/0"),
+        ("2 client request; 3 freelancer submit; 4 client approve submission 1", &["Invalid"], "awaiting_client"),
+        (
+            "2 client request; 3 freelancer submit; 4 client approve submission 2",
+            &[],
+            "released client_approval E5 300/0/0",
+        ),
+        ("2 client approve submission 2", &["Invalid"], "awaiting_client"),
+        ("2 client request; 3 client approve submission 1", &[], "released client_approval E5 300/0/0"),
+    ] {
+        let (case, refusals) = plays(story);
+        assert_eq!(refusals, refused, "{story}");
+        assert_eq!(shown(&case), expected, "{story}");
+    }
+    let (mut case, _) = plays("2 client request; 3 freelancer submit");
+    let refusal = send(&mut case, 4.0, Role::Client, command("approve submission 1")).unwrap_err();
+    assert_eq!(refusal.reason, "submission: the latest is number 2, not 1; look at it, and answer that");
 }
 
 /// E11, E4: auto-release and the contract's end; whichever comes first wins, never both.
@@ -177,7 +201,7 @@ fn malformed_commands_are_refused_with_the_field() {
             Rule::D1,
             "contacted_client",
         ),
-        (Role::Client, Command::Approve { amount: Some(amount(0)) }, Rule::E6, "amount: more than 0"),
+        (Role::Client, Command::Approve { amount: Some(amount(0)), submission: None }, Rule::E6, "amount: more than 0"),
     ] {
         let mut case = submitted(300);
         let refusal = send(&mut case, 1.0, role, command).unwrap_err();

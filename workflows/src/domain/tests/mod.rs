@@ -83,6 +83,7 @@ fn filed(held: i64, claimed: i64, policy: &Policy) -> DisputeCase {
         milestone: None,
         claim: claim(claimed),
         contacted_client: false,
+        attested_by: None,
         policy: policy.clone(),
     };
     let mut case = DisputeCase::begin("dispute:c-1".into(), filing, day(0.0));
@@ -130,7 +131,10 @@ fn command(words: &str) -> Command {
         _ => Subject::Offer(u32::try_from(number()).unwrap()),
     };
     match verb {
-        "approve" => Command::Approve { amount: Some(amount(number())).filter(|_| !rest.is_empty()) },
+        "approve" if rest.starts_with("submission") => {
+            Command::Approve { amount: None, submission: Some(u32::try_from(number()).unwrap()) }
+        }
+        "approve" => Command::Approve { amount: Some(amount(number())).filter(|_| !rest.is_empty()), submission: None },
         "submit" => Command::Submit(Submission { note: "Another try.".into(), files: vec![] }),
         "request" => Command::RequestChanges { message: "The brand is wrong.".into() },
         "supersede" => Command::Supersede,
@@ -139,11 +143,13 @@ fn command(words: &str) -> Command {
         "ask" => Command::RequestMediation { message: "We do not agree.".into() },
         "opinion" => Command::Opinion { text: "Half of it would be fair.".into() },
         "release" => Command::Release,
+        "accept" if rest.starts_with("claim ") => Command::AcceptClaim { amount: amount(number()) },
         "accept" => Command::Accept(subject()),
-        "reject" if rest == "claim" => Command::RejectClaim(Rejection {
+        "reject" if rest.starts_with("claim") => Command::RejectClaim(Rejection {
             reason: RejectionReason::NotAsAgreed,
             details: "It is not what we agreed.".into(),
             evidence: vec![],
+            amount: rest.strip_prefix("claim ").map(|_| amount(number())),
         }),
         "reject" => Command::Reject(subject()),
         "amend" => Command::Amend { amount: amount(number()), details: "More precisely.".into() },
@@ -152,6 +158,7 @@ fn command(words: &str) -> Command {
         "retract" => Command::Retract { number: u32::try_from(number()).unwrap() },
         "propose" => Command::Propose { to_freelancer: amount(number()), rationale: "Half was delivered.".into() },
         "close" => Command::Close { reason: "No common ground.".into() },
+        "demand" if rest.starts_with("from ") => Command::DemandArbitrationFrom { source: id(&rest[5..]) },
         "demand" => Command::DemandArbitration,
         "award" => Command::Award { to_freelancer: amount(number()), reference: "AAA-1".into() },
         "extend" => Command::Extend { hours: u32::try_from(number()).unwrap(), reason: "Holiday.".into() },

@@ -112,7 +112,10 @@ fn a_timely_reply_counts_and_a_late_one_never_does() {
         (Some(9.5), 9.0, "TooLate"),
     ] {
         let mut case = refund_request(300, 100, &Policy::default());
-        let message = Message { at: stamped.map(day), ..message(Role::Freelancer, Command::Approve { amount: None }) };
+        let message = Message {
+            at: stamped.map(day),
+            ..message(Role::Freelancer, Command::Approve { amount: None, submission: None })
+        };
         let answer = case.receive(Verb::Approve, Ok(message), day(handed));
         let got = answer.map_or_else(|refusal| refusal.kind.name().to_owned(), |()| shown(&case));
         assert_eq!(got, expected, "stamped {stamped:?}, handed over on day {handed}");
@@ -185,7 +188,7 @@ fn an_agency_is_paid_and_its_owner_acts() {
             by: Actor { party: Role::Freelancer, id: id(who) },
             at: None,
             key: None,
-            command: Command::Approve { amount: None },
+            command: Command::Approve { amount: None, submission: None },
         };
         assert_eq!(case.receive(Verb::Approve, Ok(message), day(1.0)).is_ok(), admitted, "{who}");
     }
@@ -323,6 +326,7 @@ fn what_another_case_holds_is_named() {
         milestone: None,
         claim: claim(100),
         contacted_client: false,
+        attested_by: None,
         policy: Policy::default(),
     };
     let mut dispute = DisputeCase::begin("dispute:c-1".into(), filing, day(0.0));

@@ -44,7 +44,7 @@ fn a_case_that_is_as_large_as_it_can_be_made_fits_into_a_payload() {
     for _ in 0..2_500 {
         let kind = "\u{2}".repeat(10_000);
         let file = Evidence { sha256: "ab".repeat(32), name: "x".into(), size: 1, media_type: kind };
-        let unfit = Rejection { reason, details: "No.".into(), evidence: vec![file] };
+        let unfit = Rejection { reason, details: "No.".into(), evidence: vec![file], amount: None };
         send(&mut case, Role::Client, Command::RejectClaim(unfit)).unwrap_err();
         send(&mut case, Role::Mediator, Command::Extend { hours: 0, reason: text(1_000) }).unwrap_err();
     }
@@ -56,7 +56,7 @@ fn a_case_that_is_as_large_as_it_can_be_made_fits_into_a_payload() {
             send(&mut case, role, offer).unwrap();
         }
     }
-    let rejection = Rejection { reason, details: "é".repeat(10_000), evidence: files(&policy) };
+    let rejection = Rejection { reason, details: "é".repeat(10_000), evidence: files(&policy), amount: None };
     send(&mut case, Role::Client, Command::RejectClaim(rejection)).unwrap();
     send(&mut case, Role::Mediator, Command::Propose { to_freelancer: amount(0), rationale: long.clone() }).unwrap();
     assert_eq!(case.file().refusals(), 5_000);

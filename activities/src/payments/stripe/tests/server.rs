@@ -57,7 +57,10 @@ pub struct State {
     made: u32,
 }
 
-/// The server. Payment methods are what their names say: `pm_declined`, `pm_consent`, `pm_slow`, `pm_none`, and every other works.
+/// The payment methods that there are, and what becomes of a charge to each. Every other id is unknown, as at Stripe.
+const METHODS: [&str; 4] = ["pm_1", "pm_declined", "pm_consent", "pm_slow"];
+
+/// The server. Payment methods are what their names say: `pm_1` works, see [`METHODS`].
 #[derive(Clone)]
 pub struct Server {
     pub url: String,
@@ -179,8 +182,9 @@ impl State {
             None => {}
         }
         let answer = self.perform(seen);
-        // What could not be done leaves nothing under its key.
-        if answer.0 < 400 {
+        // What was looked at and found impossible is kept under its key too; only what was never begun leaves nothing.
+        let code = answer.1["error"]["code"].as_str().unwrap_or_default();
+        if answer.0 < 400 || code == "charge_already_refunded" {
             self.keys.insert(key.clone(), (seen.form.clone(), answer.clone()));
         }
         answer
@@ -190,8 +194,10 @@ impl State {
         let (method, path) = line.split_once(' ').unwrap();
         let parts: Vec<&str> = path.trim_start_matches("/v1/").split('/').collect();
         match (method, &parts[..]) {
-            ("GET", ["payment_methods", "pm_none"]) => missing("PaymentMethod"),
-            ("GET", ["payment_methods", id]) => (200, json!({"id": id, "type": "card", "customer": "cus_1"})),
+            ("GET", ["payment_methods", id]) if METHODS.contains(id) => {
+                (200, json!({"id": id, "type": "card", "customer": "cus_1"}))
+            }
+            ("GET", ["payment_methods", _]) => missing("PaymentMethod"),
             ("POST", ["payment_intents"]) => self.draft(form),
             ("GET", ["payment_intents", id]) => {
                 self.intents.get(*id).map_or_else(|| missing("intent"), |it| (200, it.clone()))
@@ -218,6 +224,13 @@ impl State {
     fn draft(&mut self, form: &Fields) -> Answer {
         if form["amount"].parse::<i64>().unwrap() < 50 {
             return problem("invalid_request_error", "amount_too_small", "Amount must be at least $0.50 usd");
+        }
+        if !METHODS.contains(&form["payment_method"].as_str()) {
+            return missing("PaymentMethod");
+        }
+        // A method that was saved for a customer is taken with that customer alone.
+        if form.get("customer").map(String::as_str) != Some("cus_1") {
+            return problem("invalid_request_error", "", "The PaymentMethod belongs to a customer");
         }
         let id = self.id("pi");
         let intent = json!({
@@ -258,6 +271,13 @@ impl State {
 
     fn refund(&mut self, form: &Fields) -> Answer {
         let Some(intent) = self.intents.get(&form["payment_intent"]) else { return missing("payment_intent") };
+        if intent["status"] != "succeeded" {
+            return problem(
+                "invalid_request_error",
+                "",
+                "This PaymentIntent does not have a successful charge to refund.",
+            );
+        }
         let number = |value: &Value| value.as_str().unwrap().parse::<i64>().unwrap();
         let charged = number(&intent["amount"]);
         let of = self.refunds.iter().filter(|refund| refund["payment_intent"] == form["payment_intent"]);
@@ -274,7 +294,7 @@ impl State {
     }
 
     fn transfer(&mut self, form: &Fields) -> Answer {
-        if form["destination"] == "acct_none" {
+        if form["destination"] != "acct_1" {
             return problem("invalid_request_error", "resource_missing", "No such destination");
         }
         let transfer = json!({

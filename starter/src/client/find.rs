@@ -1,0 +1,113 @@
+//! Which run of which workflow a case is (L8).
+//!
+//! A case has an id of its own for ever: the first of a workflow id is called by it, a later one by it and its number. Temporal
+//! knows workflow ids and runs. A bare id is read as the newest case that was accepted: a start that was refused is no case, and
+//! hides none.
+
+use temporalio_client::tonic::IntoRequest as _;
+use temporalio_common::protos::temporal::api::{
+    enums::v1::WorkflowExecutionStatus,
+    workflow::v1::WorkflowExecutionInfo,
+    workflowservice::v1::{DescribeWorkflowExecutionResponse, ListWorkflowExecutionsRequest},
+};
+
+use super::{Client, ClientError, list};
+
+/// How many runs of one workflow id are looked through for an earlier case.
+const RUNS_MAX: i32 = 1_000;
+
+/// Where a case is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The workflow id.
+    pub workflow_id: String,
+    /// The run, unless it is the newest.
+    pub run_id: Option<String>,
+}
+
+/// A case's id without its number, and the number if it has one.
+pub(super) fn parts(case: &str) -> (&str, Option<u32>) {
+    // The id of a request for a payment has the payment's own number in it, before its step.
+    let number = case.rsplit_once('#').and_then(|(id, number)| Some((id, number.parse().ok()?)));
+    number.map_or((case, None), |(id, number)| (id, Some(number)))
+}
+
+impl Client {
+    /// Where the case is.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`] if there is no such case.
+    pub(super) async fn find(&self, case: &str) -> Result<Place, ClientError> {
+        let (workflow_id, number) = parts(case);
+        let newest = self.describe_run(case, workflow_id, "").await?;
+        self.place(case, (workflow_id, number), &newest).await
+    }
+
+    /// The same, with what the newest run of its workflow id was described as.
+    pub(super) async fn place(
+        &self,
+        case: &str,
+        (workflow_id, number): (&str, Option<u32>),
+        newest: &DescribeWorkflowExecutionResponse,
+    ) -> Result<Place, ClientError> {
+        let info = newest.workflow_execution_info.clone().unwrap_or_default();
+        let place = |run_id: Option<String>| Place { workflow_id: workflow_id.to_owned(), run_id };
+        let is_it = match number {
+            Some(number) => list::number_of(&info) == number && !list::was_refused(&info),
+            None => !list::was_refused(&info),
+        };
+        if is_it {
+            return Ok(place(None));
+        }
+        let accepted = self.accepted(workflow_id).await?;
+        let found = match number {
+            None => accepted.last(),
+            Some(number) => accepted.iter().find(|info| list::number_of(info) == number).or_else(|| {
+                // Cases from before numbers were shown in lists: by their place.
+                let unnumbered = accepted.iter().all(|info| list::number_of(info) == 1);
+                accepted.get(number.checked_sub(1)? as usize).filter(|_| unnumbered)
+            }),
+        };
+        match (found, number) {
+            (Some(info), _) => Ok(place(info.execution.as_ref().map(|execution| execution.run_id.clone()))),
+            // Nothing was ever accepted under this id: what there is says why.
+            (None, None) => Ok(place(None)),
+            (None, Some(_)) => Err(ClientError::NotFound { case: case.to_owned() }),
+        }
+    }
+
+    /// The last runs of the workflow id's cases, oldest first: without starts that were refused, and without runs that were gone on
+    /// from.
+    async fn accepted(&self, workflow_id: &str) -> Result<Vec<WorkflowExecutionInfo>, ClientError> {
+        let request = ListWorkflowExecutionsRequest {
+            namespace: self.namespace().to_owned(),
+            page_size: RUNS_MAX,
+            query: format!("WorkflowId = '{workflow_id}'"),
+            ..ListWorkflowExecutionsRequest::default()
+        };
+        let listed = self.service().list_workflow_executions(request.into_request()).await;
+        let mut runs = listed.map_err(|status| self.server_error(&status))?.into_inner().executions;
+        runs.retain(|info| info.status() != WorkflowExecutionStatus::ContinuedAsNew && !list::was_refused(info));
+        runs.sort_by_key(|info| info.start_time.as_ref().map(|time| (time.seconds, time.nanos)));
+        Ok(runs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parts;
+
+    /// L8: the number is the case's own, not that of the payment it is about.
+    #[test]
+    fn a_case_is_told_from_an_earlier_one_by_its_number() {
+        for (case, id, number) in [
+            ("dispute:c-1", "dispute:c-1", None),
+            ("dispute:c-1#2", "dispute:c-1", Some(2)),
+            ("payment-refund:refund-request:c-1#2/pay_now", "payment-refund:refund-request:c-1#2/pay_now", None),
+            ("payment-refund:refund-request:c-1#2/pay_now#3", "payment-refund:refund-request:c-1#2/pay_now", Some(3)),
+            ("dispute:c-1#x", "dispute:c-1#x", None),
+        ] {
+            assert_eq!(parts(case), (id, number), "{case}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Live events: that they end with the case, with the token and with nobody looking, and how many somebody can have.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use jsonwebtoken::{Algorithm, get_current_timestamp};
+use reqwest::{Response, StatusCode};
+use serde_json::{Value, json};
+use temporalio_client::{UntypedWorkflow, WorkflowTerminateOptions};
+
+use super::{Served, served::claims};
+use crate::harness::{Story, World, run};
+
+async fn look(served: &Served, case: &str, token: &str) -> Response {
+    let url = format!("{}/v1/cases/{case}/events", served.url);
+    reqwest::Client::new().get(url).bearer_auth(token).send().await.unwrap()
+}
+
+/// What is told until the connection ends by itself.
+async fn told(answer: Response) -> String {
+    assert_eq!(answer.status(), StatusCode::OK);
+    let mut stream = answer.bytes_stream();
+    let all = async {
+        let mut all = String::new();
+        while let Some(bytes) = stream.next().await {
+            all.push_str(&String::from_utf8_lossy(&bytes.unwrap()));
+        }
+        all
+    };
+    tokio::time::timeout(Duration::from_secs(60), all).await.expect("the connection ends by itself")
+}
+
+/// However a case has ended, looking at it ends: nothing is asked for ever.
+#[test]
+fn looking_ends_however_the_case_has_ended() {
+    run(async {
+        let (served, world) = (Served::shared().await, World::shared().await);
+        let operator = served.issuer.token("op-1", &["operator"], &[]);
+        let mut held = Story::new(world, "looked-hold");
+        held.deposit("d-1", 20_000, "card-1").await;
+        held.end(0, json!({"no_arbitration": "hold"})).await;
+        held.play("1 freelancer claim 15000; 2 client reject claim; 3 mediator close; 10").await;
+        held.outcome().await;
+        let all = told(look(served, &held.dispute, &operator).await).await;
+        assert!(all.contains("\"stage\":\"on_hold\""), "{all}");
+
+        let stopped = Story::new(world, "looked-stop");
+        stopped.deposit("d-1", 20_000, "card-1").await;
+        stopped.end(0, Value::Null).await;
+        let before = look(served, &stopped.refund_request, &operator).await;
+        let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(stopped.refund_request.clone());
+        handle.terminate(WorkflowTerminateOptions::builder().reason("a mistake").build()).await.unwrap();
+        told(before).await;
+        let all = told(look(served, &stopped.refund_request, &operator).await).await;
+        assert!(all.contains("retry: 86400000"), "a browser does not ask again every few seconds: {all}");
+    });
+}
+
+/// Nothing is told after a request with the token would be refused.
+#[test]
+fn looking_ends_with_the_token() {
+    run(async {
+        let served = Served::shared().await;
+        let story = Story::new(World::shared().await, "looked-late");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        let mut short = claims(story.contract["client"]["id"].as_str().unwrap(), &[], &[]);
+        // It has run out, and is believed for some seconds more, because clocks differ.
+        short["exp"] = json!(get_current_timestamp() - 24);
+        let token = served.issuer.sign(Algorithm::EdDSA, &short);
+        let all = told(look(served, &story.refund_request, &token).await).await;
+        assert!(all.contains("\"stage\":\"awaiting_freelancer\"") && !all.contains("retry:"), "{all}");
+        let status = served.with(token).get("/v1/policy").await.0;
+        assert!(get_current_timestamp() > short["exp"].as_u64().unwrap() + 28, "it ended before its time: {status}");
+    });
+}
+
+/// One party has a bound of connections; who closes one can open another.
+#[test]
+fn nobody_looks_through_more_than_so_many_connections() {
+    run(async {
+        let served = Served::shared().await;
+        let story = Story::new(World::shared().await, "looked-often");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        let token = |role: &str| served.issuer.token(story.contract[role]["id"].as_str().unwrap(), &[], &[]);
+        let client = token("client");
+        let mut open = Vec::new();
+        for _ in 0..20 {
+            open.push(look(served, &story.refund_request, &client).await);
+        }
+        assert!(open.iter().all(|answer| answer.status() == StatusCode::OK));
+        let refused = look(served, &story.refund_request, &client).await;
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        let problem: Value = refused.json().await.unwrap();
+        assert!(problem["hint"].as_str().unwrap().contains("close one"), "{problem}");
+        assert_eq!(look(served, &story.refund_request, &token("freelancer")).await.status(), StatusCode::OK);
+        drop(open.pop());
+        let mut tries = 0;
+        while look(served, &story.refund_request, &client).await.status() != StatusCode::OK {
+            tries += 1;
+            assert!(tries < 400, "a connection that was closed is still counted");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+}

@@ -1,0 +1,47 @@
+//! When a case rests: who looks at it then, or advances its clock, finds what has happened, however slow the server is.
+
+use std::time::Duration;
+
+use recourse_workflows::messages::Status;
+
+use crate::harness::{Story, World, run, shown};
+
+/// A command without what the harness waits for.
+async fn told(world: &World, story: &Story<'_>, case: &str, who: &str, words: &str) -> Status {
+    let (verb, body) = story.command(who, words);
+    world.client.command(case, verb, body).await.unwrap()
+}
+
+/// A review goes on once its dispute is over, and the next dispute has the id of the one before it: the review does not rest
+/// before it has heard of the one's end, nor before the other has begun; and its clock is not refused to who advances it.
+#[test]
+fn a_case_rests_when_its_dispute_has_begun_and_once_it_has_heard_of_its_end() {
+    run(async {
+        let world = World::slow().await;
+        let mut story = Story::new(&world, "rests");
+        story.fund("d-1", "m-1", 30_000, &story.card()).await;
+        story.submit("m-1", 1, 30_000).await;
+        let review = story.review("m-1");
+        world.quiet(&review).await;
+        for round in 0..2 {
+            let dispute = told(&world, &story, &review, "freelancer", "claim 20000").await.dispute.unwrap();
+            // With what is known of the review alone.
+            world.quiet(&review).await;
+            assert!(world.client.closed_for(&dispute).await.unwrap().is_none(), "round {round}: the dispute before");
+            world.opened(&dispute).await;
+            told(&world, &story, &dispute, "freelancer", "withdraw").await;
+            world.client.result(&dispute).await.unwrap();
+            if round == 0 {
+                assert_eq!(world.status(&review).await.stage, "awaiting_client");
+            } else {
+                let advanced = world.client.advance(&review, Duration::from_hours(1)).await;
+                assert!(advanced.as_ref().is_ok_and(|advanced| !advanced.closed), "{advanced:?}");
+                assert_eq!(world.client.status(&review).await.unwrap().stage, "awaiting_client");
+            }
+        }
+        told(&world, &story, &review, "client", "approve").await;
+        assert_eq!(shown(&story.outcome_of(&review).await), "released client_approval E5 30000/0/0");
+        world.check_money().await;
+        world.stop_worker().await;
+    });
+}
