@@ -14,6 +14,7 @@ mod contract;
 mod contract_end;
 mod cost;
 mod differential;
+mod doors;
 mod edges;
 mod faults;
 mod harness;

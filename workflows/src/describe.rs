@@ -95,7 +95,8 @@ pub fn rest_of_a_split(status: &Status) -> &'static str {
 
 /// Whether a dispute is about a milestone of an active contract, which its id says.
 pub fn is_about_a_milestone(status: &Status) -> bool {
-    let milestone = status.workflow_id.strip_prefix(&dispute_id(&status.contract, None));
+    let (case, _) = status.case.split_once('#').unwrap_or((&status.case, ""));
+    let milestone = case.strip_prefix(&dispute_id(&status.contract, None));
     milestone.is_some_and(|milestone| milestone.starts_with(':'))
 }
 
@@ -174,7 +175,7 @@ mod tests {
 
     fn status(case: &str) -> Status {
         serde_json::from_value(serde_json::json!({
-            "case": case, "workflow_id": case, "kind": "dispute", "contract": "c-1", "currency": "USD",
+            "case": case, "kind": "dispute", "contract": "c-1", "currency": "USD",
             "stage": "awaiting_parties",
             "waiting_on": [], "held": 20_000, "deadline": null, "if_silent": null, "overdue": false, "allowed": {},
             "claim": null, "rejection": null, "offers": [], "answers": {}, "timeline": [], "outcome": null,

@@ -29,6 +29,7 @@ mod holds;
 mod milestone_deposits;
 mod milestones;
 mod payments;
+mod starts;
 mod steps;
 mod together;
 

@@ -65,8 +65,10 @@ pub struct CaseRow {
     /// Its id: the workflow id, and for a later case of the same workflow id its number, as in `dispute:c-1#2` (L8).
     pub case: String,
     /// The workflow id.
+    #[serde(default)]
     pub workflow_id: String,
     /// The run.
+    #[serde(default)]
     pub run_id: String,
     /// What it is about.
     pub kind: Option<CaseKind>,

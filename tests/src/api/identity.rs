@@ -30,8 +30,8 @@ fn everything_is_refused_to_the_wrong_identity() {
         // By: client, freelancer, mediator, arbitrator, operator, stranger. `-` is not forbidden; what a case or a rule says of it
         // is tested elsewhere.
         let rows: Vec<(Method, String, Value, [u16; 6])> = vec![
-            (Method::GET, contract.clone(), Value::Null, [200, 200, 200, 200, 200, 404]),
-            (Method::GET, format!("{contract}/ledger"), Value::Null, [200, 200, 200, 200, 200, 404]),
+            (Method::GET, contract.clone(), Value::Null, [200, 200, 200, 404, 200, 404]),
+            (Method::GET, format!("{contract}/ledger"), Value::Null, [200, 200, 200, 404, 200, 404]),
             (Method::GET, case.clone(), Value::Null, [200, 200, 200, 404, 200, 404]),
             (Method::GET, format!("{case}/events"), Value::Null, [200, 200, 200, 404, 200, 404]),
             (Method::POST, format!("{contract}/deposits"), deposit, [403, 403, 403, 403, 403, 403]),
@@ -41,9 +41,9 @@ fn everything_is_refused_to_the_wrong_identity() {
                 json!({"milestone": milestone, "note": "x"}),
                 [403, 403, 403, 403, 403, 403],
             ),
-            (end.0, end.1, end.2, [201, 403, 403, 403, 403, 404]),
-            (Method::POST, format!("{contract}/disputes"), dispute, [403, 201, 403, 403, 403, 404]),
-            (Method::POST, format!("{contract}/payment-refunds"), back, [201, 403, 403, 403, 403, 404]),
+            (end.0, end.1, end.2, [201, 403, 403, 404, 403, 404]),
+            (Method::POST, format!("{contract}/disputes"), dispute, [403, 422, 403, 404, 403, 404]),
+            (Method::POST, format!("{contract}/payment-refunds"), back, [404, 403, 403, 404, 403, 404]),
             (
                 Method::POST,
                 format!("{case}/commands/dispute"),

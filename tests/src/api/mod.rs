@@ -16,4 +16,4 @@ mod stripe;
 mod webhooks;
 
 pub use process::Process;
-pub use served::{Issuer, Served, as_party};
+pub use served::{Issuer, Served, as_party, claims};

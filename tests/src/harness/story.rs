@@ -9,7 +9,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use recourse_starter::client::ClientError;
+use recourse_starter::client::{ClientError, Started};
 use recourse_workflows::domain::{command::Verb, ids::Id, outcome::Outcome};
 use recourse_workflows::messages::{
     DisputeStart, EscrowDepositStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart, Status,
@@ -114,8 +114,8 @@ impl<'a> Story<'a> {
         let start = json!({"contract": self.contract, "deposit": deposit, "amount": minor, "source": {"id": source, "verified": true}});
         let start: EscrowDepositStart = serde_json::from_value(start).unwrap();
         let _step = self.world.step().await;
-        let case = self.world.client.start(start).await.unwrap();
-        self.world.client.result(&case).await.unwrap()
+        let started = self.world.client.start_or_find(start).await.unwrap();
+        self.world.client.result_of(&started).await.unwrap()
     }
 
     /// Deposits for a milestone from a card and waits for it.
@@ -126,8 +126,8 @@ impl<'a> Story<'a> {
         });
         let start: EscrowDepositStart = serde_json::from_value(start).unwrap();
         let _step = self.world.step().await;
-        let case = self.world.client.start(start).await.unwrap();
-        self.world.client.result(&case).await.unwrap()
+        let started = self.world.client.start_or_find(start).await.unwrap();
+        self.world.client.result_of(&started).await.unwrap()
     }
 
     /// The workflow id of a milestone's review.
@@ -157,19 +157,28 @@ impl<'a> Story<'a> {
     /// The same as [`submit`](Self::submit) with a policy.
     pub async fn submit_with(&mut self, milestone: &str, ordinal: u32, minor: i64, policy: Value) -> Status {
         let start = self.submission(milestone, ordinal, minor, &policy);
-        let case = self.world.client.start(start).await.unwrap();
-        self.started(case).await
+        let started = self.world.client.start_or_find(start).await.unwrap();
+        self.started(started).await
     }
 
     /// Speaks of this case from now on, once it is open; or over, so that its id can be used again.
-    async fn started(&mut self, case: String) -> Status {
-        self.current.clone_from(&case);
-        self.clocks.remove(&case);
-        let status = self.opened(&case).await;
-        if status.outcome.is_some() {
-            self.outcome_of(&case).await;
+    async fn started(&mut self, started: Started) -> Status {
+        self.current.clone_from(&started.case);
+        self.clocks.remove(&started.case);
+        match self.refused(&started).await {
+            Some(refused) => refused,
+            None => self.opened(&started.case).await,
         }
-        status
+    }
+
+    /// The status of what was just started, once it is over, if it is over at once: read by its run, since what was refused is no
+    /// case (L8).
+    async fn refused(&self, started: &Started) -> Option<Status> {
+        let client = &self.world.client;
+        let status = client.wait_for_start(started, PATIENCE, |status| !status.is_opening()).await.unwrap();
+        status.outcome.as_ref()?;
+        client.result_of(started).await.unwrap();
+        Some(client.wait_for_start(started, PATIENCE, |status| status.stage == "closed").await.unwrap())
     }
 
     /// Asks a payment back, and from now on speaks of that request.
@@ -179,20 +188,20 @@ impl<'a> Story<'a> {
             "message": "The files do not open.", "policy": self.policy,
         });
         let start: PaymentRefundStart = serde_json::from_value(start).unwrap();
-        let case = self.world.client.start(start).await.unwrap();
-        self.started(case).await
+        let started = self.world.client.start_or_find(start).await.unwrap();
+        self.started(started).await
     }
 
     /// Starts a dispute about a milestone by itself, and from now on speaks of it.
     pub async fn dispute_alone(&mut self, grounds: &str, milestone: &str, minor: i64) -> Status {
         let start = json!({
             "contract": self.contract, "grounds": grounds, "milestone": milestone, "contacted_client": true,
-            "policy": self.policy,
+            "attested_by": {"party": "operator", "id": "op-1"}, "policy": self.policy,
             "claim": {"amount": minor, "reason": "work_delivered", "details": "It is done."},
         });
         let start: DisputeStart = serde_json::from_value(start).unwrap();
-        let case = self.world.client.start(start).await.unwrap();
-        self.started(case).await
+        let started = self.world.client.start_or_find(start).await.unwrap();
+        self.started(started).await
     }
 
     /// A card of this contract's own, so that a fault told to the bank is nobody else's.
@@ -205,13 +214,11 @@ impl<'a> Story<'a> {
         let start = json!({"contract": self.contract, "pay_now": pay_now, "policy": policy});
         let start: RefundRequestStart = serde_json::from_value(start).unwrap();
         let _step = self.world.step().await;
-        self.world.client.start(start).await.unwrap();
-        let status = self.opened_within(&self.refund_request).await;
-        if status.stage == "closed" {
-            // Its id can be used again.
-            self.world.client.result(&self.refund_request).await.unwrap();
+        let started = self.world.client.start_or_find(start).await.unwrap();
+        match self.refused(&started).await {
+            Some(refused) => refused,
+            None => self.opened_within(&self.refund_request).await,
         }
-        status
     }
 
     /// The status once the case has learnt what is held.

@@ -16,7 +16,7 @@ async fn head(test: &TestDatabase) -> Head {
 }
 
 async fn post(test: &TestDatabase, deposit: &str) {
-    let case = format!("deposit:c-1:{deposit}");
+    let case = format!("escrow-deposit:c-1:{deposit}");
     let deposit = Deposit {
         id: id(deposit),
         contract: contract("c-1"),
@@ -71,10 +71,10 @@ async fn a_changed_posting_is_named() {
         "deposit = 'd-9'",
     ] {
         let test = posted().await;
-        test.tamper(&format!("UPDATE journal SET {change} WHERE id = 'deposit:c-1:b/deposit'")).await;
+        test.tamper(&format!("UPDATE journal SET {change} WHERE id = 'escrow-deposit:c-1:b/deposit'")).await;
         let found = findings(&test, &[]).await;
         assert_eq!(found.len(), 1, "{change}: {found:?}");
-        assert!(found[0].starts_with("deposit:c-1:b/deposit: is not what was posted"), "{change}: {found:?}");
+        assert!(found[0].starts_with("escrow-deposit:c-1:b/deposit: is not what was posted"), "{change}: {found:?}");
     }
 }
 
@@ -99,11 +99,14 @@ async fn what_is_put_in_or_taken_out_is_named() {
     let kept = head(&test).await;
     test.drop_trigger("deposits_are_never_deleted").await;
     test.run("DELETE FROM deposits WHERE deposit = 'b'").await.unwrap();
-    let place = "(SELECT sequence FROM journal WHERE id = 'deposit:c-1:b/deposit')";
+    let place = "(SELECT sequence FROM journal WHERE id = 'escrow-deposit:c-1:b/deposit')";
     test.run(&format!("DELETE FROM journal_chain WHERE sequence = {place}")).await.unwrap();
-    test.run("DELETE FROM journal WHERE id = 'deposit:c-1:b/deposit'").await.unwrap();
+    test.run("DELETE FROM journal WHERE id = 'escrow-deposit:c-1:b/deposit'").await.unwrap();
     let found = findings(&test, std::slice::from_ref(&kept)).await;
-    assert!(found.len() == 1 && found[0].starts_with("deposit:c-1:c/deposit: is not what was posted"), "{found:?}");
+    assert!(
+        found.len() == 1 && found[0].starts_with("escrow-deposit:c-1:c/deposit: is not what was posted"),
+        "{found:?}"
+    );
 }
 
 /// Who rewrites the journal from a place on rewrites its links as well. A head that was kept elsewhere tells.
@@ -111,7 +114,7 @@ async fn what_is_put_in_or_taken_out_is_named() {
 async fn a_rewritten_journal_does_not_have_the_head_that_was_kept() {
     let test = posted().await;
     let kept = head(&test).await;
-    test.tamper("UPDATE journal SET amount = amount + 1 WHERE id = 'deposit:c-1:b/deposit'").await;
+    test.tamper("UPDATE journal SET amount = amount + 1 WHERE id = 'escrow-deposit:c-1:b/deposit'").await;
     test.run("DELETE FROM journal_chain").await.unwrap();
     test.database.migrate().await.unwrap();
     assert!(findings(&test, &[]).await.is_empty(), "the chain alone cannot tell");

@@ -252,6 +252,7 @@ async fn a_ledger_with_money_in_it_learns_of_milestones() {
     run(include_str!("../../../migrations/sqlite/0003_sandbox.sql")).await;
     run(include_str!("../../../migrations/sqlite/0004_milestones.sql")).await;
     run(include_str!("../../../migrations/sqlite/0005_refunds.sql")).await;
+    run(include_str!("../../../migrations/sqlite/0015_grounds.sql")).await;
     let ledger = Ledger::new(database.clone());
     assert!(ledger.check().await.unwrap().is_sound());
     assert_eq!(ledger.free("case").await.unwrap().len(), 1);

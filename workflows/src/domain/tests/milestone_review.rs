@@ -80,8 +80,8 @@ fn a_submitted_milestone_is_approved_changed_or_superseded() {
             "released client_approval E6 100/0/200",
             "release 100 (E6); held over from m-1, done",
         ),
-        ("2 operator supersede", "superseded contract_end E11 0/0/300", "; as it was, open"),
-        ("2 client request; 9 operator supersede", "superseded contract_end E11 0/0/300", "; as it was, open"),
+        ("2 operator supersede", "superseded contract_end E11 0/0/300", "; superseded, open"),
+        ("2 client request; 9 operator supersede", "superseded contract_end E11 0/0/300", "; superseded, open"),
         ("2 operator extend 48; 15.99", "awaiting_client", ""),
         (
             "2 operator extend 48; 16",
@@ -256,7 +256,7 @@ fn the_disputes_outcome_is_the_reviews() {
     case.dispute_ended(withdrawn, day(15.0));
     assert_eq!(
         (shown(&case), money(&case)),
-        ("superseded contract_end E11 0/0/300".into(), "; as it was, open".into())
+        ("superseded contract_end E11 0/0/300".into(), "; superseded, open".into())
     );
     let (mut case, _) = plays("10 freelancer claim 200");
     case.dispute_stopped("terminated", day(15.0));

@@ -1,0 +1,176 @@
+//! Which starts open a case and which deposits are charged, by what the ledger knows (E1, E14, E15, D1, L8).
+
+use recourse_workflows::domain::{
+    dispute::Grounds,
+    ids::PaymentId,
+    money::AMOUNT_MAX,
+    opening::AskedClaim,
+    party::{Actor, Agency},
+    rule::Rule,
+};
+
+use super::*;
+
+fn claim(grounds: Grounds, milestone: Option<&str>, minor: i64, attested_by: Option<Actor>) -> Asked {
+    let milestone = milestone.map(id);
+    Asked::Claim(AskedClaim { grounds, milestone, amount: amount(minor), attested_by, unfit: None })
+}
+
+fn by(party: Role, name: &str) -> Option<Actor> {
+    Some(Actor { party, id: id(name) })
+}
+
+impl World {
+    /// What a start comes to: the rule that refuses it, or nothing.
+    async fn asks(&self, case: &str, run: &str, take: Take, asked: Asked) -> Option<Rule> {
+        let order = OpenCase { take, asked, ..Self::opening(case, run, None) };
+        let judged = self.effects.ledger.would_open(&order).await.unwrap();
+        let receipt = self.effects.ledger.open(&order).await.unwrap();
+        assert_eq!(judged, receipt, "what is said before is what comes of it");
+        match receipt {
+            OpenReceipt::Opened(_) => None,
+            OpenReceipt::Refused { rule, .. } => Some(rule),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn ends(&self, run: &str, pay_now: i64) -> Option<Rule> {
+        let take = Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
+        self.asks("refund-request:c-1", run, take, Asked::End { pay_now: amount(pay_now) }).await
+    }
+
+    async fn claims_the_rest(&self, run: &str) -> Option<Rule> {
+        self.asks("dispute:c-1", run, Take::Free, claim(Grounds::RefundRequest, None, 1, None)).await
+    }
+
+    async fn claims(&self, run: &str, attested_by: Option<Actor>) -> Option<Rule> {
+        let take = Take::Unreviewed { milestone: id("m-1"), claim: amount(10) };
+        self.asks("dispute:c-1:m-1", run, take, claim(Grounds::NonRelease, Some("m-1"), 10, attested_by)).await
+    }
+}
+
+/// D1: nobody's bare word takes escrow. A refund request is disputed where the contract has ended, and a later deposit does not
+/// undo that.
+#[tokio::test]
+async fn a_dispute_of_a_refund_needs_the_contracts_end() {
+    let world = World::new().await;
+    world.deposit("d-1", 100).await;
+    assert_eq!(world.claims_the_rest("run-1").await, Some(Rule::D1));
+    assert_eq!(world.held().await, []);
+    assert_eq!(world.ends("run-1", 0).await, None);
+    world.effects.ledger.free("refund-request:c-1").await.unwrap();
+    world.deposit("d-2", 100).await;
+    assert_eq!(world.claims_the_rest("run-2").await, None);
+}
+
+/// D1: a milestone is disputed when it was submitted and that was not superseded since, or when the platform attests it; a party
+/// attests nothing (E14), and neither does anybody else than an operator.
+#[tokio::test]
+async fn a_dispute_of_a_milestone_needs_its_submission() {
+    let world = World::new().await;
+    world.fund("d-1", "m-1", 100).await;
+    assert_eq!(world.claims("run-1", None).await, Some(Rule::D1));
+    assert_eq!(world.claims("run-1", by(Role::Operator, "fl-1")).await, Some(Rule::E14));
+    assert_eq!(world.claims("run-1", by(Role::Freelancer, "op-1")).await, Some(Rule::D1));
+    assert_eq!(world.held().await, []);
+
+    let review = world.review(1, 100).await;
+    world.close(&review, Vec::new(), Remainder::Superseded, false).await;
+    assert_eq!(world.claims("run-2", None).await, Some(Rule::D1));
+    assert_eq!(world.claims("run-2", by(Role::Operator, "op-1")).await, None);
+    world.effects.ledger.free("dispute:c-1:m-1").await.unwrap();
+
+    let OpenReceipt::Opened(again) = world.review_again("run-3", 1, 100).await else {
+        panic!("it can be submitted again")
+    };
+    world.close(&again, Vec::new(), Remainder::AsItWas, false).await;
+    assert_eq!(world.claims("run-4", None).await, None, "its submission stands");
+}
+
+/// L8: a start that is refused takes no number and leaves nothing behind; the next that is accepted is the second.
+#[tokio::test]
+async fn a_refused_start_takes_no_number() {
+    let world = World::new().await;
+    world.deposit("d-1", 100).await;
+    assert_eq!(world.ends("run-1", 101).await, Some(Rule::R2));
+    assert_eq!(world.ends("run-2", 0).await, None);
+    world.effects.ledger.free("refund-request:c-1").await.unwrap();
+    assert_eq!(world.ends("run-3", 101).await, Some(Rule::R2));
+    let take = Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
+    let asked = Asked::End { pay_now: Amount::ZERO };
+    let order = OpenCase { take, asked, ..World::opening("refund-request:c-1", "run-4", None) };
+    let OpenReceipt::Opened(opened) = world.effects.ledger.open(&order).await.unwrap() else { panic!("it is free") };
+    assert_eq!(opened.case_ref, "refund-request:c-1#2");
+}
+
+/// E1: a case is of the contract that its id says, whoever starts it and however.
+#[tokio::test]
+async fn a_case_under_another_contracts_id_is_refused() {
+    let world = World::new().await;
+    world.deposit("d-1", 100).await;
+    let end = || Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
+    let nothing = || Asked::End { pay_now: Amount::ZERO };
+    let back = PaymentId::new("dispute:c-1/release").unwrap();
+    let asked = Asked::Return { payment: back.clone(), amount: amount(1), released_at: at(), policy: Box::default() };
+    for (case, take, asked) in [
+        ("refund-request:c-2", end(), nothing()),
+        ("dispute:c-1", end(), nothing()),
+        ("dispute:c-2", Take::Free, claim(Grounds::RefundRequest, None, 1, None)),
+        (
+            "dispute:c-1:m-2",
+            Take::HeldOver { milestone: id("m-1") },
+            claim(Grounds::PartialRelease, Some("m-1"), 1, None),
+        ),
+        ("milestone-review:c-2:m-1", milestone(1, 50), Asked::Review),
+        ("payment-refund:dispute:c-2/release", Take::Payment { payment: back }, asked),
+    ] {
+        assert_eq!(world.asks(case, "run", take, asked).await, Some(Rule::E1), "{case}");
+    }
+    let order = DepositOrder { case: "escrow-deposit:c-2:d-2".into(), ..World::order("d-2", 100) };
+    let receipt = world.effects.make_deposit(&order).await.unwrap();
+    assert!(matches!(receipt, DepositReceipt::Refused { rule: Rule::E1, .. }), "{receipt:?}");
+}
+
+/// E14: nobody is on both sides, and no party has the name by which cases speak to each other. Refused before it is charged.
+#[tokio::test]
+async fn nobody_is_on_both_sides_of_a_contract() {
+    let world = World::new().await;
+    let mut own_agency = contract("c-1");
+    own_agency.freelancer.agency = Some(Agency { id: id("cl-1"), name: None });
+    let mut cases_own = contract("c-1");
+    cases_own.freelancer.id = id("contract-end");
+    for contract in [own_agency, cases_own] {
+        let order = DepositOrder { contract: contract.clone(), ..World::order("d-1", 100) };
+        let receipt = world.effects.make_deposit(&order).await.unwrap();
+        assert!(matches!(receipt, DepositReceipt::Refused { rule: Rule::E14, .. }), "{receipt:?}");
+        let take = Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
+        let asked = Asked::End { pay_now: Amount::ZERO };
+        let order = OpenCase { contract, take, asked, ..World::opening("refund-request:c-1", "run", None) };
+        let receipt = world.effects.ledger.open(&order).await.unwrap();
+        assert!(matches!(receipt, OpenReceipt::Refused { rule: Rule::E14, .. }), "{receipt:?}");
+    }
+    assert!(world.bank.look_up("escrow-deposit:c-1:d-1/deposit").await.unwrap().is_none());
+}
+
+/// E15: a sum that would be too large is refused before anything is charged; what an earlier build charged all the same goes back.
+#[tokio::test]
+async fn a_sum_that_would_be_too_large_is_not_charged() {
+    let world = World::new().await;
+    let made = world.deposit("d-1", AMOUNT_MAX).await;
+    assert!(matches!(made, DepositReceipt::Deposited { .. }), "{made:?}");
+    let refused = |receipt: &DepositReceipt| matches!(receipt, DepositReceipt::Refused { rule: Rule::E15, .. });
+    let receipt = world.deposit("d-2", 1).await;
+    assert!(refused(&receipt), "{receipt:?}");
+    assert!(world.bank.look_up("escrow-deposit:c-1:d-2/deposit").await.unwrap().is_none());
+
+    let charge = Charge { source: id("card-1"), currency: contract("c-1").currency, amount: amount(1) };
+    world.bank.charge("escrow-deposit:c-1:d-3/deposit", &charge).await.unwrap();
+    for _ in 0..2 {
+        let receipt = world.deposit("d-3", 1).await;
+        assert!(refused(&receipt), "{receipt:?}");
+    }
+    let back = world.bank.look_up("escrow-deposit:c-1:d-3/deposit/back").await.unwrap().unwrap();
+    assert!(back.declined.is_none(), "{back:?}");
+    let receipt = world.fund("d-4", "m-1", 1).await;
+    assert!(refused(&receipt), "{receipt:?}");
+}

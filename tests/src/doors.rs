@@ -1,0 +1,235 @@
+//! Who may start and see what, tried over HTTP as somebody would who wants money or words that are not theirs.
+
+use recourse_activities::payments::Fault;
+use recourse_workflows::domain::ids::Id;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::{
+    api::{Served, as_party, claims},
+    harness::{Story, World, run},
+};
+
+fn id_of(story: &Story<'_>) -> String {
+    story.id().to_string()
+}
+
+/// L8, P1: a payment of another contract does not exist here, be its case open or closed; and nothing of it is shown or replaced.
+#[test]
+fn another_contracts_payment_is_neither_read_nor_replaced() {
+    run(async {
+        let (served, world) = (Served::shared().await, World::shared().await);
+        let theirs = Story::new(world, "theirs");
+        theirs.deposit("d-1", 30_000, "card-1").await;
+        theirs.end(10_000, Value::Null).await;
+        let payment = format!("refund-request:{}/pay_now", id_of(&theirs));
+        world.quiet(&theirs.refund_request).await;
+        let owner = as_party(served, &theirs.contract, "client");
+        let (asked, theirs_id) =
+            (json!({"payment": payment, "amount": 2_000, "message": "Our secret."}), id_of(&theirs));
+        let (status, answer) = owner.post(&format!("/v1/contracts/{theirs_id}/payment-refunds"), &asked).await;
+        assert_eq!(status, StatusCode::CREATED, "{answer}");
+        let case = format!("/v1/cases/{}", format!("payment-refund:{payment}").replace('/', "%2F"));
+
+        let mine = Story::new(world, "mine");
+        mine.deposit("d-1", 30_000, "card-1").await;
+        let thief = as_party(served, &mine.contract, "client");
+        for payment in [payment.as_str(), "nope", "refund-request:nobody/pay_now"] {
+            let asked = json!({"payment": payment, "amount": 1, "message": "Mine now."});
+            let (status, answer) = thief.post(&format!("/v1/contracts/{}/payment-refunds", id_of(&mine)), &asked).await;
+            assert_eq!(status, StatusCode::NOT_FOUND, "{payment}: {answer}");
+            assert!(!answer.to_string().contains("secret"), "{answer}");
+        }
+        assert_eq!(thief.get(&case).await.0, StatusCode::NOT_FOUND);
+        let (status, seen) = owner.get(&case).await;
+        assert_eq!((status, &seen["payment"]["message"]), (StatusCode::OK, &json!("Our secret.")), "{seen}");
+    });
+}
+
+/// L8: a start that is refused is a problem with its rule, and hides nothing of the case that was decided before it.
+#[test]
+fn a_refused_start_hides_no_case() {
+    run(async {
+        let (served, world) = (Served::shared().await, World::shared().await);
+        let mut story = Story::new(world, "hides");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(10_000, Value::Null).await;
+        story.play("1 freelancer approve").await;
+        story.outcome().await;
+        let id = id_of(&story);
+        let (client, freelancer) =
+            (as_party(served, &story.contract, "client"), as_party(served, &story.contract, "freelancer"));
+        let case = format!("/v1/cases/refund-request:{id}");
+        let before = client.get(&case).await.1;
+        assert_eq!(before["outcome"]["result"], "settled", "{before}");
+        let end = format!("/v1/contracts/{id}/end");
+        let (status, problem) = client.post(&end, &json!({"pay_now": 9_999_999})).await;
+        assert_eq!((status, &problem["rule"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("R2")), "{problem}");
+        let claim = json!({"amount": 1, "reason": "other", "details": "x"});
+        let dispute = json!({"grounds": "refund_request", "claim": claim});
+        let (status, problem) = freelancer.post(&format!("/v1/contracts/{id}/disputes"), &dispute).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+        // Through Temporal it becomes a workflow, and still is no case.
+        story.end(9_999_999, Value::Null).await;
+        let after = client.get(&case).await.1;
+        for field in ["case", "outcome", "timeline", "run_id"] {
+            assert_eq!(after[field], before[field], "{field}: {after}");
+        }
+        let (_, listed) = client.get(&format!("/v1/cases?contract={id}&kind=refund_request")).await;
+        assert_eq!(listed["items"].as_array().map(Vec::len), Some(1), "{listed}");
+
+        // The next that is accepted is the second, and both can be read.
+        story.deposit("d-2", 5_000, "card-1").await;
+        let (status, second) = client.post(&end, &json!({"pay_now": 0})).await;
+        assert_eq!(
+            (status, &second["case"]),
+            (StatusCode::CREATED, &json!(format!("refund-request:{id}#2"))),
+            "{second}"
+        );
+        assert_eq!(client.get(&case).await.1["case"], format!("refund-request:{id}#2"));
+        assert_eq!(client.get(&format!("{case}%232")).await.1["held"], 5_000);
+        assert_eq!(client.get(&format!("{case}%231")).await.1["outcome"], before["outcome"]);
+        assert_eq!(client.get(&format!("{case}%233")).await.0, StatusCode::NOT_FOUND);
+    });
+}
+
+/// D1: a freelancer's word alone takes no escrow: the contract can still be ended, and nobody is told of a dispute.
+#[test]
+fn a_bare_word_takes_no_escrow() {
+    run(async {
+        let (served, world) = (Served::shared().await, World::shared().await);
+        let story = Story::new(world, "word");
+        story.deposit("d-1", 30_000, "card-1").await;
+        let id = id_of(&story);
+        let freelancer = as_party(served, &story.contract, "freelancer");
+        let claim = json!({"amount": 30_000, "reason": "work_delivered", "details": "All of it."});
+        let attested = json!({"party": "operator", "id": "op-1"});
+        let disputes = format!("/v1/contracts/{id}/disputes");
+        let of_milestone =
+            json!({"grounds": "non_release", "milestone": "m-1", "claim": claim, "contacted_client": true});
+        for dispute in [json!({"grounds": "refund_request", "claim": claim}), of_milestone.clone()] {
+            let (status, problem) = freelancer.post(&disputes, &dispute).await;
+            assert_eq!((status, &problem["rule"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("D1")), "{problem}");
+        }
+        let mut attests = of_milestone;
+        attests["attested_by"] = attested;
+        assert_eq!(freelancer.post(&disputes, &attests).await.0, StatusCode::FORBIDDEN);
+        assert_eq!(freelancer.get(&format!("/v1/cases/dispute:{id}")).await.0, StatusCode::NOT_FOUND);
+        let (status, answer) = served.staff("service").post(&disputes, &attests).await;
+        assert_eq!((status, &answer["status"]["held"]), (StatusCode::CREATED, &json!(30_000)), "{answer}");
+    });
+}
+
+/// E14: whoever is a party, or acts for one, is nothing else in that contract, whatever their token says.
+#[test]
+fn nobody_judges_their_own_case() {
+    run(async {
+        let (served, world) = (Served::shared().await, World::shared().await);
+        let mut story = Story::new(world, "judge");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        story.play("0 freelancer claim 15000").await;
+        world.opened(&story.dispute).await;
+        let commands = format!("/v1/cases/{}/commands", story.dispute);
+        let (client, freelancer) = (party(&story, "client"), party(&story, "freelancer"));
+        let both = |subject: &str, parties: &[&str]| {
+            let claims = claims(subject, &["mediator", "arbitrator", "operator", "service"], parties);
+            served.with(served.issuer.sign(jsonwebtoken::Algorithm::EdDSA, &claims))
+        };
+        for sender in [both(&freelancer, &[]), both("helper", &[&freelancer])] {
+            for (command, body) in [
+                ("extend", json!({"hours": 24, "reason": "x"})),
+                ("propose", json!({"to_freelancer": 30_000, "rationale": "x"})),
+                ("award", json!({"to_freelancer": 30_000, "reference": "x"})),
+            ] {
+                let (status, answer) = sender.post(&format!("{commands}/{command}"), &body).await;
+                assert_eq!(status, StatusCode::FORBIDDEN, "{command}: {answer}");
+            }
+            let deposit = json!({"deposit": "d-9", "amount": 1, "source": {"id": "card-1", "verified": true}});
+            let (status, answer) = sender.post(&format!("/v1/contracts/{}/deposits", story.id()), &deposit).await;
+            assert_eq!(status, StatusCode::FORBIDDEN, "{answer}");
+        }
+        // Who acts for both sides is on the one that the contract names them on, and on none otherwise.
+        let (status, _) = both(&client, &[&freelancer]).post(&format!("{commands}/withdraw"), &json!({})).await;
+        assert_eq!(status, StatusCode::FORBIDDEN);
+        let (status, _) =
+            both("helper", &[&client, &freelancer]).post(&format!("{commands}/withdraw"), &json!({})).await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        // And through Temporal, where no token is asked for.
+        let by = json!({"party": "mediator", "id": freelancer});
+        let extend = json!({"by": by, "hours": 24, "reason": "x"}).as_object().cloned().unwrap();
+        let verb = recourse_workflows::domain::command::Verb::Extend;
+        let refused = world.client.command(&story.dispute, verb, extend).await.unwrap_err();
+        assert!(refused.to_string().contains("(rule E14)"), "{refused}");
+    });
+}
+
+fn party(story: &Story<'_>, role: &str) -> String {
+    story.contract[role]["id"].as_str().unwrap().to_owned()
+}
+
+/// E2, E14, E15, L2: a deposit that came to nothing is no 201: declined is 402, refused by a rule 422, another one's id 409.
+#[test]
+fn a_deposit_that_came_to_nothing_says_so() {
+    run(async {
+        let (served, world) = (Served::shared().await, World::shared().await);
+        let story = Story::new(world, "nothing");
+        let (id, backend) = (id_of(&story), served.staff("service"));
+        let deposits = format!("/v1/contracts/{id}/deposits");
+        let deposit = |name: &str, minor: i64, source: &str| json!({"deposit": name, "amount": minor, "source": {"id": source, "verified": true}, "contract": story.contract});
+        assert_eq!(backend.post(&deposits, &deposit("d-1", 500, "card-1")).await.0, StatusCode::CREATED);
+        let card = story.card();
+        world.bank.set_fault(Some(&Id::new(&card).unwrap()), Fault::Decline, 1).await.unwrap();
+        let mut unverified = deposit("d-4", 500, "card-1");
+        unverified["source"]["verified"] = json!(false);
+        for (sent, expected, rule) in [
+            (deposit("d-2", 500, &card), StatusCode::PAYMENT_REQUIRED, "E2"),
+            (deposit("d-1", 400, "card-1"), StatusCode::CONFLICT, "L2"),
+            (deposit("d-3", 0, "card-1"), StatusCode::UNPROCESSABLE_ENTITY, "E2"),
+            (unverified, StatusCode::UNPROCESSABLE_ENTITY, "E2"),
+            (deposit("d-5", 9_007_199_254_740_991, "card-1"), StatusCode::UNPROCESSABLE_ENTITY, "E15"),
+        ] {
+            let (status, problem) = backend.post(&deposits, &sent).await;
+            assert_eq!((status, &problem["rule"]), (expected, &json!(rule)), "{sent}: {problem}");
+        }
+        assert_eq!(
+            backend.post(&deposits, &deposit("d-1", 500, "card-1")).await.0,
+            StatusCode::CREATED,
+            "the same again"
+        );
+    });
+}
+
+/// A start that runs already is the same case only if it says the same.
+#[test]
+fn a_start_with_other_content_is_a_conflict() {
+    run(async {
+        let (served, world) = (Served::shared().await, World::shared().await);
+        let story = Story::new(world, "content");
+        story.deposit("d-1", 30_000, "card-1").await;
+        let client = as_party(served, &story.contract, "client");
+        let end = format!("/v1/contracts/{}/end", story.id());
+        assert_eq!(client.post(&end, &json!({"pay_now": 100})).await.0, StatusCode::CREATED);
+        let (status, again) = client.post(&end, &json!({"pay_now": 100})).await;
+        assert_eq!((status, &again["already_running"]), (StatusCode::CREATED, &json!(true)), "{again}");
+        let (status, problem) = client.post(&end, &json!({"pay_now": 200})).await;
+        assert_eq!((status, &problem["error"]), (StatusCode::CONFLICT, &json!("Conflict")), "{problem}");
+    });
+}
+
+/// A party does not see where the other side reads email.
+#[test]
+fn the_other_sides_address_is_not_shown() {
+    run(async {
+        let (served, world) = (Served::shared().await, World::shared().await);
+        let story = Story::new(world, "address");
+        story.deposit("d-1", 30_000, "card-1").await;
+        let path = format!("/v1/contracts/{}", story.id());
+        for (role, other) in [("client", "freelancer"), ("freelancer", "client")] {
+            let (_, seen) = as_party(served, &story.contract, role).get(&path).await;
+            assert!(seen[role]["email"].is_string() && seen[other].get("email").is_none(), "{seen}");
+        }
+        let (_, seen) = served.staff("mediator").get(&path).await;
+        assert!(seen["client"].get("email").is_none() && seen["freelancer"].get("email").is_none(), "{seen}");
+    });
+}
