@@ -17,7 +17,7 @@ pub(crate) use self::{
     desk::{Desk, Together},
     silence::in_time,
 };
-use crate::ledger::chain;
+use crate::{ledger::chain, private};
 
 /// How often [`Database::migrate`] tries when another program migrates at the same moment.
 const MIGRATE_TRIES: u32 = 20;
@@ -102,6 +102,18 @@ impl DatabaseError {
     }
 }
 
+/// The file of a `SQLite` database is its owner's alone, from its first byte on. What cannot be done here is said by whoever opens it.
+fn keep_private(url: &str) {
+    let path = url.strip_prefix("sqlite:").unwrap_or(url);
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let (path, settings) = path.split_once('?').unwrap_or((path, ""));
+    let path = std::path::Path::new(path);
+    // A URL may ask for one that is there.
+    if path.exists() || !settings.contains("mode=r") || settings.contains("mode=rwc") {
+        let _ = private::database(path);
+    }
+}
+
 impl Database {
     /// Connects to `url`: `sqlite:path/to/file.db`, whose file is made if it is missing and its directory is not, or
     /// `postgres://user:password@host/database`, 15 or later.
@@ -111,6 +123,9 @@ impl Database {
     pub async fn connect(url: &str) -> Result<Self, DatabaseError> {
         let kind = Kind::of(url).ok_or_else(|| DatabaseError::UnknownKind { url: shown(url) })?;
         install_default_drivers();
+        if kind == Kind::Sqlite {
+            keep_private(url);
+        }
         match Pools::open(kind, url).await {
             Ok(pools) => Ok(Self { pools, kind }),
             Err(source) => Err(DatabaseError::Unreachable { url: shown(url), source }),
@@ -239,6 +254,8 @@ fn shown(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use sqlx::Row as _;
 
     use super::*;
@@ -356,6 +373,32 @@ mod tests {
         let error = Database::connect("mysql://me:secret@host/x").await.unwrap_err();
         assert!(matches!(error, DatabaseError::UnknownKind { .. }));
         assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    /// Whatever others may do with new files here, they cannot read the ledger; one that they could read is mended.
+    #[tokio::test]
+    async fn the_files_of_a_database_are_their_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("recourse.db");
+        let url = format!("sqlite:{}", path.display());
+        let modes = || {
+            let files = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap);
+            files
+                .map(|file| (file.file_name(), file.metadata().unwrap().permissions().mode() & 0o777))
+                .collect::<Vec<_>>()
+        };
+        for _ in 0..2 {
+            let database = Database::connect(&url).await.unwrap();
+            database.migrate().await.unwrap();
+            let found = modes();
+            assert!(found.len() > 1, "with what lies beside it: {found:?}");
+            assert!(found.iter().all(|(_, mode)| *mode == 0o600), "{found:?}");
+            // As an earlier version has left it, under an umask of 022.
+            for (name, _) in found {
+                std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(0o644)).unwrap();
+            }
+            drop(database);
+        }
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@
 //! [`refunds`] follows what was given back to its end, [`notices`] tells people, [`webhooks`] tells programs, [`evidence`] keeps
 //! their files, [`requests`] remembers what was answered, [`database`] is what they share, [`temporal`] is how every program
 //! is connected to the server, [`gauges`] is what operators watch,
-//! [`telemetry`] what the programs say of themselves.
+//! [`telemetry`] what the programs say of themselves, [`serving`] how they serve HTTP.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -21,8 +21,10 @@ pub mod gauges;
 pub mod ledger;
 pub mod notices;
 pub mod payments;
+mod private;
 pub mod refunds;
 pub mod requests;
+pub mod serving;
 pub mod telemetry;
 pub mod temporal;
 pub mod webhooks;

@@ -11,11 +11,7 @@ use axum::{
     routing::get,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
-    service::TowerToHyperService,
-};
+use recourse_activities::serving;
 use recourse_starter::client::{Client, Filters};
 use recourse_workflows::domain::ids::Id;
 use serde_json::json;
@@ -184,16 +180,8 @@ pub async fn serve() -> anyhow::Result<Infallible> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", json!({"url": format!("http://{}", listener.local_addr()?)}));
     let router = router();
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        // It ends when nothing was asked for some seconds.
-        tokio::spawn(connection);
-    }
+    serving::serve(router(), listener, serving::Limits::default(), std::future::pending()).await;
+    unreachable!("nobody stops it")
 }
 
 fn router() -> Router {

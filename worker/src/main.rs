@@ -31,6 +31,8 @@ use watch::Watch;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // What is written, such as a ledger's files, is its owner's alone.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let config = Config::parse();
     match told(config).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -61,13 +63,14 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let options = RuntimeOptions::builder().telemetry_options(telemetry).build().map_err(anyhow::Error::msg)?;
     let runtime = CoreRuntime::new_assume_tokio(options)?;
     let client = config::connect(runtime.telemetry().get_temporal_metric_meter()).await?;
-    let mail = MailConfig { url: config.smtp_url, from: config.mail_from };
+    let payments = config::payments()?;
+    let mail = MailConfig { url: config.smtp_url, from: config.mail_from, sandbox: payments.is_sandbox() };
     let book = NoticeBook::new(database.clone());
     let postman = book.postman(&mail)?;
     let webhooks = WebhookBook::new(database.clone()).allow_local(config.webhook_allow_local);
     let courier = book.courier(webhooks.clone(), client.clone());
     let ledger = Ledger::new(database.clone());
-    let bank = config::payments()?.gateway(&database)?;
+    let bank = payments.gateway(&database)?;
     let desk = RefundDesk::new(ledger.clone(), bank.clone(), book.clone());
     let effects = EscrowActivities::new(ledger, bank);
     let watch = Watch::new(Gauges::new(client.clone(), database.clone()), effects.retries(), metrics_at)?;

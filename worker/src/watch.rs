@@ -25,6 +25,7 @@ use prometheus::{Gauge, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Te
 use recourse_activities::{
     escrow::{Effect, Retries},
     gauges::{Gauges, Reading},
+    serving,
 };
 use temporalio_common::telemetry::{
     HistogramBucketOverrides, PrometheusExporterOptions, TelemetryOptions, metrics::CoreMeter,
@@ -204,7 +205,7 @@ impl Watch {
             .route("/healthz", get(async || "alive\n"))
             .route("/readyz", get(ready))
             .with_state(self.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(serving::serve(router, listener, serving::Limits::of_watchers(), std::future::pending()));
         Ok(bound)
     }
 

@@ -7,6 +7,7 @@
 //! An upload goes to `uploads/` first, gets its row, and is then moved. A crash in between leaves something that
 //! [`EvidenceStore::sweep`] deletes, and that nobody is ever served.
 
+mod intake;
 mod kind;
 mod names;
 mod rows;
@@ -24,16 +25,20 @@ use object_store::{
 use recourse_workflows::domain::{
     evidence::{Evidence, EvidenceLimits},
     ids::Id,
-    party::Actor,
+    party::{Actor, Role},
 };
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncWriteExt as _;
+use tokio::{
+    io::AsyncWriteExt as _,
+    time::{Instant, timeout_at},
+};
 use uuid::Uuid;
 
+pub use intake::IntakeLimits;
 pub use sweep::Swept;
 
-use crate::database::Database;
-use kind::Inspection;
+use self::{intake::Intake, kind::Inspection};
+use crate::{database::Database, private};
 
 /// How much of an upload is gathered before it is sent on, in bytes: the least that S3 takes as a part.
 const PART_BYTES: usize = 5 * 1024 * 1024;
@@ -106,6 +111,40 @@ pub enum EvidenceError {
     /// The same content is just being deleted, because it was not used for long.
     #[error("an older upload of the same content is just being deleted; upload it again in a moment")]
     BeingDeleted,
+    /// So many uploads are coming in that there is no memory for another.
+    #[error("too many files are being uploaded just now; nothing of this one was kept; upload it again in a moment")]
+    Busy,
+    /// An upload stands still, or comes too slowly.
+    #[error(
+        "the file came too slowly: the next bytes must come within {stalled} seconds, and {bytes_per_second} bytes a second on the whole; \
+         nothing of it was kept; upload it again on a better connection, or a smaller file"
+    )]
+    TooSlow {
+        /// How long the next bytes may take, in seconds.
+        stalled: u64,
+        /// How fast it must come on the whole.
+        bytes_per_second: u64,
+    },
+    /// A side of a contract has too much that no command refers to.
+    #[error(
+        "the {side} of contract {contract} has uploaded {files} files of {bytes} bytes that no command refers to yet, and with this one \
+         they would be more than {files_max} files or {bytes_max} bytes; refer to them in a command, or wait until they are deleted, 7 \
+         days after their upload"
+    )]
+    Full {
+        /// Of which contract.
+        contract: Id,
+        /// Which side.
+        side: Role,
+        /// How many files it has.
+        files: u64,
+        /// How many bytes they have.
+        bytes: u64,
+        /// How many files it may have.
+        files_max: u64,
+        /// How many bytes they may have.
+        bytes_max: u64,
+    },
     /// There is no such evidence.
     #[error("contract {contract} has no evidence {sha256}")]
     NotFound {
@@ -152,6 +191,7 @@ pub struct EvidenceStore {
     objects: Arc<dyn ObjectStore>,
     /// Where the objects are files: their folder.
     folder: Option<PathBuf>,
+    intake: Intake,
 }
 
 /// An upload that was received whole.
@@ -171,23 +211,30 @@ impl EvidenceStore {
     /// be used.
     pub fn open(database: Database, url: &str) -> Result<Self, EvidenceError> {
         let elsewhere = || EvidenceError::Location { url: url.to_owned() };
+        let intake = Intake::new(IntakeLimits::default());
         let location = url::Url::parse(url).map_err(|_| elsewhere())?;
         match location.scheme() {
             "file" => {
                 let folder = location.to_file_path().map_err(|()| elsewhere())?;
-                std::fs::create_dir_all(&folder)
-                    .map_err(|source| EvidenceError::Folder { folder: folder.clone(), source })?;
+                private::folder(&folder).map_err(|source| EvidenceError::Folder { folder: folder.clone(), source })?;
                 let files = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true);
-                Ok(Self { database, objects: Arc::new(files), folder: Some(folder) })
+                Ok(Self { database, objects: Arc::new(files), folder: Some(folder), intake })
             }
             "s3" => {
                 let bucket = location.host_str().filter(|bucket| !bucket.is_empty()).ok_or_else(elsewhere)?;
                 let bucket = AmazonS3Builder::from_env().with_bucket_name(bucket).build()?;
                 let prefix = Path::from_url_path(location.path()).map_err(|_| elsewhere())?;
-                Ok(Self { database, objects: Arc::new(PrefixStore::new(bucket, prefix)), folder: None })
+                Ok(Self { database, objects: Arc::new(PrefixStore::new(bucket, prefix)), folder: None, intake })
             }
             _ => Err(elsewhere()),
         }
+    }
+
+    /// The same store with other limits of what uploads may take.
+    #[must_use]
+    pub fn with_intake(mut self, limits: IntakeLimits) -> Self {
+        self.intake = Intake::new(limits);
+        self
     }
 
     /// Takes in a file, with bounded memory. The same content from the same uploader for the same contract is the same
@@ -208,6 +255,10 @@ impl EvidenceStore {
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
         let name = names::made_safe(name).ok_or(EvidenceError::Nameless)?;
+        let drafts = (self.intake.limits.draft_files, self.intake.limits.draft_bytes);
+        // Before anything is received; and once more when it is known what it is.
+        rows::check_room(self.database.pool(), contract, by, None, drafts).await?;
+        let _place = self.intake.place().await?;
         let upload = Path::from_iter([UPLOADS.to_owned(), Uuid::now_v7().to_string()]);
         let received = self.receive(&upload, &name, limits, bytes).await?;
         let stored = self.keep(&upload, contract, by, name, received).await;
@@ -231,7 +282,7 @@ impl EvidenceStore {
     {
         let mut writer = BufWriter::with_capacity(self.objects.clone(), upload.clone(), PART_BYTES)
             .with_max_concurrency(PARTS_UNDER_WAY);
-        let received = match write_all(&mut writer, name, limits, bytes).await {
+        let received = match write_all(&mut writer, name, limits, &self.intake, bytes).await {
             Ok(received) => received,
             Err(error) => {
                 if let Err(left) = writer.abort().await {
@@ -259,7 +310,8 @@ impl EvidenceStore {
         let Received { sha256, size, media_type } = received;
         let evidence = Evidence { sha256, name, size, media_type };
         // The row comes first: from now on no sweep deletes what is moved to this place.
-        rows::begin(&self.database, contract, by, &evidence, Timestamp::now()).await?;
+        let drafts = (self.intake.limits.draft_files, self.intake.limits.draft_bytes);
+        rows::begin(&self.database, contract, by, &evidence, drafts, Timestamp::now()).await?;
         self.objects.rename(upload, &place(contract, &evidence.sha256)).await?;
         rows::placed(&self.database, contract, by, &evidence.sha256).await
     }
@@ -315,16 +367,24 @@ async fn write_all<S, E>(
     writer: &mut BufWriter,
     name: &str,
     limits: &EvidenceLimits,
+    intake: &Intake,
     bytes: S,
 ) -> Result<Received, EvidenceError>
 where
     S: Stream<Item = Result<Bytes, E>> + Send,
     E: Into<Box<dyn StdError + Send + Sync>>,
 {
+    let began = Instant::now();
+    let too_slow = || EvidenceError::TooSlow {
+        stalled: intake.limits.stalled.as_secs(),
+        bytes_per_second: intake.limits.bytes_per_second,
+    };
     let mut bytes = pin!(bytes);
     let mut inspection = Inspection::new();
     let mut looked_at = false;
-    while let Some(piece) = bytes.next().await {
+    while let Some(piece) =
+        timeout_at(intake.more_by(began, inspection.size()), bytes.next()).await.map_err(|_| too_slow())?
+    {
         let piece = piece.map_err(|error| EvidenceError::Interrupted(error.into()))?;
         inspection.see(&piece);
         if inspection.size() > limits.max_bytes {

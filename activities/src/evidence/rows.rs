@@ -14,6 +14,36 @@ use crate::database::Database;
 const COLUMNS: &str =
     "contract, sha256, name, size, media_type, uploader_role, uploader, at, sealed_by_case, sealed_at";
 
+/// Whether a side of a contract may have another file that nothing refers to: so many, and so many bytes together. The same content
+/// again takes no more room.
+pub(super) async fn check_room<'e>(
+    executor: impl sqlx::Executor<'e, Database = sqlx::Any>,
+    contract: &Id,
+    by: &Actor,
+    new: Option<&Evidence>,
+    (files_max, bytes_max): (u64, u64),
+) -> Result<(), EvidenceError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM evidence
+         WHERE contract = $1 AND uploader_role = $2 AND sealed_at IS NULL AND sha256 <> $3",
+    )
+    .bind(contract.as_str())
+    .bind(by.party.name())
+    .bind(new.map_or_else(String::new, |new| new.sha256.clone()))
+    .fetch_one(executor)
+    .await?;
+    let count = |at: usize| row.try_get::<i64, _>(at).map(|count| u64::try_from(count).unwrap_or(0));
+    let (files, bytes) = (count(0)?, count(1)?);
+    let size = new.map_or(0, |new| new.size);
+    // Before it is known what comes, a file that is there already must be let in.
+    let (files_with, bytes_with) = (files + u64::from(new.is_some()), bytes + size);
+    if files_with > files_max || bytes_with > bytes_max {
+        let (contract, side) = (contract.clone(), by.party);
+        return Err(EvidenceError::Full { contract, side, files, bytes, files_max, bytes_max });
+    }
+    Ok(())
+}
+
 /// Begins to keep a content that an uploader brought, or notes that it was brought again.
 ///
 /// # Errors
@@ -23,6 +53,7 @@ pub(super) async fn begin(
     contract: &Id,
     by: &Actor,
     evidence: &Evidence,
+    drafts: (u64, u64),
     now: Timestamp,
 ) -> Result<(), EvidenceError> {
     let mut write = database.write().await?;
@@ -35,6 +66,7 @@ pub(super) async fn begin(
     if going > 0 {
         return Err(EvidenceError::BeingDeleted);
     }
+    check_room(&mut *write, contract, by, Some(evidence), drafts).await?;
     sqlx::query(
         "INSERT INTO evidence (contract, sha256, name, size, media_type, uploader_role, uploader, at, fresh_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)

@@ -246,3 +246,77 @@ async fn only_folders_and_buckets_are_stores() {
     let error = EvidenceStore::open(place.test.database.clone(), &taken).unwrap_err();
     assert!(matches!(error, EvidenceError::Folder { .. }), "{error}");
 }
+
+/// D6: an upload that stands still, or drips, ends and leaves nothing; others have waited for its memory, and no longer.
+#[tokio::test]
+async fn an_upload_that_stands_still_ends_and_makes_room() {
+    let place = Place::new().await;
+    let (of, by, limits) = (id("c-1"), actor(Role::Freelancer, "fl-1"), limits());
+    let short = Duration::from_millis(100);
+    for intake in [
+        IntakeLimits { stalled: short, memory: 1, wait: Duration::from_secs(60), ..IntakeLimits::default() },
+        IntakeLimits { head_start: short, memory: 1, wait: Duration::from_secs(60), ..IntakeLimits::default() },
+    ] {
+        let store = place.store.clone().with_intake(intake);
+        let head = stream::iter([Ok::<_, String>(Bytes::from_static(b"some text\n"))]);
+        let still = store.put(&of, &by, "a.txt", &limits, head.chain(stream::pending()));
+        let other = store.put(&of, &by, "b.txt", &limits, text("other text\n"));
+        let (still, other) = tokio::join!(still, other);
+        assert!(matches!(still, Err(EvidenceError::TooSlow { .. })), "{still:?}");
+        assert_eq!(other.unwrap().evidence.name, "b.txt");
+    }
+    let store = place.store.clone().with_intake(IntakeLimits { memory: 1, wait: short, ..IntakeLimits::default() });
+    let (let_in, is_in) = tokio::sync::oneshot::channel();
+    let still = stream::once(async move {
+        let_in.send(()).unwrap();
+        std::future::pending::<Result<Bytes, String>>().await
+    });
+    let still = store.put(&of, &by, "a.txt", &limits, still);
+    let other = async {
+        is_in.await.unwrap();
+        store.put(&of, &by, "c.txt", &limits, text("more text\n")).await
+    };
+    tokio::select! {
+        still = still => panic!("{still:?}"),
+        other = other => assert!(matches!(other, Err(EvidenceError::Busy)), "{other:?}"),
+    }
+}
+
+fn text(content: &'static str) -> impl Stream<Item = Result<Bytes, String>> + Send {
+    stream::iter([Ok(Bytes::from_static(content.as_bytes()))])
+}
+
+/// D6: what nothing refers to is bounded by contract and side, in files and in bytes; what a case refers to is not counted.
+#[tokio::test]
+async fn a_side_keeps_so_much_that_nothing_refers_to() {
+    let place = Place::new().await;
+    for intake in [
+        IntakeLimits { draft_files: 2, ..IntakeLimits::default() },
+        IntakeLimits { draft_bytes: 25, ..IntakeLimits::default() },
+    ] {
+        let store = place.store.clone().with_intake(intake);
+        let of = id(&format!("c-{}-{}", intake.draft_files, intake.draft_bytes));
+        let put = async |by: Actor, content: &'static str| store.put(&of, &by, "a.txt", &limits(), text(content)).await;
+        let first = put(actor(Role::Freelancer, "fl-1"), "first text\n").await.unwrap();
+        put(actor(Role::Freelancer, "fl-1"), "other text\n").await.unwrap();
+        let full = put(actor(Role::Freelancer, "fl-1"), "third text\n").await.unwrap_err();
+        assert!(matches!(full, EvidenceError::Full { files: 2, bytes: 22, .. }), "{full:?}");
+        put(actor(Role::Freelancer, "fl-1"), "first text\n").await.expect("the same again takes no room");
+        put(client(), "third text\n").await.expect("the other side has room of its own");
+        store.seal(&of, &[first.evidence.sha256], "dispute:c-1").await.unwrap();
+        put(actor(Role::Freelancer, "fl-1"), "third text\n").await.expect("what is sealed is no draft");
+    }
+}
+
+/// A folder that others could enter is theirs no more, and a new one never is.
+#[tokio::test]
+async fn others_on_the_machine_do_not_enter_the_folder() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new().await;
+    let root = place.folder.path().join("new/store");
+    let mode = || std::fs::metadata(&root).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(), 0o700);
+    std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o755)).unwrap();
+    EvidenceStore::open(place.test.database.clone(), &format!("file://{}", root.display())).unwrap();
+    assert_eq!(mode(), 0o700);
+}

@@ -35,11 +35,13 @@ const MARK_TRIES: u32 = 10;
 /// How emails leave.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailConfig {
-    /// The mail server: `smtp://host:port`, `smtp://user:password@host:port?tls=required` or `smtps://…`. Without one,
-    /// emails are written to the log.
+    /// The mail server: `smtp://host:port`, `smtp://user:password@host:port?tls=required` or `smtps://…`. Without one
+    /// none is sent.
     pub url: Option<String>,
     /// From whom: `Recourse <recourse@example.com>`.
     pub from: String,
+    /// Whether nobody in it is real: then emails without a server are written to the log whole, and otherwise only that they were not sent.
+    pub sandbox: bool,
 }
 
 impl fmt::Debug for MailConfig {
@@ -93,8 +95,9 @@ pub struct Postman {
     database: Database,
     waker: Arc<Notify>,
     from: Mailbox,
-    /// Nothing: emails are written to the log.
+    /// Nothing: none is sent.
     server: Option<SmtpServer>,
+    sandbox: bool,
     pace: Pace,
 }
 
@@ -111,7 +114,7 @@ impl Postman {
             Some(url) => Some(SmtpServer::from_url(url).ok_or(MailConfigError::Url)?),
             None => None,
         };
-        Ok(Self { database, waker, from, server, pace: Pace::default() })
+        Ok(Self { database, waker, from, server, sandbox: config.sandbox, pace: Pace::default() })
     }
 
     /// The same postman at another pace.
@@ -190,14 +193,20 @@ impl Postman {
         Ok(())
     }
 
-    /// What is due goes to the log. Nothing leaves, so nothing is claimed first.
+    /// What is due is not sent, and the log says so. Nothing leaves, so nothing is claimed first.
     async fn write_to_log(&self) -> Result<(), NoticeError> {
         loop {
             let written = email::not_sent(&self.database, Timestamp::now(), BATCH);
             let written = in_time(written, NoticeError::from).await?;
             for email in &written {
-                tracing::info!(to = %email.address, subject = %email.subject, body = %email.text,
-                    "no mail server is configured; an email is written here instead");
+                if self.sandbox {
+                    tracing::info!(to = %email.address, subject = %email.subject, body = %email.text,
+                        "no mail server is configured; an email is written here instead");
+                } else {
+                    // A log is kept, copied and read by many: it has no word and no address of anybody.
+                    tracing::warn!(case = %email.case_ref, recipient = %email.recipient, event = %email.event,
+                        "no mail server is configured (RECOURSE_SMTP_URL): an email was not sent; its notice is in the app");
+                }
             }
             if written.is_empty() {
                 return Ok(());

@@ -41,12 +41,20 @@ pub enum CodecError {
 #[derive(Debug, Clone)]
 pub struct PayloadCipher {
     keys: PayloadKeys,
+    sealed_only: bool,
 }
 
 impl PayloadCipher {
     /// With these keys.
     pub const fn new(keys: PayloadKeys) -> Self {
-        Self { keys }
+        Self { keys, sealed_only: false }
+    }
+
+    /// The same that takes nothing but what is encrypted, if this is true.
+    #[must_use]
+    pub const fn sealed_only(mut self, sealed_only: bool) -> Self {
+        self.sealed_only = sealed_only;
+        self
     }
 
     /// Encrypts with the first key.
@@ -63,13 +71,13 @@ impl PayloadCipher {
         Ok(Payload { metadata, data, ..Payload::default() })
     }
 
-    /// Decrypts what is encrypted, and hands on what is not.
+    /// Decrypts what is encrypted, and hands on what is not, unless only what is encrypted is taken.
     ///
     /// # Errors
     /// [`CodecError::UnknownKey`].
     pub fn open(&self, payload: Payload) -> Result<Payload, CodecError> {
         if !is_encrypted(&payload) {
-            return Ok(payload);
+            return Ok(if self.sealed_only { unreadable() } else { payload });
         }
         let id = payload.metadata.get(KEY_ID).map(|id| String::from_utf8_lossy(id).into_owned()).unwrap_or_default();
         if !may_be_an_id(id.as_bytes()) {
@@ -78,6 +86,12 @@ impl PayloadCipher {
         let key = self.keys.find(&id).ok_or_else(|| CodecError::UnknownKey { id: id.clone() })?;
         Ok(opened(key, &id, &payload.data).unwrap_or(payload))
     }
+}
+
+/// What stands for a payload that is not taken. It is no error of the codec, which would be tried again for ever and hold up its case:
+/// whoever reads it refuses it like any other that cannot be read.
+fn unreadable() -> Payload {
+    Payload { metadata: [(ENCODING.to_owned(), b"binary/not-sealed".to_vec())].into(), ..Payload::default() }
 }
 
 /// Whether a payload is encrypted.
@@ -143,6 +157,14 @@ mod tests {
         assert_eq!(rotated.seal(&claim()).unwrap().metadata[KEY_ID], b"new");
         let without = keys(&[&new]);
         assert_eq!(without.open(sealed), Err(CodecError::UnknownKey { id: "old".to_owned() }));
+    }
+
+    #[test]
+    fn where_only_sealed_payloads_are_taken_a_plain_one_cannot_be_read() {
+        let cipher = keys(&[&PayloadKeys::new_line("k").unwrap()]).sealed_only(true);
+        let taken = cipher.open(claim()).unwrap();
+        assert!(taken.data.is_empty() && taken.metadata[ENCODING] != b"json/plain", "{taken:?}");
+        assert_eq!(cipher.open(cipher.seal(&claim()).unwrap()).unwrap(), claim());
     }
 
     #[test]

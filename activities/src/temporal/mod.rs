@@ -27,6 +27,9 @@ pub use keys::{KeysError, PayloadKeys};
 /// Names the file with the keys of payloads, for every program.
 pub const KEYS_FILE: &str = "RECOURSE_PAYLOAD_KEYS_FILE";
 
+/// The variable that says whether payloads that are not encrypted are refused: `true` or `false`.
+pub const SEALED_ONLY: &str = "RECOURSE_PAYLOAD_SEALED_ONLY";
+
 /// How to connect. What is absent comes from the environment.
 #[derive(Debug, Clone)]
 pub struct ConnectOptions {
@@ -96,7 +99,10 @@ pub async fn connect(options: ConnectOptions) -> Result<(Client, String), Connec
         None => PayloadKeys::of_environment()?,
     };
     if let Some(keys) = keys {
-        client.data_converter = encrypting(keys);
+        client.data_converter = converting(PayloadCipher::new(keys).sealed_only(sealed_only()?));
+    } else if sealed_only()? {
+        let message = format!("{SEALED_ONLY} is set, and {KEYS_FILE} names no file with payload keys");
+        return Err(configuration(message));
     }
     if let Some(identity) = options.identity {
         identity.clone_into(&mut connection.identity);
@@ -129,7 +135,20 @@ pub async fn connect(options: ConnectOptions) -> Result<(Client, String), Connec
 
 /// What turns values into what the server keeps, with these keys. The words of failures are encrypted too.
 pub fn encrypting(keys: PayloadKeys) -> DataConverter {
-    DataConverter::new(PayloadConverter::default(), DefaultFailureConverter::new(true), PayloadCipher::new(keys))
+    converting(PayloadCipher::new(keys))
+}
+
+fn converting(cipher: PayloadCipher) -> DataConverter {
+    DataConverter::new(PayloadConverter::default(), DefaultFailureConverter::new(true), cipher)
+}
+
+/// Whether the environment says that a payload which is not encrypted is not taken.
+fn sealed_only() -> Result<bool, ConnectError> {
+    match std::env::var(SEALED_ONLY).as_deref() {
+        Err(_) | Ok("" | "false") => Ok(false),
+        Ok("true") => Ok(true),
+        Ok(other) => Err(configuration(format!("{SEALED_ONLY} is \"{other}\"; it is true or false"))),
+    }
 }
 
 const fn configuration(message: String) -> ConnectError {

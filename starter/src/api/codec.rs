@@ -18,7 +18,10 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use recourse_activities::temporal::{PayloadCipher, PayloadKeys, codec::CodecError};
 use serde::{Deserialize, Serialize};
 use temporalio_common::protos::temporal::api::common::v1::Payload;
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::{
+    cors::{AllowOrigin, CorsLayer},
+    timeout::TimeoutLayer,
+};
 
 use super::{
     extract::bearer,
@@ -28,6 +31,9 @@ use super::{
 
 /// The most that is taken at once: a page of the Web UI asks for all payloads of many events.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How long a request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// For how long a browser may remember that it may ask.
 const ALLOWED_FOR: Duration = Duration::from_mins(10);
@@ -105,6 +111,7 @@ pub fn router(keys: PayloadKeys, tokens: Tokens, origins: Vec<HeaderValue>) -> R
         .fallback(async || Problem::not_found("there are /decode and /encode"))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(codec)
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(middleware::from_fn(unkept))
         .layer(cors)
 }

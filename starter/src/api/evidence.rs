@@ -25,7 +25,7 @@ use serde_json::{Map, Value};
 use super::{
     Front, Problems,
     extract::{Asked, Caller, Of, too_large},
-    identity::{Duty, Identity},
+    identity::Identity,
     lists::Page,
     openapi::InContract,
     problem::Problem,
@@ -105,7 +105,7 @@ impl Front {
         let mut files: Vec<Evidence> = Vec::new();
         for file in self.evidence().list(id).await? {
             let is_new = !files.iter().any(|seen| seen.sha256 == file.evidence.sha256);
-            if is_new && may_see(&file, who, roles.iter().copied()) {
+            if is_new && may_see(&file, roles.iter().copied()) {
                 files.push(file.evidence);
             }
         }
@@ -152,7 +152,7 @@ impl Front {
         let by = Actor { party, id: who.id_as(party, &contract) };
         let mut bytes = content.map_err(|error| error.to_string());
         let stored = self.evidence().put(id, &by, name, limits, &mut bytes).await;
-        if stored.is_err() {
+        if stored.as_ref().is_err_and(|error| !matches!(error, EvidenceError::TooSlow { .. })) {
             // A sender that is still sending would otherwise see a broken connection, and not why.
             let rest = bytes.try_fold(0, async |read, piece| {
                 let read = read + piece.len();
@@ -171,8 +171,7 @@ impl Front {
         let unknown = || Problem::not_found(format!("contract {id} has no such file that you may see"));
         let (_, roles) = self.contract(who, id).await?;
         let all = self.evidence().list(id).await?;
-        let of_them =
-            |file: &&StoredEvidence| file.evidence.sha256 == sha256 && may_see(file, who, roles.iter().copied());
+        let of_them = |file: &&StoredEvidence| file.evidence.sha256 == sha256 && may_see(file, roles.iter().copied());
         let file = all.iter().find(of_them).ok_or_else(unknown)?.evidence.clone();
         let (_, content) = self.evidence().read(id, sha256).await?;
         let mut response = Body::from_stream(content).into_response();
@@ -247,10 +246,11 @@ impl Front {
     }
 }
 
-/// Whether somebody with these roles sees a file: its uploader always, the others once a command refers to it.
-fn may_see(file: &StoredEvidence, who: &Identity, roles: impl Iterator<Item = Role> + Clone) -> bool {
+/// Whether somebody with these roles sees a file: its uploader's side always, the others, staff too, once a command refers
+/// to it.
+fn may_see(file: &StoredEvidence, roles: impl Iterator<Item = Role> + Clone) -> bool {
     let is_uploader = roles.clone().any(|role| role == file.uploaded_by.party);
-    is_uploader || who.is(Duty::Operator) || (file.sealed_at.is_some() && roles.count() > 0)
+    is_uploader || (file.sealed_at.is_some() && roles.count() > 0)
 }
 
 /// A byte of a file's name in a header.
@@ -276,7 +276,15 @@ impl From<EvidenceError> for Problem {
             }
             EvidenceError::Interrupted(_) => Self::unreadable(detail),
             EvidenceError::NotFound { .. } => Self::not_found(detail),
-            EvidenceError::BeingDeleted => Self::unavailable(detail),
+            EvidenceError::TooSlow { .. } => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, "TooSlow", "The file came too slowly", detail)
+            }
+            EvidenceError::Full { .. } => {
+                let problem =
+                    Self::new(StatusCode::INSUFFICIENT_STORAGE, "TooMuch", "There is no room for another file", detail);
+                Self { rule: Some("D6".to_owned()), ..problem }
+            }
+            EvidenceError::Busy | EvidenceError::BeingDeleted => Self::unavailable(detail),
             _ => {
                 tracing::error!(%error, "the store of evidence cannot be used");
                 Self::unavailable("the store of evidence cannot be used now")

@@ -32,7 +32,10 @@ use super::{
     seen::{self, SeenCase},
     watch::Watchers,
 };
-use crate::client::{CaseId, Client, ClientError, Start, Started, check_command};
+use crate::{
+    client::{CaseId, Client, ClientError, Start, Started, check_command},
+    console::site::Site,
+};
 
 /// How long a sender waits for a case's answer to a command. It is answered in milliseconds if a worker runs.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(4);
@@ -69,6 +72,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Temporal's Web UI, for operators.
     pub temporal_ui: Option<String>,
+    /// Where people open the console.
+    pub site: Site,
 }
 
 /// The guarded door to cases, contracts and money. Clones share it.
@@ -114,7 +119,14 @@ impl Front {
     /// A door to these parts.
     pub fn new(parts: Parts) -> Self {
         let watchers = Watchers::new(parts.client.clone());
-        Self { parts: Arc::new(parts), watchers, metrics: Metrics::default() }
+        let metrics = Metrics::default();
+        metrics.watch(parts.tokens.keys().clone());
+        Self { parts: Arc::new(parts), watchers, metrics }
+    }
+
+    /// Where people open the console.
+    pub fn site(&self) -> &Site {
+        &self.parts.site
     }
 
     pub(super) fn parts(&self) -> &Parts {

@@ -203,6 +203,11 @@ impl Tokens {
         Self { rules, keys }
     }
 
+    /// The keys that they are checked with.
+    pub const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// Who a token is of.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,24 +13,35 @@ use jsonwebtoken::{
     jwk::{Jwk, JwkSet},
 };
 use serde_json::json;
-use tokio::sync::RwLock;
+use tokio::{sync::watch, time::timeout};
 
 use super::problem::Problem;
-
-/// After how long keys from a URL are fetched anew, so that one that was withdrawn is no longer believed.
-const FRESH: Duration = Duration::from_mins(10);
-
-/// How often an unknown key may make us ask the issuer: a forged key id must not let anybody flood it.
-const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(30);
-
-/// How long the issuer may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The largest set of keys that is read, in bytes.
 const BYTES_MAX: usize = 256 * 1024;
 
 /// How long a token of the local issuer holds, in seconds.
 const LOCAL_TOKEN_SECONDS: u64 = 12 * 3_600;
+
+/// How long keys hold, and how often they are asked for.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// After how long keys are fetched anew, so that one that was withdrawn is no longer believed. Meanwhile those that are there hold.
+    fresh: Duration,
+    /// For how long keys are believed if they cannot be fetched anew. Then no token is believed until they can.
+    held: Duration,
+    /// How often the issuer is asked at most: a forged key id must not let anybody flood it.
+    asked_again_after: Duration,
+    /// How long the issuer may take, and so how long a token with an unknown key waits.
+    fetch: Duration,
+}
+
+const TIMES: Times = Times {
+    fresh: Duration::from_mins(10),
+    held: Duration::from_hours(1),
+    asked_again_after: Duration::from_secs(30),
+    fetch: Duration::from_secs(5),
+};
 
 /// Where the keys are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,17 +62,32 @@ impl KeySource {
         }
     }
 
-    async fn read(&self) -> Result<JwkSet, String> {
-        let json = match self {
-            Self::File(path) => tokio::fs::read(path).await.map_err(|error| format!("{}: {error}", path.display()))?,
-            Self::Url(url) => fetch(url).await.map_err(|error| format!("{url}: {error}"))?,
+    async fn read(&self, within: Duration) -> Result<JwkSet, String> {
+        let read = async {
+            match self {
+                Self::File(path) => tokio::fs::read(path).await.map_err(|error| error.to_string()),
+                Self::Url(url) => fetch(url).await,
+            }
         };
-        serde_json::from_slice(&json).map_err(|error| format!("this is no set of keys (JWKS): {error}"))
+        let read = timeout(within, read).await.unwrap_or_else(|_| Err(format!("no answer within {within:?}")));
+        let json = read.map_err(|reason| format!("{self}: {reason}"))?;
+        let keys: JwkSet =
+            serde_json::from_slice(&json).map_err(|error| format!("this is no set of keys (JWKS): {error}"))?;
+        if keys.keys.is_empty() { Err("there is no key in it".to_owned()) } else { Ok(keys) }
+    }
+}
+
+impl std::fmt::Display for KeySource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Url(url) => f.write_str(url),
+        }
     }
 }
 
 async fn fetch(url: &str) -> Result<Vec<u8>, String> {
-    let client = reqwest::Client::builder().timeout(TIMEOUT).build().map_err(|error| error.to_string())?;
+    let client = reqwest::Client::builder().build().map_err(|error| error.to_string())?;
     let mut response = client.get(url).send().await.map_err(|error| error.to_string())?;
     if !response.status().is_success() {
         return Err(format!("the answer was {}", response.status()));
@@ -77,16 +103,31 @@ async fn fetch(url: &str) -> Result<Vec<u8>, String> {
 }
 
 /// The keys that tokens are checked with. Clones share them.
+///
+/// A token whose key is known never waits for the issuer: the set is fetched anew beside it. One with an unknown key waits for the
+/// fetch that is under way, if there may be one.
 #[derive(Debug, Clone)]
-pub struct Keys {
+pub struct Keys(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// Nothing: these keys are of this very program, and hold for ever.
     source: Option<KeySource>,
-    held: Arc<RwLock<Held>>,
+    times: Times,
+    held: Mutex<Held>,
 }
 
 #[derive(Debug)]
 struct Held {
     keys: JwkSet,
+    /// When they were last read with success.
     read_at: Instant,
+    /// When they were last asked for.
+    asked_at: Instant,
+    /// How many times in a row they could not be had.
+    failed: u64,
+    /// The fetch that is under way: its other side is dropped when it is over.
+    fetch: Option<watch::Receiver<()>>,
 }
 
 impl Keys {
@@ -95,55 +136,90 @@ impl Keys {
     /// # Errors
     /// Why they cannot be had, in words.
     pub async fn read(source: KeySource) -> Result<Self, String> {
-        let keys = source.read().await?;
-        if keys.keys.is_empty() {
-            return Err("there is no key in it".to_owned());
-        }
-        let held = Arc::new(RwLock::new(Held { keys, read_at: Instant::now() }));
-        Ok(Self { source: Some(source), held })
+        Self::read_at_pace(source, TIMES).await
+    }
+
+    async fn read_at_pace(source: KeySource, times: Times) -> Result<Self, String> {
+        let keys = source.read(times.fetch).await?;
+        Ok(Self::holding(keys, Some(source), times))
     }
 
     fn of(key: Jwk) -> Self {
-        let held = Arc::new(RwLock::new(Held { keys: JwkSet { keys: vec![key] }, read_at: Instant::now() }));
-        Self { source: None, held }
+        Self::holding(JwkSet { keys: vec![key] }, None, TIMES)
+    }
+
+    fn holding(keys: JwkSet, source: Option<KeySource>, times: Times) -> Self {
+        let now = Instant::now();
+        let held = Mutex::new(Held { keys, read_at: now, asked_at: now, failed: 0, fetch: None });
+        Self(Arc::new(Shared { source, times, held }))
     }
 
     /// The key that a token says it is signed with.
     ///
     /// # Errors
-    /// A problem if there is none, or if it is for another algorithm.
+    /// A problem if there is none, or if it is for another algorithm; of status 503 if that cannot be said because the issuer does not
+    /// give its keys.
     pub async fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Jwk, Problem> {
-        let (found, age) = {
-            let held = self.held.read().await;
-            (held.key(id), held.read_at.elapsed())
+        let found = match self.known(id) {
+            Ok(key) => Some(key),
+            // A fetch ends by itself, in time.
+            Err(Some(mut fetch)) => {
+                let _ = fetch.changed().await;
+                self.known(id).ok()
+            }
+            Err(None) => None,
         };
-        let found = match found {
-            Some(key) if age < FRESH || self.source.is_none() => Some(key),
-            None if age < ASKED_AGAIN_AFTER => None,
-            before => self.refresh(id, before).await,
-        };
-        let key = found.ok_or_else(|| Problem::unauthenticated("no key of the issuer has the token's key id"))?;
+        let key = found.ok_or_else(|| self.missing())?;
         if key.common.key_algorithm.is_some_and(|stated| stated.to_string() != format!("{algorithm:?}")) {
             return Err(Problem::unauthenticated("the token is signed with another algorithm than its key is for"));
         }
         Ok(key)
     }
 
-    /// Reads the keys anew. If they cannot be had, those from before are believed a little longer.
-    async fn refresh(&self, id: Option<&str>, before: Option<Jwk>) -> Option<Jwk> {
-        let source = self.source.as_ref()?;
-        let mut held = self.held.write().await;
-        match source.read().await {
-            Ok(keys) => {
-                *held = Held { keys, read_at: Instant::now() };
-                held.key(id)
-            }
-            Err(reason) => {
-                tracing::warn!(reason, "the issuer's keys cannot be had; those from before are used");
-                held.read_at = Instant::now();
-                before
-            }
+    /// How old the keys are, and how often in a row they could not be fetched anew. Nothing for keys that are not fetched.
+    pub fn state(&self) -> Option<(Duration, u64)> {
+        self.0.source.as_ref()?;
+        let held = self.0.held();
+        Some((held.read_at.elapsed(), held.failed))
+    }
+
+    /// A key that is there and may be believed; otherwise the fetch that may bring it, if one is under way or is due. Starts what is due.
+    fn known(&self, id: Option<&str>) -> Result<Jwk, Option<watch::Receiver<()>>> {
+        let mut held = self.0.held();
+        let key = held.key(id);
+        let Some(source) = &self.0.source else { return key.ok_or(None) };
+        let (times, age) = (self.0.times, held.read_at.elapsed());
+        let wanted = key.is_none() || age >= times.fresh;
+        if wanted && held.fetch.is_none() && held.asked_at.elapsed() >= times.asked_again_after {
+            held.asked_at = Instant::now();
+            let (over, fetch) = watch::channel(());
+            held.fetch = Some(fetch);
+            let (shared, source) = (self.0.clone(), source.clone());
+            // Whoever waits may go away; the others do not wait in vain.
+            tokio::spawn(async move {
+                let read = source.read(times.fetch).await;
+                shared.held().take_in(read, times.held);
+                drop(over);
+            });
         }
+        key.filter(|_| age < times.held).ok_or_else(|| held.fetch.clone())
+    }
+
+    fn missing(&self) -> Problem {
+        let held = self.0.held();
+        let is_stale = self.0.source.is_some() && held.read_at.elapsed() >= self.0.times.held;
+        if is_stale || held.failed > 0 {
+            let problem =
+                Problem::unavailable("the issuer's keys cannot be had now, so that this token cannot be checked");
+            return problem.hint("try again in a minute; operators find the reason in the server's log");
+        }
+        Problem::unauthenticated("no key of the issuer has the token's key id")
+    }
+}
+
+impl Shared {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -154,6 +230,28 @@ impl Held {
             Some(id) => self.keys.find(id).cloned(),
             None if self.keys.keys.len() == 1 => self.keys.keys.first().cloned(),
             None => None,
+        }
+    }
+
+    /// What a fetch came to. If nothing came, those from before are believed as long as they hold, and not longer.
+    fn take_in(&mut self, read: Result<JwkSet, String>, hold: Duration) {
+        self.fetch = None;
+        match read {
+            Ok(keys) => (self.keys, self.read_at, self.failed) = (keys, Instant::now(), 0),
+            Err(reason) => {
+                self.failed += 1;
+                let (age, hold) = (self.read_at.elapsed().as_secs(), hold.as_secs());
+                if age < hold {
+                    tracing::warn!(reason, age, hold, "the issuer's keys cannot be had; those from before are used");
+                } else {
+                    tracing::error!(
+                        reason,
+                        age,
+                        hold,
+                        "the issuer's keys cannot be had, and are too old: no token is believed"
+                    );
+                }
+            }
         }
     }
 }
@@ -212,3 +310,6 @@ impl LocalIssuer {
         encode(&header, &claims, &self.key).map_err(|error| error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

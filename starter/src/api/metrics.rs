@@ -10,11 +10,16 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Gauge, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder,
+    core::{Collector, Desc},
+    proto::MetricFamily,
+};
+use recourse_activities::serving;
 use recourse_workflows::domain::command::Verb;
 use tokio::net::TcpListener;
 
-use super::{front::Acted, problem::Problem};
+use super::{front::Acted, keys::Keys, problem::Problem};
 
 /// Up to how many seconds a request takes, by class. Those over it are cut off.
 const REQUEST_SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 30.0];
@@ -67,6 +72,13 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.0.registry.gather())
     }
 
+    /// Shows how old the issuer's keys are, too.
+    pub(super) fn watch(&self, keys: Keys) {
+        if keys.state().is_some() {
+            self.0.registry.register(Box::new(KeyMetrics::new(keys))).expect("watched once");
+        }
+    }
+
     /// Serves `/metrics` until the process ends. Returns where.
     ///
     /// # Errors
@@ -74,7 +86,7 @@ impl Metrics {
     pub fn serve(&self, listener: TcpListener) -> std::io::Result<SocketAddr> {
         let bound = listener.local_addr()?;
         let router = Router::new().route("/metrics", get(show)).with_state(self.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(serving::serve(router, listener, serving::Limits::of_watchers(), std::future::pending()));
         Ok(bound)
     }
 }
@@ -83,6 +95,38 @@ async fn show(State(metrics): State<Metrics>) -> Response {
     match metrics.text() {
         Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Err(error) => Problem::unexpected(&error).into_response(),
+    }
+}
+
+/// What is known of the issuer's keys, as of the moment when it is asked.
+struct KeyMetrics {
+    keys: Keys,
+    age: Gauge,
+    failed: Gauge,
+}
+
+impl KeyMetrics {
+    fn new(keys: Keys) -> Self {
+        let gauge = |name, help| Gauge::new(name, help).expect("a gauge that can be made");
+        let age = gauge("recourse_issuer_keys_age_seconds", "How old the token issuer's keys are.");
+        let failed =
+            gauge("recourse_issuer_keys_failed", "How often in a row the token issuer's keys could not be had.");
+        Self { keys, age, failed }
+    }
+}
+
+impl Collector for KeyMetrics {
+    fn desc(&self) -> Vec<&Desc> {
+        [self.age.desc(), self.failed.desc()].concat()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        if let Some((age, failed)) = self.keys.state() {
+            self.age.set(age.as_secs_f64());
+            #[allow(clippy::cast_precision_loss)]
+            self.failed.set(failed as f64);
+        }
+        [self.age.collect(), self.failed.collect()].concat()
     }
 }
 

@@ -2,13 +2,16 @@
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Request, State},
+    http::{StatusCode, header},
+    middleware::Next,
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
 use serde_json::json;
 
 use super::{Front, extract::Of, identity::Duty, problem::Problem};
+use crate::console::site::is_loopback;
 
 /// Who the local issuer says it is.
 pub const ISSUER: &str = "urn:recourse:dev";
@@ -59,6 +62,21 @@ async fn list(State(front): State<Front>) -> Result<Response, Problem> {
 
 async fn token(State(front): State<Front>, Of(persona): Of<String>) -> Result<Response, Problem> {
     Ok(Json(json!({"token": front.token_of(&persona)?})).into_response())
+}
+
+/// Where everybody can be anybody, answers only who asks for this machine by a name that nobody can own: a page elsewhere may have a name
+/// that leads here (DNS rebinding), and would read tokens with it.
+pub(super) async fn only_here(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let authority = request.uri().authority().cloned().or_else(|| host?.parse::<axum::http::uri::Authority>().ok());
+    if authority.is_some_and(|authority| is_loopback(authority.host())) {
+        return next.run(request).await;
+    }
+    let detail =
+        "this is a sandbox in which anybody can be anybody; it answers to localhost and to loopback addresses only";
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, "WrongHost", "This is not what it is called", detail)
+        .hint("open it at the address that `recourse dev` printed")
+        .into_response()
 }
 
 impl Front {

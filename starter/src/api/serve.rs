@@ -4,23 +4,17 @@ use std::{net::SocketAddr, num::NonZeroU32, sync::LazyLock, time::Duration};
 
 use axum::{
     Router,
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware,
     response::IntoResponse as _,
     routing::get,
 };
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
-};
 use opentelemetry::propagation::Extractor;
-use recourse_activities::telemetry;
+use recourse_activities::{serving, telemetry};
 use recourse_workflows::domain::command::shortened;
-use tokio::{net::TcpListener, time::timeout};
+use tokio::net::TcpListener;
 use tower_http::{
-    add_extension::AddExtension,
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     set_header::SetResponseHeaderLayer,
@@ -47,12 +41,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long an upload may take.
 const UPLOAD_TIMEOUT: Duration = Duration::from_mins(10);
-
-/// How long a sender may take for the headers of a request.
-const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long requests that were taken may go on after the server was told to stop.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// How often what is kept for senders is swept.
 const SWEPT_EVERY: Duration = Duration::from_mins(10);
@@ -115,8 +103,10 @@ pub fn router(front: Front) -> Router {
     let request_id = HeaderName::from_static("x-request-id");
     let always = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     let metrics = front.metrics().clone();
+    let is_played = front.local().is_some();
     let readiness = Readiness::default();
-    api.route("/openapi.json", get(async |headers: HeaderMap| DESCRIPTION.answer(&headers)))
+    let router = api
+        .route("/openapi.json", get(async |headers: HeaderMap| DESCRIPTION.answer(&headers)))
         .route("/health/live", get(|| async { "alive\n" }))
         .route(
             "/health/ready",
@@ -137,7 +127,9 @@ pub fn router(front: Front) -> Router {
                 .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, UPLOAD_TIMEOUT)),
         )
         .with_state(front.clone())
-        .layer(middleware::from_fn_with_state(front, strangers::counted))
+        .layer(middleware::from_fn_with_state(front, strangers::counted));
+    let router = if is_played { router.layer(middleware::from_fn(personas::only_here)) } else { router };
+    router
         .layer(middleware::from_fn_with_state(metrics, measured))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::unexpected(&"a handler panicked").into_response()
@@ -181,39 +173,11 @@ fn explained() -> Router<Front> {
     Router::from(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json"))).layer(policy)
 }
 
-/// Serves on `listener` until `stop`, and finishes what it took.
-pub async fn serve(front: Front, listener: TcpListener, stop: impl Future<Output = ()>) {
+/// Serves on `listener` until `stop`, and finishes what it took. Connections may take as much as these limits say.
+pub async fn serve(front: Front, listener: TcpListener, limits: serving::Limits, stop: impl Future<Output = ()>) {
     let router = router(front.clone());
     let swept = tokio::spawn(sweep(front));
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_TIMEOUT);
-    let taken = GracefulShutdown::new();
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut stop => break,
-        };
-        let Ok((stream, peer)) = accepted else {
-            // Out of file descriptors, most likely: those that are open will end.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        // An answer that is written in parts, as live events are, does not wait for the other side to confirm the one before.
-        let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(AddExtension::new(router.clone(), ConnectInfo(peer)));
-        let connection = taken.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke off");
-            }
-        });
-    }
-    drop(listener);
-    // Live events would go on for ever: whoever looks connects to the next server.
-    if timeout(GRACE, taken.shutdown()).await.is_err() {
-        tracing::info!("connections that were still open are closed");
-    }
+    serving::serve(router, listener, limits, stop).await;
     swept.abort();
 }
 

@@ -6,7 +6,10 @@ use anstream::println;
 use axum::http::HeaderValue;
 use clap::Args;
 use jiff::Zoned;
-use recourse_activities::temporal::{KEYS_FILE, PayloadKeys};
+use recourse_activities::{
+    serving,
+    temporal::{KEYS_FILE, PayloadKeys},
+};
 use serde_json::json;
 
 use super::{
@@ -16,6 +19,9 @@ use super::{
     serve::listen,
 };
 use crate::api::codec;
+
+/// How many connections there may be: it is asked by the browsers of operators.
+const CONNECTIONS: usize = 200;
 
 /// Show operators in Temporal's Web UI what is encrypted, until Ctrl-C or SIGTERM.
 ///
@@ -37,7 +43,7 @@ pub struct CodecServer {
 }
 
 /// An origin has a scheme and a host, and no path.
-fn origin(text: &str) -> Result<HeaderValue, String> {
+pub(super) fn origin(text: &str) -> Result<HeaderValue, String> {
     let plain = url::Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text.trim());
     let value = HeaderValue::from_str(text.trim()).ok().filter(|_| plain);
     value.ok_or_else(|| "expected an origin such as https://temporal.example.com, without a path".to_owned())
@@ -60,9 +66,8 @@ impl CodecServer {
         } else {
             println!("recourse decrypts for the Web UI at {url}, until Ctrl-C");
         }
-        let serving = axum::serve(listener, codec::router(keys, tokens, self.origins));
-        let served = serving.with_graceful_shutdown(told_to_stop()).await;
-        served.map_err(|error| Failure::new("local", 3, error.to_string()))?;
+        let limits = serving::Limits::default().with_connections(CONNECTIONS);
+        serving::serve(codec::router(keys, tokens, self.origins), listener, limits, told_to_stop()).await;
         Ok(Answer::told())
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use anstream::println;
 use clap::Args;
-use recourse_activities::{Ledger, NoticeBook, RequestBook, WebhookBook};
+use recourse_activities::{Ledger, NoticeBook, RequestBook, WebhookBook, serving};
 use serde_json::json;
 
 use super::{
@@ -27,6 +27,7 @@ use crate::{
         personas,
         serve::{self, PER_MINUTE},
     },
+    console::site::Site,
     local::ServerOptions,
 };
 
@@ -81,7 +82,7 @@ impl Dev {
         let listener =
             listen(SocketAddr::from(([127, 0, 0, 1], self.console_port.unwrap_or(0))), "--console-port").await?;
         let console = serve::url(listener.local_addr().map_err(|error| Failure::new("local", 3, error.to_string()))?);
-        let serving = serve::serve(front(&parts, &directory)?, listener, told_to_stop());
+        let serving = serve::serve(front(&parts, &directory)?, listener, serving::Limits::default(), told_to_stop());
         tell(&parts, &directory, &console, json);
         tokio::select! {
             () = serving => {}
@@ -111,6 +112,7 @@ fn front(parts: &Parts, directory: &Path) -> Result<Front, Failure> {
         local: Some(local),
         limits: Limits::per_minute(PER_MINUTE),
         temporal_ui: parts.server.ui_url(),
+        site: Site::loopback(),
     }))
 }
 

@@ -6,7 +6,7 @@ use anstream::println;
 use clap::Args;
 use ipnet::IpNet;
 use recourse_activities::{
-    Database, EvidenceStore, Ledger, NoticeBook, Payments, RequestBook, WebhookBook, telemetry::Telemetry,
+    Database, EvidenceStore, Ledger, NoticeBook, Payments, RequestBook, WebhookBook, serving, telemetry::Telemetry,
     webhooks::Secret,
 };
 use serde_json::json;
@@ -15,18 +15,25 @@ use tokio::net::TcpListener;
 use super::{
     DatabaseArg,
     answer::{Answer, Failure, chain},
+    codec::origin,
     connect,
     login::Login,
     parts::{existing_database, told_to_stop},
     refunds::desk,
 };
-use crate::api::{
-    Front,
-    front::Parts,
-    limits::Limits,
-    peer::Proxies,
-    serve::{self, PER_MINUTE},
+use crate::{
+    api::{
+        Front,
+        front::Parts,
+        limits::Limits,
+        peer::Proxies,
+        serve::{self, PER_MINUTE},
+    },
+    console::site::Site,
 };
+
+/// How many connections there may be unless it is said otherwise: what fits the usual limit of 1,024 file descriptors.
+const CONNECTIONS: NonZeroU32 = NonZeroU32::new(800).unwrap();
 
 /// Serve the HTTP API and the console, until Ctrl-C or SIGTERM.
 ///
@@ -50,6 +57,18 @@ pub struct Serve {
     /// everybody without a token behind a proxy is one sender.
     #[arg(long, env = "RECOURSE_TRUSTED_PROXIES", value_name = "ADDRESS|NETWORK", value_delimiter = ',', value_parser = Proxies::read)]
     trusted_proxies: Vec<IpNet>,
+    /// Where people open the console, such as `https://disputes.example.com`: TLS, unless it is on this machine. Without it TLS is
+    /// expected.
+    #[arg(long, env = "RECOURSE_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+    /// An origin whose pages may send people here signed in, such as `https://platform.example.com`: the platform's sign-in. May be given
+    /// several times, or with commas.
+    #[arg(long = "sign-in-origin", env = "RECOURSE_SIGN_IN_ORIGINS", value_name = "ORIGIN", value_delimiter = ',', value_parser = sign_in_origin)]
+    sign_in_origins: Vec<String>,
+    /// How many connections there may be at once. If one more comes, the one that has been silent for longest is closed. Each needs a
+    /// file descriptor (`ulimit -n`), and the server itself some 200.
+    #[arg(long, env = "RECOURSE_CONNECTIONS", default_value_t = CONNECTIONS, value_name = "N")]
+    connections: NonZeroU32,
     /// Temporal's Web UI, for links from the operators' pages.
     #[arg(long, env = "RECOURSE_TEMPORAL_UI", value_name = "URL")]
     temporal_ui: Option<String>,
@@ -97,6 +116,7 @@ impl Serve {
             local: None,
             limits: Limits::per_minute(self.requests_per_minute).behind(Proxies::new(self.trusted_proxies.clone())),
             temporal_ui: self.temporal_ui.clone(),
+            site: self.site()?,
         });
         if let Some(address) = self.metrics_listen {
             let bound = front.metrics().serve(listen(address, "--metrics-listen").await?);
@@ -106,9 +126,16 @@ impl Serve {
         let listener = listen(self.listen, "--listen").await?;
         let url = serve::url(listener.local_addr().map_err(|error| Failure::new("local", 3, error.to_string()))?);
         tell(&url, json);
-        serve::serve(front, listener, told_to_stop()).await;
+        let limits = serving::Limits::default().with_connections(self.connections.get() as usize);
+        serve::serve(front, listener, limits, told_to_stop()).await;
         database.close().await;
         Ok(Answer::told())
+    }
+
+    fn site(&self) -> Result<Site, Failure> {
+        let site = Site::at(self.public_url.as_deref());
+        let site = site.map_err(|reason| Failure::new("configuration", 2, format!("--public-url: {reason}")))?;
+        Ok(site.with_sign_in_from(self.sign_in_origins.clone()))
     }
 
     fn callback_secret(&self) -> Result<Option<Arc<Secret>>, Failure> {
@@ -119,6 +146,11 @@ impl Serve {
         })?;
         Ok(Some(Arc::new(secret)))
     }
+}
+
+fn sign_in_origin(text: &str) -> Result<String, String> {
+    let value = origin(text)?;
+    value.to_str().map(str::to_owned).map_err(|error| error.to_string())
 }
 
 /// The store of evidence at this URL.

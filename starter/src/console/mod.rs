@@ -30,6 +30,7 @@ mod parts;
 mod refunds;
 mod sandbox;
 mod session;
+pub mod site;
 #[cfg(test)]
 mod tests;
 

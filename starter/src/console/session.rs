@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     forms::{self, Fields},
     page::{self, Done, Mishap, Place},
+    site::Site,
 };
 use crate::{
     api::{
@@ -26,9 +27,6 @@ use crate::{
     },
     hex,
 };
-
-/// The cookie with the token.
-const COOKIE: &str = "recourse_session";
 
 /// Somebody who is signed in.
 #[derive(Debug, Clone)]
@@ -135,7 +133,7 @@ pub async fn know(State(front): State<Front>, mut request: Request, next: Next) 
 }
 
 async fn visitor(front: &Front, headers: &HeaderMap, comes: &Comes) -> Visitor {
-    let Some(token) = cookie(headers) else { return Visitor::Nobody };
+    let Some(token) = cookie(headers, front.site().cookie()) else { return Visitor::Nobody };
     match front.tokens().read(&token).await {
         Ok(who) => match front.let_in(&who, comes) {
             Ok(()) => Visitor::Someone(Session::new(who, token)),
@@ -146,25 +144,19 @@ async fn visitor(front: &Front, headers: &HeaderMap, comes: &Comes) -> Visitor {
     }
 }
 
-fn cookie(headers: &HeaderMap) -> Option<String> {
+fn cookie(headers: &HeaderMap, called: &str) -> Option<String> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.into_iter().find(|(name, value)| *name == COOKIE && !value.is_empty()).map(|(_, value)| value.to_owned())
+    pairs.into_iter().find(|(name, value)| *name == called && !value.is_empty()).map(|(_, value)| value.to_owned())
 }
 
 /// The cookie for a token; an empty one takes the session away. Browsers keep it from scripts, and send it to this site from
 /// this site only.
-pub fn set_cookie(token: &str, headers: &HeaderMap) -> String {
-    let secure = if is_loopback(headers) { "" } else { "; Secure" };
+pub fn set_cookie(token: &str, site: &Site) -> String {
+    let name = site.cookie();
+    let secure = if site.is_secure() { "; Secure" } else { "" };
     let gone = if token.is_empty() { "; Max-Age=0" } else { "" };
-    format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/{secure}{gone}")
-}
-
-/// Whether the browser is on this very machine, where plain HTTP is no danger.
-fn is_loopback(headers: &HeaderMap) -> bool {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-    matches!(name.map_or(host, |(name, _)| name), "localhost" | "127.0.0.1" | "[::1]")
+    format!("{name}={token}; HttpOnly; SameSite=Strict; Path=/{secure}{gone}")
 }
 
 /// A path of this site, or the first page: nobody is led elsewhere by a link to the sign-in.
@@ -229,7 +221,7 @@ fn token_form(to: &str) -> Markup {
 
 /// Signs in: with a token that the platform's own sign-in posts, or in the sandbox as a persona.
 ///
-/// The token may come from another site, since the platform is one; the page then says as whom one is signed in.
+/// The token may come from another site if that is the platform's; the page then says as whom one is signed in.
 pub async fn begin(
     State(front): State<Front>,
     comes: Comes,
@@ -240,16 +232,17 @@ pub async fn begin(
     let to = local_path(fields.get("to"));
     if !persona.is_empty() {
         forms::check_origin(&headers)?;
-        let cookie = set_cookie(&front.token_of(persona)?, &headers);
+        let cookie = set_cookie(&front.token_of(persona)?, front.site());
         return Ok(([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response());
     }
+    front.site().check_sign_in(&headers)?;
     let token = fields.get("token");
     let who = front.tokens().read(token).await.map_err(|problem| match problem.status() {
         StatusCode::UNAUTHORIZED => problem.hint("sign in again on the platform, which gives you a new token"),
         _ => problem,
     })?;
     front.let_in(&who, &comes)?;
-    let cookie = set_cookie(token, &headers);
+    let cookie = set_cookie(token, front.site());
     let session = Session::new(who, token.to_owned());
     // The platform's page is another site: a browser would not send the new cookie along with a redirect from there.
     let place = Place { sandbox: front.local().is_some(), path: to.to_owned(), done: None };
@@ -263,10 +256,10 @@ pub async fn begin(
 }
 
 /// Signs out. What was still told to this session ends.
-pub async fn end(State(front): State<Front>, headers: HeaderMap, posted: forms::Posted) -> Response {
+pub async fn end(State(front): State<Front>, posted: forms::Posted) -> Response {
     let session = &posted.visit.session;
     front.watchers().looks().end(&session.who.subject, &session.token);
-    ([(header::SET_COOKIE, set_cookie("", &headers))], Redirect::to("/sign-in?out=true")).into_response()
+    ([(header::SET_COOKIE, set_cookie("", front.site()))], Redirect::to("/sign-in?out=true")).into_response()
 }
 
 impl Place {

@@ -26,6 +26,15 @@ fn both_sides_see_what_a_command_refers_to() {
         let one = format!("{path}/{}", file["sha256"].as_str().unwrap());
         assert_eq!(client.get(&one).await.0, StatusCode::NOT_FOUND, "it is the freelancer's own until then");
         assert_eq!(client.get(&path).await.1["items"], json!([]));
+        for duty in ["operator", "mediator"] {
+            let staff = served.staff(duty);
+            assert_eq!(staff.get(&one).await.0, StatusCode::NOT_FOUND, "a draft is no {duty}'s");
+            assert_eq!(staff.get(&path).await.1["items"], json!([]), "{duty}");
+        }
+        // Without arbitration the contract is none of an arbitrator's.
+        for none in [&one, &path] {
+            assert_eq!(served.staff("arbitrator").get(none).await.0, StatusCode::NOT_FOUND, "{none}");
+        }
 
         let dispute = format!("/v1/cases/{}/commands/dispute", story.refund_request);
         let claim =

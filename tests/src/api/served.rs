@@ -20,6 +20,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp
 use recourse_activities::{
     Database, EvidenceStore, Ledger, NoticeBook, RefundDesk, RequestBook, SandboxBank, WebhookBook,
     payments::{Hidden, StripeCallbacks},
+    serving,
     webhooks::Secret,
 };
 use recourse_starter::api::{
@@ -31,6 +32,7 @@ use recourse_starter::api::{
     peer::Proxies,
     personas, serve,
 };
+use recourse_starter::console::site::Site;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::OnceCell};
@@ -203,10 +205,11 @@ impl Served {
             local,
             limits,
             temporal_ui: None,
+            site: Site::loopback(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = serve::url(listener.local_addr().unwrap());
-        tokio::spawn(serve::serve(front.clone(), listener, std::future::pending()));
+        tokio::spawn(serve::serve(front.clone(), listener, serving::Limits::default(), std::future::pending()));
         Self { issuer, url, files, front }
     }
 

@@ -160,7 +160,7 @@ async fn settle(parts: &Parts, since: Instant) {
 /// An email that a killed worker was sending is given up after two minutes. Nobody sends any more, so that it can be at once.
 async fn give_up_lost_emails(parts: &Parts) {
     let url = format!("smtp://{}", parts.mail_line.address());
-    let config = MailConfig { url: Some(url), from: "Recourse <recourse@localhost>".to_owned() };
+    let config = MailConfig { url: Some(url), from: "Recourse <recourse@localhost>".to_owned(), sandbox: true };
     let pace = Pace { lease: Duration::ZERO, poll: Duration::from_millis(100), ..Pace::default() };
     let postman = parts.book.postman(&config).unwrap().at_pace(pace);
     postman.run(tokio::time::sleep(Duration::from_secs(1))).await;

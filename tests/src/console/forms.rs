@@ -107,3 +107,28 @@ fn what_people_write_is_only_text() {
         }
     });
 }
+
+/// A name that somebody else owns may be made to lead to a sandbox on one's machine; under it nobody gets a token. And no page of another
+/// site signs anybody in.
+#[test]
+fn a_sandbox_answers_to_this_machine_only_and_no_other_site_signs_in() {
+    run(async {
+        let served = Served::played(World::shared().await).await;
+        for path in ["/dev/tokens/ops-1", "/session"] {
+            let request = visitor().post(format!("{}{path}", served.url)).header(header::CONTENT_TYPE, FORM);
+            let answer = request.header(header::HOST, "rebound.example").body("persona=ops-1").send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::MISDIRECTED_REQUEST, "{path}");
+            assert!(answer.headers().get(header::SET_COOKIE).is_none());
+        }
+        let token = visitor().post(format!("{}/dev/tokens/cl-1", served.url)).send().await.unwrap();
+        let token: serde_json::Value = token.json().await.unwrap();
+        let form = format!("token={}", token["token"].as_str().unwrap());
+        for (site, status) in [("cross-site", StatusCode::FORBIDDEN), ("same-origin", StatusCode::OK)] {
+            let request = visitor().post(format!("{}/session", served.url)).header(header::CONTENT_TYPE, FORM);
+            let request = request.header("sec-fetch-site", site).header(header::ORIGIN, "https://elsewhere.example");
+            let answer = request.body(form.clone()).send().await.unwrap();
+            assert_eq!(answer.status(), status, "{site}");
+            assert_eq!(answer.headers().contains_key(header::SET_COOKIE), status == StatusCode::OK, "{site}");
+        }
+    });
+}

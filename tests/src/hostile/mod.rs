@@ -2,6 +2,7 @@
 //! are not what they say.
 
 mod bytes;
+mod connections;
 mod dice;
 mod floods;
 mod payloads;

@@ -148,6 +148,7 @@ impl Office {
         let config = MailConfig {
             url: Some(format!("smtp://127.0.0.1:{port}")),
             from: "Recourse <recourse@example.com>".into(),
+            sandbox: false,
         };
         self.postman_of(&config, pace)
     }
@@ -302,15 +303,47 @@ async fn a_new_email_wakes_the_postman_at_once() {
     running.await.unwrap();
 }
 
+/// What a test's programs say.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// In a sandbox the log is where emails are read; elsewhere it has no address and no word of them.
 #[tokio::test]
-async fn without_a_server_emails_are_written_to_the_log() {
-    let office = Office::new().await;
-    office.queue("dispute:c-1").await;
-    let config = MailConfig { url: None, from: "recourse@example.com".into() };
-    let (stop, running) = office.postman_of(&config, FAST);
-    office.until_all(EmailState::NotSent).await;
-    stop.send(()).unwrap();
-    running.await.unwrap();
+async fn without_a_server_the_log_has_emails_in_a_sandbox_only() {
+    for sandbox in [true, false] {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let _logged = tracing::subscriber::set_default(subscriber);
+        let office = Office::new().await;
+        office.queue("dispute:c-1").await;
+        let config = MailConfig { url: None, from: "recourse@example.com".into(), sandbox };
+        let (stop, running) = office.postman_of(&config, FAST);
+        let emails = office.until_all(EmailState::NotSent).await;
+        stop.send(()).unwrap();
+        running.await.unwrap();
+        let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(said.contains("no mail server is configured"), "{said}");
+        for email in emails {
+            assert_eq!(said.contains(&email.address), sandbox, "{said}");
+            assert_eq!(said.contains(&email.subject), sandbox, "{said}");
+            if !sandbox {
+                assert!(said.contains(&email.case_ref) && said.contains(email.recipient.name()), "{said}");
+                assert!(!said.contains(&email.name), "{said}");
+            }
+        }
+    }
 }
 
 /// Nobody's name, title or address adds a header or a recipient.
@@ -343,7 +376,11 @@ async fn headers_cannot_be_injected() {
 async fn a_mail_configuration_that_cannot_be_read_says_so_without_its_password() {
     let office = Office::new().await;
     let refused = |url: Option<&str>, from: &str| {
-        office.book.postman(&MailConfig { url: url.map(Into::into), from: from.into() }).unwrap_err().to_string()
+        office
+            .book
+            .postman(&MailConfig { url: url.map(Into::into), from: from.into(), sandbox: false })
+            .unwrap_err()
+            .to_string()
     };
     assert!(refused(None, "nobody").contains("nobody"));
     let error = refused(Some("ftp://me:secret@host"), "recourse@example.com");

@@ -1,0 +1,140 @@
+//! The one way in which our programs serve HTTP: the API and the console, the codec server, and what is shown to Prometheus.
+//!
+//! Whoever connects has to ask for something soon, and may not be silent for long; there is room for so many, and if there is none the
+//! one that has been silent for longest goes. A stop ends within a bound, whoever is connected. An answer that goes on, as live events
+//! do, is not cut for being silent: only if it is not taken by its receiver.
+//!
+//! hyper has some of this, and none of it whole: its limit for headers is also the one for silence between requests (shorter than that of most
+//! proxies, which then meet a connection that is just being closed), does not begin before it knows which version is spoken, and
+//! does not exist for HTTP/2. So its own limit is off, and `connection` watches each connection as a whole.
+
+mod activity;
+mod connection;
+
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::Router;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+/// What connections may take. The default is what every server of ours has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How many connections there are at most. If one more comes, the one that has been silent for longest is closed.
+    pub connections: usize,
+    /// How long after it was accepted a connection must have sent the headers of its first request.
+    pub first_request: Duration,
+    /// How long the headers of a later request may take (HTTP/1).
+    pub headers: Duration,
+    /// How long a connection may have no request under way. Longer than proxies and load balancers keep theirs (60 seconds): the side
+    /// that sends requests has to be the one that closes.
+    pub idle: Duration,
+    /// How long a receiver may take for the next part of an answer that is there for it.
+    pub stalled: Duration,
+    /// After which time a connection takes no new request. What is under way goes on.
+    pub age: Duration,
+    /// How long connections may take to end when the server stops, and one by itself when it was told to go.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 800,
+            first_request: Duration::from_secs(10),
+            headers: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            stalled: Duration::from_mins(1),
+            age: Duration::from_hours(1),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Limits {
+    /// For a server that only those who watch over it ask, and seldom: it is to leave file descriptors to the work.
+    pub fn of_watchers() -> Self {
+        Self::default().with_connections(50)
+    }
+
+    /// The same with room for so many connections.
+    #[must_use]
+    pub const fn with_connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+}
+
+/// What all connections of a server share.
+#[derive(Debug)]
+struct Hall {
+    limits: Limits,
+    /// Woken when there is no room: it wakes who has been silent for longest.
+    room: Notify,
+}
+
+/// Serves on `listener` until `stop`, then finishes what was taken within [`Limits::grace`]. A handler finds who is connected as
+/// `ConnectInfo<SocketAddr>`.
+pub async fn serve(router: Router, listener: TcpListener, limits: Limits, stop: impl Future<Output = ()>) {
+    let hall = Arc::new(Hall { limits, room: Notify::new() });
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let (stopping, stopped) = watch::channel(());
+    let mut attended = JoinSet::new();
+    let mut stop = pin!(stop);
+    loop {
+        let (stream, peer, place) = tokio::select! {
+            () = &mut stop => break,
+            taken = take(&listener, &hall, &places) => taken,
+        };
+        while attended.try_join_next().is_some() {}
+        let attending = connection::attend(stream, peer, router.clone(), hall.clone(), stopped.clone());
+        attended.spawn(async move {
+            attending.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    drop(stopping);
+    // Live events would go on for ever: whoever looks connects to the next server.
+    let all = async { while attended.join_next().await.is_some() {} };
+    if timeout(limits.grace, all).await.is_err() {
+        tracing::info!("connections that were still open are closed");
+        attended.shutdown().await;
+    }
+}
+
+/// The next connection, when there is room for it.
+async fn take(
+    listener: &TcpListener,
+    hall: &Hall,
+    places: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    let (stream, peer) = loop {
+        match listener.accept().await {
+            Ok(accepted) => break accepted,
+            // Out of file descriptors, most likely: those that are open will end.
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be taken now");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    };
+    // An answer that is written in parts, as live events are, does not wait for the other side to confirm the one before.
+    let _ = stream.set_nodelay(true);
+    let place = match places.clone().try_acquire_owned() {
+        Ok(place) => place,
+        Err(_) => {
+            tracing::debug!("there is no room for another connection: the one that was silent for longest goes");
+            hall.room.notify_one();
+            places.clone().acquire_owned().await.expect("never closed")
+        }
+    };
+    (stream, peer, place)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::{Router, http::StatusCode, response::IntoResponse as _, routing::get};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc},
+};
+
+use super::*;
+
+/// An issuer that answers each fetch when, and as, a test says.
+struct Issuer {
+    url: String,
+    fetches: Arc<AtomicUsize>,
+    /// One for each fetch that has come.
+    came: mpsc::UnboundedReceiver<()>,
+    answers: Arc<Semaphore>,
+    set: Arc<Mutex<Option<String>>>,
+}
+
+impl Issuer {
+    async fn with(ids: &[&str]) -> Self {
+        let (tell, came) = mpsc::unbounded_channel();
+        let (fetches, answers) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(1)));
+        let set = Arc::new(Mutex::new(Some(jwks(ids))));
+        let (counted, allowed, given) = (fetches.clone(), answers.clone(), set.clone());
+        let answer = async move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let _ = tell.send(());
+            allowed.acquire().await.unwrap().forget();
+            let given = given.lock().unwrap().clone();
+            given.map_or_else(|| StatusCode::BAD_GATEWAY.into_response(), axum::response::IntoResponse::into_response)
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
+        let router = Router::new().route("/jwks.json", get(answer));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, fetches, came, answers, set }
+    }
+
+    async fn keys(&mut self, times: Times) -> Keys {
+        let keys = Keys::read_at_pace(KeySource::Url(self.url.clone()), times).await.unwrap();
+        self.came.recv().await.unwrap();
+        keys
+    }
+
+    /// Lets the fetch that has come be answered, with these keys, or with a failure.
+    fn answer(&self, ids: Option<&[&str]>) {
+        *self.set.lock().unwrap() = ids.map(jwks);
+        self.answers.add_permits(1);
+    }
+
+    fn fetches(&self) -> usize {
+        self.fetches.load(Ordering::SeqCst)
+    }
+}
+
+fn jwks(ids: &[&str]) -> String {
+    let key = |id: &&str| json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": id, "x": "AAAA"});
+    json!({"keys": ids.iter().map(key).collect::<Vec<_>>()}).to_string()
+}
+
+const LONG: Duration = Duration::from_secs(600);
+
+/// Asked as often as somebody wants to know, and held for long.
+const EAGER: Times = Times { fresh: LONG, held: LONG, asked_again_after: Duration::ZERO, fetch: LONG };
+
+async fn status(keys: &Keys, id: &str) -> u16 {
+    keys.find(Some(id), Algorithm::EdDSA).await.map_or_else(|problem| problem.status, |_| 200)
+}
+
+#[tokio::test]
+async fn a_known_key_does_not_wait_for_the_fetch_that_an_unknown_one_causes() {
+    let mut issuer = Issuer::with(&["known"]).await;
+    let keys = issuer.keys(EAGER).await;
+    let strangers: Vec<_> = (0..20)
+        .map(|_| {
+            let keys = keys.clone();
+            tokio::spawn(async move { status(&keys, "new").await })
+        })
+        .collect();
+    issuer.came.recv().await.unwrap();
+    assert_eq!(status(&keys, "known").await, 200, "while the issuer does not answer");
+    assert_eq!(issuer.fetches(), 2, "all of them wait for one fetch");
+    issuer.answer(Some(&["known", "new"]));
+    for stranger in strangers {
+        assert_eq!(stranger.await.unwrap(), 200, "the fetch has brought it");
+    }
+    assert_eq!(issuer.fetches(), 2);
+}
+
+/// A set that is to be fetched anew holds meanwhile; afterwards a key that was withdrawn is no longer believed.
+#[tokio::test]
+async fn keys_are_fetched_anew_beside_the_requests() {
+    let mut issuer = Issuer::with(&["old"]).await;
+    let keys = issuer.keys(Times { fresh: Duration::ZERO, ..EAGER }).await;
+    assert_eq!(status(&keys, "old").await, 200);
+    issuer.came.recv().await.unwrap();
+    issuer.answer(Some(&["new"]));
+    // Waits for that fetch, which is the one under way.
+    assert_eq!(status(&keys, "new").await, 200);
+    let withdrawn = keys.clone();
+    let withdrawn = tokio::spawn(async move { status(&withdrawn, "old").await });
+    issuer.came.recv().await.unwrap();
+    issuer.answer(Some(&["new"]));
+    assert_eq!(withdrawn.await.unwrap(), 401);
+}
+
+#[tokio::test]
+async fn the_issuer_is_not_asked_at_each_forged_key() {
+    let mut issuer = Issuer::with(&["known"]).await;
+    let keys = issuer.keys(Times { asked_again_after: LONG, ..EAGER }).await;
+    for forged in ["a", "b", "c"] {
+        assert_eq!(status(&keys, forged).await, 401);
+    }
+    assert_eq!(issuer.fetches(), 1);
+}
+
+/// Keys that cannot be fetched anew hold for their time, however often that was tried, and then no token is believed.
+#[tokio::test]
+async fn keys_that_cannot_be_fetched_do_not_hold_for_ever() {
+    let mut issuer = Issuer::with(&["known"]).await;
+    let held = Duration::from_millis(300);
+    let keys = issuer.keys(Times { fresh: Duration::ZERO, held, ..EAGER }).await;
+    let began = Instant::now();
+    let mut said = status(&keys, "known").await;
+    assert!(said == 200 || began.elapsed() >= held, "{said}");
+    while said == 200 {
+        issuer.answer(None);
+        said = status(&keys, "known").await;
+    }
+    assert_eq!(said, 503);
+    let (age, failed) = keys.state().unwrap();
+    assert!(age >= held && failed > 0, "{age:?}, {failed} failures");
+    issuer.answer(Some(&["known"]));
+    while status(&keys, "known").await != 200 {
+        issuer.answer(Some(&["known"]));
+    }
+    assert_eq!(keys.state().unwrap().1, 0);
+}
+
+/// An issuer that does not answer is given up in time, and whoever waited is told that it cannot be said.
+#[tokio::test]
+async fn whoever_waits_for_an_issuer_that_does_not_answer_is_told_so() {
+    let mut issuer = Issuer::with(&["known"]).await;
+    // The first set has all the time that it needs.
+    issuer.keys(EAGER).await;
+    let set = serde_json::from_str(&jwks(&["known"])).unwrap();
+    let times = Times { fetch: Duration::from_millis(50), ..EAGER };
+    let keys = Keys::holding(set, Some(KeySource::Url(issuer.url.clone())), times);
+    assert_eq!(status(&keys, "new").await, 503);
+    assert_eq!(status(&keys, "known").await, 200);
+}

@@ -1,0 +1,81 @@
+//! Connections on which nobody asks for anything, at running programs.
+
+use std::{net::SocketAddr, process::Stdio, time::Duration};
+
+use recourse_activities::temporal::{KEYS_FILE, PayloadKeys};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+    process::Command,
+    time::timeout,
+};
+
+use crate::{
+    api::{Issuer, Served},
+    harness::{program, run},
+};
+
+/// What those say who want nothing: nothing, the beginning of HTTP/2, all of its beginning, a request that does not end.
+const SAID: [&[u8]; 4] =
+    [b"", b"PRI", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", b"GET / HTTP/1.1\r\nhost: a\r\n"];
+
+/// Longer than any limit of a server's, and than a busy machine takes.
+const SOON: Duration = Duration::from_secs(60);
+
+async fn idle(at: SocketAddr, count: usize) -> Vec<TcpStream> {
+    let mut streams = Vec::new();
+    for said in SAID.iter().cycle().take(count) {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        stream.write_all(said).await.unwrap();
+        streams.push(stream);
+    }
+    streams
+}
+
+async fn all_closed(streams: Vec<TcpStream>) {
+    for mut stream in streams {
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+    }
+}
+
+#[test]
+fn who_asks_for_nothing_does_not_keep_a_connection() {
+    run(async {
+        let served = Served::shared().await;
+        let at: SocketAddr = served.url.strip_prefix("http://").unwrap().parse().unwrap();
+        let streams = idle(at, 80).await;
+        timeout(SOON, all_closed(streams)).await.expect("they are closed");
+    });
+}
+
+/// Also those who are connected since just now do not keep the codec server from its end.
+#[test]
+fn a_server_that_is_told_to_stop_stops_whoever_is_connected() {
+    run(async {
+        let issuer = Issuer::new();
+        let folder = tempfile::tempdir().unwrap();
+        let keys = folder.path().join("payload.keys");
+        std::fs::write(&keys, PayloadKeys::new_line("k").unwrap()).unwrap();
+        let mut child = Command::new(program("recourse"))
+            .args(["codec-server", "--json", "--listen", "127.0.0.1:0", "--origin", "http://localhost:8233"])
+            .envs(issuer.env())
+            .env(KEYS_FILE, keys)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let said: Value = serde_json::from_str(&lines.next_line().await.unwrap().expect("it says where")).unwrap();
+        let at: SocketAddr = said["url"].as_str().unwrap().strip_prefix("http://").unwrap().parse().unwrap();
+        let streams = idle(at, 40).await;
+        let id = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
+        kill_process(id, Signal::TERM).unwrap();
+        let ended = timeout(SOON, child.wait()).await.expect("it ends").unwrap();
+        assert!(ended.success(), "{ended}");
+        all_closed(streams).await;
+    });
+}
