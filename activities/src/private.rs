@@ -33,12 +33,12 @@ pub(crate) fn file(path: &Path) -> io::Result<()> {
 /// Takes from others what they may do with what is there. If it is not ours to change, the log says so.
 pub(crate) fn mend(path: &Path, mode: u32) {
     let Ok(found) = fs::metadata(path) else { return };
-    if found.permissions().mode() & 0o077 == 0 {
+    if found.permissions().mode().trailing_zeros() >= 6 {
         return;
     }
     match fs::set_permissions(path, Permissions::from_mode(mode)) {
         Ok(()) => {
-            tracing::warn!(path = %path.display(), "others on this machine could read it; now only its owner can")
+            tracing::warn!(path = %path.display(), "others on this machine could read it; now only its owner can");
         }
         Err(error) => {
             tracing::warn!(%error, path = %path.display(), "others on this machine can read it; take that from them with chmod");

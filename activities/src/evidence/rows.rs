@@ -38,8 +38,8 @@ pub(super) async fn check_room<'e>(
     // Before it is known what comes, a file that is there already must be let in.
     let (files_with, bytes_with) = (files + u64::from(new.is_some()), bytes + size);
     if files_with > files_max || bytes_with > bytes_max {
-        let (contract, side) = (contract.clone(), by.party);
-        return Err(EvidenceError::Full { contract, side, files, bytes, files_max, bytes_max });
+        let contract = contract.clone();
+        return Err(EvidenceError::Full { contract, side: by.party, files, bytes, files_max, bytes_max });
     }
     Ok(())
 }

@@ -254,8 +254,8 @@ async fn an_upload_that_stands_still_ends_and_makes_room() {
     let (of, by, limits) = (id("c-1"), actor(Role::Freelancer, "fl-1"), limits());
     let short = Duration::from_millis(100);
     for intake in [
-        IntakeLimits { stalled: short, memory: 1, wait: Duration::from_secs(60), ..IntakeLimits::default() },
-        IntakeLimits { head_start: short, memory: 1, wait: Duration::from_secs(60), ..IntakeLimits::default() },
+        IntakeLimits { stalled: short, memory: 1, wait: Duration::from_mins(1), ..IntakeLimits::default() },
+        IntakeLimits { head_start: short, memory: 1, wait: Duration::from_mins(1), ..IntakeLimits::default() },
     ] {
         let store = place.store.clone().with_intake(intake);
         let head = stream::iter([Ok::<_, String>(Bytes::from_static(b"some text\n"))]);

@@ -106,6 +106,7 @@ impl Words {
 
 /// What an event's template can speak of. Money that the event does not have is "the amount".
 #[derive(Serialize)]
+#[allow(clippy::struct_excessive_bools, reason = "a template asks of each by its name")]
 struct EventFacts {
     you: &'static str,
     client: String,

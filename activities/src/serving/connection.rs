@@ -68,13 +68,13 @@ pub(super) async fn attend(
     let limits = &hall.limits;
     let activity = Activity::new();
     let io = TokioIo::new(Heard::new(stream, activity.clone()));
-    let routed = TowerToHyperService::new(router);
+    let answers = TowerToHyperService::new(router);
     let answering = activity.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let under_way = answering.begin(request.version());
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        let answered = routed.call(request);
+        let answered = answers.call(request);
         async move { answered.await.map(|response: Response| response.map(|body| Answer::new(body, under_way))) }
     });
     let builder = builder();

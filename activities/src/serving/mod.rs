@@ -125,15 +125,12 @@ async fn take(
     };
     // An answer that is written in parts, as live events are, does not wait for the other side to confirm the one before.
     let _ = stream.set_nodelay(true);
-    let place = match places.clone().try_acquire_owned() {
-        Ok(place) => place,
-        Err(_) => {
-            tracing::debug!("there is no room for another connection: the one that was silent for longest goes");
-            hall.room.notify_one();
-            places.clone().acquire_owned().await.expect("never closed")
-        }
-    };
-    (stream, peer, place)
+    if let Ok(place) = places.clone().try_acquire_owned() {
+        return (stream, peer, place);
+    }
+    tracing::debug!("there is no room for another connection: the one that was silent for longest goes");
+    hall.room.notify_one();
+    (stream, peer, places.clone().acquire_owned().await.expect("never closed"))
 }
 
 #[cfg(test)]

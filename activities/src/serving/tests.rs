@@ -18,7 +18,7 @@ const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 /// An answer that never ends is larger than what any socket keeps.
 const PIECE: usize = 64 * 1024;
 
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 
 /// A server with these limits. It stops when `stop` is dropped.
 struct Server {
@@ -109,7 +109,7 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
 async fn who_asks_for_nothing_is_closed() {
     let server = server(Limits { first_request: Duration::from_millis(50), ..patient() }).await;
     let sent: [&[u8]; 7] =
-        [b"", b"P", b"PRI", &PREFACE[..20], &PREFACE, b"GET / HTTP/1.1\r\nhost: a\r\n", &[PREFACE, SETTINGS].concat()];
+        [b"", b"P", b"PRI", &PREFACE[..20], PREFACE, b"GET / HTTP/1.1\r\nhost: a\r\n", &[PREFACE, SETTINGS].concat()];
     let streams = join_all(sent.map(|bytes| server.sent(bytes))).await;
     soon(join_all(streams.into_iter().map(closed))).await;
 }

@@ -204,7 +204,8 @@ pub async fn deposit(State(front): State<Front>, Of(id): Of<Id>, write: Write) -
         };
         not_own(&contract)?;
         let begun =
-            front.start(&write.who, EscrowDepositStart { contract, deposit, amount, milestone, source }).await?;
+            Box::pin(front.start(&write.who, EscrowDepositStart { contract, deposit, amount, milestone, source }))
+                .await?;
         let outcome = begun.outcome;
         if let Some(outcome) = outcome.as_ref().filter(|outcome| outcome.result != ResultKind::Deposited) {
             return Err(Problem::refused_start(outcome, Some(&begun.case)));
@@ -217,7 +218,8 @@ pub async fn deposit(State(front): State<Front>, Of(id): Of<Id>, write: Write) -
         };
         Ok(Reply::new(status, &StartedDeposit { case: begun.case, outcome, money })?.at(location))
     };
-    write.once(&front, work).await
+    // The answer to a deposit knows everything that a start does, and what is known of its money.
+    Box::pin(write.once(&front, work)).await
 }
 
 /// Submits a milestone for the first time. Only the platform's backend may: it knows the milestone's terms.

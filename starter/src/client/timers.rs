@@ -192,7 +192,9 @@ mod tests {
     fn a_case_is_owed_its_first_task_the_timers_that_are_due_and_the_answers_to_its_signals() {
         let is_owed = |events: &[HistoryEvent], second: i64| {
             let mut begun = Begun::default();
-            events.iter().for_each(|event| begun.read(event));
+            for event in events {
+                begun.read(event);
+            }
             begun.is_owed(at(second))
         };
         assert!(is_owed(&[], 100) && !is_owed(&[tasked()], 100));

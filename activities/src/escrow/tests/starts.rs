@@ -16,8 +16,8 @@ fn claim(grounds: Grounds, milestone: Option<&str>, minor: i64, attested_by: Opt
     Asked::Claim(AskedClaim { grounds, milestone, amount: amount(minor), attested_by, unfit: None })
 }
 
-fn by(party: Role, name: &str) -> Option<Actor> {
-    Some(Actor { party, id: id(name) })
+fn by(party: Role, name: &str) -> Actor {
+    Actor { party, id: id(name) }
 }
 
 impl World {
@@ -70,14 +70,14 @@ async fn a_dispute_of_a_milestone_needs_its_submission() {
     let world = World::new().await;
     world.fund("d-1", "m-1", 100).await;
     assert_eq!(world.claims("run-1", None).await, Some(Rule::D1));
-    assert_eq!(world.claims("run-1", by(Role::Operator, "fl-1")).await, Some(Rule::E14));
-    assert_eq!(world.claims("run-1", by(Role::Freelancer, "op-1")).await, Some(Rule::D1));
+    assert_eq!(world.claims("run-1", Some(by(Role::Operator, "fl-1"))).await, Some(Rule::E14));
+    assert_eq!(world.claims("run-1", Some(by(Role::Freelancer, "op-1"))).await, Some(Rule::D1));
     assert_eq!(world.held().await, []);
 
     let review = world.review(1, 100).await;
     world.close(&review, Vec::new(), Remainder::Superseded, false).await;
     assert_eq!(world.claims("run-2", None).await, Some(Rule::D1));
-    assert_eq!(world.claims("run-2", by(Role::Operator, "op-1")).await, None);
+    assert_eq!(world.claims("run-2", Some(by(Role::Operator, "op-1"))).await, None);
     world.effects.ledger.free("dispute:c-1:m-1").await.unwrap();
 
     let OpenReceipt::Opened(again) = world.review_again("run-3", 1, 100).await else {

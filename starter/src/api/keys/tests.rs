@@ -60,7 +60,7 @@ fn jwks(ids: &[&str]) -> String {
     json!({"keys": ids.iter().map(key).collect::<Vec<_>>()}).to_string()
 }
 
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 
 /// Asked as often as somebody wants to know, and held for long.
 const EAGER: Times = Times { fresh: LONG, held: LONG, asked_again_after: Duration::ZERO, fetch: LONG };
