@@ -180,7 +180,7 @@ pub async fn serve() -> anyhow::Result<Infallible> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", json!({"url": format!("http://{}", listener.local_addr()?)}));
     let router = router();
-    serving::serve(router(), listener, serving::Limits::default(), std::future::pending()).await;
+    serving::serve(router, listener, serving::Limits::default(), std::future::pending()).await;
     unreachable!("nobody stops it")
 }
 

@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use recourse_activities::{Database, EscrowActivities, Ledger, SandboxBank};
 use recourse_workflows::{
-    domain::{ids::Id, money::Amount, party::Contract, posting::Movement, rule::Rule},
+    domain::{ids::Id, money::Amount, opening::Asked, party::Contract, posting::Movement, rule::Rule},
     effects::{DepositOrder, DepositReceipt, OpenCase, OpenReceipt, Settlement, Take},
 };
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,8 @@ impl Books {
         anyhow::ensure!(matches!(receipt, DepositReceipt::Deposited { .. }), "{receipt:?}");
         let case = format!("refund-request:{}", contract.id);
         let take = Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
-        let opening = OpenCase { case: case.clone(), first_run: unique("run"), contract: contract.clone(), take, at };
+        let (first_run, asked) = (unique("run"), Asked::Nothing);
+        let opening = OpenCase { case: case.clone(), first_run, contract: contract.clone(), take, asked, at };
         match self.ledger.open(&opening).await? {
             OpenReceipt::Opened(opened) => Ok(Case { contract, id: case, reference: opened.case_ref }),
             other => anyhow::bail!("{other:?}"),

@@ -27,7 +27,7 @@ async fn told(answer: Response) -> String {
         }
         all
     };
-    tokio::time::timeout(Duration::from_secs(60), all).await.expect("the connection ends by itself")
+    tokio::time::timeout(Duration::from_mins(1), all).await.expect("the connection ends by itself")
 }
 
 /// However a case has ended, looking at it ends: nothing is asked for ever.

@@ -195,7 +195,7 @@ fn a_page_that_there_is_not_is_the_senders_mistake() {
     run(async {
         let served = Served::shared().await;
         let operator = served.staff("operator");
-        let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex = |text: &str| text.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         let forged = [hex("{\"CloseTime\": 5}"), hex("[1]"), hex("\u{0}\u{0}"), "00".repeat(2_000)];
         let forged = forged.iter().map(|page| format!("/v1/cases?after={page}"));
         let others = [

@@ -22,7 +22,7 @@ const SAID: [&[u8]; 4] =
     [b"", b"PRI", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", b"GET / HTTP/1.1\r\nhost: a\r\n"];
 
 /// Longer than any limit of a server's, and than a busy machine takes.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 async fn idle(at: SocketAddr, count: usize) -> Vec<TcpStream> {
     let mut streams = Vec::new();

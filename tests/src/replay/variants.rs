@@ -166,7 +166,7 @@ async fn end<W: Conducts<Case = RefundRequestCase>>(
     let take = Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
     let opened = case
         .open(take, case.read(RefundRequestCase::asked), |case, opened, _, now| {
-            case.opened(opened.held, opened.deposits, None, now)
+            case.opened(opened.held, opened.deposits, None, now);
         })
         .await;
     assert!(opened.is_ok(), "no review runs");
