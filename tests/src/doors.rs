@@ -233,3 +233,30 @@ fn the_other_sides_address_is_not_shown() {
         assert!(seen["client"].get("email").is_none() && seen["freelancer"].get("email").is_none(), "{seen}");
     });
 }
+
+/// A list shows nothing that cannot be read by itself: an arbitrator's has disputes alone.
+#[test]
+fn a_list_shows_what_can_be_read() {
+    run(async {
+        let (served, world) = (Served::shared().await, World::shared().await);
+        let mut story = Story::new(world, "listed");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        story.play("0 freelancer claim 15000").await;
+        world.opened(&story.dispute).await;
+        for (duty, kind, expected) in [
+            ("arbitrator", "", vec![story.dispute.clone()]),
+            ("arbitrator", "&kind=refund_request", Vec::new()),
+            ("operator", "&kind=refund_request", vec![story.refund_request.clone()]),
+        ] {
+            let sender = served.staff(duty);
+            let (status, listed) = sender.get(&format!("/v1/cases?contract={}{kind}", story.id())).await;
+            assert_eq!(status, StatusCode::OK, "{listed}");
+            let cases: Vec<&Value> = listed["items"].as_array().unwrap().iter().map(|row| &row["case"]).collect();
+            assert_eq!(json!(cases), json!(expected), "{duty}{kind}: {listed}");
+            for case in expected {
+                assert_eq!(sender.get(&format!("/v1/cases/{case}")).await.0, StatusCode::OK, "{duty} {case}");
+            }
+        }
+    });
+}

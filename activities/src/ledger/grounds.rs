@@ -19,7 +19,7 @@ pub(super) async fn are_known(write: &mut Write, order: &OpenCase) -> Result<boo
     let contract = &order.contract.id;
     match &order.take {
         Take::Free => has_ended(write, contract).await,
-        Take::Unreviewed { milestone, .. } => was_submitted(write, contract, milestone).await,
+        Take::Unreviewed { milestone, .. } => Ok(submitted(write, contract).await?.contains(milestone)),
         Take::AtContractEnd { .. }
         | Take::Over { .. }
         | Take::Milestone { .. }
@@ -44,16 +44,7 @@ impl Ledger {
     /// Only if the database cannot be read, or was damaged.
     pub async fn grounds(&self, contract: &Id) -> Result<Grounded, LedgerError> {
         let mut read = self.database.read().await?;
-        let submitted: Vec<String> = sqlx::query_scalar(
-            "SELECT DISTINCT review.milestone FROM holds AS review
-             WHERE review.contract = $1 AND review.ordinal IS NOT NULL AND review.superseded = 0
-               AND NOT EXISTS (SELECT 1 FROM holds AS later
-                               WHERE later.contract = $1 AND later.ended_contract = 1 AND later.sequence > review.sequence)",
-        )
-        .bind(contract.as_str())
-        .fetch_all(&mut *read)
-        .await?;
-        let submitted = submitted.iter().map(|milestone| id_of(milestone, "milestone")).collect::<Result<_, _>>()?;
+        let submitted = submitted(&mut read, contract).await?;
         Ok(Grounded { ended: has_ended(&mut read, contract).await?, submitted })
     }
 
@@ -80,17 +71,16 @@ async fn has_ended(transaction: &mut Transaction<'static, Any>, contract: &Id) -
     Ok(ended > 0)
 }
 
-/// Whether the milestone was submitted, and neither a command nor the contract's end superseded that since.
-async fn was_submitted(write: &mut Write, contract: &Id, milestone: &Id) -> Result<bool, LedgerError> {
-    let submitted: i64 = sqlx::query_scalar(
-        "SELECT COUNT(*) FROM holds AS review
-         WHERE review.contract = $1 AND review.milestone = $2 AND review.ordinal IS NOT NULL AND review.superseded = 0
+/// The milestones that were submitted, where neither a command nor the contract's end superseded that since.
+async fn submitted(transaction: &mut Transaction<'static, Any>, contract: &Id) -> Result<Vec<Id>, LedgerError> {
+    let milestones: Vec<String> = sqlx::query_scalar(
+        "SELECT DISTINCT review.milestone FROM holds AS review
+         WHERE review.contract = $1 AND review.ordinal IS NOT NULL AND review.superseded = 0
            AND NOT EXISTS (SELECT 1 FROM holds AS later
                            WHERE later.contract = $1 AND later.ended_contract = 1 AND later.sequence > review.sequence)",
     )
     .bind(contract.as_str())
-    .bind(milestone.as_str())
-    .fetch_one(&mut **write)
+    .fetch_all(&mut **transaction)
     .await?;
-    Ok(submitted > 0)
+    milestones.iter().map(|milestone| id_of(milestone, "milestone")).collect()
 }

@@ -203,13 +203,7 @@ async fn balance(
     account: &Account,
     currency: Currency,
 ) -> Result<Amount, LedgerError> {
-    let account = account.to_string();
-    let balance: Option<i64> = sqlx::query_scalar("SELECT balance FROM balances WHERE account = $1 AND currency = $2")
-        .bind(&account)
-        .bind(currency.code())
-        .fetch_optional(&mut **transaction)
-        .await?;
-    amount_of(balance.unwrap_or(0), &account)
+    amount_of(minor_in(transaction, account, currency).await?, &account.to_string())
 }
 
 /// How far `account` is from nothing, to whichever side: a source's balance is below it.
@@ -218,13 +212,21 @@ async fn size_of(
     account: &Account,
     currency: Currency,
 ) -> Result<Amount, LedgerError> {
-    let account = account.to_string();
+    let minor = minor_in(transaction, account, currency).await?;
+    amount_of(minor.saturating_abs(), &account.to_string())
+}
+
+async fn minor_in(
+    transaction: &mut Transaction<'static, Any>,
+    account: &Account,
+    currency: Currency,
+) -> Result<i64, LedgerError> {
     let balance: Option<i64> = sqlx::query_scalar("SELECT balance FROM balances WHERE account = $1 AND currency = $2")
-        .bind(&account)
+        .bind(account.to_string())
         .bind(currency.code())
         .fetch_optional(&mut **transaction)
         .await?;
-    amount_of(balance.unwrap_or(0).saturating_abs(), &account)
+    Ok(balance.unwrap_or(0))
 }
 
 fn amount_of(minor: i64, what: &str) -> Result<Amount, LedgerError> {

@@ -59,24 +59,35 @@ impl CaseFilter {
             let read = text.as_deref().map(Id::new).transpose();
             read.map_err(|_| Problem::unreadable(format!("{name}: that is no id")))
         };
-        Ok(Filters {
+        let filters = Filters {
             kinds: read_name("kind", self.kind.as_deref())?.map(|kind| vec![kind]).unwrap_or_default(),
             contract: id("contract", &self.contract)?,
             stage: id("stage", &self.stage)?,
             waiting_on: read_name("waiting_on", self.waiting_on.as_deref())?,
             overdue: self.overdue.unwrap_or(false),
             open: self.open,
-            parties: parties_of(who),
-            or_contracts: front.contracts_of_agencies(who).await?,
             limit: Some(limited(self.limit)),
-        })
+            ..Filters::default()
+        };
+        seen_by(front, who, filters).await
     }
 }
 
-/// Whose cases somebody sees: everybody's if the platform's work needs it, their own otherwise.
-pub fn parties_of(who: &Identity) -> Option<Vec<Id>> {
-    let sees_all = Duty::ALL.into_iter().any(|duty| who.is(duty));
-    (!sees_all).then(|| who.parties.iter().cloned().collect())
+/// Of the cases that fit `filters`, those that somebody sees: everybody's if the platform's work needs it, everybody's disputes if they
+/// arbitrate, their own otherwise. A list shows nothing that cannot be read by itself.
+///
+/// # Errors
+/// If the ledger cannot be read.
+pub async fn seen_by(front: &Front, who: &Identity, filters: Filters) -> Result<Filters, Problem> {
+    if [Duty::Service, Duty::Mediator, Duty::Operator].into_iter().any(|duty| who.is(duty)) {
+        return Ok(filters);
+    }
+    let disputes = filters.kinds.is_empty() || filters.kinds.contains(&CaseKind::Dispute);
+    if who.is(Duty::Arbitrator) && disputes {
+        return Ok(Filters { kinds: vec![CaseKind::Dispute], ..filters });
+    }
+    let parties = Some(who.parties.iter().cloned().collect());
+    Ok(Filters { parties, or_contracts: front.contracts_of_agencies(who).await?, ..filters })
 }
 
 fn read_name<T: serde::de::DeserializeOwned>(field: &str, text: Option<&str>) -> Result<Option<T>, Problem> {

@@ -11,7 +11,7 @@ use super::parts::{self, case_path, label, moment, time};
 use crate::{
     api::{
         Front,
-        cases::parties_of,
+        cases::seen_by,
         identity::Identity,
         lists::{LIMIT_MAX, Limit, Page},
         problem::Problem,
@@ -77,8 +77,7 @@ pub async fn listed(front: &Front, filters: Filters, page: &Limit) -> Result<Pag
 }
 
 async fn theirs(front: &Front, who: &Identity) -> Result<Filters, Problem> {
-    let (parties, or_contracts) = (parties_of(who), front.contracts_of_agencies(who).await?);
-    Ok(Filters { kinds: KINDS.to_vec(), parties, or_contracts, ..Filters::default() })
+    seen_by(front, who, Filters { kinds: KINDS.to_vec(), ..Filters::default() }).await
 }
 
 /// Sorts by deadline; those without one are last.
