@@ -51,6 +51,8 @@ pub(super) struct Begun {
     /// Whether its first task has been ordered. The server lets a run that follows a short one wait up to a second for it, and
     /// a dispute's a moment; meanwhile the case looks as if it had nothing to do.
     tasks: bool,
+    /// How many events were read.
+    events: i64,
     /// When the timers that wait are due, by id.
     timers: BTreeMap<String, Timestamp>,
     /// The signals to other cases that are on their way, by the events that ordered them.
@@ -69,7 +71,13 @@ impl Begun {
         !self.tasks || !self.signals.is_empty() || self.next_timer().is_some_and(|due| due <= now)
     }
 
+    /// Whether this is the history of a run that was described with so many events: nothing has happened between the two.
+    pub const fn is_of(&self, history_length: i64) -> bool {
+        self.events == history_length
+    }
+
     fn read(&mut self, event: &HistoryEvent) {
+        self.events += 1;
         match &event.attributes {
             Some(Attributes::WorkflowTaskScheduledEventAttributes(_)) => self.tasks = true,
             Some(Attributes::TimerStartedEventAttributes(timer)) => {
@@ -213,6 +221,18 @@ mod tests {
         let failed = event(9, 100, Attributes::SignalExternalWorkflowExecutionFailedEventAttributes(failed));
         assert!(is_owed(&[tasked(), signal.clone(), sent(6)], 100));
         assert!(!is_owed(&[tasked(), signal.clone(), sent(7)], 100) && !is_owed(&[tasked(), signal, failed], 100));
+    }
+
+    /// A timer that fires after a case was described and before its history is read has a task under way that neither tells of.
+    #[test]
+    fn a_history_is_of_the_moment_that_was_described_only_with_as_many_events() {
+        let mut begun = Begun::default();
+        for event in [tasked(), timer(100, "1", 50)] {
+            begun.read(&event);
+        }
+        assert!(begun.is_of(2));
+        begun.read(&fired(150, "1"));
+        assert!(!begun.is_of(2) && begun.is_of(3));
     }
 
     #[test]

@@ -177,6 +177,8 @@ impl<'a> Story<'a> {
         let client = &self.world.client;
         let status = client.wait_for_start(started, PATIENCE, |status| !status.is_opening()).await.unwrap();
         status.outcome.as_ref()?;
+        // What was sent to an earlier case of this id was not sent to this run.
+        self.commands.borrow_mut().remove(&started.case);
         client.result_of(started).await.unwrap();
         Some(client.wait_for_start(started, PATIENCE, |status| status.stage == "closed").await.unwrap())
     }
