@@ -123,6 +123,30 @@ impl Front {
     }
 }
 
+/// A request that is being done. If its sender goes away its work is given up with the connection, and then the same request may be
+/// sent again at once: what was done of it is recognised.
+struct BeingDone {
+    front: Front,
+    key: Option<RequestKey>,
+}
+
+impl BeingDone {
+    async fn finished(mut self, answer: Option<&GivenAnswer>) {
+        if let Some(key) = &self.key {
+            self.front.finished(key, answer).await;
+        }
+        self.key = None;
+    }
+}
+
+impl Drop for BeingDone {
+    fn drop(&mut self) {
+        let Some(key) = self.key.take() else { return };
+        let front = self.front.clone();
+        tokio::spawn(async move { front.finished(&key, None).await });
+    }
+}
+
 impl Write {
     /// Does the request's work, unless it was done before.
     pub async fn once(&self, front: &Front, work: impl Future<Output = Result<Reply, Problem>>) -> Response {
@@ -152,11 +176,12 @@ impl Write {
             Ok(Some(answer)) => return respond(&answer, true),
             Err(problem) => return problem.into_response(),
         }
+        let being_done = BeingDone { front: front.clone(), key: Some(key.clone()) };
         match work(read.await).await {
             Ok(reply) => {
                 let given = reply.given();
                 let kept = reply.kept.as_ref().map_or_else(|| given.body.clone(), Value::to_string);
-                front.finished(&key, Some(&GivenAnswer { body: kept, ..given.clone() })).await;
+                being_done.finished(Some(&GivenAnswer { body: kept, ..given.clone() })).await;
                 respond(&given, false)
             }
             Err(problem) => {
@@ -166,7 +191,7 @@ impl Write {
                     headers: r#"{"content-type":"application/problem+json"}"#.to_owned(),
                     body: serde_json::to_string(&problem).unwrap_or_default(),
                 });
-                front.finished(&key, kept.as_ref()).await;
+                being_done.finished(kept.as_ref()).await;
                 problem.into_response()
             }
         }

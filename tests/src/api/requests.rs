@@ -130,3 +130,34 @@ fn readiness_is_told() {
         }
     });
 }
+
+/// L7: a sender who went away in the middle, as a backend with a timeout does, may send the same again at once: not a minute later.
+#[test]
+fn a_request_whose_sender_went_away_can_be_sent_again() {
+    run(async {
+        let world = World::apart("went-away", &[]).await;
+        let served = Served::of(&world, 600).await;
+        let story = Story::new(&world, "away");
+        story.deposit("d-1", 30_000, "card-1").await;
+        world.stop_worker().await;
+        let client = as_party(&served, &story.contract, "client");
+        let (path, body) = (format!("/v1/contracts/{}/end", story.id()), json!({"pay_now": 0}));
+        let gone = client.request(Method::POST, &path).header("idempotency-key", "away").json(&body);
+        // Without a worker it is answered after four seconds.
+        let gone = gone.timeout(Duration::from_secs(1)).send().await;
+        assert!(gone.is_err_and(|error| error.is_timeout()), "nobody answers in a second");
+        world.start_worker().await;
+        let mut answers = Vec::new();
+        for _ in 0..20 {
+            let (status, answer) = client.post_as(&path, &body, "away").await;
+            answers.push(status);
+            if status == StatusCode::CREATED {
+                assert_eq!(answer["already_running"], true, "{answer}");
+                return;
+            }
+            assert_eq!(answer["error"], "UnderWay", "{answer}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("it is under way for nobody: {answers:?}");
+    });
+}
