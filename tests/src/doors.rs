@@ -93,6 +93,38 @@ fn a_refused_start_hides_no_case() {
     });
 }
 
+/// L8, L9: a case leads to its own dispute, and has its own dispute's money, whatever disputes there were before and since.
+#[test]
+fn a_case_leads_to_its_own_dispute() {
+    run(async {
+        let (served, world) = (Served::shared().await, World::shared().await);
+        let story = Story::new(world, "leads");
+        let id = id_of(&story);
+        for number in 1..=2 {
+            story.deposit(&format!("d-{number}"), 30_000, "card-1").await;
+            let mut story = story.again();
+            story.end(0, Value::Null).await;
+            let claim = format!("0 freelancer claim {number}0000");
+            story.play(&claim).await;
+            world.opened(&story.dispute).await;
+            story.dispute_runs();
+            story.play("0 client accept claim").await;
+            world.quiet(&story.refund_request).await;
+        }
+        let operator = served.staff("operator");
+        for (case, dispute, released) in [("#1", "", 10_000), ("#2", "#2", 20_000)] {
+            let (_, seen) = operator.get(&format!("/v1/cases/refund-request:{id}{}", case.replace('#', "%23"))).await;
+            assert_eq!(seen["dispute"], format!("dispute:{id}{dispute}"), "{seen}");
+            let movements = seen["money"]["movements"].as_array().unwrap().iter();
+            let to_freelancer: Vec<i64> = movements
+                .filter(|movement| movement["kind"] == "release")
+                .map(|movement| movement["amount"].as_i64().unwrap())
+                .collect();
+            assert_eq!(to_freelancer, [released], "{case}: {seen}");
+        }
+    });
+}
+
 /// D1: a freelancer's word alone takes no escrow: the contract can still be ended, and nobody is told of a dispute.
 #[test]
 fn a_bare_word_takes_no_escrow() {

@@ -1,10 +1,15 @@
 //! What uploads may take: memory while they come in, time, and room for what nothing refers to yet.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
+use recourse_workflows::domain::ids::Id;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout},
+    time::{Instant, timeout_at},
 };
 
 use super::{EvidenceError, PART_BYTES, PARTS_UNDER_WAY};
@@ -20,6 +25,8 @@ pub const DRAFT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 pub struct IntakeLimits {
     /// How many bytes of memory all uploads together may take in this program. One takes at most 15 MiB.
     pub memory: usize,
+    /// How many files one party uploads at once. Further ones wait, so that nobody takes the memory of all others.
+    pub at_once: usize,
     /// How long one waits for its part of that.
     pub wait: Duration,
     /// How long the next bytes of an upload may take to come.
@@ -38,6 +45,7 @@ impl Default for IntakeLimits {
     fn default() -> Self {
         Self {
             memory: 10 * of_one(),
+            at_once: 3,
             wait: Duration::from_secs(10),
             stalled: Duration::from_secs(20),
             head_start: Duration::from_secs(30),
@@ -53,24 +61,55 @@ const fn of_one() -> usize {
     PART_BYTES * (PARTS_UNDER_WAY + 1)
 }
 
-/// Lets uploads in as long as there is memory for them.
+/// Lets uploads in as long as there is memory for them, and so many of one party.
 #[derive(Debug, Clone)]
 pub(super) struct Intake {
     pub(super) limits: IntakeLimits,
     places: Arc<Semaphore>,
+    /// The places of those who upload now, or wait for it.
+    of: Arc<Mutex<HashMap<Id, Weak<Semaphore>>>>,
+}
+
+/// Memory for one upload, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    _of_party: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
 }
 
 impl Intake {
     pub(super) fn new(limits: IntakeLimits) -> Self {
-        Self { limits, places: Arc::new(Semaphore::new((limits.memory / of_one()).max(1))) }
+        let places = Arc::new(Semaphore::new((limits.memory / of_one()).max(1)));
+        Self { limits, places, of: Arc::default() }
     }
 
-    /// Memory for one upload, until it is dropped.
-    pub(super) async fn place(&self) -> Result<OwnedSemaphorePermit, EvidenceError> {
-        match timeout(self.limits.wait, self.places.clone().acquire_owned()).await {
-            Ok(Ok(place)) => Ok(place),
+    /// Memory for one upload of this party.
+    ///
+    /// # Errors
+    /// If they upload too much at once, or all do, for as long as one waits.
+    pub(super) async fn place(&self, party: &Id) -> Result<Place, EvidenceError> {
+        let by = Instant::now() + self.limits.wait;
+        // Their own first: who waits behind their own files takes nobody's place.
+        let of_party = match timeout_at(by, self.of_party(party).acquire_owned()).await {
+            Ok(Ok(place)) => place,
+            _ => return Err(EvidenceError::TooManyAtOnce { at_once: self.limits.at_once }),
+        };
+        match timeout_at(by, self.places.clone().acquire_owned()).await {
+            Ok(Ok(of_all)) => Ok(Place { _of_party: of_party, _of_all: of_all }),
             _ => Err(EvidenceError::Busy),
         }
+    }
+
+    fn of_party(&self, party: &Id) -> Arc<Semaphore> {
+        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(places) = of.get(party).and_then(Weak::upgrade) {
+            return places;
+        }
+        // Whoever is through is forgotten when somebody new comes.
+        of.retain(|_, places| places.strong_count() > 0);
+        let places = Arc::new(Semaphore::new(self.limits.at_once.max(1)));
+        of.insert(party.clone(), Arc::downgrade(&places));
+        places
     }
 
     /// By when an upload that began then, and of which so many bytes are here, must have sent more.

@@ -114,6 +114,15 @@ pub enum EvidenceError {
     /// So many uploads are coming in that there is no memory for another.
     #[error("too many files are being uploaded just now; nothing of this one was kept; upload it again in a moment")]
     Busy,
+    /// A party uploads so many files at once that another has waited in vain.
+    #[error(
+        "you are uploading {at_once} files already, which is as many as one party uploads at once; nothing of this one was kept; upload it \
+         again when one of them is through"
+    )]
+    TooManyAtOnce {
+        /// How many one party uploads at once.
+        at_once: usize,
+    },
     /// An upload stands still, or comes too slowly.
     #[error(
         "the file came too slowly: the next bytes must come within {stalled} seconds, and {bytes_per_second} bytes a second on the whole; \
@@ -258,7 +267,7 @@ impl EvidenceStore {
         let drafts = (self.intake.limits.draft_files, self.intake.limits.draft_bytes);
         // Before anything is received; and once more when it is known what it is.
         rows::check_room(self.database.pool(), contract, by, None, drafts).await?;
-        let _place = self.intake.place().await?;
+        let _place = self.intake.place(&by.id).await?;
         let upload = Path::from_iter([UPLOADS.to_owned(), Uuid::now_v7().to_string()]);
         let received = self.receive(&upload, &name, limits, bytes).await?;
         let stored = self.keep(&upload, contract, by, name, received).await;

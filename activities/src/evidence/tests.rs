@@ -282,6 +282,42 @@ async fn an_upload_that_stands_still_ends_and_makes_room() {
     }
 }
 
+/// D6: however many files a party uploads at once, others upload beside them; theirs wait, and are told why.
+#[tokio::test]
+async fn a_party_leaves_room_for_others() {
+    let place = Place::new().await;
+    let (of, by, limits) = (id("c-1"), actor(Role::Freelancer, "fl-1"), limits());
+    let wait = Duration::from_millis(300);
+    let store = place.store.clone().with_intake(IntakeLimits { at_once: 2, wait, ..IntakeLimits::default() });
+    let (let_in, mut are_in) = tokio::sync::mpsc::unbounded_channel();
+    let still = |name: &'static str| {
+        let (store, of, by, limits, let_in) = (&store, &of, &by, &limits, let_in.clone());
+        async move {
+            let still = stream::once(async move {
+                let_in.send(()).unwrap();
+                std::future::pending::<Result<Bytes, String>>().await
+            });
+            store.put(of, by, name, limits, Box::pin(still)).await
+        }
+    };
+    let others = async {
+        are_in.recv().await.unwrap();
+        are_in.recv().await.unwrap();
+        let other = client();
+        let (third, clients) = tokio::join!(
+            store.put(&of, &by, "c.txt", &limits, text("more text\n")),
+            store.put(&of, &other, "d.txt", &limits, text("the client's\n")),
+        );
+        assert!(matches!(third, Err(EvidenceError::TooManyAtOnce { at_once: 2 })), "{third:?}");
+        assert_eq!(clients.unwrap().evidence.name, "d.txt");
+    };
+    tokio::select! {
+        still = async { tokio::join!(still("a.txt"), still("b.txt")) } => panic!("{still:?}"),
+        () = others => {}
+    }
+    store.put(&of, &by, "c.txt", &limits, text("more text\n")).await.expect("they are through");
+}
+
 fn text(content: &'static str) -> impl Stream<Item = Result<Bytes, String>> + Send {
     stream::iter([Ok(Bytes::from_static(content.as_bytes()))])
 }

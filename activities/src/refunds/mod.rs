@@ -154,6 +154,14 @@ pub enum RefundError {
         /// Who tried.
         role: Role,
     },
+    /// Nobody sees to their own money (E14).
+    #[error("{by} is a party of contract {contract}, and nobody sees to their own money (E14)")]
+    OwnMoney {
+        /// Who tried.
+        by: Id,
+        /// The contract.
+        contract: Id,
+    },
     /// The provider gave no answer. Ask for the same again: what it did is recognised.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
@@ -185,6 +193,7 @@ impl RefundError {
             Self::Busy { .. } => "ask for the same again until it is done or declined",
             Self::Declined { .. } => "try again later, or pay it to another destination",
             Self::NotAllowed { .. } => "act as an operator",
+            Self::OwnMoney { .. } => "ask another operator",
             Self::Gateway(_) => "ask for the same again; it is done once",
             Self::Ledger(_) | Self::Notices(_) => "see the cause, and try again",
         }

@@ -75,6 +75,7 @@ impl RefundDesk {
     /// default policy's settlement time. Asked again, it answers with the same one.
     ///
     /// # Errors
+    /// [`RefundError::NotAllowed`] or [`RefundError::OwnMoney`] if it is not `by`'s to do;
     /// [`RefundError::NotParked`], [`RefundError::StillPending`], [`RefundError::SettledAfterAll`] or
     /// [`RefundError::Busy`] if it cannot be sent now, [`RefundError::Declined`] if the provider will not; then it is
     /// still parked, and the next try has a key of its own.
@@ -114,7 +115,7 @@ impl RefundDesk {
         reference: &str,
         now: Timestamp,
     ) -> Result<TrackedRefund, RefundError> {
-        check_operator(by)?;
+        self.check_operator(id, by).await?;
         let reference = reference.trim();
         if reference.is_empty() {
             return Err(RefundError::NoReference { id: id.to_owned() });
@@ -143,7 +144,7 @@ impl RefundDesk {
     }
 
     async fn send_on(&self, id: &str, way: &Way, by: &Actor, now: Timestamp) -> Result<TrackedRefund, RefundError> {
-        check_operator(by)?;
+        self.check_operator(id, by).await?;
         self.settle_doubts(id, now).await?;
         let refund = match self.begin(id, way).await? {
             Begun::Done(refund) => return Ok(refund),
@@ -158,6 +159,22 @@ impl RefundDesk {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether `by` is an operator, and on no side of the contract whose money it is (E14).
+    async fn check_operator(&self, id: &str, by: &Actor) -> Result<(), RefundError> {
+        if by.party != Role::Operator {
+            return Err(RefundError::NotAllowed { role: by.party });
+        }
+        let contract = {
+            let mut read = self.ledger.database().read().await.map_err(LedgerError::from)?;
+            find(&mut read, id).await?.contract
+        };
+        let pinned = self.ledger.contract(&contract).await?;
+        if pinned.is_some_and(|pinned| pinned.has_party(&by.id)) {
+            return Err(RefundError::OwnMoney { by: by.id.clone(), contract });
+        }
+        Ok(())
     }
 
     /// Asks the provider about an overdue refund: while that may still complete, its money must not go out again.
@@ -273,10 +290,6 @@ impl RefundDesk {
         .map_err(LedgerError::from)?;
         Ok(())
     }
-}
-
-fn check_operator(by: &Actor) -> Result<(), RefundError> {
-    if by.party == Role::Operator { Ok(()) } else { Err(RefundError::NotAllowed { role: by.party }) }
 }
 
 /// What came of it, if exactly this was done before.

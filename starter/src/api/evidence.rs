@@ -12,7 +12,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use futures_util::{Stream, TryStreamExt as _};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use recourse_activities::evidence::{EvidenceError, EvidenceStore, StoredEvidence};
 use recourse_workflows::domain::{
     evidence::{Evidence, EvidenceLimits},
@@ -37,6 +37,9 @@ const DISCARDED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// For how long.
 const DISCARDED_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long whoever is still sending may pause meanwhile.
+const DISCARDED_PAUSE: Duration = Duration::from_secs(2);
 
 /// What a file is called.
 #[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
@@ -154,10 +157,14 @@ impl Front {
         let stored = self.evidence().put(id, &by, name, limits, &mut bytes).await;
         if stored.as_ref().is_err_and(|error| !matches!(error, EvidenceError::TooSlow { .. })) {
             // A sender that is still sending would otherwise see a broken connection, and not why.
-            let rest = bytes.try_fold(0, async |read, piece| {
-                let read = read + piece.len();
-                if read > DISCARDED_BYTES_MAX { Err(String::new()) } else { Ok(read) }
-            });
+            let rest = async {
+                let mut read = 0;
+                while let Ok(Some(Ok(piece))) = tokio::time::timeout(DISCARDED_PAUSE, bytes.next()).await
+                    && read <= DISCARDED_BYTES_MAX
+                {
+                    read += piece.len();
+                }
+            };
             let _ = tokio::time::timeout(DISCARDED_WITHIN, rest).await;
         }
         Ok(stored?)
@@ -278,6 +285,10 @@ impl From<EvidenceError> for Problem {
             EvidenceError::NotFound { .. } => Self::not_found(detail),
             EvidenceError::TooSlow { .. } => {
                 Self::new(StatusCode::REQUEST_TIMEOUT, "TooSlow", "The file came too slowly", detail)
+            }
+            EvidenceError::TooManyAtOnce { .. } => {
+                let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "TooMany", "Too many files at once", detail);
+                Self { retry_after: Some(15), ..problem }
             }
             EvidenceError::Full { .. } => {
                 let problem =

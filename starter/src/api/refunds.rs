@@ -181,9 +181,16 @@ impl Front {
     /// Does something about a refund that did not arrive, for an operator, and says what has become of it.
     ///
     /// # Errors
-    /// 403 for everybody else; 409 if it is not in a state for that, or if the payment provider will not.
+    /// 403 for everybody else, and for whoever is on a side of the contract or acts for it (E14); 409 if it is not in a state for that,
+    /// or if the payment provider will not.
     pub async fn remedy(&self, who: &Identity, id: &str, remedy: Remedy) -> Result<TrackedRefund, Problem> {
         let desk = self.desk_of(who)?;
+        // The desk knows who does it, and not for whom else they act.
+        let refund = self.refund(who, id).await?;
+        let contract = self.ledger().contract(&refund.contract).await?;
+        if contract.is_some_and(|contract| who.is_party_of(&contract)) {
+            return Err(RefundError::OwnMoney { by: who.subject.clone(), contract: refund.contract }.into());
+        }
         let (by, now) = (Actor { party: Role::Operator, id: who.subject.clone() }, Timestamp::now());
         Ok(match remedy {
             Remedy::Retry => desk.retry(id, &by, now).await?,
@@ -204,7 +211,12 @@ impl Front {
 impl From<RefundError> for Problem {
     fn from(error: RefundError) -> Self {
         let detail = error.to_string();
+        let hint = error.hint();
         let problem = match error {
+            RefundError::NotAllowed { .. } => Self::forbidden(detail),
+            RefundError::OwnMoney { .. } => {
+                return Self { rule: Some("E14".to_owned()), ..Self::forbidden(detail).hint(hint) };
+            }
             RefundError::Unknown { .. } => Self::not_found(detail),
             RefundError::NoReference { .. } => Self::invalid(detail),
             RefundError::Gateway(_) | RefundError::Ledger(_) | RefundError::Notices(_) => {
@@ -213,6 +225,6 @@ impl From<RefundError> for Problem {
             }
             _ => Self::new(StatusCode::CONFLICT, "Conflict", "The refund is not in this state", detail),
         };
-        Self { rule: Some("R8".to_owned()), ..problem.hint(error.hint()) }
+        Self { rule: Some("R8".to_owned()), ..problem.hint(hint) }
     }
 }

@@ -12,7 +12,7 @@ use temporalio_client::{
 use temporalio_common::data_converters::RawValue;
 
 use super::{
-    ANSWER_TIMEOUT, Client, ClientError, answering, check_command, read_payload,
+    ANSWER_TIMEOUT, Client, ClientError, answering, check_command,
     start::{json_payload, payload_of},
 };
 use crate::hex;
@@ -42,7 +42,7 @@ impl Client {
             return Err(self.explained(ClientError::no_worker(case)).await);
         };
         match answered {
-            Ok(status) => read_payload(case, &status),
+            Ok(status) => self.read_status(case, &status).await,
             Err(WorkflowUpdateError::NotFound(_)) => {
                 // Either the case or a run of it that goes on.
                 self.describe(case).await?;

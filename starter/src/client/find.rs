@@ -4,6 +4,8 @@
 //! knows workflow ids and runs. A bare id is read as the newest case that was accepted: a start that was refused is no case, and
 //! hides none.
 
+use jiff::Timestamp;
+use recourse_workflows::messages::Status;
 use temporalio_client::tonic::IntoRequest as _;
 use temporalio_common::protos::temporal::api::{
     enums::v1::WorkflowExecutionStatus,
@@ -30,6 +32,24 @@ pub(super) fn parts(case: &str) -> (&str, Option<u32>) {
     // The id of a request for a payment has the payment's own number in it, before its step.
     let number = case.rsplit_once('#').and_then(|(id, number)| Some((id, number.parse().ok()?)));
     number.map_or((case, None), |(id, number)| (id, Some(number)))
+}
+
+/// The id of the case that a run is of.
+fn numbered(workflow_id: &str, info: &WorkflowExecutionInfo) -> String {
+    match list::number_of(info) {
+        1 => workflow_id.to_owned(),
+        number => format!("{workflow_id}#{number}"),
+    }
+}
+
+/// When a run began.
+fn began(info: &WorkflowExecutionInfo) -> Option<Timestamp> {
+    info.start_time.as_ref().and_then(|at| Timestamp::new(at.seconds, at.nanos).ok())
+}
+
+/// When a run closed, if it has.
+fn closed(info: &WorkflowExecutionInfo) -> Option<Timestamp> {
+    info.close_time.as_ref().and_then(|at| Timestamp::new(at.seconds, at.nanos).ok())
 }
 
 impl Client {
@@ -76,6 +96,31 @@ impl Client {
         }
     }
 
+    /// Which dispute a case went on in (L8): the case knows its workflow id, under which there may have been others before it and
+    /// since. One that the server does not know, or not yet, is called by its workflow id.
+    pub(super) async fn dispute_of(&self, status: &Status, workflow_id: &str) -> String {
+        let newest = self.info(workflow_id, "").await;
+        let (case, run) = (status.workflow_id.as_str(), status.run_id.as_deref().unwrap_or_default());
+        if newest.parent_execution.as_ref().is_some_and(|parent| parent.run_id == run) {
+            return numbered(workflow_id, &newest);
+        }
+        // The case is in another run since, or a later one has a dispute: its own is the last that began while it ran.
+        let last = self.info(case, run).await;
+        let (from, to) = (began(&self.info(case, &last.first_run_id).await), closed(&last));
+        let mut disputes = self.accepted(workflow_id).await.unwrap_or_default();
+        disputes.retain(|dispute| {
+            let is_theirs = dispute.parent_execution.as_ref().is_some_and(|parent| parent.workflow_id == case);
+            is_theirs && began(dispute) >= from && to.is_none_or(|to| began(dispute) <= Some(to))
+        });
+        disputes.last().map_or_else(|| workflow_id.to_owned(), |dispute| numbered(workflow_id, dispute))
+    }
+
+    /// What the server knows of a run; nothing of one that it does not know.
+    async fn info(&self, workflow_id: &str, run_id: &str) -> WorkflowExecutionInfo {
+        let described = self.describe_run(workflow_id, workflow_id, run_id).await;
+        described.ok().and_then(|described| described.workflow_execution_info).unwrap_or_default()
+    }
+
     /// The last runs of the workflow id's cases, oldest first: without starts that were refused, and without runs that were gone on
     /// from.
     async fn accepted(&self, workflow_id: &str) -> Result<Vec<WorkflowExecutionInfo>, ClientError> {
@@ -88,7 +133,7 @@ impl Client {
         let listed = self.service().list_workflow_executions(request.into_request()).await;
         let mut runs = listed.map_err(|status| self.server_error(&status))?.into_inner().executions;
         runs.retain(|info| info.status() != WorkflowExecutionStatus::ContinuedAsNew && !list::was_refused(info));
-        runs.sort_by_key(|info| info.start_time.as_ref().map(|time| (time.seconds, time.nanos)));
+        runs.sort_by_key(began);
         Ok(runs)
     }
 }

@@ -172,7 +172,7 @@ impl Client {
                 return Err(self.explained_query(ClientError::no_worker(case)).await);
             };
             match answer {
-                Ok(status) => return read_payload(case, &status),
+                Ok(status) => return self.read_status(case, &status).await,
                 // A case that has just been started cannot be asked before a worker has seen it for the first time. And of those
                 // who ask while a task of it is under way, the server lets few wait.
                 Err(WorkflowQueryError::Rpc(status))
@@ -184,6 +184,14 @@ impl Client {
                 Err(error) => return Err(self.explained_query(self.query_error(case, error)).await),
             }
         }
+    }
+
+    /// A status as a case gave it, which leads to the case's own dispute (L8).
+    async fn read_status(&self, case: &str, raw: &RawValue) -> Result<Status, ClientError> {
+        let status: Status = read_payload(case, raw)?;
+        let Some(workflow_id) = &status.dispute else { return Ok(status) };
+        let dispute = Some(self.dispute_of(&status, workflow_id).await);
+        Ok(Status { dispute, ..status })
     }
 
     /// Waits until the case's status is as wanted, for at most `patience`; the last status otherwise.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Served, as_party, served::Sender};
 use crate::harness::{Story, World, run};
 
-const PDF: &[u8] = b"%PDF-1.7\n1 0 obj <<>> endobj\ntrailer <<>>\n%%EOF\n";
+pub(super) const PDF: &[u8] = b"%PDF-1.7\n1 0 obj <<>> endobj\ntrailer <<>>\n%%EOF\n";
 
 /// A file is its uploader's alone until a command refers to it; then both sides and the mediator have the same, and it is sealed.
 #[test]
@@ -158,7 +158,7 @@ fn harmful_files_are_not_taken() {
 
 impl Sender<'_> {
     /// Uploads a file; the name is percent-encoded.
-    async fn upload(&self, path: &str, name: &str, content: impl Into<Body>) -> (StatusCode, Value) {
+    pub async fn upload(&self, path: &str, name: &str, content: impl Into<Body>) -> (StatusCode, Value) {
         let request = self.request(reqwest::Method::POST, &format!("{path}?name={name}"));
         let answer = request.header("content-type", "application/octet-stream").body(content).send().await.unwrap();
         (answer.status(), answer.json().await.unwrap_or_default())

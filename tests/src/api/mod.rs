@@ -7,6 +7,7 @@ mod description;
 mod evidence;
 mod identity;
 mod live;
+mod matrix;
 mod process;
 mod refunds;
 mod requests;

@@ -41,6 +41,16 @@ fn an_operator_sees_to_a_refund_over_http() {
                 assert_eq!(sender.post(&format!("{path}/{remedy}"), &body).await.0, StatusCode::FORBIDDEN, "{remedy}");
             }
         }
+        // E14: an operator who is on a side of this contract, or acts for somebody who is.
+        let (client, freelancer) = (&story.contract["client"]["id"], &story.contract["freelancer"]["id"]);
+        let on_a_side = [(client.as_str().unwrap(), vec![]), ("op-2", vec![freelancer.as_str().unwrap()])];
+        for (subject, parties) in &on_a_side {
+            let sender = served.with(served.issuer.token(subject, &["operator"], parties));
+            for (remedy, body) in [("retry", json!({})), ("pay", pay.clone()), ("failed", json!({"reference": "x"}))] {
+                let (status, problem) = sender.post(&format!("{path}/{remedy}"), &body).await;
+                assert_eq!((status, &problem["rule"]), (StatusCode::FORBIDDEN, &json!("E14")), "{subject}: {problem}");
+            }
+        }
         let failed = operator.post(&format!("{path}/failed"), &json!({"reference": " "})).await;
         assert_eq!((failed.0, &failed.1["rule"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("R8")), "{}", failed.1);
         let retry = format!("{path}/retry");

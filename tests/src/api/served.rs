@@ -19,6 +19,7 @@ use base64::{
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use recourse_activities::{
     Database, EvidenceStore, Ledger, NoticeBook, RefundDesk, RequestBook, SandboxBank, WebhookBook,
+    evidence::IntakeLimits,
     payments::{Hidden, StripeCallbacks},
     serving,
     webhooks::Secret,
@@ -142,6 +143,20 @@ fn limited(requests_per_minute: u32) -> Limits {
     Limits::per_minute(NonZeroU32::new(requests_per_minute).unwrap())
 }
 
+/// How an API is served.
+struct Made {
+    limits: Limits,
+    allow_local: bool,
+    played: Option<(LocalIssuer, Tokens)>,
+    intake: IntakeLimits,
+}
+
+impl Default for Made {
+    fn default() -> Self {
+        Self { limits: limited(1_000), allow_local: false, played: None, intake: IntakeLimits::default() }
+    }
+}
+
 fn url_of(folder: &std::path::Path) -> String {
     format!("file://{}", folder.display())
 }
@@ -161,28 +176,36 @@ impl Served {
 
     /// One for a world, that lets a sender send so many requests a minute.
     pub async fn of(world: &World, requests_per_minute: u32) -> Self {
-        Self::made(world, limited(requests_per_minute), false, None).await
+        Self::made(world, Made { limits: limited(requests_per_minute), ..Made::default() }).await
+    }
+
+    /// One that takes uploads within these limits.
+    pub async fn taking(world: &World, intake: IntakeLimits) -> Self {
+        Self::made(world, Made { intake, ..Made::default() }).await
     }
 
     /// The same, behind these proxies.
     pub async fn behind(world: &World, requests_per_minute: u32, proxies: &[&str]) -> Self {
         let proxies = Proxies::new(proxies.iter().map(|proxy| Proxies::read(proxy).unwrap()));
-        Self::made(world, limited(requests_per_minute).behind(proxies), false, None).await
+        let limits = limited(requests_per_minute).behind(proxies);
+        Self::made(world, Made { limits, ..Made::default() }).await
     }
 
     /// One whose webhooks may go to this machine.
     pub async fn sandbox(world: &World) -> Self {
-        Self::made(world, limited(1_000), true, None).await
+        Self::made(world, Made { allow_local: true, ..Made::default() }).await
     }
 
     /// One where people are only played, as `recourse dev` has it.
     pub async fn played(world: &World) -> Self {
         let local = LocalIssuer::new(personas::ISSUER, personas::AUDIENCE).unwrap();
         let tokens = Tokens::new(TokenRules::new(personas::ISSUER, personas::AUDIENCE), local.keys());
-        Self::made(world, limited(1_000_000), true, Some((local, tokens))).await
+        let limits = limited(1_000_000);
+        Self::made(world, Made { limits, allow_local: true, played: Some((local, tokens)), ..Made::default() }).await
     }
 
-    async fn made(world: &World, limits: Limits, allow_local: bool, played: Option<(LocalIssuer, Tokens)>) -> Self {
+    async fn made(world: &World, made: Made) -> Self {
+        let Made { limits, allow_local, played, intake } = made;
         let issuer = Issuer::new();
         let keys = Keys::read(KeySource::File(issuer.jwks())).await.unwrap();
         let believed = Tokens::new(TokenRules::new(ISSUER, "recourse"), keys);
@@ -196,7 +219,7 @@ impl Served {
             ledger: Ledger::new(database.clone()),
             notices: NoticeBook::new(database.clone()),
             requests: RequestBook::new(database.clone()),
-            evidence: EvidenceStore::open(database.clone(), &url_of(files.path())).unwrap(),
+            evidence: EvidenceStore::open(database.clone(), &url_of(files.path())).unwrap().with_intake(intake),
             webhooks: WebhookBook::new(database.clone()).allow_local(allow_local),
             refunds: desk,
             stripe: Some(StripeCallbacks::new(Hidden::new(STRIPE_SECRET.to_owned()))),

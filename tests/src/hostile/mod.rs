@@ -7,6 +7,7 @@ mod dice;
 mod floods;
 mod payloads;
 mod targets;
+mod uploads;
 
 use temporalio_client::{UntypedWorkflow, WorkflowFetchHistoryOptions, errors::WorkflowUpdateError};
 use temporalio_common::{

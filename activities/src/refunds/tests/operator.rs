@@ -194,3 +194,22 @@ async fn only_an_operator_sends_money_on_and_only_what_is_parked() {
     }
     assert_eq!(world.money().await, (0, 500, 0));
 }
+
+/// E14: an operator who is on a side of the contract does nothing about its money, whatever the remedy.
+#[tokio::test]
+async fn nobody_sees_to_their_own_money() {
+    let world = World::parked().await;
+    let contract = contract("c-1");
+    for party in [contract.client.id, contract.freelancer.id] {
+        let by = Actor { party: Role::Operator, id: party };
+        for result in [
+            world.desk.retry(KEY, &by, at()).await,
+            world.desk.pay_otherwise(KEY, id("bank-1"), &by, "ticket 7", at()).await,
+            world.desk.give_up(KEY, &by, "letter 1", at()).await,
+        ] {
+            assert!(matches!(result, Err(RefundError::OwnMoney { .. })), "{by}: {result:?}");
+        }
+    }
+    assert_eq!((world.money().await, world.bank_has().await.len()), ((0, 500, 0), 0));
+    world.pay("bank-1").await.expect("another operator may");
+}

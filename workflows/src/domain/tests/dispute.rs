@@ -1,9 +1,12 @@
-//! D1–D6, M1–M8, A1–A5, on a dispute of 200 held.
+//! D1–D6, M1–M8, A1–A6, E14, on a dispute of 200 held.
 
 use super::{
     super::{
+        command::RefusalKind,
         notice::NoticeEvent,
+        party::Agency,
         policy::{ClientSilence, NoArbitration},
+        rule::Rule,
     },
     *,
 };
@@ -293,7 +296,7 @@ fn a_late_demand_says_until_when_it_can_be_answered() {
     let entry = case.file().timeline.last().unwrap();
     assert_eq!(
         (entry.rule, entry.note.as_deref()),
-        (Some(super::super::rule::Rule::A6), Some("the client can demand it until 2026-11-16T09:36:00Z"))
+        (Some(Rule::A6), Some("the client can demand it until 2026-11-16T09:36:00Z"))
     );
     pass(&mut case, 14.0);
     let reminded: Vec<Role> = case.file_mut().take_notices().into_iter().map(|notice| notice.to).collect();
@@ -571,4 +574,33 @@ fn both_sides_see_what_the_other_submitted() {
     assert_eq!(seen.claim.unwrap().details, "It is done.");
     assert_eq!(seen.rejection.unwrap().details, "It is not what we agreed.");
     assert_eq!(seen.offers.len(), 1);
+}
+
+/// E14, T3: whoever is on a side judges nothing, under whatever name they are known there; in a case that began before this rule
+/// they may.
+#[test]
+fn no_party_judges_its_own_case() {
+    let judging = [
+        (Role::Mediator, command("propose 90")),
+        (Role::Arbitrator, command("award 90")),
+        (Role::Operator, Command::Extend { hours: 24, reason: "ill".into() }),
+    ];
+    for rules in [0, 1] {
+        for (role, command) in &judging {
+            let mut case = filed(200, 150, &Policy::default());
+            case.file_mut().contract.freelancer.agency = Some(Agency { id: id("ag-1"), name: None });
+            case.file_mut().rules = rules;
+            let mut as_party = |by: &str| {
+                let by = Actor { party: *role, id: id(by) };
+                let message = Message { by, ..message(*role, command.clone()) };
+                let refused = case.receive(command.verb(), Ok(message), day(1.0)).err();
+                refused
+                    .is_some_and(|refusal| (refusal.kind, refusal.rule) == (RefusalKind::NotAllowed, Some(Rule::E14)))
+            };
+            for party in ["cl-1", "fl-1", "ag-1"] {
+                assert_eq!(as_party(party), rules == 1, "{role} {party} {rules}");
+            }
+            assert!(!as_party("somebody-else"), "{role}");
+        }
+    }
 }
