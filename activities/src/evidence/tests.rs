@@ -255,13 +255,20 @@ async fn an_upload_that_stands_still_ends_and_makes_room() {
     let short = Duration::from_millis(100);
     for intake in [
         IntakeLimits { stalled: short, memory: 1, wait: Duration::from_mins(1), ..IntakeLimits::default() },
-        IntakeLimits { head_start: short, memory: 1, wait: Duration::from_mins(1), ..IntakeLimits::default() },
+        IntakeLimits {
+            head_start: short,
+            stalled: Duration::from_hours(1),
+            memory: 1,
+            wait: Duration::from_mins(1),
+            ..IntakeLimits::default()
+        },
     ] {
         let store = place.store.clone().with_intake(intake);
         let head = stream::iter([Ok::<_, String>(Bytes::from_static(b"some text\n"))]);
         let still = store.put(&of, &by, "a.txt", &limits, head.chain(stream::pending()));
         let other = store.put(&of, &by, "b.txt", &limits, text("other text\n"));
-        let (still, other) = tokio::join!(still, other);
+        let both = async { tokio::join!(still, other) };
+        let (still, other) = tokio::time::timeout(Duration::from_secs(10), both).await.expect("it is cut off");
         assert!(matches!(still, Err(EvidenceError::TooSlow { .. })), "{still:?}");
         assert_eq!(other.unwrap().evidence.name, "b.txt");
     }

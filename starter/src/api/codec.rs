@@ -26,7 +26,9 @@ use tower_http::{
 use super::{
     extract::bearer,
     identity::{Duty, Tokens},
+    limits::Limits,
     problem::Problem,
+    strangers::{self, Comes},
 };
 
 /// The most that is taken at once: a page of the Web UI asks for all payloads of many events.
@@ -42,6 +44,7 @@ const ALLOWED_FOR: Duration = Duration::from_mins(10);
 struct Codec {
     cipher: PayloadCipher,
     tokens: Tokens,
+    limits: Limits,
 }
 
 /// Payloads as the protocol has them.
@@ -84,6 +87,7 @@ impl FromRequestParts<Arc<Codec>> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, codec: &Arc<Codec>) -> Result<Self, Problem> {
         let identity = codec.tokens.read(bearer(&parts.headers)?).await?;
+        codec.limits.let_in_known(&identity, &Comes::of(&parts.extensions))?;
         if identity.is(Duty::Operator) {
             Ok(Self)
         } else {
@@ -95,9 +99,9 @@ impl FromRequestParts<Arc<Codec>> for Operator {
 /// Somebody who may see what cases say.
 struct Operator;
 
-/// What is served: for pages of these origins, with these keys and tokens.
-pub fn router(keys: PayloadKeys, tokens: Tokens, origins: Vec<HeaderValue>) -> Router {
-    let codec = Arc::new(Codec { cipher: PayloadCipher::new(keys), tokens });
+/// What is served: for pages of these origins, with these keys and tokens, to each as much as these limits let them ask for.
+pub fn router(keys: PayloadKeys, tokens: Tokens, origins: Vec<HeaderValue>, limits: Limits) -> Router {
+    let codec = Arc::new(Codec { cipher: PayloadCipher::new(keys), tokens, limits: limits.clone() });
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::POST])
@@ -112,6 +116,7 @@ pub fn router(keys: PayloadKeys, tokens: Tokens, origins: Vec<HeaderValue>) -> R
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(codec)
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+        .layer(middleware::from_fn_with_state(limits, strangers::counted))
         .layer(middleware::from_fn(unkept))
         .layer(cors)
 }

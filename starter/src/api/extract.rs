@@ -29,7 +29,7 @@ impl FromRequestParts<Front> for Caller {
     async fn from_request_parts(parts: &mut Parts, front: &Front) -> Result<Self, Problem> {
         let token = bearer(&parts.headers)?;
         let identity = front.tokens().read(token).await?;
-        front.let_in(&identity, &Comes::of(&parts.extensions))?;
+        front.limits().let_in_known(&identity, &Comes::of(&parts.extensions))?;
         Ok(Self(identity))
     }
 }

@@ -288,4 +288,27 @@ mod tests {
         }
         assert_eq!(rules.identity(&claims(json!({"sub": "no id"}))).unwrap_err().status, 401);
     }
+
+    /// E14: on a side somebody has that side's role alone, however they got there and whatever duties they have elsewhere.
+    #[test]
+    fn nobody_is_on_a_side_and_has_a_duty_or_is_on_both() {
+        let rules = TokenRules::new("https://issuer.example", "recourse");
+        for (subject, parties, role) in [
+            ("cl-1", vec![], Some(Role::Client)),
+            ("fl-1", vec![], Some(Role::Freelancer)),
+            ("ag-1", vec![], Some(Role::Freelancer)),
+            ("u-9", vec!["cl-1"], Some(Role::Client)),
+            ("u-9", vec!["fl-1"], Some(Role::Freelancer)),
+            ("u-9", vec!["ag-1"], Some(Role::Freelancer)),
+            ("cl-1", vec!["ag-1"], Some(Role::Client)),
+            ("fl-1", vec!["cl-1"], Some(Role::Freelancer)),
+            ("ag-1", vec!["cl-1"], Some(Role::Freelancer)),
+            ("u-9", vec!["cl-1", "fl-1"], None),
+        ] {
+            let all = ["mediator", "arbitrator", "operator", "service"];
+            let identity = rules.identity(&claims(json!({"sub": subject, "roles": all, "parties": parties}))).unwrap();
+            assert_eq!(identity.roles_in(&contract()), role.into_iter().collect(), "{subject} {parties:?}");
+            assert!(identity.is_party_of(&contract()) && !identity.serves(&contract()), "{subject} {parties:?}");
+        }
+    }
 }

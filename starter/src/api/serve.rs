@@ -127,7 +127,7 @@ pub fn router(front: Front) -> Router {
                 .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, UPLOAD_TIMEOUT)),
         )
         .with_state(front.clone())
-        .layer(middleware::from_fn_with_state(front, strangers::counted));
+        .layer(middleware::from_fn_with_state(front.limits().clone(), strangers::counted));
     let router = if is_played { router.layer(middleware::from_fn(personas::only_here)) } else { router };
     router
         .layer(middleware::from_fn_with_state(metrics, measured))

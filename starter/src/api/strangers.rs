@@ -20,7 +20,12 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use super::{Front, identity::Identity, limits::Sender, peer::Place, problem::Problem};
+use super::{
+    identity::Identity,
+    limits::{Limits, Sender},
+    peer::Place,
+    problem::Problem,
+};
 
 /// What costs next to nothing, and is asked for by programs that have no token: whoever balances load, and browsers that
 /// fetch a page's style. And what counts by itself.
@@ -60,21 +65,21 @@ impl Comes {
     }
 }
 
-impl Front {
+impl Limits {
     /// Counts a request of somebody whose token is good.
     ///
     /// # Errors
     /// A problem of status 429 if it is one too many.
-    pub fn let_in(&self, who: &Identity, comes: &Comes) -> Result<(), Problem> {
+    pub fn let_in_known(&self, who: &Identity, comes: &Comes) -> Result<(), Problem> {
         comes.counted();
-        self.limits().let_in(&Sender::Party(who.subject.clone()))
+        self.let_in(&Sender::Party(who.subject.clone()))
     }
 }
 
 /// Counts a request by where it comes from, unless it turns out to be of somebody who is known.
-pub(super) async fn counted(State(front): State<Front>, mut request: Request, next: Next) -> Response {
+pub(super) async fn counted(State(limits): State<Limits>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    let comes = Comes { from: front.limits().place_of(peer, request.headers()), ..Comes::default() };
+    let comes = Comes { from: limits.place_of(peer, request.headers()), ..Comes::default() };
     let stranger = Sender::Stranger(comes.from);
     request.extensions_mut().insert(comes.clone());
     if NOT_COUNTED.iter().any(|start| request.uri().path().starts_with(start)) {
@@ -82,14 +87,14 @@ pub(super) async fn counted(State(front): State<Front>, mut request: Request, ne
     }
     let shows_something =
         [header::AUTHORIZATION, header::COOKIE].iter().any(|name| request.headers().contains_key(name));
-    if !shows_something && let Err(problem) = front.limits().let_in(&stranger) {
+    if !shows_something && let Err(problem) = limits.let_in(&stranger) {
         return problem.into_response();
     }
     let response = next.run(request).await;
     if !shows_something || comes.is_known.load(Ordering::Relaxed) {
         return response;
     }
-    match front.limits().let_in(&stranger) {
+    match limits.let_in(&stranger) {
         Ok(()) => response,
         Err(problem) => problem.into_response(),
     }

@@ -16,6 +16,7 @@ use super::{
     answer::{Answer, Failure},
     login::Login,
     parts::told_to_stop,
+    senders::Senders,
     serve::listen,
 };
 use crate::api::codec;
@@ -38,6 +39,8 @@ pub struct CodecServer {
     /// Where the Web UI is, such as `https://temporal.example.com`; may be given several times, or with commas.
     #[arg(long = "origin", env = "RECOURSE_CODEC_ORIGINS", value_name = "ORIGIN", value_delimiter = ',', required = true, value_parser = origin)]
     origins: Vec<HeaderValue>,
+    #[command(flatten)]
+    senders: Senders,
     #[command(flatten)]
     login: Login,
 }
@@ -67,7 +70,8 @@ impl CodecServer {
             println!("recourse decrypts for the Web UI at {url}, until Ctrl-C");
         }
         let limits = serving::Limits::default().with_connections(CONNECTIONS);
-        serving::serve(codec::router(keys, tokens, self.origins), listener, limits, told_to_stop()).await;
+        let router = codec::router(keys, tokens, self.origins, self.senders.limits());
+        serving::serve(router, listener, limits, told_to_stop()).await;
         Ok(Answer::told())
     }
 }

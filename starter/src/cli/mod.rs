@@ -25,6 +25,7 @@ pub mod policy;
 mod progress;
 mod refunds;
 mod sandbox;
+mod senders;
 mod serve;
 mod setup;
 mod show;

@@ -4,7 +4,6 @@ use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use anstream::println;
 use clap::Args;
-use ipnet::IpNet;
 use recourse_activities::{
     Database, EvidenceStore, Ledger, NoticeBook, Payments, RequestBook, WebhookBook, serving, telemetry::Telemetry,
     webhooks::Secret,
@@ -20,15 +19,10 @@ use super::{
     login::Login,
     parts::{existing_database, told_to_stop},
     refunds::desk,
+    senders::Senders,
 };
 use crate::{
-    api::{
-        Front,
-        front::Parts,
-        limits::Limits,
-        peer::Proxies,
-        serve::{self, PER_MINUTE},
-    },
+    api::{Front, front::Parts, serve},
     console::site::Site,
 };
 
@@ -50,13 +44,8 @@ pub struct Serve {
     /// Where to listen; port 0 is any free one.
     #[arg(long, env = "RECOURSE_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
-    /// How many requests a sender may send in a minute. Those without a good token are counted by the address they come from.
-    #[arg(long, env = "RECOURSE_REQUESTS_PER_MINUTE", default_value_t = PER_MINUTE, value_name = "N")]
-    requests_per_minute: NonZeroU32,
-    /// Proxies whose `X-Forwarded-For` is believed, by address or network; may be given several times, or with commas. Without it
-    /// everybody without a token behind a proxy is one sender.
-    #[arg(long, env = "RECOURSE_TRUSTED_PROXIES", value_name = "ADDRESS|NETWORK", value_delimiter = ',', value_parser = Proxies::read)]
-    trusted_proxies: Vec<IpNet>,
+    #[command(flatten)]
+    senders: Senders,
     /// Where people open the console, such as `https://disputes.example.com`: TLS, unless it is on this machine. Without it TLS is
     /// expected.
     #[arg(long, env = "RECOURSE_PUBLIC_URL", value_name = "URL")]
@@ -114,7 +103,7 @@ impl Serve {
             stripe: Payments::from_env()?.stripe_callbacks(),
             tokens,
             local: None,
-            limits: Limits::per_minute(self.requests_per_minute).behind(Proxies::new(self.trusted_proxies.clone())),
+            limits: self.senders.limits(),
             temporal_ui: self.temporal_ui.clone(),
             site: self.site()?,
         });

@@ -135,7 +135,7 @@ pub async fn know(State(front): State<Front>, mut request: Request, next: Next) 
 async fn visitor(front: &Front, headers: &HeaderMap, comes: &Comes) -> Visitor {
     let Some(token) = cookie(headers, front.site().cookie()) else { return Visitor::Nobody };
     match front.tokens().read(&token).await {
-        Ok(who) => match front.let_in(&who, comes) {
+        Ok(who) => match front.limits().let_in_known(&who, comes) {
             Ok(()) => Visitor::Someone(Session::new(who, token)),
             Err(problem) => Visitor::Unknown(problem),
         },
@@ -241,7 +241,7 @@ pub async fn begin(
         StatusCode::UNAUTHORIZED => problem.hint("sign in again on the platform, which gives you a new token"),
         _ => problem,
     })?;
-    front.let_in(&who, &comes)?;
+    front.limits().let_in_known(&who, &comes)?;
     let cookie = set_cookie(token, front.site());
     let session = Session::new(who, token.to_owned());
     // The platform's page is another site: a browser would not send the new cookie along with a redirect from there.

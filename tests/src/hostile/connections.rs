@@ -1,14 +1,14 @@
 //! Connections on which nobody asks for anything, at running programs.
 
-use std::{net::SocketAddr, process::Stdio, time::Duration};
+use std::{net::SocketAddr, path::Path, process::Stdio, time::Duration};
 
 use recourse_activities::temporal::{KEYS_FILE, PayloadKeys};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
-    process::Command,
+    process::{Child, Command},
     time::timeout,
 };
 
@@ -51,26 +51,52 @@ fn who_asks_for_nothing_does_not_keep_a_connection() {
     });
 }
 
+/// A codec server of its own, that believes this issuer, and where it is.
+async fn codec_server(issuer: &Issuer, folder: &Path, more: &[&str]) -> (Child, SocketAddr) {
+    let keys = folder.join("payload.keys");
+    std::fs::write(&keys, PayloadKeys::new_line("k").unwrap()).unwrap();
+    let mut child = Command::new(program("recourse"))
+        .args(["codec-server", "--json", "--listen", "127.0.0.1:0", "--origin", "http://localhost:8233"])
+        .args(more)
+        .envs(issuer.env())
+        .env(KEYS_FILE, keys)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let said: Value = serde_json::from_str(&lines.next_line().await.unwrap().expect("it says where")).unwrap();
+    let at = said["url"].as_str().unwrap().strip_prefix("http://").unwrap().parse().unwrap();
+    (child, at)
+}
+
+/// Whoever has no good token is counted at the codec server too, and takes nothing from operators at the same address.
+#[test]
+fn strangers_of_the_codec_server_are_counted() {
+    run(async {
+        let (issuer, folder) = (Issuer::new(), tempfile::tempdir().unwrap());
+        let (_child, at) = codec_server(&issuer, folder.path(), &["--requests-per-minute", "5"]).await;
+        let decode = async |token: &str| {
+            let request = reqwest::Client::new().post(format!("http://{at}/decode")).bearer_auth(token);
+            request.json(&json!({"payloads": []})).send().await.unwrap().status().as_u16()
+        };
+        let mut answers = Vec::new();
+        for _ in 0..8 {
+            answers.push(decode("no.good.token").await);
+        }
+        assert_eq!(answers, [401, 401, 401, 401, 401, 429, 429, 429]);
+        assert_eq!(decode(&issuer.token("op-1", &["operator"], &[])).await, 200);
+    });
+}
+
 /// Also those who are connected since just now do not keep the codec server from its end.
 #[test]
 fn a_server_that_is_told_to_stop_stops_whoever_is_connected() {
     run(async {
         let issuer = Issuer::new();
         let folder = tempfile::tempdir().unwrap();
-        let keys = folder.path().join("payload.keys");
-        std::fs::write(&keys, PayloadKeys::new_line("k").unwrap()).unwrap();
-        let mut child = Command::new(program("recourse"))
-            .args(["codec-server", "--json", "--listen", "127.0.0.1:0", "--origin", "http://localhost:8233"])
-            .envs(issuer.env())
-            .env(KEYS_FILE, keys)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let said: Value = serde_json::from_str(&lines.next_line().await.unwrap().expect("it says where")).unwrap();
-        let at: SocketAddr = said["url"].as_str().unwrap().strip_prefix("http://").unwrap().parse().unwrap();
+        let (mut child, at) = codec_server(&issuer, folder.path(), &[]).await;
         let streams = idle(at, 40).await;
         let id = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
         kill_process(id, Signal::TERM).unwrap();

@@ -85,6 +85,12 @@ async fn a_dispute_of_a_milestone_needs_its_submission() {
     };
     world.close(&again, Vec::new(), Remainder::AsItWas, false).await;
     assert_eq!(world.claims("run-4", None).await, None, "its submission stands");
+    world.effects.ledger.free("dispute:c-1:m-1").await.unwrap();
+
+    assert_eq!(world.ends("run-5", 0).await, None);
+    world.effects.ledger.free("refund-request:c-1").await.unwrap();
+    world.fund("d-2", "m-1", 100).await;
+    assert_eq!(world.claims("run-6", None).await, Some(Rule::D1), "the contract's end took it back");
 }
 
 /// L8: a start that is refused takes no number and leaves nothing behind; the next that is accepted is the second.
