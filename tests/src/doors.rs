@@ -4,6 +4,8 @@ use recourse_activities::payments::Fault;
 use recourse_workflows::domain::ids::Id;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use temporalio_client::{UntypedWorkflow, WorkflowGetResultOptions, WorkflowStartOptions};
+use temporalio_common::{data_converters::RawValue, protos::temporal::api::common::v1::Payload};
 
 use crate::{
     api::{Served, as_party, claims},
@@ -290,5 +292,115 @@ fn a_list_shows_what_can_be_read() {
                 assert_eq!(sender.get(&format!("/v1/cases/{case}")).await.0, StatusCode::OK, "{duty} {case}");
             }
         }
+    });
+}
+
+/// L8: what is no case hides none: a start that cannot be read, and a workflow of another type under a case's id.
+#[test]
+fn what_is_no_case_hides_none() {
+    run(async {
+        let (served, world) = (Served::shared().await, World::shared().await);
+        let mut story = Story::new(world, "ghost");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(10_000, Value::Null).await;
+        story.play("1 freelancer approve").await;
+        story.outcome().await;
+        let client = as_party(served, &story.contract, "client");
+        let case = format!("/v1/cases/{}", story.refund_request);
+        let before = client.get(&case).await.1;
+        for workflow in ["RefundRequest", "WebhookDelivery", "RefundRequest"] {
+            let input = RawValue::new(vec![Payload {
+                metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
+                data: json!({"contract": {"id": story.id()}}).to_string().into_bytes(),
+                ..Payload::default()
+            }]);
+            let options = WorkflowStartOptions::new("recourse", story.refund_request.clone()).build();
+            let temporal = world.client.temporal();
+            let started = temporal.start_workflow(UntypedWorkflow::new(workflow), input, options).await.unwrap();
+            let _ = started.get_result(WorkflowGetResultOptions::default()).await;
+            for path in [case.clone(), format!("{case}%231")] {
+                let (status, after) = client.get(&path).await;
+                assert_eq!(
+                    (status, &after["outcome"]),
+                    (StatusCode::OK, &before["outcome"]),
+                    "{workflow} {path}: {after}"
+                );
+            }
+            let (_, listed) = client.get(&format!("/v1/cases?contract={}&kind=refund_request", story.id())).await;
+            assert_eq!(listed["items"].as_array().map(Vec::len), Some(1), "{workflow}: {listed}");
+        }
+        for alias in ["#01", "#+1", "#0"] {
+            assert_eq!(client.get(&format!("{case}{}", alias.replace('#', "%23"))).await.0, StatusCode::NOT_FOUND);
+        }
+    });
+}
+
+/// R6: a claim that could be filed is conducted, however much its contract and policy add to it.
+#[test]
+fn a_claim_as_large_as_can_be_sent_opens_its_dispute() {
+    run(async {
+        let world = World::shared().await;
+        let mut story = Story::new(world, "large").with(&json!({"title": "界".repeat(200)}));
+        story.deposit("d-1", 30_000, "card-1").await;
+        let holidays: Vec<String> =
+            (1..=120).map(|day| format!("2027-{:02}-{:02}", 1 + day / 28, 1 + day % 28)).collect();
+        story.end(0, json!({"holidays": holidays})).await;
+        let evidence = |number: u32| json!({"sha256": format!("{number:064}"), "name": format!("{number}{}.pdf", "界".repeat(60)), "size": 9, "media_type": "application/pdf"});
+        let claim = json!({
+            "by": {"party": "freelancer", "id": story.contract["freelancer"]["id"]}, "amount": 30_000,
+            "reason": "work_delivered", "details": "\u{1}".repeat(20_000),
+            "evidence": (0..10).map(evidence).collect::<Vec<_>>(),
+        });
+        let claim = claim.as_object().cloned().unwrap();
+        let dispute = recourse_workflows::domain::command::Verb::Dispute;
+        world.client.command(&story.refund_request, dispute, claim).await.unwrap();
+        world.opened(&story.dispute).await;
+        let status = world.client.status(&story.dispute).await.unwrap();
+        assert_eq!((status.held.minor(), status.outcome), (30_000, None));
+    });
+}
+
+/// E14: whoever is on a side is no backend of the platform there, whatever is started.
+#[test]
+fn nobody_submits_as_the_platform_on_their_own_side() {
+    run(async {
+        let (served, world) = (Served::shared().await, World::shared().await);
+        let story = Story::new(world, "backend");
+        story.deposit("d-1", 30_000, "card-1").await;
+        let own = served.issuer.token(&party(&story, "freelancer"), &["service"], &[]);
+        let submission =
+            json!({"milestone": {"id": "m-1", "ordinal": 1, "name": "M", "amount": 30_000}, "note": "Done."});
+        let path = format!("/v1/contracts/{}/submissions", story.id());
+        let (status, problem) = served.with(own).post(&path, &submission).await;
+        assert_eq!((status, &problem["rule"]), (StatusCode::FORBIDDEN, &json!("E14")), "{problem}");
+        assert_eq!(served.staff("service").post(&path, &submission).await.0, StatusCode::CREATED);
+    });
+}
+
+/// E14: what the mediators are told about a contract is not read by who is on a side of it, and an arbitrator lists their own cases
+/// beside everybody's disputes.
+#[test]
+fn duties_show_nothing_of_ones_own_case_and_hide_nothing_either() {
+    run(async {
+        let (served, world) = (Served::shared().await, World::shared().await);
+        let mut story = Story::new(world, "duties");
+        story.deposit("d-1", 30_000, "card-1").await;
+        story.end(0, Value::Null).await;
+        story.play("0 freelancer claim 15000").await;
+        world.opened(&story.dispute).await;
+        story.play("1 client reject claim").await;
+        let client = party(&story, "client");
+        let told = async |sender: Value| {
+            let token = served.issuer.sign(jsonwebtoken::Algorithm::EdDSA, &sender);
+            let (_, notices) = served.with(token).get("/v1/notices?limit=200").await;
+            let items = notices["items"].as_array().unwrap().clone();
+            items.iter().any(|notice| notice["to"] == "mediator" && notice["contract"] == json!(story.id()))
+        };
+        assert!(told(claims("mediator-8", &["mediator"], &[])).await);
+        assert!(!told(claims(&client, &["mediator"], &[])).await);
+        assert!(!told(claims("helper", &["mediator"], &[&client])).await);
+        let arbitrates = served.with(served.issuer.token(&client, &["arbitrator"], &[]));
+        let (_, listed) = arbitrates.get(&format!("/v1/cases?contract={}&kind=refund_request", story.id())).await;
+        assert_eq!(listed["items"][0]["case"], story.refund_request, "{listed}");
     });
 }

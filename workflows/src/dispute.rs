@@ -20,7 +20,7 @@ use crate::{
     },
     effects::{Escrow, FeeOrder, FeeReceipt, Take},
     handlers::case_workflow,
-    messages::{DisputeStart, read},
+    messages::{DISPUTE_START_BYTES_MAX, DisputeStart, read_up_to},
 };
 
 case_workflow! {
@@ -42,7 +42,8 @@ case_workflow! {
 }
 
 fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<DisputeCase, Outcome> {
-    let start: DisputeStart = read(start).map_err(|unreadable| Outcome::refused(Rule::D1, unreadable.reason))?;
+    let start: DisputeStart = read_up_to(start, DISPUTE_START_BYTES_MAX)
+        .map_err(|unreadable| Outcome::refused(Rule::D1, unreadable.reason))?;
     Ok(DisputeCase::begin(id, start.filing(), now))
 }
 

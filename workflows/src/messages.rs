@@ -264,14 +264,27 @@ impl Status {
     }
 }
 
+/// The most bytes that the start of a dispute may have. One that grows out of a case carries that case's contract and policy and the
+/// command that filed it, and both were taken already: together they must never be too big. The third part is for what was left
+/// out there and is written out here.
+pub const DISPUTE_START_BYTES_MAX: usize = 3 * COMMAND_BYTES_MAX;
+
 /// Reads the one JSON payload that came in.
 ///
 /// # Errors
 /// [`Unreadable`] with the field and what was expected there.
 pub fn read<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Unreadable> {
+    read_up_to(raw, COMMAND_BYTES_MAX)
+}
+
+/// The same, with another limit of its bytes.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_up_to<T: DeserializeOwned>(raw: &RawValue, bytes_max: usize) -> Result<T, Unreadable> {
     let json = json_of(raw)?;
-    if json.len() > COMMAND_BYTES_MAX {
-        let reason = format!("{} bytes are too big; at most {COMMAND_BYTES_MAX} are taken", json.len());
+    if json.len() > bytes_max {
+        let reason = format!("{} bytes are too big; at most {bytes_max} are taken", json.len());
         return Err(Unreadable::because(reason));
     }
     fields(json)

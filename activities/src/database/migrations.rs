@@ -37,6 +37,7 @@ pub static SQLITE: LazyLock<Migrator> = steps!(
     "0013_open_holds"
     "0014_found_by_keys"
     "0015_grounds"
+    "0016_sources"
 );
 
 /// Begins with the ninth: what came before is in it.
@@ -49,6 +50,7 @@ pub static POSTGRES: LazyLock<Migrator> = steps!(
     "0013_open_holds"
     "0014_found_by_keys"
     "0015_grounds"
+    "0016_sources"
 );
 
 /// A step by the name of its file, `0001_ledger`.

@@ -170,10 +170,21 @@ impl EscrowActivities {
             payment: None,
             available_at: None,
         };
+        if self.is_anothers(order, &posting).await? {
+            let reason = format!("the billing method {} is somebody else's, as far as is known here", order.source);
+            return Ok(FeeReceipt::Declined { reason });
+        }
         Ok(match self.charge_and_post(&order.case_ref, &order.contract, &order.source, &posting).await? {
             Ok(()) => FeeReceipt::Paid { charge: posting.id },
             Err(reason) => FeeReceipt::Declined { reason },
         })
+    }
+
+    /// Whether the share would be charged to somebody else's billing method, and was not before this was looked at.
+    async fn is_anothers(&self, order: &FeeOrder, posting: &Posting) -> Result<bool, EscrowError> {
+        Ok(self.ledger.is_anothers(&order.source, order.party, &order.contract).await?
+            && !self.ledger.made(&order.case_ref, &order.contract, &[posting]).await?.contains(&true)
+            && self.gateway.look_up(&posting.id).await?.is_none())
     }
 
     /// Charges what `posting` says under its id and posts it, once; or the provider's reason if it declined.

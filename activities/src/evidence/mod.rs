@@ -362,12 +362,12 @@ impl EvidenceStore {
         Ok((stored, content.map_err(EvidenceError::from).boxed()))
     }
 
-    /// Keeps for good what a command referred to (D4). What is sealed already stays as it is, which is success.
+    /// Keeps for good what a command of this side referred to (D4). What is sealed already stays as it is, which is success.
     ///
     /// # Errors
-    /// [`EvidenceError::NotFound`] if the contract has no such evidence. Then nothing is sealed.
-    pub async fn seal(&self, contract: &Id, sha256s: &[String], case: &str) -> Result<(), EvidenceError> {
-        rows::seal(&self.database, contract, sha256s, case, Timestamp::now()).await
+    /// [`EvidenceError::NotFound`] if the side has no such evidence. Then nothing is sealed.
+    pub async fn seal(&self, contract: &Id, side: Role, sha256s: &[String], case: &str) -> Result<(), EvidenceError> {
+        rows::seal(&self.database, contract, side, sha256s, case, Timestamp::now()).await
     }
 }
 

@@ -132,10 +132,11 @@ pub(super) async fn list(database: &Database, contract: &Id) -> Result<Vec<Store
     rows.iter().map(read).collect()
 }
 
-/// Seals contents, whoever uploaded them, all or none.
+/// Seals contents that this side uploaded, all or none. If the other side has the same content it stays their draft.
 pub(super) async fn seal(
     database: &Database,
     contract: &Id,
+    side: Role,
     sha256s: &[String],
     case: &str,
     now: Timestamp,
@@ -144,12 +145,13 @@ pub(super) async fn seal(
     for sha256 in sha256s {
         let sealed = sqlx::query(
             "UPDATE evidence SET sealed_by_case = COALESCE(sealed_by_case, $1), sealed_at = COALESCE(sealed_at, $2)
-             WHERE contract = $3 AND sha256 = $4 AND placed = 1 AND going = 0",
+             WHERE contract = $3 AND sha256 = $4 AND uploader_role = $5 AND placed = 1 AND going = 0",
         )
         .bind(case.to_owned())
         .bind(now.as_millisecond())
         .bind(contract.as_str())
         .bind(sha256)
+        .bind(side.name())
         .execute(&mut *write)
         .await?;
         if sealed.rows_affected() == 0 {

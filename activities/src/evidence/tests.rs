@@ -177,15 +177,18 @@ async fn what_is_sealed_stays_and_what_is_not_is_swept() {
     let unused = place.put(&client(), "unused.txt", b"nobody refers to this").await.unwrap().evidence.sha256;
     let contract = id("c-1");
     let missing = "0".repeat(64);
-    let error = place.store.seal(&contract, &[kept.clone(), missing], "dispute:c-1").await.unwrap_err();
+    let error = place.store.seal(&contract, Role::Client, &[kept.clone(), missing], "dispute:c-1").await.unwrap_err();
     assert!(matches!(error, EvidenceError::NotFound { .. }), "{error}");
     assert!(place.store.find(&contract, &kept).await.unwrap().unwrap().sealed_at.is_none(), "all or none");
     for case in ["dispute:c-1", "payment-refund:c-1"] {
-        place.store.seal(&contract, std::slice::from_ref(&kept), case).await.unwrap();
+        place.store.seal(&contract, Role::Client, std::slice::from_ref(&kept), case).await.unwrap();
     }
     let sealed = place.store.find(&contract, &kept).await.unwrap().unwrap();
     assert_eq!(sealed.sealed_by_case.as_deref(), Some("dispute:c-1"));
     assert!(sealed.sealed_at.is_some());
+    let freelancers =
+        place.store.list(&contract).await.unwrap().into_iter().find(|file| file.evidence.name == "kept too.pdf");
+    assert!(freelancers.unwrap().sealed_at.is_none(), "the other side's draft stays one");
     // As a crash leaves them: an upload that was being written, and one that was not moved yet.
     let uploads = place.folder.path().join("new/store/uploads");
     std::fs::write(uploads.join("a#1"), b"half").unwrap();
@@ -215,12 +218,12 @@ async fn a_crash_leaves_nothing_that_is_served() {
     place.test.run("UPDATE evidence SET placed = 0").await.unwrap();
     assert_eq!(place.store.find(&contract, &sha256).await.unwrap(), None);
     assert_eq!(place.store.list(&contract).await.unwrap(), []);
-    assert!(place.store.seal(&contract, std::slice::from_ref(&sha256), "dispute:c-1").await.is_err());
+    assert!(place.store.seal(&contract, Role::Client, std::slice::from_ref(&sha256), "dispute:c-1").await.is_err());
     place.put(&client(), "a.pdf", PDF).await.unwrap();
     assert_eq!(place.content(&sha256).await, PDF);
     // A sweep died in the middle.
     place.test.run("UPDATE evidence SET going = 1").await.unwrap();
-    assert!(place.store.seal(&contract, std::slice::from_ref(&sha256), "dispute:c-1").await.is_err());
+    assert!(place.store.seal(&contract, Role::Client, std::slice::from_ref(&sha256), "dispute:c-1").await.is_err());
     for by in [client(), actor(Role::Freelancer, "fl-1")] {
         let error = place.put(&by, "a.pdf", PDF).await.unwrap_err();
         assert!(matches!(error, EvidenceError::BeingDeleted), "{by}: {error}");
@@ -346,7 +349,7 @@ async fn a_side_keeps_so_much_that_nothing_refers_to() {
         assert!(matches!(full, EvidenceError::Full { files: 2, bytes: 22, .. }), "{full:?}");
         put(actor(Role::Freelancer, "fl-1"), "first text\n").await.expect("the same again takes no room");
         put(client(), "third text\n").await.expect("the other side has room of its own");
-        store.seal(&of, &[first.evidence.sha256], "dispute:c-1").await.unwrap();
+        store.seal(&of, Role::Freelancer, &[first.evidence.sha256], "dispute:c-1").await.unwrap();
         put(actor(Role::Freelancer, "fl-1"), "third text\n").await.expect("what is sealed is no draft");
     }
 }

@@ -41,6 +41,7 @@ mod posting;
 pub(crate) mod refunds;
 mod returns;
 mod settle;
+mod sources;
 mod together;
 
 use std::time::Duration;

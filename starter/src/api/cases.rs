@@ -73,8 +73,8 @@ impl CaseFilter {
     }
 }
 
-/// Of the cases that fit `filters`, those that somebody sees: everybody's if the platform's work needs it, everybody's disputes if they
-/// arbitrate, their own otherwise. A list shows nothing that cannot be read by itself.
+/// Of the cases that fit `filters`, those that somebody sees: everybody's if the platform's work needs it, their own otherwise, and
+/// everybody's disputes if they arbitrate. A list shows nothing that cannot be read by itself.
 ///
 /// # Errors
 /// If the ledger cannot be read.
@@ -82,12 +82,9 @@ pub async fn seen_by(front: &Front, who: &Identity, filters: Filters) -> Result<
     if [Duty::Service, Duty::Mediator, Duty::Operator].into_iter().any(|duty| who.is(duty)) {
         return Ok(filters);
     }
-    let disputes = filters.kinds.is_empty() || filters.kinds.contains(&CaseKind::Dispute);
-    if who.is(Duty::Arbitrator) && disputes {
-        return Ok(Filters { kinds: vec![CaseKind::Dispute], ..filters });
-    }
     let parties = Some(who.parties.iter().cloned().collect());
-    Ok(Filters { parties, or_contracts: front.contracts_of_agencies(who).await?, ..filters })
+    let or_kind = who.is(Duty::Arbitrator).then_some(CaseKind::Dispute);
+    Ok(Filters { parties, or_contracts: front.contracts_of_agencies(who).await?, or_kind, ..filters })
 }
 
 fn read_name<T: serde::de::DeserializeOwned>(field: &str, text: Option<&str>) -> Result<Option<T>, Problem> {

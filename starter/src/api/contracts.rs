@@ -185,24 +185,18 @@ pub async fn ledger(State(front): State<Front>, Caller(who): Caller, Of(id): Of<
 pub async fn deposit(State(front): State<Front>, Of(id): Of<Id>, write: Write) -> Response {
     let work = async {
         only_service(&write.who, "deposit")?;
-        let not_own = |contract: &Contract| {
-            if write.who.serves(contract) {
-                return Ok(());
-            }
-            Err(Problem::forbidden(format!(
-                "you are a party of contract {}; the platform deposits for it (E14)",
-                contract.id
-            )))
-        };
         let NewDeposit { deposit, amount, milestone, source, contract } = write.json()?;
         let contract = match contract {
             Some(contract) if contract.id != id => {
                 return Err(Problem::invalid(format!("contract.id: it is {}, and the path says {id}", contract.id)));
             }
             Some(contract) => contract,
-            None => front.contract(&write.who, &id).await?.0,
+            None => {
+                let known = front.contract(&write.who, &id).await;
+                known.map_err(|problem| problem.hint("a contract's first deposit names it: send `contract`"))?.0
+            }
         };
-        not_own(&contract)?;
+        serving(&write.who, &contract, "deposits")?;
         let begun =
             Box::pin(front.start(&write.who, EscrowDepositStart { contract, deposit, amount, milestone, source }))
                 .await?;
@@ -234,11 +228,12 @@ pub async fn submit(State(front): State<Front>, Of(id): Of<Id>, write: Write) ->
         only_service(&write.who, "submit a milestone for the first time")?;
         let NewSubmission { milestone, note, files, policy } = write.json()?;
         let (contract, _) = front.contract(&write.who, &id).await?;
+        serving(&write.who, &contract, "submits milestones for the first time")?;
         front.check_files(&id, Role::Freelancer, &files).await?;
         let names: Vec<String> = files.iter().map(|file| file.sha256.clone()).collect();
         let submission = Submission { note, files };
         let begun = front.start(&write.who, MilestoneReviewStart { contract, milestone, submission, policy }).await?;
-        front.seal(&id, &names, &begun.case).await;
+        front.seal(&id, Role::Freelancer, &names, &begun.case).await;
         started(begun)
     };
     write.once(&front, work).await
@@ -308,7 +303,7 @@ impl Front {
         let names: Vec<String> = claim.evidence.iter().map(|file| file.sha256.clone()).collect();
         let start = DisputeStart { contract, grounds, milestone, claim, contacted_client, attested_by, policy };
         let begun = self.start(who, start).await?;
-        self.seal(id, &names, &begun.case).await;
+        self.seal(id, Role::Freelancer, &names, &begun.case).await;
         Ok(begun)
     }
 
@@ -354,6 +349,16 @@ fn only_service(who: &Identity, what: &str) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::forbidden(format!("only the platform's backend may {what}")))
+}
+
+/// Whoever is on a side of a contract, or acts for one, is not the platform in it (E14).
+fn serving(who: &Identity, contract: &Contract, what: &str) -> Result<(), Problem> {
+    if who.serves(contract) {
+        return Ok(());
+    }
+    let problem =
+        Problem::forbidden(format!("you are a party of contract {}; the platform {what} for it", contract.id));
+    Err(Problem { rule: Some("E14".to_owned()), ..problem })
 }
 
 fn started(begun: Begun) -> Result<Reply, Problem> {

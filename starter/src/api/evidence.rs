@@ -236,13 +236,13 @@ impl Front {
         Ok(())
     }
 
-    /// Keeps for good what a command referred to.
-    pub async fn seal(&self, contract: &Id, files: &[String], case: &str) {
+    /// Keeps for good what a command of this side referred to.
+    pub async fn seal(&self, contract: &Id, side: Role, files: &[String], case: &str) {
         if files.is_empty() {
             return;
         }
         // The command is given. What is not sealed now is kept for days, and sealed by the next that refers to it.
-        if let Err(error) = self.evidence().seal(contract, files, case).await {
+        if let Err(error) = self.evidence().seal(contract, side, files, case).await {
             tracing::error!(%error, case, "evidence is not sealed");
         }
     }

@@ -338,13 +338,13 @@ impl Front {
         let asked = tokio::time::timeout(ANSWERED_WITHIN, self.client().command(id, verb, body.clone())).await;
         match asked {
             Ok(Ok(status)) => {
-                self.seal(&contract, &files, id).await;
+                self.seal(&contract, role, &files, id).await;
                 Ok(Acted::Taken(Box::new(status)))
             }
             Err(_) | Ok(Err(ClientError::NoWorker { .. } | ClientError::Busy { .. })) => {
                 let json = serde_json::to_vec(&body).map_err(|error| Problem::unexpected(&error))?;
                 self.client().signal(id, verb.name(), json).await?;
-                self.seal(&contract, &files, id).await;
+                self.seal(&contract, role, &files, id).await;
                 Ok(Acted::Sent)
             }
             Ok(Err(error)) => Err(self.refused(error, id, role).await),

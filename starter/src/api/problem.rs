@@ -129,8 +129,11 @@ impl Problem {
                 Self::new(StatusCode::PAYMENT_REQUIRED, "Declined", title, reason)
                     .hint("nothing was charged; try again with another deposit id, or another billing method")
             }
-            (_, Rule::L2 | Rule::E1) => Self::conflict(reason),
-            _ => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Refused", "A rule forbids this", reason),
+            (_, Rule::L2 | Rule::E1) => {
+                Self::conflict(reason).hint("nothing was done; look at what is there under this id, or use another id")
+            }
+            _ => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Refused", "A rule forbids this", reason)
+                .hint("nothing was done; docs/policy.md says what the rule is"),
         };
         Self { rule: Some(outcome.rule.to_string()), case: case.map(ToOwned::to_owned), ..problem }
     }

@@ -1,5 +1,7 @@
 //! What people read besides contracts and cases: their notices, and the policy that cases have by default.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     extract::State,
@@ -95,7 +97,24 @@ impl Front {
             .collect();
         items.dedup_by(|one, other| one.number == other.number);
         let next = Page::cut(&mut items, limit, |last| last.number.clone());
+        self.without_duties_in_own_cases(who, &mut items).await?;
         Ok(Page { items, next })
+    }
+
+    /// Of what was told to those who judge, nobody reads what is about a contract that they are on a side of (E14).
+    async fn without_duties_in_own_cases(&self, who: &Identity, items: &mut Vec<ShownNotice>) -> Result<(), Problem> {
+        let mut own = BTreeMap::new();
+        for notice in items.iter().filter(|notice| notice.to.judges()) {
+            if !own.contains_key(&notice.contract) {
+                let contract = match Id::new(&notice.contract) {
+                    Ok(contract) => self.ledger().contract(&contract).await?,
+                    Err(_) => None,
+                };
+                own.insert(notice.contract.clone(), contract.is_some_and(|contract| who.is_party_of(&contract)));
+            }
+        }
+        items.retain(|notice| !notice.to.judges() || !own[&notice.contract]);
+        Ok(())
     }
 }
 

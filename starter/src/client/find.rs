@@ -13,7 +13,7 @@ use temporalio_common::protos::temporal::api::{
     workflowservice::v1::{DescribeWorkflowExecutionResponse, ListWorkflowExecutionsRequest},
 };
 
-use super::{Client, ClientError, list};
+use super::{CaseId, Client, ClientError, list};
 
 /// How many runs of one workflow id are looked through for an earlier case.
 const RUNS_MAX: i32 = 1_000;
@@ -30,7 +30,11 @@ pub struct Place {
 /// A case's id without its number, and the number if it has one.
 pub(super) fn parts(case: &str) -> (&str, Option<u32>) {
     // The id of a request for a payment has the payment's own number in it, before its step.
-    let number = case.rsplit_once('#').and_then(|(id, number)| Some((id, number.parse().ok()?)));
+    // Only as it is written: a case has one id, and not `#01` or `#+1` as well.
+    let number = case.rsplit_once('#').and_then(|(id, written)| {
+        let number: u32 = written.parse().ok()?;
+        (number > 0 && number.to_string() == written).then_some((id, number))
+    });
     number.map_or((case, None), |(id, number)| (id, Some(number)))
 }
 
@@ -40,6 +44,13 @@ fn numbered(workflow_id: &str, info: &WorkflowExecutionInfo) -> String {
         1 => workflow_id.to_owned(),
         number => format!("{workflow_id}#{number}"),
     }
+}
+
+/// Whether a run under a case's id is a case: no start that was refused, and of the type that such a case has.
+fn is_case(workflow_id: &str, info: &WorkflowExecutionInfo) -> bool {
+    let of_type = CaseId::read(workflow_id).ok().map(|id| id.kind.workflow_type());
+    let own = info.r#type.as_ref().map(|own| own.name.as_str());
+    !list::was_refused(info) && (of_type.is_none() || of_type == own)
 }
 
 /// When a run began.
@@ -73,8 +84,8 @@ impl Client {
         let info = newest.workflow_execution_info.clone().unwrap_or_default();
         let place = |run_id: Option<String>| Place { workflow_id: workflow_id.to_owned(), run_id };
         let is_it = match number {
-            Some(number) => list::number_of(&info) == number && !list::was_refused(&info),
-            None => !list::was_refused(&info),
+            Some(number) => list::number_of(&info) == number && is_case(workflow_id, &info),
+            None => is_case(workflow_id, &info),
         };
         if is_it {
             return Ok(place(None));
@@ -127,12 +138,12 @@ impl Client {
         let request = ListWorkflowExecutionsRequest {
             namespace: self.namespace().to_owned(),
             page_size: RUNS_MAX,
-            query: format!("WorkflowId = '{workflow_id}'"),
+            query: format!("WorkflowId = '{workflow_id}' AND {}", list::ACCEPTED),
             ..ListWorkflowExecutionsRequest::default()
         };
         let listed = self.service().list_workflow_executions(request.into_request()).await;
         let mut runs = listed.map_err(|status| self.server_error(&status))?.into_inner().executions;
-        runs.retain(|info| info.status() != WorkflowExecutionStatus::ContinuedAsNew && !list::was_refused(info));
+        runs.retain(|info| info.status() != WorkflowExecutionStatus::ContinuedAsNew && is_case(workflow_id, info));
         runs.sort_by_key(began);
         Ok(runs)
     }
@@ -151,6 +162,9 @@ mod tests {
             ("payment-refund:refund-request:c-1#2/pay_now", "payment-refund:refund-request:c-1#2/pay_now", None),
             ("payment-refund:refund-request:c-1#2/pay_now#3", "payment-refund:refund-request:c-1#2/pay_now", Some(3)),
             ("dispute:c-1#x", "dispute:c-1#x", None),
+            ("dispute:c-1#01", "dispute:c-1#01", None),
+            ("dispute:c-1#+1", "dispute:c-1#+1", None),
+            ("dispute:c-1#0", "dispute:c-1#0", None),
         ] {
             assert_eq!(parts(case), (id, number), "{case}");
         }

@@ -26,6 +26,10 @@ use crate::hex;
 /// How many cases a page has at most.
 const PAGE_MAX: u32 = 1_000;
 
+/// What is a case (L8): no start that was refused, and none that could not be read, which ends without an outcome.
+pub(super) const ACCEPTED: &str = "((CaseOutcome IS NOT NULL AND CaseOutcome != 'refused') OR (CaseOutcome IS NULL AND \
+                                   ExecutionStatus != 'Completed' AND ExecutionStatus != 'Failed'))";
+
 /// Which cases to list. The default is all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filters {
@@ -45,6 +49,8 @@ pub struct Filters {
     pub parties: Option<Vec<Id>>,
     /// Beside those of `parties`, those of these contracts.
     pub or_contracts: Vec<Id>,
+    /// Beside those of `parties`, all of this kind.
+    pub or_kind: Option<CaseKind>,
     /// How many at most on a page.
     pub limit: Option<u32>,
 }
@@ -101,8 +107,7 @@ pub struct CaseRow {
 impl Filters {
     /// The query in Temporal's list filter language. Nothing in it needs quoting: ids and names have no quotes.
     fn query(&self) -> String {
-        // A start that was refused is no case (L8).
-        let mut query = "(CaseOutcome IS NULL OR CaseOutcome != 'refused') AND CaseKind IS NOT NULL".to_owned();
+        let mut query = format!("{ACCEPTED} AND CaseKind IS NOT NULL");
         if !self.kinds.is_empty() {
             let kinds: Vec<String> = self.kinds.iter().map(|kind| format!("'{}'", kind.name())).collect();
             let _ = write!(query, " AND CaseKind IN ({})", kinds.join(", "));
@@ -124,6 +129,9 @@ impl Filters {
             let _ = write!(query, " AND (CaseClient IN ({names}) OR CaseFreelancer IN ({names})");
             if !self.or_contracts.is_empty() {
                 let _ = write!(query, " OR CaseContract IN ({})", quoted(&self.or_contracts));
+            }
+            if let Some(kind) = self.or_kind {
+                let _ = write!(query, " OR CaseKind = '{}'", kind.name());
             }
             query.push(')');
         }
@@ -192,9 +200,10 @@ pub(super) fn number_of(info: &WorkflowExecutionInfo) -> u32 {
     read(info, "CaseNumber").unwrap_or(1)
 }
 
-/// Whether it is a start that a rule forbade, and so no case (L8).
+/// Whether it is a start that a rule forbade, or that could not be read, and so no case (L8).
 pub(super) fn was_refused(info: &WorkflowExecutionInfo) -> bool {
-    read::<String>(info, "CaseOutcome").as_deref() == Some("refused")
+    let ended = [WorkflowExecutionStatus::Completed, WorkflowExecutionStatus::Failed].contains(&info.status());
+    read::<String>(info, "CaseOutcome").map_or(ended, |outcome| outcome == "refused")
 }
 
 pub(super) fn currency_of(info: &WorkflowExecutionInfo) -> Option<Currency> {
@@ -230,7 +239,7 @@ mod tests {
 
     #[test]
     fn filters_become_a_query() {
-        let cases = "(CaseOutcome IS NULL OR CaseOutcome != 'refused') AND CaseKind IS NOT NULL";
+        let cases = format!("{ACCEPTED} AND CaseKind IS NOT NULL");
         assert_eq!(Filters::default().query(), cases);
         let filters = Filters {
             kinds: vec![CaseKind::RefundRequest, CaseKind::Dispute],
@@ -241,13 +250,12 @@ mod tests {
             open: Some(true),
             parties: Some(vec![Id::new("cl-1").unwrap(), Id::new("ag-1").unwrap()]),
             or_contracts: vec![Id::new("c-9").unwrap()],
+            or_kind: Some(CaseKind::Dispute),
             limit: None,
         };
-        assert_eq!(
-            filters.query(),
-            "(CaseOutcome IS NULL OR CaseOutcome != 'refused') AND CaseKind IS NOT NULL AND CaseKind IN ('refund_request', 'dispute') AND CaseContract = 'c-1' AND CaseStage = 'in_mediation' AND \
+        let rest = "CaseKind IN ('refund_request', 'dispute') AND CaseContract = 'c-1' AND CaseStage = 'in_mediation' AND \
              CaseWaitingOn = 'mediator' AND CaseOverdue = true AND (CaseClient IN ('cl-1', 'ag-1') OR CaseFreelancer IN \
-             ('cl-1', 'ag-1') OR CaseContract IN ('c-9')) AND ExecutionStatus = 'Running'"
-        );
+             ('cl-1', 'ag-1') OR CaseContract IN ('c-9') OR CaseKind = 'dispute') AND ExecutionStatus = 'Running'";
+        assert_eq!(filters.query(), format!("{cases} AND {rest}"));
     }
 }

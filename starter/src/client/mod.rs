@@ -150,14 +150,18 @@ impl Client {
             return self.status_at(case, &self.find(case).await?).await;
         }
         let newest = Place { workflow_id: workflow_id.to_owned(), run_id: None };
-        let status = self.status_at(case, &newest).await?;
-        if status.outcome.as_ref().is_none_or(|outcome| outcome.result != ResultKind::Refused) {
-            return Ok(status);
+        let answer = self.status_at(case, &newest).await;
+        match &answer {
+            Ok(status) if status.outcome.as_ref().is_none_or(|outcome| outcome.result != ResultKind::Refused) => {
+                return answer;
+            }
+            Err(ClientError::NotFound { .. } | ClientError::NoWorker { .. }) => return answer,
+            // A start that was refused, or could not be read, hides no case that was accepted (L8).
+            _ => {}
         }
-        // A start that was refused hides no case that was accepted (L8).
         match self.find(case).await? {
             accepted @ Place { run_id: Some(_), .. } => self.status_at(case, &accepted).await,
-            Place { run_id: None, .. } => Ok(status),
+            Place { run_id: None, .. } => answer,
         }
     }
 

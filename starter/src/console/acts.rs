@@ -8,6 +8,7 @@ use recourse_workflows::{
     domain::{
         command::Verb,
         dispute::Answer,
+        fee::ShareState,
         ids::CaseKind,
         money::Amount,
         offers::{Offer, OfferState},
@@ -18,7 +19,10 @@ use recourse_workflows::{
 };
 use serde_json::{Map, Value};
 
-use super::{forms::Fields, parts::People};
+use super::{
+    forms::Fields,
+    parts::{self, People},
+};
 use crate::api::cases::segment;
 
 /// What an act is about.
@@ -355,6 +359,14 @@ impl Told<'_> {
             ),
             None => ("Your share of the arbitration fee is charged now.".to_owned(), "your share is returned, and: "),
         };
+        let shares = self.status.arbitration.as_ref().map(|arbitration| &arbitration.shares);
+        let has_paid = |party| shares.and_then(|shares| shares.get(&party)) == Some(&ShareState::Paid);
+        if role.other_party().is_some_and(has_paid) {
+            return format!(
+                "{charged} {} has demanded it already, so the case goes to arbitration then: the arbitrator divides what is held.",
+                parts::begin(&self.other)
+            );
+        }
         format!(
             "{charged} If {} demands it too, the arbitrator divides what is held. If not, {returned}{}",
             self.other,

@@ -1,7 +1,7 @@
 //! Asking released money back: the client names a payment and an amount, and the freelancer decides (P1, P2).
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse as _, Redirect, Response},
 };
@@ -15,7 +15,7 @@ use super::{
     contract::Seen,
     fields::{self, Field, Wrong},
     forms::{self, Fields, Posted, in_query},
-    page::{Done, Mishap, Place},
+    page::{Done, Mishap, Named, Place},
     parts::case_path,
     session::Visit,
 };
@@ -62,7 +62,7 @@ pub async fn show(
     State(front): State<Front>,
     visit: Visit,
     Of(id): Of<String>,
-    Query(query): Query<Asked>,
+    Named(query): Named<Asked>,
 ) -> Result<Response, Mishap> {
     let seen = Seen::at(&front, visit.who(), &id).await?;
     let (payment, paid) = payment(&seen, &query.payment)?;

@@ -15,6 +15,7 @@ use recourse_workflows::{
         case::TimelineEntry,
         command::Verb,
         evidence::Evidence,
+        fee::ShareState,
         ids::CaseKind,
         money::Amount,
         offers::{Offer, OfferState},
@@ -195,7 +196,8 @@ fn standing(looked: &Looked) -> Markup {
                 ("Whose turn", Some(html! { (turn) })),
                 ("Until", status.deadline.map(|deadline| moment(deadline, looked.now))),
                 ("Silence", silence),
-                ("Goes on in", dispute),
+                ("Arbitration fee", shares(looked)),
+                (if status.outcome.is_none() { "Goes on in" } else { "Decided in" }, dispute),
             ]))
             @if let Some(review) = &status.review {
                 h3 { "The milestone" }
@@ -271,14 +273,33 @@ fn sides(looked: &Looked) -> Markup {
                         p { "Reason: " (named(&rejection.reason)) }
                         (quote(&rejection.details))
                         (files::linked(&rejection.evidence, &status.contract))
-                    } @else {
+                    } @else if status.outcome.is_none() {
                         h2 { (begin(&looked.people.name(Role::Client))) }
-                        p { "Has not rejected the claim." }
+                        p { "Has not answered the claim." }
                     }
                 }
             }
         }
     }
+}
+
+/// Where the parties' shares of the arbitration fee stand, if they were demanded.
+fn shares(looked: &Looked) -> Option<Markup> {
+    let arbitration = looked.status.arbitration.as_ref().filter(|arbitration| !arbitration.shares.is_empty())?;
+    Some(html! {
+        @for (party, share) in &arbitration.shares {
+            p {
+                (begin(&looked.people.name(*party))) "'s share of " (looked.show(arbitration.fee_share)) ": "
+                @match share {
+                    ShareState::Charging => "it is being charged.",
+                    ShareState::Paid => "it is paid.",
+                    ShareState::Declined => strong.late {
+                        "it could not be charged, and counts as not paid. It can be demanded again, with another billing method."
+                    },
+                }
+            }
+        }
+    })
 }
 
 fn offers(looked: &Looked) -> Markup {

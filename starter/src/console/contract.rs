@@ -156,11 +156,17 @@ fn balances(seen: &Seen) -> Markup {
             ]))
             @if *suspense != 0 { p { (SUSPENSE) } }
             (not_moved(seen))
-            @let holds = seen.holds.iter().filter(|hold| !hold.amount.is_zero());
-            @for hold in holds {
-                p { (seen.show(hold.amount)) " of the escrow is held by " a href=(case_path(&hold.case)) { (hold.case) } "." }
-            }
+            (held_in_cases(seen))
             p { a href={ "/contracts/" (seen.contract.id) "/evidence" } { "Files" } }
+        }
+    }
+}
+
+/// Which cases hold the escrow, with links to them.
+pub fn held_in_cases(seen: &Seen) -> Markup {
+    html! {
+        @for hold in seen.holds.iter().filter(|hold| !hold.amount.is_zero()) {
+            p { (seen.show(hold.amount)) " of the escrow is held by " a href=(case_path(&hold.case)) { (hold.case) } "." }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Filing a dispute by itself: the freelancer claims money in escrow that is in no case (D1, E6).
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse as _, Redirect, Response},
 };
@@ -14,12 +14,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    contract::Seen,
+    contract::{Seen, held_in_cases},
     fields::{self, Field, Wrong},
     files,
     forms::{self, Fields, Posted, in_query},
-    page::{Done, Mishap, Place, told},
-    parts::{begin, case_path},
+    page::{Done, Mishap, Named, Place, told},
+    parts::{begin, case_path, quote},
     session::Visit,
 };
 use crate::api::{Front, contracts::NewDispute, extract::Of, problem::Problem};
@@ -98,6 +98,7 @@ impl Subject {
         }
         // An ended contract's escrow is disputed as a whole, and in its refund request if there is one.
         let is_in_a_case = seen.holds.iter().any(|hold| !hold.amount.is_zero());
+        let after_the_end = after_the_end.minus(seen.grounds.deposited_since).unwrap_or_default();
         if seen.grounds.ended && !after_the_end.is_zero() && !is_in_a_case {
             subjects.push(Self { grounds: Grounds::RefundRequest, milestone: None, held: after_the_end });
         }
@@ -210,7 +211,7 @@ pub async fn show(
     State(front): State<Front>,
     visit: Visit,
     Of(id): Of<String>,
-    Query(asked): Query<Asked>,
+    Named(asked): Named<Asked>,
 ) -> Result<Response, Mishap> {
     let seen = Seen::at(&front, visit.who(), &id).await?;
     only_the_freelancer(&seen)?;
@@ -227,7 +228,9 @@ pub async fn send(State(front): State<Front>, Of(id): Of<String>, posted: Posted
     let shown = Subject::posted(&posted.fields)?;
     let is_confirmed = posted.fields.get("step") == "do";
     // What was confirmed may have been done by the click before: then the money is in a case, and that is the answer.
-    let subject = if is_confirmed { shown.clone() } else { Subject::find(&seen, &Asked::posted(&posted.fields)?)? };
+    let subject =
+        if is_confirmed { Some(shown.clone()) } else { Subject::find(&seen, &Asked::posted(&posted.fields)?).ok() };
+    let Some(subject) = subject else { return Ok(gone(&seen, &posted)) };
     let form = Form::of(&front, seen, subject).await?;
     if form.subject != shown {
         return Ok(form.asking(visit, &posted.fields, &[], Some(&moved_on())));
@@ -251,9 +254,27 @@ pub async fn send(State(front): State<Front>, Of(id): Of<String>, posted: Posted
     let work = give(front.clone(), posted.clone(), id, shown, form.dispute(read)?);
     match posted.once(&front, work).await {
         Ok(to) => Ok(Redirect::to(&to).into_response()),
-        Err(problem) if problem.is_passing() || problem.error == "MovedOn" => Err(problem.into()),
+        Err(problem) if problem.is_passing() => Err(problem.into()),
+        Err(problem) if problem.error == "MovedOn" => {
+            Ok(gone(&Seen::at(&front, visit.who(), form.seen.contract.id.as_str()).await?, &posted))
+        }
         Err(problem) => Ok(form.asking(visit, &posted.fields, &[], Some(&problem))),
     }
+}
+
+/// The page when the money that a dispute was to be about is not there any more: where it is, and what was written.
+fn gone(seen: &Seen, posted: &Posted) -> Response {
+    let written = posted.fields.get("details");
+    let body = html! {
+        p.small { a href={ "/contracts/" (seen.contract.id) } { (seen.title()) } }
+        h1 { "File a dispute" }
+        (told(&moved_on()))
+        (held_in_cases(seen))
+        p { "What a case holds is disputed in that case, while it can be." }
+        @if !written.is_empty() { h2 { "What you wrote" } (quote(written)) }
+        p { a href={ "/contracts/" (seen.contract.id) } { "To the contract" } }
+    };
+    posted.visit.page_with(StatusCode::CONFLICT, "File a dispute", &body)
 }
 
 async fn give(
@@ -377,7 +398,7 @@ mod tests {
             money: Money::default(),
             holds,
             unheld,
-            grounds: Grounded { ended: true, submitted: vec![Id::new("m-2").unwrap()] },
+            grounds: Grounded { ended: true, deposited_since: Amount::ZERO, submitted: vec![Id::new("m-2").unwrap()] },
             people,
         }
     }

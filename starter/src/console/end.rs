@@ -9,11 +9,11 @@ use maud::{Markup, html};
 use recourse_workflows::domain::{ids::CaseKind, money::Amount, party::Role, split::Split};
 
 use super::{
-    contract::Seen,
+    contract::{Seen, held_in_cases},
     fields::{self, Field, Wrong},
     forms::{self, Fields, Posted},
     page::{Done, Mishap, Place, told},
-    parts::{begin, case_path},
+    parts::{begin, case_path, quote},
     session::{Session, Visit},
 };
 use crate::{
@@ -91,8 +91,15 @@ fn asking(
         p.small { a href={ "/contracts/" (seen.contract.id) } { (seen.title()) } }
         h1 { "End the contract" }
         @if let Some(problem) = alert { (told(problem)) }
-        p { (seen.show(seen.free())) " is held in escrow outside of other cases." }
-        @if !seen.free().is_zero() { (form(seen, &visit.session, typed, wrong)) }
+        @if seen.free().is_zero() {
+            p { "Nothing is held in escrow outside of a case: there is nothing to pay, and nothing to ask back." }
+            (held_in_cases(seen))
+            @let written = typed.get("reason");
+            @if !written.is_empty() { h2 { "What you wrote" } (quote(written)) }
+        } @else {
+            p { (seen.show(seen.free())) " is held in escrow outside of other cases." }
+            (form(seen, &visit.session, typed, wrong))
+        }
         p { a href={ "/contracts/" (seen.contract.id) } { "Not now" } }
     };
     visit.page_with(status, "End the contract", &body)
@@ -137,8 +144,8 @@ fn held_otherwise(seen: &Seen, posted: &Posted) -> bool {
 }
 
 fn moved_on() -> Problem {
-    let detail =
-        "The contract has moved on: something else is held now than when the page was shown. Nothing was done.";
+    let detail = "The contract has moved on: something else is held now than when the page was shown. Nothing was done. \
+                  Look at what is held, and confirm it again if you still want to.";
     Problem::new(StatusCode::CONFLICT, "MovedOn", "The contract has moved on", detail)
 }
 

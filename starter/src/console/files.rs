@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::{
-    extract::{Multipart, Query, State},
+    extract::{Multipart, State},
     http::StatusCode,
     response::{IntoResponse as _, Redirect, Response},
 };
@@ -18,7 +18,7 @@ use serde::Deserialize;
 use super::{
     contract::Seen,
     forms::{self, Fields, in_query},
-    page::{Done, Mishap, Place, told},
+    page::{Done, Mishap, Named, Place, told},
     parts::{case_path, size},
     session::{Session, Visit},
 };
@@ -77,7 +77,7 @@ pub async fn show(
     State(front): State<Front>,
     visit: Visit,
     Of(id): Of<String>,
-    Query(wanted): Query<For>,
+    Named(wanted): Named<For>,
 ) -> Result<Response, Mishap> {
     let seen = Seen::at(&front, visit.who(), &id).await?;
     Ok(page(&front, &seen, &visit, &wanted, StatusCode::OK, None).await?)
@@ -141,7 +141,7 @@ pub async fn take(
     State(front): State<Front>,
     visit: Visit,
     Of(id): Of<String>,
-    Query(wanted): Query<For>,
+    Named(wanted): Named<For>,
     headers: axum::http::HeaderMap,
     mut form: Multipart,
 ) -> Result<Response, Mishap> {

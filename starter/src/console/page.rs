@@ -1,10 +1,12 @@
 //! What is around every page: its head, who is signed in, where one can go, what was just done; and problems as pages.
 
 use axum::{
-    http::{HeaderValue, StatusCode, Uri, header},
+    extract::{FromRequestParts, Query},
+    http::{HeaderValue, StatusCode, Uri, header, request::Parts},
     response::{Html, IntoResponse, Response},
 };
 use maud::{DOCTYPE, Markup, html};
+use serde::de::DeserializeOwned;
 
 use super::{
     assets::{ICON_AT, SCRIPT_AT, STYLE_AT},
@@ -135,6 +137,23 @@ impl IntoResponse for Mishap {
         let mut response = self.0.status().into_response();
         response.extensions_mut().insert(*self.0);
         response
+    }
+}
+
+/// What a link names in its query. One that is not whole leads to a page that says so.
+pub struct Named<T>(pub T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Named<T> {
+    type Rejection = Mishap;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Mishap> {
+        match Query::try_from_uri(&parts.uri) {
+            Ok(Query(named)) => Ok(Self(named)),
+            Err(error) => {
+                let problem = Problem::unreadable(format!("this link is not whole: {}", error.body_text()));
+                Err(problem.hint("go back to the page that it was on, and follow it from there").into())
+            }
+        }
     }
 }
 

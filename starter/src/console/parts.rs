@@ -128,9 +128,11 @@ pub const fn kind(kind: CaseKind) -> &'static str {
     }
 }
 
-/// Where a case's page is.
+/// Where a case's page is. The first case of a workflow id is called by that alone, which leads to the newest as soon as there is
+/// another; a link leads to the very case, and so says that it is the first (L8).
 pub fn case_path(case: &str) -> String {
-    format!("/cases/{}", segment(case))
+    let is_numbered = case.rsplit_once('#').is_some_and(|(_, number)| number.parse::<u32>().is_ok());
+    if is_numbered { format!("/cases/{}", segment(case)) } else { format!("/cases/{}", segment(&format!("{case}#1"))) }
 }
 
 /// Names and what there is to say of each, without those of which there is nothing.

@@ -3,7 +3,7 @@
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::{
-    extract::{FromRequestParts, Query, Request, State},
+    extract::{FromRequestParts, Request, State},
     http::{HeaderMap, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     forms::{self, Fields},
-    page::{self, Done, Mishap, Place},
+    page::{self, Done, Mishap, Named, Place},
     site::Site,
 };
 use crate::{
@@ -176,7 +176,7 @@ pub struct Asked {
 }
 
 /// The page to sign in on.
-pub async fn sign_in(State(front): State<Front>, Query(asked): Query<Asked>) -> Response {
+pub async fn sign_in(State(front): State<Front>, Named(asked): Named<Asked>) -> Response {
     let to = local_path(&asked.to);
     let place = Place { sandbox: front.local().is_some(), path: to.to_owned(), done: None };
     let body = html! {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use axum::http::{HeaderMap, HeaderValue};
 use recourse_workflows::{
     domain::{
+        fee::ShareState,
         ids::Id,
         money::Amount,
         party::{Contract, Role},
@@ -250,6 +251,15 @@ fn a_demand_of_arbitration_says_what_it_charges_and_asks_for_the_billing_method(
         let shown = command::form(&looked(status.clone(), role), &session(), &act, &typed(&[]), &[]).into_string();
         assert!(shown.contains("Billing method that pays your share of 337.50 USD"), "{shown}");
     }
+    let mut other_paid = demanding(33_750);
+    other_paid.arbitration.as_mut().unwrap().shares.insert(Role::Freelancer, ShareState::Paid);
+    let told = Act::all(&other_paid, Role::Client)[0].consequence(&other_paid, &people, None);
+    assert!(
+        told.ends_with(
+            "Ben has demanded it already, so the case goes to arbitration then: the arbitrator divides what is held."
+        ),
+        "{told}"
+    );
     let free = demanding(0);
     let act = Act::all(&free, Role::Client)[0];
     assert!(act.consequence(&free, &people, None).starts_with("Nothing is charged for arbitration."));

@@ -84,9 +84,19 @@ impl Contract {
         self.parties().any(|party| party == id)
     }
 
-    fn parties(&self) -> impl Iterator<Item = &Id> {
+    /// The ids that this side is known by: a freelancer's are their own and their agency's. Nobody else is on a side.
+    pub fn ids_of(&self, side: Role) -> impl Iterator<Item = &Id> {
         let agency = self.freelancer.agency.as_ref().map(|agency| &agency.id);
-        [&self.client.id, &self.freelancer.id].into_iter().chain(agency)
+        let (own, agency) = match side {
+            Role::Client => (Some(&self.client.id), None),
+            Role::Freelancer => (Some(&self.freelancer.id), agency),
+            Role::Mediator | Role::Arbitrator | Role::Operator => (None, None),
+        };
+        own.into_iter().chain(agency)
+    }
+
+    fn parties(&self) -> impl Iterator<Item = &Id> {
+        Role::PARTIES.into_iter().flat_map(|side| self.ids_of(side))
     }
 
     /// Whether its sides are two, and nobody's name is one that cases use among themselves (E14).

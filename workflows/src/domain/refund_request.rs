@@ -179,8 +179,13 @@ impl RefundRequestCase {
         Some(movements)
     }
 
-    /// Takes the dispute's outcome as its own, with what was paid at the contract's end (R6).
+    /// Takes the dispute's outcome as its own, with what was paid at the contract's end (R6). A dispute that was refused has decided
+    /// nothing: what it was to decide about is still held here.
     pub fn dispute_ended(&mut self, dispute: Outcome, now: Timestamp) {
+        if dispute.result == ResultKind::Refused {
+            let reason = dispute.message.unwrap_or_else(|| dispute.result.name().to_owned());
+            return self.left_on_hold(&format!("the dispute was refused ({reason})"), &reason, now);
+        }
         let to_freelancer = dispute.to_freelancer.plus(self.pay_now).unwrap_or(dispute.to_freelancer);
         let result = match dispute.result {
             ResultKind::Released | ResultKind::Refunded | ResultKind::Settled => {
@@ -194,9 +199,14 @@ impl RefundRequestCase {
 
     /// The dispute ended without an outcome: somebody stopped its workflow. Its money is still in escrow.
     pub fn dispute_stopped(&mut self, reason: &str, now: Timestamp) {
+        self.left_on_hold(&format!("the dispute's workflow was stopped ({reason})"), reason, now);
+    }
+
+    /// The dispute has decided nothing: the money stays in escrow, and operators are told (E10).
+    fn left_on_hold(&mut self, why: &str, reason: &str, now: Timestamp) {
         self.file.record(now, Who::Case, What::DisputeStopped, Rule::E10, reason);
         let outcome = Outcome::without_money(ResultKind::OnHold, DecidedBy::Rule, Rule::E10);
-        let message = Some(format!("the dispute's workflow was stopped ({reason}); the money stays in escrow"));
+        let message = Some(format!("{why}; the money stays in escrow"));
         self.outcome = Some(Outcome { to_freelancer: self.pay_now, kept_in_escrow: self.rest, message, ..outcome });
         self.tell(
             Role::Operator,

@@ -2,6 +2,7 @@
 
 use recourse_workflows::domain::{
     dispute::Grounds,
+    fee,
     ids::PaymentId,
     money::AMOUNT_MAX,
     opening::AskedClaim,
@@ -61,6 +62,46 @@ async fn a_dispute_of_a_refund_needs_the_contracts_end() {
     world.effects.ledger.free("refund-request:c-1").await.unwrap();
     world.deposit("d-2", 100).await;
     assert_eq!(world.claims_the_rest("run-2").await, None);
+}
+
+/// D1: a contract's end is the ground for what was in escrow then. What was deposited since is not claimed by a word, and does not take
+/// that claim away either.
+#[tokio::test]
+async fn an_end_is_a_ground_for_what_was_there_then() {
+    let world = World::new().await;
+    world.deposit("d-1", 100).await;
+    assert_eq!(world.ends("run-1", 60).await, None);
+    world.effects.ledger.free("refund-request:c-1").await.unwrap();
+    let later = at().checked_add(jiff::Span::new().hours(1)).unwrap();
+    world.effects.make_deposit(&DepositOrder { at: later, ..World::order("d-2", 500) }).await.unwrap();
+    let claims = async |run: &str, minor: i64| {
+        world.asks("dispute:c-1", run, Take::Free, claim(Grounds::RefundRequest, None, minor, None)).await
+    };
+    assert_eq!(claims("run-2", 101).await, Some(Rule::R5), "only what was there");
+    assert_eq!(claims("run-3", 100).await, None);
+    assert_eq!(world.held().await, [("dispute:c-1".to_owned(), 100)]);
+}
+
+/// A1: a share of the fee is charged to no billing method that is known to be somebody else's; one that nobody has used is charged.
+#[tokio::test]
+async fn a_share_is_charged_to_nobody_elses_card() {
+    let world = World::new().await;
+    world.deposit("d-1", 100).await;
+    let mut attempt = 0;
+    let mut charged = async |party: Role, source: &str| {
+        attempt += 1;
+        let step = fee::charge_step(party, attempt);
+        let order = FeeOrder { party, source: id(source), step, ..fee_order() };
+        let receipt = world.effects.take_fee(&order).await.unwrap();
+        assert_eq!(world.effects.take_fee(&order).await.unwrap(), receipt, "the same again");
+        matches!(receipt, FeeReceipt::Paid { .. })
+    };
+    assert!(!charged(Role::Freelancer, "card-1").await, "it is the client's");
+    assert!(charged(Role::Freelancer, "fl-card").await);
+    assert!(!charged(Role::Client, "fl-card").await, "it has paid the freelancer's share");
+    assert!(charged(Role::Freelancer, "fl-card").await);
+    assert!(charged(Role::Client, "card-1").await);
+    assert!(charged(Role::Client, "card-2").await, "nobody has used it");
 }
 
 /// D1: a milestone is disputed when it was submitted and that was not superseded since, or when the platform attests it; a party

@@ -1,6 +1,14 @@
 //! R1–R7, R10, T2, T6, L7 and who may do what, on a refund request.
 
-use super::*;
+use super::{
+    super::{
+        notice::NoticeEvent,
+        outcome::{Outcome, ResultKind},
+        party::Role,
+        rule::Rule,
+    },
+    *,
+};
 
 fn ends(held: i64, pay_now: i64, story: &str) -> String {
     let mut case = refund_request(held, pay_now, &Policy::default());
@@ -252,6 +260,20 @@ fn the_outcome_includes_the_disputes() {
         parent.dispute_ended(child.outcome().unwrap().clone(), day(20.0));
         assert_eq!(shown(&parent), expected, "paid {pay_now}: {dispute}");
     }
+}
+
+/// E10: a dispute that was refused has decided nothing: the money stays, and operators are told.
+#[test]
+fn a_dispute_that_was_refused_decides_nothing() {
+    let mut parent = refund_request(300, 100, &Policy::default());
+    send(&mut parent, 0.0, Role::Freelancer, command("claim 200")).unwrap();
+    parent.file_mut().take_notices();
+    parent.dispute_ended(Outcome::refused(Rule::D1, "it cannot be read"), day(1.0));
+    let outcome = parent.outcome().unwrap();
+    assert_eq!((outcome.result, outcome.kept_in_escrow.minor()), (ResultKind::OnHold, 200));
+    assert!(outcome.message.as_deref().is_some_and(|message| message.contains("it cannot be read")), "{outcome:?}");
+    let told: Vec<_> = parent.file_mut().take_notices().into_iter().map(|notice| (notice.to, notice.event)).collect();
+    assert_eq!(told, [(Role::Operator, NoticeEvent::OnHold)]);
 }
 
 /// What cannot be read changes nothing; a flood of it is counted, not kept.
