@@ -1,5 +1,7 @@
 //! Who may start and see what, tried over HTTP as somebody would who wants money or words that are not theirs.
 
+use std::time::{Duration, Instant};
+
 use recourse_activities::payments::Fault;
 use recourse_workflows::domain::ids::Id;
 use reqwest::StatusCode;
@@ -9,7 +11,7 @@ use temporalio_common::{data_converters::RawValue, protos::temporal::api::common
 
 use crate::{
     api::{Served, as_party, claims},
-    harness::{Story, World, run},
+    harness::{PATIENCE, Story, World, run},
 };
 
 fn id_of(story: &Story<'_>) -> String {
@@ -308,6 +310,13 @@ fn what_is_no_case_hides_none() {
         let client = as_party(served, &story.contract, "client");
         let case = format!("/v1/cases/{}", story.refund_request);
         let before = client.get(&case).await.1;
+        let list = format!("/v1/cases?contract={}&kind=refund_request&open=false", story.id());
+        let started = Instant::now();
+        // The server lists with a delay what it knows already.
+        while client.get(&list).await.1["items"].as_array().map(Vec::len) != Some(1) {
+            assert!(started.elapsed() < PATIENCE, "it is never listed");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         for workflow in ["RefundRequest", "WebhookDelivery", "RefundRequest"] {
             let input = RawValue::new(vec![Payload {
                 metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
@@ -326,7 +335,7 @@ fn what_is_no_case_hides_none() {
                     "{workflow} {path}: {after}"
                 );
             }
-            let (_, listed) = client.get(&format!("/v1/cases?contract={}&kind=refund_request", story.id())).await;
+            let (_, listed) = client.get(&list).await;
             assert_eq!(listed["items"].as_array().map(Vec::len), Some(1), "{workflow}: {listed}");
         }
         for alias in ["#01", "#+1", "#0"] {
@@ -389,6 +398,7 @@ fn duties_show_nothing_of_ones_own_case_and_hide_nothing_either() {
         story.play("0 freelancer claim 15000").await;
         world.opened(&story.dispute).await;
         story.play("1 client reject claim").await;
+        world.quiet(&story.dispute).await;
         let client = party(&story, "client");
         let told = async |sender: Value| {
             let token = served.issuer.sign(jsonwebtoken::Algorithm::EdDSA, &sender);

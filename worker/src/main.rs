@@ -84,9 +84,9 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let postman = tokio::spawn(postman.run(dropped(stopped.clone())));
     let courier = tokio::spawn(courier.run(dropped(stopped.clone())));
     let desk = tokio::spawn(desk.run(dropped(stopped)));
-    let (shown, grace) = (watch.clone(), config.size.grace());
+    let (shown, grace, told) = (watch.clone(), config.size.grace(), told_to_stop());
     tokio::spawn(async move {
-        told_to_stop().await;
+        told.await;
         shown.stopping();
         tracing::info!("stopping: no new work is taken, what runs has {} s", grace.as_secs());
         stop();
@@ -152,13 +152,14 @@ async fn dropped(mut stopped: Receiver<()>) {
     while stopped.changed().await.is_ok() {}
 }
 
-async fn told_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+fn told_to_stop() -> impl Future<Output = ()> + Send {
+    let signals =
+        signal(SignalKind::terminate()).and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
+    async {
+        let Ok((mut terminate, mut interrupt)) = signals else { return std::future::pending().await };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }

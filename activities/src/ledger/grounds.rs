@@ -1,13 +1,12 @@
 //! The facts that a dispute stands on (D1): that the contract ended, or that a milestone was submitted.
 
-use jiff::Timestamp;
 use recourse_workflows::{
-    domain::{ids::Id, money::Amount},
+    domain::ids::Id,
     effects::{OpenCase, Take},
 };
-use sqlx::{Any, Row as _, Transaction};
+use sqlx::{Any, Transaction};
 
-use super::{Ledger, LedgerError, amount_of, asides, id_of};
+use super::{Ledger, LedgerError, id_of};
 use crate::database::Write;
 
 /// Whether the ledger knows the ground of what is to be opened. What grew out of a case has that case's; what is not a dispute
@@ -33,8 +32,6 @@ pub(super) async fn are_known(write: &mut Write, order: &OpenCase) -> Result<boo
 pub struct Grounded {
     /// Whether the contract has ended, ever.
     pub ended: bool,
-    /// What was deposited since it last ended: that is no ended contract's.
-    pub deposited_since: Amount,
     /// The milestones that were submitted, and not superseded since.
     pub submitted: Vec<Id>,
 }
@@ -47,8 +44,7 @@ impl Ledger {
     pub async fn grounds(&self, contract: &Id) -> Result<Grounded, LedgerError> {
         let mut read = self.database.read().await?;
         let submitted = submitted(&mut read, contract).await?;
-        let ended = has_ended(&mut read, contract).await?;
-        Ok(Grounded { ended, deposited_since: deposited_since(&mut read, contract).await?, submitted })
+        Ok(Grounded { ended: has_ended(&mut read, contract).await?, submitted })
     }
 
     /// Whether there was ever a dispute about the contract's money.
@@ -72,42 +68,6 @@ async fn has_ended(transaction: &mut Transaction<'static, Any>, contract: &Id) -
         .fetch_one(&mut **transaction)
         .await?;
     Ok(ended > 0)
-}
-
-/// What of `free`, the escrow that no case holds, a claim that stands on the contract's end is about: what was there when the contract
-/// last ended. What was deposited since is paid as on any contract that goes on.
-///
-/// # Errors
-/// Only if the database cannot be read, or was damaged.
-pub(super) async fn of_the_end(write: &mut Write, contract: &Id, free: Amount) -> Result<Amount, LedgerError> {
-    let since = deposited_since(write, contract).await?;
-    Ok(free.minus(since).unwrap_or_default())
-}
-
-async fn deposited_since(transaction: &mut Transaction<'static, Any>, contract: &Id) -> Result<Amount, LedgerError> {
-    let at = |text: &str| {
-        let damaged = || LedgerError::Damaged { what: format!("contract {contract}"), field: "at" };
-        text.parse::<Timestamp>().map_err(|_| damaged())
-    };
-    let ended: Option<String> = sqlx::query_scalar(
-        "SELECT opened_at FROM holds WHERE contract = $1 AND ended_contract = 1 ORDER BY sequence DESC LIMIT 1",
-    )
-    .bind(contract.as_str())
-    .fetch_optional(&mut **transaction)
-    .await?;
-    let Some(ended) = ended.as_deref().map(at).transpose()? else { return Ok(Amount::ZERO) };
-    let deposits = sqlx::query("SELECT at, amount FROM deposits WHERE contract = $1 ORDER BY sequence DESC")
-        .bind(contract.as_str())
-        .fetch_all(&mut **transaction)
-        .await?;
-    let mut since = Amount::ZERO;
-    for deposit in &deposits {
-        if at(deposit.try_get("at")?)? <= ended {
-            break;
-        }
-        since = asides::plus(since, amount_of(deposit.try_get("amount")?, "a deposit")?)?;
-    }
-    Ok(since)
 }
 
 /// The milestones that were submitted, where neither a command nor the contract's end superseded that since.

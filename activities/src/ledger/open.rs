@@ -239,15 +239,7 @@ async fn take(write: &mut Write, order: &OpenCase, open: &[Hold]) -> Result<May,
     Ok(May::Take(match &order.take {
         Take::Free => {
             let whole = asides::whole_contract(write, Place::of(contract)).await?;
-            let held_over = asides::there(write, &contract.id, Part::HeldOver).await?;
-            let mut may = asides::plus(whole, held_over)?;
-            // Who judged the start by itself knows nothing of what was there at the end.
-            if order.asked != Asked::Nothing {
-                may = grounds::of_the_end(write, &contract.id, may).await?;
-            }
-            let held_over = held_over.min(may);
-            let rest = may.minus(held_over).unwrap_or_default();
-            asides::take(write, &contract.id, Part::HeldOver, Some(held_over)).await?.and(Taken::unmarked(rest))?
+            asides::take(write, &contract.id, Part::HeldOver, None).await?.and(Taken::unmarked(whole))?
         }
         Take::AtContractEnd { told, gone } => {
             if let Some(receipt) = reviews_in_the_way(write, contract, (told, gone), open).await? {

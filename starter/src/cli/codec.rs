@@ -63,7 +63,7 @@ impl CodecServer {
         let tokens = self.login.tokens().await?;
         let listener = listen(self.listen, "--listen").await?;
         let bound = listener.local_addr().map_err(|error| Failure::new("local", 3, error.to_string()))?;
-        let url = format!("http://{bound}");
+        let (url, stop) = (format!("http://{bound}"), told_to_stop());
         if json {
             println!("{}", json!({"url": url}));
         } else {
@@ -71,7 +71,7 @@ impl CodecServer {
         }
         let limits = serving::Limits::default().with_connections(CONNECTIONS);
         let router = codec::router(keys, tokens, self.origins, self.senders.limits());
-        serving::serve(router, listener, limits, told_to_stop()).await;
+        serving::serve(router, listener, limits, stop).await;
         Ok(Answer::told())
     }
 }

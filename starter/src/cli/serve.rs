@@ -114,9 +114,10 @@ impl Serve {
         }
         let listener = listen(self.listen, "--listen").await?;
         let url = serve::url(listener.local_addr().map_err(|error| Failure::new("local", 3, error.to_string()))?);
+        let stop = told_to_stop();
         tell(&url, json);
         let limits = serving::Limits::default().with_connections(self.connections.get() as usize);
-        serve::serve(front, listener, limits, told_to_stop()).await;
+        serve::serve(front, listener, limits, stop).await;
         database.close().await;
         Ok(Answer::told())
     }

@@ -299,9 +299,10 @@ impl Movement {
                 None => vec![words("on its way")],
             },
             MovementState::Failed => match self.expected_by {
-                Some(by) if self.in_suspense => {
-                    vec![words("did not arrive, and is in suspense; it was expected by "), Said::At(by)]
+                Some(by) if self.in_suspense && by <= now => {
+                    vec![words("did not arrive, and is in suspense; it should have arrived by "), Said::At(by)]
                 }
+                _ if self.in_suspense => vec![words("did not arrive, and is in suspense")],
                 _ => vec![words("did not arrive")],
             },
             MovementState::Arrived => match (self.kind, self.available_at) {

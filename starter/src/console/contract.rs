@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use recourse_activities::ledger::{Balances, Entry, FreeMoney, Grounded, History, OpenHold};
 use recourse_workflows::domain::{
-    ids::Id,
+    ids::{Id, case_of_posting},
     money::Amount,
     party::{Contract, Role},
     posting::PostingKind,
@@ -166,7 +166,7 @@ fn balances(seen: &Seen) -> Markup {
 pub fn held_in_cases(seen: &Seen) -> Markup {
     html! {
         @for hold in seen.holds.iter().filter(|hold| !hold.amount.is_zero()) {
-            p { (seen.show(hold.amount)) " of the escrow is held by " a href=(case_path(&hold.case)) { (hold.case) } "." }
+            p { (seen.show(hold.amount)) " of the escrow is held by " a href=(case_path(&hold.case_ref)) { (hold.case_ref) } "." }
         }
     }
 }
@@ -215,7 +215,7 @@ fn transaction(seen: &Seen, entry: &Entry) -> Markup {
             td { @match entry.at.parse::<Timestamp>() { Ok(at) => (time(at)), Err(_) => (entry.at) } }
             td { (in_words(&seen.people, entry)) (became(seen, entry)) " " (ask_back::link(seen, entry)) }
             td.number { (money(entry.amount, seen.contract.currency.code())) }
-            td { @if is_deposit { "Deposit" } @else { a href=(case_path(&entry.case)) { (case_name(&entry.case)) } } }
+            td { @if is_deposit { "Deposit" } @else { a href=(case_path(case_of_posting(&entry.case, &entry.id))) { (case_name(&entry.case)) } } }
             td { (entry.rule) }
         }
     }

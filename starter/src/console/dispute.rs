@@ -98,7 +98,6 @@ impl Subject {
         }
         // An ended contract's escrow is disputed as a whole, and in its refund request if there is one.
         let is_in_a_case = seen.holds.iter().any(|hold| !hold.amount.is_zero());
-        let after_the_end = after_the_end.minus(seen.grounds.deposited_since).unwrap_or_default();
         if seen.grounds.ended && !after_the_end.is_zero() && !is_in_a_case {
             subjects.push(Self { grounds: Grounds::RefundRequest, milestone: None, held: after_the_end });
         }
@@ -398,7 +397,7 @@ mod tests {
             money: Money::default(),
             holds,
             unheld,
-            grounds: Grounded { ended: true, deposited_since: Amount::ZERO, submitted: vec![Id::new("m-2").unwrap()] },
+            grounds: Grounded { ended: true, submitted: vec![Id::new("m-2").unwrap()] },
             people,
         }
     }

@@ -9,7 +9,7 @@ use recourse_activities::{
     ledger::{CheckReport, TrackedRefund},
     refunds::Only,
 };
-use recourse_workflows::domain::ids::{CaseKind, Id};
+use recourse_workflows::domain::ids::{CaseKind, Id, case_of_posting};
 
 use super::{
     case::history_of,
@@ -125,7 +125,7 @@ fn stuck_row(movement: &Movement, now: Timestamp) -> Markup {
     let is_deposit = movement.case.starts_with("escrow-deposit:");
     html! {
         tr {
-            th scope="row" { @if is_deposit { (movement.case) } @else { a href=(case_path(&movement.case)) { (movement.case) } } }
+            th scope="row" { @if is_deposit { (movement.case) } @else { @let case = case_of_posting(&movement.case, &movement.posting); a href=(case_path(case)) { (case) } } }
             td { (movement.what("the client", "the freelancer")) }
             @if let Some(retry) = &movement.retry {
                 td.number { (retry.attempt) }

@@ -9,7 +9,7 @@ use axum::{
 use jiff::Timestamp;
 use maud::{Markup, html};
 use recourse_activities::{ledger::TrackedRefund, refunds::RefundState};
-use recourse_workflows::domain::ids::Id;
+use recourse_workflows::domain::ids::{Id, case_of_posting};
 use serde_json::{Map, Value};
 
 use super::{
@@ -166,7 +166,7 @@ pub fn body(refund: &TrackedRefund, alert: Option<&Problem>) -> Markup {
                 ("Issued", Some(time(refund.issued_at))),
                 ("Expected by", Some(moment(refund.expected_by, Timestamp::now()))),
                 ("Contract", Some(html! { a href={ "/contracts/" (refund.contract) } { (refund.contract) } })),
-                ("Case", Some(html! { a href=(case_path(&refund.case)) { (refund.case) } })),
+                ("Case", Some(html! { @let case = case_of_posting(&refund.case, &refund.origin); a href=(case_path(case)) { (case) } })),
                 ("Refund", Some(html! { code { (refund.id) } })),
                 ("Begun, and not answered", text(&refund.under_way)),
                 ("Seen to by", text(&refund.handled_by)),

@@ -155,7 +155,7 @@ fn a_contract_is_ended_with_keys_only_at_320_pixels() {
         ada.tab_to("Confirm: end the contract").await;
         ada.press(Key::Enter).await;
         ada.reads(&["200.00 USD"]).await;
-        assert_eq!(ada.path().await, format!("/cases/refund-request:{contract}"));
+        assert_eq!(ada.path().await, format!("/cases/refund-request:{contract}%231"));
         assert!(!ada.scrolls_sideways().await, "{}", ada.path().await);
         ada.look("refund-request-narrow").await;
         ada.leave().await;

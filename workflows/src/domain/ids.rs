@@ -125,6 +125,16 @@ pub fn case_id(workflow_id: &str, number: u32) -> String {
     }
 }
 
+/// The case that a posting is of (L8): its id begins with the case's, which is the workflow id, and its number if it is a later one.
+pub fn case_of_posting<'a>(workflow_id: &'a str, posting: &'a str) -> &'a str {
+    let numbered = || {
+        let rest = posting.strip_prefix(workflow_id)?.strip_prefix('#')?;
+        let digits = rest.find('/').filter(|end| rest[..*end].parse::<u32>().is_ok())?;
+        posting.get(..workflow_id.len() + 1 + digits)
+    };
+    numbered().unwrap_or(workflow_id)
+}
+
 /// Which case of its workflow id is called `case_id`: the first unless it says otherwise.
 pub fn case_number(workflow_id: &str, case_id: &str) -> u32 {
     let number = case_id.strip_prefix(workflow_id).and_then(|rest| rest.strip_prefix('#'));
@@ -177,6 +187,30 @@ impl<'de> Deserialize<'de> for PaymentId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// L8: a later case's postings are its own, and a payment's number is not its case's.
+    #[test]
+    fn a_posting_says_which_case_it_is_of() {
+        for (workflow_id, posting, case) in [
+            ("dispute:c-1", "dispute:c-1/release", "dispute:c-1"),
+            ("dispute:c-1", "dispute:c-1#2/release", "dispute:c-1#2"),
+            ("dispute:c-1", "dispute:c-1#12/refund:d-1/retry:1", "dispute:c-1#12"),
+            (
+                "payment-refund:dispute:c-1#2/release",
+                "payment-refund:dispute:c-1#2/release/return",
+                "payment-refund:dispute:c-1#2/release",
+            ),
+            (
+                "payment-refund:dispute:c-1/release",
+                "payment-refund:dispute:c-1/release#3/return",
+                "payment-refund:dispute:c-1/release#3",
+            ),
+            ("dispute:c-1", "dispute:c-2#2/release", "dispute:c-1"),
+            ("dispute:c-1", "dispute:c-1#x/release", "dispute:c-1"),
+        ] {
+            assert_eq!(case_of_posting(workflow_id, posting), case, "{posting}");
+        }
+    }
 
     #[test]
     fn ids_are_short_and_plain() {

@@ -64,24 +64,6 @@ async fn a_dispute_of_a_refund_needs_the_contracts_end() {
     assert_eq!(world.claims_the_rest("run-2").await, None);
 }
 
-/// D1: a contract's end is the ground for what was in escrow then. What was deposited since is not claimed by a word, and does not take
-/// that claim away either.
-#[tokio::test]
-async fn an_end_is_a_ground_for_what_was_there_then() {
-    let world = World::new().await;
-    world.deposit("d-1", 100).await;
-    assert_eq!(world.ends("run-1", 60).await, None);
-    world.effects.ledger.free("refund-request:c-1").await.unwrap();
-    let later = at().checked_add(jiff::Span::new().hours(1)).unwrap();
-    world.effects.make_deposit(&DepositOrder { at: later, ..World::order("d-2", 500) }).await.unwrap();
-    let claims = async |run: &str, minor: i64| {
-        world.asks("dispute:c-1", run, Take::Free, claim(Grounds::RefundRequest, None, minor, None)).await
-    };
-    assert_eq!(claims("run-2", 101).await, Some(Rule::R5), "only what was there");
-    assert_eq!(claims("run-3", 100).await, None);
-    assert_eq!(world.held().await, [("dispute:c-1".to_owned(), 100)]);
-}
-
 /// A1: a share of the fee is charged to no billing method that is known to be somebody else's; one that nobody has used is charged.
 #[tokio::test]
 async fn a_share_is_charged_to_nobody_elses_card() {
