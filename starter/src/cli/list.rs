@@ -111,11 +111,13 @@ fn show(page: &CasePage, retried: &BTreeSet<String>, now: Timestamp) -> String {
         Column::Left("deadline"),
         Column::Right("held"),
     ]);
+    let later: BTreeSet<&str> =
+        page.cases.iter().filter(|case| case.case != case.workflow_id).map(|case| case.workflow_id.as_str()).collect();
     for case in &page.cases {
         let held = case.held.zip(case.currency).map(|(held, currency)| currency.show(held));
         let deadline = case.deadline.map(|deadline| view::moment(deadline, now));
         table.row([
-            case.case.clone(),
+            name_of(case, &later),
             stage_of(case, retried.contains(&case.case)),
             view::roles(&case.waiting_on),
             deadline.unwrap_or_default(),
@@ -124,6 +126,14 @@ fn show(page: &CasePage, retried: &BTreeSet<String>, now: Timestamp) -> String {
     }
     let more = page.next.as_ref().map(|next| format!("more: --page {next}\n")).unwrap_or_default();
     format!("{}{more}", table.show())
+}
+
+/// What to call a case by: the first by its number too if there is a later one, which its bare id leads to (L8).
+fn name_of(case: &CaseRow, later: &BTreeSet<&str>) -> String {
+    if case.case == case.workflow_id && later.contains(case.case.as_str()) {
+        return format!("{}#1", case.case);
+    }
+    case.case.clone()
 }
 
 /// The stage in words; of a closed case also how it ended, of an overdue one that it is, and of one whose money does not move
@@ -142,6 +152,21 @@ fn stage_of(case: &CaseRow, retried: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// L8: what is printed leads to the case that is meant.
+    #[test]
+    fn the_first_case_is_told_from_a_later_one() {
+        let row = |case: &str| CaseRow {
+            case: case.to_owned(),
+            workflow_id: case.split('#').next().unwrap_or_default().to_owned(),
+            ..serde_json::from_value(serde_json::json!({"case": "", "waiting_on": [], "overdue": false, "open": true}))
+                .unwrap()
+        };
+        let page = CasePage { cases: ["dispute:c-1#2", "dispute:c-1", "dispute:c-2"].map(row).to_vec(), next: None };
+        let shown = show(&page, &BTreeSet::new(), Timestamp::UNIX_EPOCH);
+        let names: Vec<&str> = shown.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(names, ["dispute:c-1#2", "dispute:c-1#1", "dispute:c-2"]);
+    }
 
     #[test]
     fn every_kind_but_deposits_is_listed_unless_kinds_are_named() {
