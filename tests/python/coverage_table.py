@@ -8,7 +8,7 @@ import sys
 
 LEAST = 95.0
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SOURCES = ROOT / "workflows" / "src"
+SOURCES = ROOT / "workflows"
 
 
 def records(path):
@@ -53,15 +53,15 @@ def main():
         if not lines:
             continue
         name = path.relative_to(SOURCES).as_posix()
-        part = "workflows/src/domain" if name.startswith("domain/") else "workflows/src, the rest"
+        part = "workflows/domain" if name.startswith("domain/") else "workflows, the rest"
         ran = sum(count > 0 for count in lines.values())
         rows.append((name, len(lines), ran))
-        for total in (part, "workflows/src, all of it"):
+        for total in (part, "workflows, all of it"):
             have = totals.setdefault(total, [0, 0])
             have[0], have[1] = have[0] + len(lines), have[1] + ran
         missed = [number for number, count in sorted(lines.items()) if count == 0]
         if missed:
-            uncovered.append(f"  workflows/src/{name}: {spans(missed)}")
+            uncovered.append(f"  workflows/{name}: {spans(missed)}")
     print(f"\n{'file':44} {'lines':>6} {'run':>6} {'%':>7}")
     for name, all_of, ran in rows + [(name, *have) for name, have in sorted(totals.items())]:
         print(f"{name:44} {all_of:6} {ran:6} {100 * ran / all_of:7.2f}")

@@ -349,7 +349,7 @@ fn what_is_no_case_hides_none() {
 fn a_claim_as_large_as_can_be_sent_opens_its_dispute() {
     run(async {
         let world = World::shared().await;
-        let mut story = Story::new(world, "large").with(&json!({"title": "界".repeat(200)}));
+        let story = Story::new(world, "large").with(&json!({"title": "界".repeat(200)}));
         story.deposit("d-1", 30_000, "card-1").await;
         let holidays: Vec<String> =
             (1..=120).map(|day| format!("2027-{:02}-{:02}", 1 + day / 28, 1 + day % 28)).collect();

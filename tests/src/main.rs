@@ -35,5 +35,6 @@ mod replay;
 mod rest;
 mod retried;
 mod rulebook;
+mod structure;
 mod survival;
 mod webhooks;

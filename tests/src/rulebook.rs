@@ -41,8 +41,15 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 /// Every test of the workspace.
 pub fn tests() -> Vec<Test> {
     let mut found = Vec::new();
-    for package in ["workflows", "activities", "worker", "starter", "tests"] {
-        let folder = root().join(package).join("src");
+    for (package, folder) in [
+        ("domain", "workflows/domain"),
+        ("workflows", "workflows"),
+        ("activities", "activities"),
+        ("worker", "worker"),
+        ("starter", "starter"),
+        ("tests", "tests"),
+    ] {
+        let folder = root().join(folder).join("src");
         let mut paths = Vec::new();
         sources(&folder, &mut paths);
         paths.sort();

@@ -13,7 +13,8 @@ use crate::{
     conduct::{Conduct, now, order},
     domain::{
         case::Case,
-        dispute::{DisputeCase, FeeDue, Grounds, Opened},
+        claim::Grounds,
+        dispute::{DisputeCase, FeeDue, Opened},
         ids::{CaseKind, dispute_id, milestone_review_id, refund_request_id},
         outcome::Outcome,
         rule::Rule,

@@ -1,6 +1,6 @@
-//! Escrow refunds and disputes of fixed-price contracts: the rules, and the workflows that conduct a case by them.
+//! The workflows that conduct a case of escrow refunds and disputes by the rules.
 //!
-//! Read [`domain`] first: everything that decides is there, without a Temporal type. Then a workflow a file:
+//! Read [`domain`] first, a crate of its own: everything that decides is there, without a Temporal type. Then a workflow a file:
 //! [`escrow_deposit`], [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`]; how they are conducted is
 //! in [`conduct`], how a case outlives a run's history is in `continuing`, how commands come in is in [`handlers`]. [`webhook_delivery`] is no case: it
 //! brings programs the news of one. [`effects`] is the only door to the world, [`messages`] and
@@ -15,7 +15,6 @@ pub mod describe;
 pub mod desk;
 #[allow(missing_docs, reason = "the SDK's macro makes undocumented constants of a workflow's handlers")]
 pub mod dispute;
-pub mod domain;
 pub mod effects;
 #[allow(missing_docs, reason = "as above")]
 pub mod escrow_deposit;
@@ -29,6 +28,9 @@ pub mod payment_refund;
 pub mod refund_request;
 #[allow(missing_docs, reason = "as above")]
 pub mod webhook_delivery;
+
+/// The rules, which are a crate of their own.
+pub use recourse_domain as domain;
 
 pub use dispute::Dispute;
 pub use escrow_deposit::EscrowDeposit;

@@ -9,8 +9,7 @@ use crate::{
     dispute,
     domain::{
         case::Case,
-        claim::Claim,
-        dispute::Grounds,
+        claim::{Claim, Grounds},
         milestone_review::{BonusDue, MilestoneReviewCase},
         opening::Asked,
         outcome::Outcome,

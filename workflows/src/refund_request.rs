@@ -10,8 +10,7 @@ use crate::{
     dispute,
     domain::{
         case::Case,
-        claim::Claim,
-        dispute::Grounds,
+        claim::{Claim, Grounds},
         ids::Id,
         outcome::Outcome,
         party::{Actor, CONTRACT_END, Role},

@@ -7,9 +7,8 @@ use axum::{
 };
 use recourse_workflows::{
     domain::{
-        claim::Claim,
+        claim::{Claim, Grounds},
         deposit::Source,
-        dispute::Grounds,
         ids::{Id, PaymentId},
         milestone::{Milestone, Submission},
         money::Amount,

@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{HeaderMap, header, request::Parts},
 };
-use recourse_workflows::domain::command::shortened;
+use recourse_workflows::domain::text::shortened;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 

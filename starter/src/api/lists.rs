@@ -1,6 +1,6 @@
 //! Lists come in pages; every page has a limit.
 
-use recourse_workflows::domain::command::shortened;
+use recourse_workflows::domain::text::shortened;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

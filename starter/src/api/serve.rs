@@ -12,7 +12,7 @@ use axum::{
 };
 use opentelemetry::propagation::Extractor;
 use recourse_activities::{serving, telemetry};
-use recourse_workflows::domain::command::shortened;
+use recourse_workflows::domain::text::shortened;
 use tokio::net::TcpListener;
 use tower_http::{
     catch_panic::CatchPanicLayer,

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, path::Path};
 
-use recourse_workflows::domain::command::shortened;
+use recourse_workflows::domain::text::shortened;
 use serde::de::DeserializeOwned;
 
 use super::answer::Failure;

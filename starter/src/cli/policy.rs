@@ -4,10 +4,10 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use recourse_workflows::domain::{
-    command::shortened,
     fee::FeeShare,
     money::Currency,
     policy::{ClientSilence, NoArbitration, Policy},
+    text::shortened,
 };
 use serde_json::Value;
 

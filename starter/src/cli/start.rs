@@ -6,9 +6,8 @@ use clap::Args;
 use jiff::Timestamp;
 use recourse_workflows::{
     domain::{
-        claim::Claim,
+        claim::{Claim, Grounds},
         deposit::Source,
-        dispute::Grounds,
         ids::Id,
         outcome::{Outcome, ResultKind},
         party::{Actor, Contract},

@@ -5,11 +5,12 @@ use std::{str::FromStr, time::Duration};
 use clap::{ValueEnum, builder::PossibleValue};
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 use recourse_workflows::domain::{
-    command::{Verb, shortened},
+    command::Verb,
     ids::{Id, PaymentId},
     money::{Amount, Currency},
     party::{Actor, Role},
     posting::Account,
+    text::shortened,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;

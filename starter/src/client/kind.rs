@@ -2,13 +2,14 @@
 
 use recourse_workflows::domain::{
     case::Case as _,
-    command::{RefusalKind, Verb, shortened},
+    command::{RefusalKind, Verb},
     dispute::DisputeCase,
     ids::{CaseKind, Id, PaymentId},
     milestone_review::MilestoneReviewCase,
     party::Role,
     payment_refund::PaymentRefundCase,
     refund_request::RefundRequestCase,
+    text::shortened,
 };
 
 use super::ClientError;

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use recourse_workflows::domain::{
-    command::shortened,
     ids::{CaseKind, Id, case_id},
     money::{Amount, Currency},
     party::Role,
+    text::shortened,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

@@ -7,12 +7,12 @@ use recourse_workflows::{
     describe,
     domain::{
         command::Verb,
-        dispute::Answer,
         fee::ShareState,
         ids::CaseKind,
         money::Amount,
         offers::{Offer, OfferState},
         party::Role,
+        resolution::Answer,
         split::Split,
     },
     messages::Status,

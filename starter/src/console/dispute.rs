@@ -8,7 +8,7 @@ use axum::{
 use maud::{Markup, html};
 use recourse_activities::ledger::KeptFor;
 use recourse_workflows::domain::{
-    dispute::Grounds, evidence::Evidence, ids::Id, money::Amount, outcome::ResultKind, party::Role, split::Split,
+    claim::Grounds, evidence::Evidence, ids::Id, money::Amount, outcome::ResultKind, party::Role, split::Split,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

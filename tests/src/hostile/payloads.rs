@@ -3,7 +3,8 @@
 
 use recourse_workflows::domain::{
     case::What,
-    command::{COMMAND_BYTES_MAX, NOTE_BYTES_MAX, Verb},
+    command::{COMMAND_BYTES_MAX, Verb},
+    text::NOTE_BYTES_MAX,
 };
 use serde_json::{Value, json};
 use temporalio_client::{

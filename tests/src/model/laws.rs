@@ -3,13 +3,13 @@
 use recourse_workflows::domain::{
     case::{Case, Particulars},
     command::{Command, Message, Refusal, RefusalKind},
-    dispute::Answer,
     ids::Id,
     money::Amount,
     offers::OfferState,
     outcome::{DecidedBy, Outcome, ResultKind},
     party::{Actor, Role},
     posting::PostingKind,
+    resolution::Answer,
     rule::Rule,
 };
 

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use recourse_workflows::domain::{
-    claim::{Claim, ClaimReason},
-    dispute::{Filing, Grounds},
+    claim::{Claim, ClaimReason, Grounds},
+    dispute::Filing,
     evidence::EvidenceLimits,
     ids::{Id, PaymentId},
     milestone::{Milestone, Submission},

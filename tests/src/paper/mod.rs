@@ -18,9 +18,9 @@ use jiff::Timestamp;
 use recourse_workflows::{
     domain::{
         case::{Case, CaseFile, What},
-        claim::Claim,
+        claim::{Claim, Grounds},
         command::{Message, Refusal, Unreadable, Verb},
-        dispute::{DisputeCase, FeeDue, Filing, Grounds, Opened},
+        dispute::{DisputeCase, FeeDue, Filing, Opened},
         ids::{dispute_id, payment_refund_id, refund_request_id},
         milestone_review::{BonusDue, FirstSubmission, MilestoneReviewCase},
         money::Amount,

@@ -1,7 +1,7 @@
 //! Which starts open a case and which deposits are charged, by what the ledger knows (E1, E14, E15, D1, L8).
 
 use recourse_workflows::domain::{
-    dispute::Grounds,
+    claim::Grounds,
     fee,
     ids::PaymentId,
     money::AMOUNT_MAX,

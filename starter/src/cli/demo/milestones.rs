@@ -5,7 +5,12 @@
 
 use recourse_activities::Ledger;
 use recourse_workflows::{
-    domain::{claim::Claim, command::Verb, dispute::Grounds, ids::PaymentId, party::Role},
+    domain::{
+        claim::{Claim, Grounds},
+        command::Verb,
+        ids::PaymentId,
+        party::Role,
+    },
     messages::{DisputeStart, PaymentRefundStart},
 };
 use serde_json::{Value, json};

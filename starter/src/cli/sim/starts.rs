@@ -3,9 +3,8 @@
 
 use recourse_workflows::{
     domain::{
-        claim::{Claim, ClaimReason},
+        claim::{Claim, ClaimReason, Grounds},
         deposit::Source,
-        dispute::Grounds,
         ids::{CaseKind, Id, PaymentId},
         milestone::{Milestone, Submission},
         money::Amount,

@@ -10,9 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use recourse_workflows::{
     domain::{
         case::Case,
-        claim::Claim,
+        claim::{Claim, Grounds},
         command::Message,
-        dispute::{DisputeCase, Filing, Grounds, Opened},
+        dispute::{DisputeCase, Filing, Opened},
         ids::Id,
         outcome::Outcome,
         party::{Contract, Role},

@@ -5,9 +5,9 @@ use recourse_workflows::{
     describe,
     domain::{
         claim::Claim,
-        milestone_review::Review,
+        milestone::Review,
         money::{Amount, Currency},
-        payment_refund::PaymentRequest,
+        payment::PaymentRequest,
     },
     messages::Status,
 };

@@ -7,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use recourse_workflows::{
     domain::{
         case::{Case, REFUSALS_KEPT_MAX, What},
-        command::{Message, NOTE_BYTES_MAX, Refusal, Verb},
-        dispute::{DisputeCase, Filing, Grounds, Opened},
+        claim::Grounds,
+        command::{Message, Refusal, Verb},
+        dispute::{DisputeCase, Filing, Opened},
         ids::Id,
         milestone::{Milestone, Submission},
         milestone_review::{FirstSubmission, MilestoneReviewCase},
@@ -18,6 +19,7 @@ use recourse_workflows::{
         policy::{ClientSilence, NoArbitration, Policy},
         posting::{FundedDeposit, Movement},
         refund_request::{ContractEnd, RefundRequestCase},
+        text::NOTE_BYTES_MAX,
     },
     messages::Status,
 };

@@ -1,0 +1,129 @@
+//! What the freelancer claims and what the client answers (R5, D4).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    evidence::Evidence,
+    money::{Amount, Currency},
+    policy::Policy,
+    text::check_text,
+};
+
+/// What a dispute is about (D1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Grounds {
+    /// A refund request after the contract's end (R6).
+    RefundRequest,
+    /// A submitted milestone is not released.
+    NonRelease,
+    /// A milestone was released in part (E6).
+    PartialRelease,
+}
+
+impl Grounds {
+    /// Whether the contract goes on, so that what is not awarded stays in escrow (D3).
+    pub const fn is_active(self) -> bool {
+        matches!(self, Self::NonRelease | Self::PartialRelease)
+    }
+}
+
+/// What the freelancer still seeks of the money in dispute, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(expecting = "a claim: an object with `amount`, `reason` and `details`")]
+pub struct Claim {
+    /// How much of the disputed money.
+    pub amount: Amount,
+    /// Why.
+    pub reason: ClaimReason,
+    /// In the freelancer's words.
+    pub details: String,
+    /// Files that support it.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
+}
+
+/// Why a freelancer claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimReason {
+    /// The work was delivered.
+    WorkDelivered,
+    /// A part of it was delivered.
+    PartialWorkDelivered,
+    /// The scope changed.
+    ScopeChanged,
+    /// The client does not answer.
+    ClientUnresponsive,
+    /// Another reason, told in the details.
+    Other,
+}
+
+/// The client's final answer to a claim that they do not accept (D4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rejection {
+    /// Why.
+    pub reason: RejectionReason,
+    /// In the client's words.
+    pub details: String,
+    /// Files that support it.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
+    /// What was claimed when it was rejected, if the client named it: a claim that is for another amount by then is not
+    /// rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Amount>,
+}
+
+/// Why a client rejects a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectionReason {
+    /// Nothing was delivered.
+    NotDelivered,
+    /// The work is incomplete.
+    Incomplete,
+    /// The work is not what was agreed.
+    NotAsAgreed,
+    /// It came late.
+    Late,
+    /// It was paid already.
+    AlreadyPaid,
+    /// Another reason, told in the details.
+    Other,
+}
+
+impl Claim {
+    /// Whether this can be claimed of `disputed` (R5, D6): more than 0, at most what is disputed, with details.
+    pub fn check(&self, disputed: Amount, currency: Currency, policy: &Policy) -> Result<(), String> {
+        check_claimed(self.amount, disputed, currency)?;
+        self.check_words(policy)
+    }
+
+    /// Whether its words and files are fit, whatever is in dispute (R5, D6).
+    pub fn check_words(&self, policy: &Policy) -> Result<(), String> {
+        check_text("details", &self.details)?;
+        policy.evidence.check(&self.evidence).map_err(|reason| format!("evidence: {reason}"))
+    }
+}
+
+/// Whether this much can be claimed of `disputed` (R5): more than 0, and not more than that.
+pub fn check_claimed(amount: Amount, disputed: Amount, currency: Currency) -> Result<(), String> {
+    if amount.is_zero() {
+        return Err(format!("amount: a claim is for more than 0, at most {}", currency.show(disputed)));
+    }
+    if amount > disputed {
+        let (asked, disputed) = (currency.show(amount), currency.show(disputed));
+        return Err(format!("amount: {asked} is more than the {disputed} in dispute"));
+    }
+    Ok(())
+}
+
+impl Rejection {
+    /// Whether this is a complete rejection (D4, D6): with a description.
+    pub fn check(&self, policy: &Policy) -> Result<(), String> {
+        check_text("details", &self.details)?;
+        policy.evidence.check(&self.evidence).map_err(|reason| format!("evidence: {reason}"))
+    }
+}

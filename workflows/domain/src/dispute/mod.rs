@@ -1,0 +1,312 @@
+//! A claim on money in escrow, from its filing to the last cent (D2–D6, M1–M8, A1–A5), as a state machine.
+//!
+//! ```text
+//! opening ─▶ awaiting_client ─▶ in_mediation ─▶ awaiting_parties ─▶ awaiting_arbitration_demand ─▶ in_arbitration
+//!                 │                  │  └── notice of non-resolution ──▶ ▲     │    │                    │
+//!            acceptance, silence,    │               either rejects, silence    │   on_hold (A2)         award
+//!            withdrawal              │                                    default, sole demand
+//!                 └──────────────────┴──── an agreement, at any time ───┴──────┴──▶ settling ─▶ closed
+//! ```
+//!
+//! [`stages`] is the machine's table; [`mediation`] has what happens until the resolution, [`arbitration`] what happens after
+//! the Notice of Non-Resolution, [`agreement`] what the parties settle among themselves.
+
+mod agreement;
+mod arbitration;
+mod mediation;
+mod stages;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use arbitration::{Demand, FeeDue};
+
+use super::{
+    case::{Alarm, Case, CaseFile, Particulars, What, Who},
+    claim::{Claim, Grounds, Rejection},
+    command::{Command, Refusal, Subject, Verb},
+    ids::{CaseKind, Id},
+    money::Amount,
+    notice::{Facts, IfSilent, NoticeEvent},
+    offers::{OfferState, Offers},
+    opening::{Asked, AskedClaim, refusal_of_claim},
+    outcome::{DecidedBy, Outcome, ResultKind},
+    party::{Actor, Contract, Role},
+    policy::{ClientSilence, NoArbitration, Policy},
+    posting::{Close, FundedDeposit, Movement, Remainder, refund_legs},
+    resolution::{Answer, Resolution},
+    rule::Rule,
+    split::Split,
+};
+
+/// What starts a dispute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filing {
+    /// The contract.
+    pub contract: Contract,
+    /// What it is about.
+    pub grounds: Grounds,
+    /// The milestone, on an active contract.
+    pub milestone: Option<Id>,
+    /// What the freelancer claims.
+    pub claim: Claim,
+    /// Whether the freelancer says that they contacted the client and it did not help.
+    pub contacted_client: bool,
+    /// Who of the platform says that the milestone was submitted, though the ledger does not know it.
+    pub attested_by: Option<Actor>,
+    /// The policy of the case.
+    pub policy: Policy,
+}
+
+/// Where the case stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+enum Stage {
+    /// It is not known yet what is held.
+    Opening,
+    /// The client may accept or reject the claim (D2).
+    AwaitingClient,
+    /// The mediator reviews both sides (M1).
+    InMediation,
+    /// The parties may accept or reject the resolution (M4).
+    AwaitingParties,
+    /// The Notice of Non-Resolution is given; either party may demand arbitration (A1).
+    AwaitingArbitrationDemand,
+    /// The arbitration provider has the case (A4).
+    InArbitration,
+    /// Decided; the money moves.
+    Settling,
+    /// Nobody demanded arbitration and the policy leaves the money to an operator (A2).
+    OnHold,
+    /// Over.
+    Closed,
+}
+
+/// The case of a claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisputeCase {
+    file: CaseFile,
+    grounds: Grounds,
+    milestone: Option<Id>,
+    review: Option<String>,
+    stage: Stage,
+    held: Amount,
+    deposits: Vec<FundedDeposit>,
+    claim: Claim,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attested_by: Option<Actor>,
+    rejection: Option<Rejection>,
+    offers: Offers,
+    resolution: Option<Resolution>,
+    answers: BTreeMap<Role, Answer>,
+    demands: BTreeMap<Role, Demand>,
+    /// The billing methods that the latest demands named (A1).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    sources: BTreeMap<Role, Id>,
+    fees_due: Vec<FeeDue>,
+    went_to_arbitration: bool,
+    outcome: Option<Outcome>,
+}
+
+impl DisputeCase {
+    /// Takes a filing. If a rule forbids it (E1, T3, D1), the case is over before it opened.
+    pub fn begin(id: String, filing: Filing, now: Timestamp) -> Self {
+        let refused = refusal_of(&filing).err();
+        Self {
+            file: CaseFile::new(id, filing.contract, filing.policy, now),
+            grounds: filing.grounds,
+            milestone: filing.milestone,
+            review: None,
+            stage: if refused.is_some() { Stage::Closed } else { Stage::Opening },
+            held: Amount::ZERO,
+            deposits: Vec::new(),
+            claim: filing.claim,
+            attested_by: filing.attested_by,
+            rejection: None,
+            offers: Offers::default(),
+            resolution: None,
+            answers: BTreeMap::new(),
+            demands: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            fees_due: Vec::new(),
+            went_to_arbitration: false,
+            outcome: refused,
+        }
+    }
+
+    /// Takes note that the claim was filed at another time than the case began: mediation's limit counts from it (M2).
+    pub fn filed(&mut self, at: Timestamp) {
+        self.file.opened_at = at;
+    }
+
+    /// Learns what is held. The claim must fit it (R5); then the client is asked (D2).
+    ///
+    /// `review` is the case of the milestone's review, if this dispute took over from it. `elsewhere` says which other cases
+    /// hold something of the same escrow, in words, if this one runs alone: what they hold is disputed there.
+    pub fn opened(&mut self, opened: Opened, review: Option<String>, elsewhere: Option<&str>, now: Timestamp) {
+        let currency = self.file.contract.currency;
+        self.held = opened.held;
+        self.deposits = opened.deposits;
+        self.review = review;
+        if let Some((rule, reason)) = refusal_of_claim(self.grounds, self.milestone.as_ref(), self.held, elsewhere) {
+            return self.refuse(rule, reason, now);
+        }
+        if let Err(reason) = self.claim.check(self.held, currency, &self.file.policy) {
+            return self.refuse(Rule::R5, format!("claim.{reason}"), now);
+        }
+        let note = format!("{} of the {} held", currency.show(self.claim.amount), currency.show(self.held));
+        let rule = if self.grounds.is_active() { Rule::D1 } else { Rule::R6 };
+        self.file.record(now, Role::Freelancer, What::ClaimFiled, rule, note);
+        self.stage = Stage::AwaitingClient;
+        let window = self.file.policy.claim_response;
+        self.file.enter(Some(window), now);
+        let facts = Facts {
+            held: Some(self.held),
+            amount: Some(self.claim.amount),
+            text: Some(self.claim.details.clone()),
+            ..Facts::default()
+        };
+        self.announce(NoticeEvent::DisputeFiled, Rule::D2, Some(Role::Freelancer), &facts);
+    }
+
+    /// What the start asks for, for the ledger to judge with what it knows.
+    pub fn asked(&self) -> Asked {
+        Asked::Claim(AskedClaim {
+            grounds: self.grounds,
+            milestone: self.milestone.clone(),
+            amount: self.claim.amount,
+            attested_by: self.attested_by.clone(),
+            unfit: self.claim.check_words(&self.file.policy).err(),
+        })
+    }
+
+    /// What it is about.
+    pub const fn grounds(&self) -> Grounds {
+        self.grounds
+    }
+
+    /// The milestone, on an active contract.
+    pub const fn milestone(&self) -> Option<&Id> {
+        self.milestone.as_ref()
+    }
+
+    /// How much is claimed.
+    pub const fn claimed(&self) -> Amount {
+        self.claim.amount
+    }
+
+    /// How the case lets go of what it has not moved, if it has something to let go of.
+    ///
+    /// What an operator has to see to is not let go of (A2). On an active contract a claim that was not decided leaves the
+    /// escrow as it was, in the review that it came from if that goes on (D5); what was decided and not awarded stays in
+    /// escrow for the next milestone, and neither it nor its milestone can be claimed again (D3).
+    pub fn close_hold(&self) -> Option<Close> {
+        if self.held.is_zero() || self.is_on_hold() {
+            return None;
+        }
+        let undecided = self.outcome.as_ref().is_none_or(|outcome| {
+            matches!(outcome.result, ResultKind::Withdrawn | ResultKind::Refused) || !self.grounds.is_active()
+        });
+        let remainder = match &self.review {
+            Some(case) => Remainder::Back { case: case.clone() },
+            None if undecided => Remainder::AsItWas,
+            None => Remainder::HeldOver { milestone: None },
+        };
+        Some(Close { remainder, milestone_done: !undecided })
+    }
+
+    /// What moves the money as decided, and gives back what arbitration fees are not needed (D3, M5, M7, A2, A3, A5).
+    ///
+    /// Nothing if the deposits do not hold what is to be refunded, which the ledger's law forbids.
+    pub fn settlement(&self, now: Timestamp) -> Option<Vec<Movement>> {
+        let outcome = self.outcome.as_ref()?;
+        let mut movements = Vec::new();
+        if !outcome.to_freelancer.is_zero() {
+            let available_at = self.file.available_at(now);
+            let (step, amount, rule) = ("release".to_owned(), outcome.to_freelancer, outcome.rule);
+            movements.push(Movement::Release { step, amount, rule, available_at });
+        }
+        movements.extend(refund_legs(&self.deposits, outcome.to_client, outcome.rule, self.file.expected_by(now))?);
+        movements.extend(self.fees_to_return(now));
+        Some(movements)
+    }
+
+    fn is_on_hold(&self) -> bool {
+        self.outcome.as_ref().is_some_and(|outcome| outcome.result == ResultKind::OnHold)
+    }
+
+    /// The money has moved.
+    pub fn close(&mut self, now: Timestamp) {
+        self.stage = if self.is_on_hold() { Stage::OnHold } else { Stage::Closed };
+        self.file.enter(None, now);
+        let rule = self.outcome.as_ref().map_or(Rule::D1, |outcome| outcome.rule);
+        self.file.record(now, Who::Case, What::Closed, rule, "");
+    }
+
+    /// Divides what is held. After a contract's end the client's part goes back to them; on an active contract it stays
+    /// in escrow (D3).
+    fn decide(&mut self, split: Split, decided_by: DecidedBy, rule: Rule, now: Timestamp) {
+        let (to_client, kept_in_escrow) =
+            if self.grounds.is_active() { (Amount::ZERO, split.to_client) } else { (split.to_client, Amount::ZERO) };
+        let result = match decided_by {
+            DecidedBy::FreelancerWithdrawal => ResultKind::Withdrawn,
+            // Nothing went back to the client: the claim came to nothing, and the money is where it was.
+            _ if self.grounds.is_active() && split.to_freelancer.is_zero() => ResultKind::Declined,
+            _ => Outcome::result_of(split.to_freelancer, split.to_client),
+        };
+        let outcome = Outcome::without_money(result, decided_by, rule);
+        self.settle(Outcome { to_freelancer: split.to_freelancer, to_client, kept_in_escrow, ..outcome }, now);
+    }
+
+    fn settle(&mut self, outcome: Outcome, now: Timestamp) {
+        self.stage = Stage::Settling;
+        self.file.enter(None, now);
+        let rule = outcome.rule;
+        let note = outcome.message.clone().unwrap_or_else(|| outcome.result.name().to_owned());
+        self.file.record(now, Who::Case, What::Decided, rule, note);
+        let refunded = !outcome.to_client.is_zero();
+        let facts = Facts {
+            to_freelancer: Some(outcome.to_freelancer),
+            to_client: Some(outcome.to_client),
+            kept_in_escrow: Some(outcome.kept_in_escrow),
+            decided_by: Some(outcome.decided_by),
+            expected_by: refunded.then(|| self.file.expected_by(now)),
+            ..Facts::default()
+        };
+        let result = outcome.result;
+        self.outcome = Some(outcome);
+        match result {
+            ResultKind::Refused => {}
+            ResultKind::OnHold => {
+                self.announce(NoticeEvent::OnHold, rule, None, &facts);
+                self.tell(Role::Operator, NoticeEvent::OnHold, rule, None, facts);
+            }
+            _ => self.announce(NoticeEvent::Decided, rule, None, &facts),
+        }
+    }
+}
+
+fn refusal_of(filing: &Filing) -> Result<(), Outcome> {
+    filing.contract.check().map_err(|(rule, reason)| Outcome::refused(rule, format!("contract: {reason}")))?;
+    filing.policy.check().map_err(|reason| Outcome::refused(Rule::T3, format!("policy.{reason}")))?;
+    let reason = match (filing.grounds, &filing.milestone) {
+        (Grounds::RefundRequest, None) => return Ok(()),
+        (Grounds::RefundRequest, Some(_)) => "milestone: an ended contract's escrow is disputed as a whole",
+        (_, None) => "milestone: say which, on an active contract",
+        (_, Some(_)) if !filing.contacted_client => {
+            "contacted_client: contact the client first, and dispute if that did not help"
+        }
+        _ => return Ok(()),
+    };
+    Err(Outcome::refused(Rule::D1, reason))
+}
+
+/// What a dispute took of the escrow when it opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// How much it holds.
+    pub held: Amount,
+    /// The contract's deposits in the order in which they were made, with what is left of each.
+    pub deposits: Vec<FundedDeposit>,
+}

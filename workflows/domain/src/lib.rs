@@ -1,0 +1,37 @@
+//! The rules, pure: no Temporal type, no clock, no I/O. Everything that decides is here.
+//!
+//! Read in this order: what money and time are ([`money`], [`window`], [`policy`]), who is who ([`party`]), what can be
+//! said ([`text`], [`command`], [`milestone`], [`claim`], [`resolution`], [`payment`], [`split`], [`evidence`], [`fee`]), what it leads to ([`posting`], [`notice`], [`outcome`]), and
+//! then the cases: what they share ([`case`]), [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`]. What starts a case and what
+//! it shows is in [`messages`].
+
+pub mod case;
+pub mod claim;
+pub mod command;
+pub mod deposit;
+pub mod dispute;
+pub mod evidence;
+pub mod fee;
+pub mod ids;
+pub mod messages;
+pub mod milestone;
+pub mod milestone_review;
+pub mod money;
+pub mod notice;
+pub mod offers;
+pub mod opening;
+pub mod outcome;
+pub mod party;
+pub mod payment;
+pub mod payment_refund;
+pub mod policy;
+pub mod posting;
+pub mod refund_request;
+pub mod resolution;
+pub mod rule;
+pub mod split;
+pub mod text;
+pub mod window;
+
+#[cfg(test)]
+mod tests;

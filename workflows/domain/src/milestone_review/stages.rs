@@ -1,0 +1,228 @@
+//! The review as a case: its stages, who may do what in each, and where a command or silence leads.
+
+use super::{
+    Amount, Case, CaseFile, CaseKind, Command, DecidedBy, IfSilent, MilestoneReviewCase, Outcome, Particulars, Refusal,
+    RefusalKind, Role, Rule, Stage, Timestamp, Verb, What, Who, dispute_id,
+};
+use crate::{
+    claim::Claim,
+    milestone::{Submission, check_changes},
+    notice::{Facts, NoticeEvent},
+};
+
+/// How often changes may be requested, and how often a claim may be filed: more than anyone works on a milestone, fewer than
+/// would fill a case.
+const ROUNDS_MAX: usize = 200;
+
+impl Case for MilestoneReviewCase {
+    const KIND: CaseKind = CaseKind::MilestoneReview;
+
+    fn file(&self) -> &CaseFile {
+        &self.file
+    }
+
+    fn file_mut(&mut self) -> &mut CaseFile {
+        &mut self.file
+    }
+
+    fn stage(&self) -> &'static str {
+        match self.stage {
+            Stage::Opening | Stage::Settling => "settling",
+            Stage::AwaitingClient => "awaiting_client",
+            Stage::ChangesRequested => "changes_requested",
+            Stage::Disputed => "disputed",
+            Stage::Closed => "closed",
+        }
+    }
+
+    fn is_decided(&self) -> bool {
+        matches!(self.stage, Stage::Settling | Stage::Closed)
+    }
+
+    fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref().filter(|_| self.is_decided())
+    }
+
+    fn waiting_on(&self) -> Vec<Role> {
+        match self.stage {
+            Stage::AwaitingClient => vec![Role::Client],
+            Stage::ChangesRequested => vec![Role::Freelancer],
+            _ => Vec::new(),
+        }
+    }
+
+    fn if_silent(&self) -> Option<IfSilent> {
+        (self.stage == Stage::AwaitingClient).then_some(IfSilent::ReleaseFreelancer)
+    }
+
+    fn held(&self) -> Amount {
+        match self.stage {
+            Stage::Opening | Stage::Closed => Amount::ZERO,
+            _ => self.amount(),
+        }
+    }
+
+    fn particulars(&self) -> Particulars {
+        let milestone = &self.review.milestone.id;
+        let dispute = self.claim.as_ref().map(|_| dispute_id(&self.file.contract.id, Some(milestone)));
+        let (claim, review) = (self.claim.clone(), Some(self.review.clone()));
+        Particulars { claim, dispute, review, ..Particulars::default() }
+    }
+
+    fn milestone_label(&self) -> Option<&str> {
+        Some(self.review.milestone.label())
+    }
+
+    fn givers(verb: Verb) -> &'static [Role] {
+        match verb {
+            Verb::Approve | Verb::RequestChanges => &[Role::Client],
+            Verb::Submit | Verb::Dispute => &[Role::Freelancer],
+            Verb::Supersede => &[Role::Operator],
+            Verb::Extend => &[Role::Mediator, Role::Operator],
+            _ => &[],
+        }
+    }
+
+    fn offers(&self, role: Role, verb: Verb) -> bool {
+        let in_stage = match verb {
+            Verb::Approve | Verb::Dispute => self.is_waiting(),
+            Verb::RequestChanges => self.stage == Stage::AwaitingClient,
+            Verb::Submit => self.stage == Stage::ChangesRequested,
+            Verb::Supersede => self.is_waiting() || (self.stage == Stage::Disputed && !self.contract_ended),
+            _ => false,
+        };
+        in_stage && Self::givers(verb).contains(&role)
+    }
+
+    fn answered_before(&self, role: Role, command: &Command) -> Option<String> {
+        let decided_by = self.outcome.as_ref().map(|outcome| outcome.decided_by);
+        let answer = match (command, decided_by) {
+            (Command::Approve { .. } | Command::RequestChanges { .. }, Some(DecidedBy::ClientApproval)) => {
+                "the client has approved the milestone"
+            }
+            (Command::RequestChanges { .. }, _) if self.stage == Stage::ChangesRequested => {
+                "the client has requested changes; the freelancer submits again"
+            }
+            (Command::Dispute { .. } | Command::Submit(_), _) if self.claim.is_some() => {
+                "the freelancer has disputed that the milestone is not released; the dispute goes on in its own case"
+            }
+            (Command::Supersede, _) if self.contract_ended => "the contract's end is known",
+            _ => return None,
+        };
+        Self::givers(command.verb()).contains(&role).then(|| answer.to_owned())
+    }
+
+    fn refuse(&mut self, rule: Rule, reason: String, now: Timestamp) {
+        self.decide(Outcome::refused(rule, reason), now);
+    }
+
+    fn act(&mut self, role: Role, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+        if !self.offers(role, command.verb()) {
+            return Err(self.not_offered(command.verb()));
+        }
+        match command {
+            Command::Approve { amount, submission } => {
+                self.check_seen(submission)?;
+                self.approve(amount, at, now)
+            }
+            Command::RequestChanges { message } => self.request_changes(message, at, now),
+            Command::Submit(submission) => self.submit(submission, at, now),
+            Command::Dispute { claim, contacted_client } => self.dispute(claim, contacted_client, at, now),
+            Command::Supersede => {
+                self.file.record(at, role, What::Superseded, Rule::E11, "the contract has ended");
+                self.contract_ended = true;
+                if self.is_waiting() {
+                    self.supersede(now);
+                }
+                Ok(())
+            }
+            other => Err(self.not_now(other.verb())),
+        }
+    }
+
+    fn lapse(&mut self, now: Timestamp) {
+        let at = self.file.deadline.unwrap_or(now);
+        self.file.record(at, Who::Case, What::Silence, Rule::E4, "the client did not answer");
+        self.release(self.amount(), Amount::ZERO, DecidedBy::ClientSilence, Rule::E4, now);
+    }
+}
+
+impl MilestoneReviewCase {
+    /// A command that this stage does not offer, and where it belongs.
+    fn not_offered(&self, verb: Verb) -> Refusal {
+        match (self.stage, verb) {
+            (Stage::AwaitingClient, Verb::Submit) => {
+                let reason = "the milestone is under review; it can be submitted again after changes were requested";
+                Refusal::new(RefusalKind::NotAllowed, Rule::E3, reason)
+            }
+            (Stage::Disputed, Verb::Approve | Verb::RequestChanges) => {
+                let dispute = dispute_id(&self.file.contract.id, Some(&self.review.milestone.id));
+                let reason = format!("the milestone is disputed; answer the claim in {dispute}");
+                Refusal::new(RefusalKind::NotAllowed, Rule::D1, reason)
+            }
+            _ => self.not_now(verb),
+        }
+    }
+
+    /// That the latest submission is still the one that the client looked at, if they say which.
+    fn check_seen(&self, submission: Option<u32>) -> Result<(), Refusal> {
+        let latest = self.review.submissions;
+        match submission {
+            Some(seen) if seen != latest => {
+                let reason =
+                    format!("submission: the latest is number {latest}, not {seen}; look at it, and answer that");
+                Err(Refusal::invalid(Rule::E5, reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The window stops, and the freelancer is told at once (E8).
+    fn request_changes(&mut self, message: String, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+        check_changes(&message).map_err(|reason| Refusal::invalid(Rule::E8, reason))?;
+        self.check_rounds(What::ChangesRequested, "changes were requested", Rule::E8)?;
+        self.file.record(at, Role::Client, What::ChangesRequested, Rule::E8, "");
+        self.stage = Stage::ChangesRequested;
+        self.file.enter(None, now);
+        let facts = Facts { text: Some(message.clone()), ..Facts::default() };
+        self.review.changes = Some(message);
+        self.announce(NoticeEvent::ChangesRequested, Rule::E8, Some(Role::Client), &facts);
+        Ok(())
+    }
+
+    fn submit(&mut self, submission: Submission, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+        submission.check(&self.file.policy).map_err(|reason| Refusal::invalid(Rule::E8, reason))?;
+        self.review.submissions = self.review.submissions.saturating_add(1);
+        self.review.latest = submission;
+        self.submitted(at, now);
+        Ok(())
+    }
+
+    /// The freelancer claims the milestone's escrow; the client's clock stops while the dispute runs (D1).
+    fn dispute(&mut self, claim: Claim, contacted: bool, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+        if !contacted {
+            let reason = "contacted_client: contact the client first, and dispute if that did not help";
+            return Err(Refusal::invalid(Rule::D1, reason));
+        }
+        let currency = self.file.contract.currency;
+        claim.check(self.amount(), currency, &self.file.policy).map_err(|reason| Refusal::invalid(Rule::R5, reason))?;
+        self.check_rounds(What::ClaimFiled, "the milestone was disputed", Rule::D1)?;
+        self.file.record(at, Role::Freelancer, What::ClaimFiled, Rule::D1, currency.show(claim.amount));
+        self.window_left = self.file.deadline.map(|deadline| deadline.duration_since(at));
+        self.claim = Some(claim);
+        self.stage = Stage::Disputed;
+        self.file.enter(None, now);
+        let dispute = dispute_id(&self.file.contract.id, Some(&self.review.milestone.id));
+        self.file.record(now, Who::Case, What::DisputeOpened, Rule::D1, dispute);
+        Ok(())
+    }
+
+    /// That something was not done so often that a timeline would be full of it.
+    fn check_rounds(&self, what: What, words: &str, rule: Rule) -> Result<(), Refusal> {
+        if self.file.timeline.iter().filter(|entry| entry.what == what).count() < ROUNDS_MAX {
+            return Ok(());
+        }
+        let reason = format!("{words} {ROUNDS_MAX} times, which is all there may be");
+        Err(Refusal::new(RefusalKind::NotAllowed, rule, reason))
+    }
+}

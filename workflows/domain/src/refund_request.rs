@@ -1,0 +1,397 @@
+//! The end of a contract with money in escrow (R1–R7, R10), as a state machine.
+//!
+//! ```text
+//! opening ─┬─▶ closed                refused (R2), nothing held (R1)
+//!          ├─▶ settling ─▶ closed    paid in full (R2)
+//!          └─▶ awaiting_freelancer ─┬─▶ settling ─▶ closed   approval, silence (R4), release (R10)
+//!                                   └─▶ disputed ─▶ closed   the dispute settles the rest (R6)
+//! ```
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    case::{Case, CaseFile, Particulars, What, Who},
+    claim::Claim,
+    command::{Command, Refusal, RefusalKind, Verb},
+    ids::{CaseKind, dispute_id},
+    money::Amount,
+    notice::{Facts, IfSilent, NoticeEvent},
+    opening::{Asked, refusal_of_end},
+    outcome::{DecidedBy, Outcome, ResultKind},
+    party::{Contract, Role},
+    policy::Policy,
+    posting::{Close, FundedDeposit, Movement, Remainder, refund_legs},
+    rule::Rule,
+    text::check_optional_text,
+};
+
+/// What ends a contract: who it is between, and what the client pays now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContractEnd {
+    /// The contract.
+    pub contract: Contract,
+    /// What the client pays of the escrow at once.
+    pub pay_now: Amount,
+    /// Why, in the client's words.
+    pub reason: Option<String>,
+    /// The policy of the case.
+    pub policy: Policy,
+}
+
+/// Where the case stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+enum Stage {
+    /// It is not known yet what is held.
+    Opening,
+    /// The freelancer may approve or dispute (R3).
+    AwaitingFreelancer,
+    /// The dispute decides (R6).
+    Disputed,
+    /// Decided; the money moves.
+    Settling,
+    /// Over.
+    Closed,
+}
+
+/// The case that a contract's end starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundRequestCase {
+    file: CaseFile,
+    stage: Stage,
+    pay_now: Amount,
+    reason: Option<String>,
+    rest: Amount,
+    deposits: Vec<FundedDeposit>,
+    claim: Option<Claim>,
+    outcome: Option<Outcome>,
+}
+
+impl RefundRequestCase {
+    /// Takes the contract's end. If a rule forbids it (E1, T3), the case is over before it opened.
+    pub fn begin(id: String, end: ContractEnd, now: Timestamp) -> Self {
+        let refused = refusal_of(&end).err();
+        Self {
+            file: CaseFile::new(id, end.contract, end.policy, now),
+            stage: if refused.is_some() { Stage::Closed } else { Stage::Opening },
+            pay_now: end.pay_now,
+            reason: end.reason,
+            rest: Amount::ZERO,
+            deposits: Vec::new(),
+            claim: None,
+            outcome: refused,
+        }
+    }
+
+    /// Learns what is held, and so what the contract's end leads to (R1–R3).
+    ///
+    /// `elsewhere` says which other cases hold something of the same escrow, in words.
+    pub fn opened(&mut self, held: Amount, deposits: Vec<FundedDeposit>, elsewhere: Option<&str>, now: Timestamp) {
+        let currency = self.file.contract.currency;
+        self.deposits = deposits;
+        let note = format!("{} held, {} paid now", currency.show(held), currency.show(self.pay_now));
+        self.file.record(now, Role::Client, What::ContractEnded, Rule::R1, note);
+        if let Some((rule, reason)) = self.refusal(held, elsewhere) {
+            self.rest = held;
+            return self.refuse(rule, reason, now);
+        }
+        let rest = held.minus(self.pay_now).unwrap_or_default();
+        self.rest = rest;
+        if held.is_zero() {
+            return self.decide(Outcome::without_money(ResultKind::NothingHeld, DecidedBy::ContractEnd, Rule::R1), now);
+        }
+        if rest.is_zero() {
+            let outcome = Outcome::without_money(ResultKind::PaidInFull, DecidedBy::ContractEnd, Rule::R2);
+            return self.decide(Outcome { to_freelancer: held, ..outcome }, now);
+        }
+        self.stage = Stage::AwaitingFreelancer;
+        let window = self.file.policy.refund_response;
+        self.file.enter(Some(window), now);
+        if !self.pay_now.is_zero() {
+            self.file.record(now, Role::Client, What::PaidNow, Rule::R2, currency.show(self.pay_now));
+            self.announce(
+                NoticeEvent::PaidNow,
+                Rule::R2,
+                Some(Role::Client),
+                &Facts { amount: Some(self.pay_now), ..Facts::default() },
+            );
+        }
+        self.file.record(now, Role::Client, What::RefundRequested, Rule::R3, currency.show(rest));
+        let facts = Facts { held: Some(rest), amount: Some(rest), text: self.reason.clone(), ..Facts::default() };
+        self.announce(NoticeEvent::RefundRequested, Rule::R3, Some(Role::Client), &facts);
+    }
+
+    /// Whether the contract may end with what it `could_hold` once running reviews have let go. If not, the start is refused,
+    /// and nobody is to be told that the contract has ended (E11).
+    pub fn may_end(&mut self, could_hold: Amount, elsewhere: Option<&str>, now: Timestamp) -> bool {
+        match self.refusal(could_hold, elsewhere) {
+            Some((rule, reason)) => {
+                self.refuse(rule, reason, now);
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// Why the contract cannot end with this much in escrow (R1, R2).
+    fn refusal(&self, held: Amount, elsewhere: Option<&str>) -> Option<(Rule, String)> {
+        refusal_of_end(&self.file.contract, self.pay_now, held, elsewhere)
+    }
+
+    /// What the start asks for, for the ledger to judge with what it knows.
+    pub const fn asked(&self) -> Asked {
+        Asked::End { pay_now: self.pay_now }
+    }
+
+    /// How the case lets go of what it holds, if it has something to let go of. A refused end was none.
+    pub fn close_hold(&self) -> Option<Close> {
+        let refused = self.outcome.as_ref().is_some_and(|outcome| outcome.result == ResultKind::Refused);
+        let remainder = if refused { Remainder::Undone } else { Remainder::AsItWas };
+        (!self.rest.is_zero()).then_some(Close { remainder, milestone_done: false })
+    }
+
+    /// What is released to the freelancer when the contract ends, before anyone answers (R2).
+    pub fn payment_now(&self, now: Timestamp) -> Option<Movement> {
+        (!self.pay_now.is_zero()).then(|| self.release("pay_now", self.pay_now, Rule::R2, now))
+    }
+
+    /// Whether the case still waits for the freelancer or the client.
+    pub fn is_waiting(&self) -> bool {
+        self.stage == Stage::AwaitingFreelancer
+    }
+
+    /// The claim, if the freelancer disputes and the dispute is to be conducted (R6).
+    pub fn disputed(&self) -> Option<&Claim> {
+        self.claim.as_ref().filter(|_| self.stage == Stage::Disputed)
+    }
+
+    /// What moves the rest as decided (R4, R7, R10).
+    ///
+    /// Nothing if the deposits do not hold what is to be refunded, which the ledger's law forbids.
+    pub fn settlement(&self, now: Timestamp) -> Option<Vec<Movement>> {
+        let outcome = self.outcome.as_ref()?;
+        let mut movements = Vec::new();
+        match outcome.decided_by {
+            DecidedBy::ContractEnd => movements.extend(self.payment_now(now)),
+            DecidedBy::ClientRelease => movements.push(self.release("release", self.rest, outcome.rule, now)),
+            _ => {}
+        }
+        movements.extend(refund_legs(&self.deposits, outcome.to_client, outcome.rule, self.file.expected_by(now))?);
+        Some(movements)
+    }
+
+    /// Takes the dispute's outcome as its own, with what was paid at the contract's end (R6). A dispute that was refused has decided
+    /// nothing: what it was to decide about is still held here.
+    pub fn dispute_ended(&mut self, dispute: Outcome, now: Timestamp) {
+        if dispute.result == ResultKind::Refused {
+            let reason = dispute.message.unwrap_or_else(|| dispute.result.name().to_owned());
+            return self.left_on_hold(&format!("the dispute was refused ({reason})"), &reason, now);
+        }
+        let to_freelancer = dispute.to_freelancer.plus(self.pay_now).unwrap_or(dispute.to_freelancer);
+        let result = match dispute.result {
+            ResultKind::Released | ResultKind::Refunded | ResultKind::Settled => {
+                Outcome::result_of(to_freelancer, dispute.to_client)
+            }
+            other => other,
+        };
+        self.outcome = Some(Outcome { result, to_freelancer, ..dispute });
+        self.close(now);
+    }
+
+    /// The dispute ended without an outcome: somebody stopped its workflow. Its money is still in escrow.
+    pub fn dispute_stopped(&mut self, reason: &str, now: Timestamp) {
+        self.left_on_hold(&format!("the dispute's workflow was stopped ({reason})"), reason, now);
+    }
+
+    /// The dispute has decided nothing: the money stays in escrow, and operators are told (E10).
+    fn left_on_hold(&mut self, why: &str, reason: &str, now: Timestamp) {
+        self.file.record(now, Who::Case, What::DisputeStopped, Rule::E10, reason);
+        let outcome = Outcome::without_money(ResultKind::OnHold, DecidedBy::Rule, Rule::E10);
+        let message = Some(format!("{why}; the money stays in escrow"));
+        self.outcome = Some(Outcome { to_freelancer: self.pay_now, kept_in_escrow: self.rest, message, ..outcome });
+        self.tell(
+            Role::Operator,
+            NoticeEvent::OnHold,
+            Rule::E10,
+            None,
+            Facts { held: Some(self.rest), ..Facts::default() },
+        );
+        self.close(now);
+    }
+
+    /// The money has moved.
+    pub fn close(&mut self, now: Timestamp) {
+        self.stage = Stage::Closed;
+        self.file.enter(None, now);
+        let rule = self.outcome.as_ref().map_or(Rule::R1, |outcome| outcome.rule);
+        self.file.record(now, Who::Case, What::Closed, rule, "");
+    }
+
+    fn release(&self, step: &str, amount: Amount, rule: Rule, now: Timestamp) -> Movement {
+        Movement::Release { step: step.to_owned(), amount, rule, available_at: self.file.available_at(now) }
+    }
+
+    /// The rest goes back to the client (R4).
+    fn refund(&mut self, decided_by: DecidedBy, now: Timestamp) {
+        let result = Outcome::result_of(self.pay_now, self.rest);
+        let outcome = Outcome::without_money(result, decided_by, Rule::R4);
+        self.decide(Outcome { to_freelancer: self.pay_now, to_client: self.rest, ..outcome }, now);
+    }
+
+    fn decide(&mut self, outcome: Outcome, now: Timestamp) {
+        self.stage = Stage::Settling;
+        self.file.enter(None, now);
+        let (rule, result) = (outcome.rule, outcome.result);
+        let note = outcome.message.clone().unwrap_or_else(|| result.name().to_owned());
+        self.file.record(now, Who::Case, What::Decided, rule, note);
+        if !matches!(result, ResultKind::Refused) {
+            let refunded = !outcome.to_client.is_zero();
+            let facts = Facts {
+                to_freelancer: Some(outcome.to_freelancer),
+                to_client: Some(outcome.to_client),
+                decided_by: Some(outcome.decided_by),
+                expected_by: refunded.then(|| self.file.expected_by(now)),
+                ..Facts::default()
+            };
+            self.outcome = Some(outcome);
+            return self.announce(NoticeEvent::Decided, rule, None, &facts);
+        }
+        self.outcome = Some(outcome);
+    }
+}
+
+fn refusal_of(end: &ContractEnd) -> Result<(), Outcome> {
+    end.contract.check().map_err(|(rule, reason)| Outcome::refused(rule, format!("contract: {reason}")))?;
+    end.policy.check().map_err(|reason| Outcome::refused(Rule::T3, format!("policy.{reason}")))?;
+    let reason = end.reason.as_deref().unwrap_or_default();
+    check_optional_text("reason", reason).map_err(|reason| Outcome::refused(Rule::R2, reason))
+}
+
+impl Case for RefundRequestCase {
+    const KIND: CaseKind = CaseKind::RefundRequest;
+
+    fn file(&self) -> &CaseFile {
+        &self.file
+    }
+
+    fn file_mut(&mut self) -> &mut CaseFile {
+        &mut self.file
+    }
+
+    fn stage(&self) -> &'static str {
+        match self.stage {
+            Stage::Opening | Stage::Settling => "settling",
+            Stage::AwaitingFreelancer => "awaiting_freelancer",
+            Stage::Disputed => "disputed",
+            Stage::Closed => "closed",
+        }
+    }
+
+    fn is_decided(&self) -> bool {
+        matches!(self.stage, Stage::Settling | Stage::Closed)
+    }
+
+    fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref().filter(|_| self.is_decided())
+    }
+
+    fn waiting_on(&self) -> Vec<Role> {
+        if self.is_waiting() { vec![Role::Freelancer] } else { Vec::new() }
+    }
+
+    fn if_silent(&self) -> Option<IfSilent> {
+        self.is_waiting().then_some(IfSilent::RefundClient)
+    }
+
+    fn held(&self) -> Amount {
+        match self.stage {
+            Stage::Opening | Stage::Closed => Amount::ZERO,
+            Stage::AwaitingFreelancer | Stage::Disputed | Stage::Settling => self.rest,
+        }
+    }
+
+    fn particulars(&self) -> Particulars {
+        let dispute = self.claim.as_ref().map(|_| dispute_id(&self.file.contract.id, None));
+        Particulars { claim: self.claim.clone(), dispute, ..Particulars::default() }
+    }
+
+    fn givers(verb: Verb) -> &'static [Role] {
+        match verb {
+            Verb::Approve | Verb::Dispute => &[Role::Freelancer],
+            Verb::Release => &[Role::Client],
+            Verb::Extend => &[Role::Mediator, Role::Operator],
+            _ => &[],
+        }
+    }
+
+    fn offers(&self, role: Role, verb: Verb) -> bool {
+        self.is_waiting() && Self::givers(verb).contains(&role)
+    }
+
+    fn answered_before(&self, role: Role, command: &Command) -> Option<String> {
+        let answer = match (role, self.outcome.as_ref().map(|outcome| outcome.decided_by)) {
+            (Role::Freelancer, Some(DecidedBy::FreelancerApproval)) => "the freelancer has approved the refund",
+            (Role::Client, Some(DecidedBy::ClientRelease)) => "the client has released the escrow",
+            (Role::Freelancer, _) if self.claim.is_some() => {
+                "the freelancer has disputed the refund; the dispute goes on in its own case"
+            }
+            _ => return None,
+        };
+        matches!(command, Command::Approve { .. } | Command::Dispute { .. } | Command::Release)
+            .then(|| answer.to_owned())
+    }
+
+    fn refuse(&mut self, rule: Rule, reason: String, now: Timestamp) {
+        self.refuse_holding(self.rest, rule, reason, now);
+    }
+
+    fn refuse_holding(&mut self, held: Amount, rule: Rule, reason: String, now: Timestamp) {
+        self.pay_now = Amount::ZERO;
+        self.decide(Outcome { kept_in_escrow: held, ..Outcome::refused(rule, reason) }, now);
+    }
+
+    fn act(&mut self, role: Role, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+        if !self.is_waiting() {
+            return Err(match (&self.claim, command.verb()) {
+                (Some(_), Verb::Release) => {
+                    let dispute = dispute_id(&self.file.contract.id, None);
+                    let reason = format!("the refund is disputed; answer the claim in {dispute}");
+                    Refusal::new(RefusalKind::NotAllowed, Rule::R10, reason)
+                }
+                (_, verb) => self.not_now(verb),
+            });
+        }
+        match command {
+            Command::Approve { .. } => {
+                self.file.record(at, role, What::RefundApproved, Rule::R4, "");
+                self.refund(DecidedBy::FreelancerApproval, now);
+            }
+            Command::Dispute { claim, .. } => {
+                let currency = self.file.contract.currency;
+                claim
+                    .check(self.rest, currency, &self.file.policy)
+                    .map_err(|reason| Refusal::invalid(Rule::R5, reason))?;
+                self.file.record(at, role, What::ClaimFiled, Rule::R5, currency.show(claim.amount));
+                self.claim = Some(claim);
+                self.stage = Stage::Disputed;
+                self.file.enter(None, now);
+                let dispute = dispute_id(&self.file.contract.id, None);
+                self.file.record(now, Who::Case, What::DisputeOpened, Rule::R6, dispute);
+            }
+            Command::Release => {
+                self.file.record(at, role, What::RefundRequestReleased, Rule::R10, "");
+                let to_freelancer = self.pay_now.plus(self.rest).unwrap_or(self.rest);
+                let outcome = Outcome::without_money(ResultKind::Released, DecidedBy::ClientRelease, Rule::R10);
+                self.decide(Outcome { to_freelancer, ..outcome }, now);
+            }
+            other => return Err(self.not_now(other.verb())),
+        }
+        Ok(())
+    }
+
+    fn lapse(&mut self, now: Timestamp) {
+        let at = self.file.deadline.unwrap_or(now);
+        self.file.record(at, Who::Case, What::Silence, Rule::R4, "the freelancer did not answer");
+        self.refund(DecidedBy::FreelancerSilence, now);
+    }
+}

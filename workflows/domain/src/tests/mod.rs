@@ -1,0 +1,205 @@
+//! The rules as tables: each row is a story, and what it must come to. Time is days from the contract's end.
+
+mod active;
+mod bounds;
+mod dispute;
+mod laws;
+mod layers;
+mod milestone_review;
+mod payment_refund;
+mod refund_request;
+mod size;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    case::Case,
+    claim::{Claim, ClaimReason, Grounds, Rejection, RejectionReason},
+    command::{Command, Message, Refusal, Subject, Verb},
+    dispute::{DisputeCase, Filing, Opened},
+    evidence::Evidence,
+    ids::Id,
+    milestone::{Milestone, Submission},
+    milestone_review::{FirstSubmission, MilestoneReviewCase},
+    money::Amount,
+    party::{Actor, Contract, Role},
+    payment_refund::{AskedBack, PaymentRefundCase},
+    policy::Policy,
+    posting::FundedDeposit,
+    refund_request::{ContractEnd, RefundRequestCase},
+};
+
+/// Sunday 1 November 2026, 12:00 UTC.
+const START: i64 = 1_793_534_400;
+
+fn day(days: f64) -> Timestamp {
+    #[allow(clippy::cast_possible_truncation, reason = "test instants are small")]
+    let seconds = (days * 86_400.0) as i64;
+    Timestamp::from_second(START + seconds).unwrap()
+}
+
+fn amount(minor: i64) -> Amount {
+    Amount::new(minor).unwrap()
+}
+
+fn id(text: &str) -> Id {
+    Id::new(text).unwrap()
+}
+
+fn contract() -> Contract {
+    serde_json::from_str(
+        r#"{"id":"c-1","title":"Logo","kind":"fixed_price","currency":"USD",
+            "client":{"id":"cl-1","name":"Cleo"},"freelancer":{"id":"fl-1","name":"Finn"}}"#,
+    )
+    .unwrap()
+}
+
+fn deposits(amounts: &[i64]) -> Vec<FundedDeposit> {
+    let deposit = |(index, left): (usize, &i64)| FundedDeposit {
+        deposit: id(&format!("d-{}", index + 1)),
+        source: id("card-1"),
+        charge: format!("charge-{}", index + 1),
+        left: amount(*left),
+    };
+    amounts.iter().enumerate().map(deposit).collect()
+}
+
+fn refund_request(held: i64, pay_now: i64, policy: &Policy) -> RefundRequestCase {
+    let end = ContractEnd { contract: contract(), pay_now: amount(pay_now), reason: None, policy: policy.clone() };
+    let mut case = RefundRequestCase::begin("refund-request:c-1".into(), end, day(0.0));
+    if !case.is_decided() {
+        case.opened(amount(held), deposits(&[held]), None, day(0.0));
+    }
+    case
+}
+
+fn claim(minor: i64) -> Claim {
+    Claim { amount: amount(minor), reason: ClaimReason::WorkDelivered, details: "It is done.".into(), evidence: vec![] }
+}
+
+fn filed(held: i64, claimed: i64, policy: &Policy) -> DisputeCase {
+    let filing = Filing {
+        contract: contract(),
+        grounds: Grounds::RefundRequest,
+        milestone: None,
+        claim: claim(claimed),
+        contacted_client: false,
+        attested_by: None,
+        policy: policy.clone(),
+    };
+    let mut case = DisputeCase::begin("dispute:c-1".into(), filing, day(0.0));
+    if !case.is_decided() {
+        case.opened(Opened { held: amount(held), deposits: deposits(&[held]) }, None, None, day(0.0));
+    }
+    case
+}
+
+fn actor(role: Role) -> Actor {
+    let who = match role {
+        Role::Client => "cl-1",
+        Role::Freelancer => "fl-1",
+        Role::Mediator => "med-1",
+        Role::Arbitrator => "arb-1",
+        Role::Operator => "op-1",
+    };
+    Actor { party: role, id: id(who) }
+}
+
+fn message(role: Role, command: Command) -> Message {
+    Message { by: actor(role), at: None, key: None, command }
+}
+
+/// Lets the case's clock run to `days`, with every alarm and deadline on the way at its own instant.
+fn pass<C: Case>(case: &mut C, days: f64) {
+    while let Some(at) = case.wake_at().filter(|at| *at <= day(days)) {
+        case.tick(at);
+    }
+}
+
+fn send<C: Case>(case: &mut C, days: f64, role: Role, command: Command) -> Result<(), Refusal> {
+    pass(case, days);
+    let verb = command.verb();
+    case.receive(verb, Ok(message(role, command)), day(days))
+}
+
+/// A command in a word or two: `approve`, `claim 150`, `offer 100`, `accept offer 1`, `propose 90`, …
+fn command(words: &str) -> Command {
+    let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
+    let number = || rest.rsplit(' ').next().unwrap_or_default().parse::<i64>().unwrap_or(0);
+    let subject = || match rest.split(' ').next() {
+        Some("claim") => Subject::Claim,
+        Some("resolution") => Subject::Resolution,
+        _ => Subject::Offer(u32::try_from(number()).unwrap()),
+    };
+    match verb {
+        "approve" if rest.starts_with("submission") => {
+            Command::Approve { amount: None, submission: Some(u32::try_from(number()).unwrap()) }
+        }
+        "approve" => Command::Approve { amount: Some(amount(number())).filter(|_| !rest.is_empty()), submission: None },
+        "submit" => Command::Submit(Submission { note: "Another try.".into(), files: vec![] }),
+        "request" => Command::RequestChanges { message: "The brand is wrong.".into() },
+        "supersede" => Command::Supersede,
+        "claim" => Command::Dispute { claim: claim(number()), contacted_client: true },
+        "keep" => Command::Reject(Subject::Request),
+        "ask" => Command::RequestMediation { message: "We do not agree.".into() },
+        "opinion" => Command::Opinion { text: "Half of it would be fair.".into() },
+        "release" => Command::Release,
+        "accept" if rest.starts_with("claim ") => Command::AcceptClaim { amount: amount(number()) },
+        "accept" => Command::Accept(subject()),
+        "reject" if rest.starts_with("claim") => Command::RejectClaim(Rejection {
+            reason: RejectionReason::NotAsAgreed,
+            details: "It is not what we agreed.".into(),
+            evidence: vec![],
+            amount: rest.strip_prefix("claim ").map(|_| amount(number())),
+        }),
+        "reject" => Command::Reject(subject()),
+        "amend" => Command::Amend { amount: amount(number()), details: "More precisely.".into() },
+        "withdraw" => Command::Withdraw,
+        "offer" => Command::Offer { to_freelancer: amount(number()), message: None },
+        "retract" => Command::Retract { number: u32::try_from(number()).unwrap() },
+        "propose" => Command::Propose { to_freelancer: amount(number()), rationale: "Half was delivered.".into() },
+        "close" => Command::Close { reason: "No common ground.".into() },
+        "demand" if rest.starts_with("from ") => Command::DemandArbitrationFrom { source: id(&rest[5..]) },
+        "demand" => Command::DemandArbitration,
+        "award" => Command::Award { to_freelancer: amount(number()), reference: "AAA-1".into() },
+        "extend" => Command::Extend { hours: u32::try_from(number()).unwrap(), reason: "Holiday.".into() },
+        other => panic!("no command {other}"),
+    }
+}
+
+fn role(name: &str) -> Role {
+    Role::ALL.into_iter().find(|role| role.name() == name).unwrap_or_else(|| panic!("no role {name}"))
+}
+
+/// Plays `0.5 client offer 100; 2 freelancer accept offer 1; 30` on a case: commands on their days, and lets time pass.
+/// Gives the refusals' names on the way.
+fn play<C: Case>(case: &mut C, story: &str, mut after: impl FnMut(&mut C, Timestamp)) -> Vec<String> {
+    let mut refusals = Vec::new();
+    for step in story.split(';').map(str::trim).filter(|step| !step.is_empty()) {
+        let mut words = step.splitn(3, ' ');
+        let days: f64 = words.next().unwrap().parse().unwrap_or_else(|_| panic!("no day in {step}"));
+        match (words.next(), words.next()) {
+            (Some(who), Some(what)) => {
+                if let Err(refusal) = send(case, days, role(who), command(what)) {
+                    refusals.push(refusal.kind.name().to_owned());
+                }
+            }
+            _ => pass(case, days),
+        }
+        after(case, day(days));
+    }
+    refusals
+}
+
+/// `result decided_by rule freelancer/client/kept` of a case, or its stage if it is not over.
+fn shown<C: Case>(case: &C) -> String {
+    match case.outcome() {
+        Some(outcome) => {
+            let decided_by = serde_json::to_value(outcome.decided_by).unwrap();
+            let (result, decided_by) = (outcome.result.name(), decided_by.as_str().unwrap().to_owned());
+            let parts = [outcome.to_freelancer, outcome.to_client, outcome.kept_in_escrow].map(Amount::minor);
+            format!("{result} {decided_by} {} {}/{}/{}", outcome.rule, parts[0], parts[1], parts[2])
+        }
+        None => case.stage().to_owned(),
+    }
+}
