@@ -90,9 +90,8 @@ impl Intake {
     pub(super) async fn place(&self, party: &Id) -> Result<Place, EvidenceError> {
         let by = Instant::now() + self.limits.wait;
         // Their own first: who waits behind their own files takes nobody's place.
-        let of_party = match timeout_at(by, self.of_party(party).acquire_owned()).await {
-            Ok(Ok(place)) => place,
-            _ => return Err(EvidenceError::TooManyAtOnce { at_once: self.limits.at_once }),
+        let Ok(Ok(of_party)) = timeout_at(by, self.of_party(party).acquire_owned()).await else {
+            return Err(EvidenceError::TooManyAtOnce { at_once: self.limits.at_once });
         };
         match timeout_at(by, self.places.clone().acquire_owned()).await {
             Ok(Ok(of_all)) => Ok(Place { _of_party: of_party, _of_all: of_all }),

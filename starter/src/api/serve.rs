@@ -102,7 +102,7 @@ pub fn router(front: Front) -> Router {
     let (api, _) = described().split_for_parts();
     let request_id = HeaderName::from_static("x-request-id");
     let always = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
-    let metrics = front.metrics().clone();
+    let (metrics, limits) = (front.metrics().clone(), front.limits().clone());
     let is_played = front.local().is_some();
     let readiness = Readiness::default();
     let router = api
@@ -126,8 +126,8 @@ pub fn router(front: Front) -> Router {
                 .merge(console::uploads(front.clone()))
                 .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, UPLOAD_TIMEOUT)),
         )
-        .with_state(front.clone())
-        .layer(middleware::from_fn_with_state(front.limits().clone(), strangers::counted));
+        .with_state(front)
+        .layer(middleware::from_fn_with_state(limits, strangers::counted));
     let router = if is_played { router.layer(middleware::from_fn(personas::only_here)) } else { router };
     router
         .layer(middleware::from_fn_with_state(metrics, measured))

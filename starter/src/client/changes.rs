@@ -13,6 +13,7 @@ use super::{Client, ClientError};
 pub struct Changes {
     client: Client,
     case: String,
+    place: WorkflowExecution,
     page: Vec<u8>,
 }
 
@@ -26,7 +27,7 @@ pub struct Change {
 impl Client {
     /// What happens to a case from now on.
     pub fn changes(&self, case: &str) -> Changes {
-        Changes { client: self.clone(), case: case.to_owned(), page: Vec::new() }
+        Changes { client: self.clone(), case: case.to_owned(), place: WorkflowExecution::default(), page: Vec::new() }
     }
 }
 
@@ -38,9 +39,12 @@ impl Changes {
     /// # Errors
     /// If the server cannot be asked; [`ClientError::NotFound`] if there is no such case.
     pub async fn next(&mut self) -> Result<Change, ClientError> {
+        if self.page.is_empty() {
+            self.place = self.client.find(&self.case).await?.into();
+        }
         let request = GetWorkflowExecutionHistoryRequest {
             namespace: self.client.namespace().to_owned(),
-            execution: Some(WorkflowExecution { workflow_id: self.case.clone(), run_id: String::new() }),
+            execution: Some(self.place.clone()),
             maximum_page_size: 0,
             next_page_token: std::mem::take(&mut self.page),
             wait_new_event: true,

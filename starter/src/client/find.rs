@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use recourse_workflows::messages::Status;
 use temporalio_client::tonic::IntoRequest as _;
 use temporalio_common::protos::temporal::api::{
+    common::v1::WorkflowExecution,
     enums::v1::WorkflowExecutionStatus,
     workflow::v1::WorkflowExecutionInfo,
     workflowservice::v1::{DescribeWorkflowExecutionResponse, ListWorkflowExecutionsRequest},
@@ -25,6 +26,17 @@ pub struct Place {
     pub workflow_id: String,
     /// The run, unless it is the newest.
     pub run_id: Option<String>,
+}
+
+impl From<Place> for WorkflowExecution {
+    fn from(Place { workflow_id, run_id }: Place) -> Self {
+        Self { workflow_id, run_id: run_id.unwrap_or_default() }
+    }
+}
+
+/// A run of a case.
+pub(super) fn run(case: &str, run: &str) -> WorkflowExecution {
+    WorkflowExecution { workflow_id: parts(case).0.to_owned(), run_id: run.to_owned() }
 }
 
 /// A case's id without its number, and the number if it has one.

@@ -5,7 +5,7 @@ use recourse_workflows::domain::policy::Policy;
 use serde_json::Value;
 use temporalio_client::tonic::IntoRequest as _;
 use temporalio_common::protos::temporal::api::{
-    common::v1::{Payload, WorkflowExecution},
+    common::v1::Payload,
     history::v1::{HistoryEvent, history_event::Attributes},
     workflowservice::v1::GetWorkflowExecutionHistoryRequest,
 };
@@ -20,9 +20,10 @@ impl Client {
     /// # Errors
     /// [`ClientError::NotFound`] if there is no such case.
     pub async fn policy(&self, case: &str) -> Result<Policy, ClientError> {
+        let place = self.find(case).await?;
         let request = GetWorkflowExecutionHistoryRequest {
             namespace: self.namespace().to_owned(),
-            execution: Some(WorkflowExecution { workflow_id: case.to_owned(), run_id: String::new() }),
+            execution: Some(place.into()),
             maximum_page_size: 1,
             ..GetWorkflowExecutionHistoryRequest::default()
         };

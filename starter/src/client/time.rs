@@ -17,7 +17,7 @@ use temporalio_common::protos::temporal::api::{
 use uuid::Uuid;
 
 use super::{
-    Client, ClientError,
+    Client, ClientError, find,
     rest::{REST_POLL, Still},
     timers::Leg,
 };
@@ -112,7 +112,7 @@ impl Client {
     /// Fast-forwards one run of the case, to the end of it at most.
     async fn advance_run(&self, case: &str, run: &str, by: Duration) -> Result<(), ClientError> {
         let id = Uuid::now_v7().to_string();
-        let execution = WorkflowExecution { workflow_id: case.to_owned(), run_id: run.to_owned() };
+        let execution = find::run(case, run);
         match self.fast_forward(execution.clone(), &id, by).await {
             Ok(()) => self.wait_for_fast_forward(case, execution, &id).await,
             // It ended just before.

@@ -8,12 +8,11 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use temporalio_client::tonic::IntoRequest as _;
 use temporalio_common::protos::temporal::api::{
-    common::v1::WorkflowExecution,
     history::v1::{HistoryEvent, history_event::Attributes},
     workflowservice::v1::GetWorkflowExecutionHistoryRequest,
 };
 
-use super::{Client, ClientError};
+use super::{Client, ClientError, find};
 
 /// How long before a timer a fast-forward ends, at least: long enough for the server to have been told of it, and to have seen it
 /// end. Its clock ticks on meanwhile.
@@ -30,7 +29,7 @@ impl Client {
         loop {
             let request = GetWorkflowExecutionHistoryRequest {
                 namespace: self.namespace().to_owned(),
-                execution: Some(WorkflowExecution { workflow_id: case.to_owned(), run_id: run.to_owned() }),
+                execution: Some(find::run(case, run)),
                 next_page_token: page,
                 ..GetWorkflowExecutionHistoryRequest::default()
             };

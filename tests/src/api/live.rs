@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use jsonwebtoken::{Algorithm, get_current_timestamp};
+use recourse_workflows::domain::outcome::{DecidedBy, ResultKind};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use temporalio_client::{UntypedWorkflow, WorkflowTerminateOptions};
 
-use super::{Served, served::claims};
-use crate::harness::{Story, World, run};
+use super::{Served, as_party, served::claims};
+use crate::harness::{PATIENCE, Story, World, run};
 
 async fn look(served: &Served, case: &str, token: &str) -> Response {
     let url = format!("{}/v1/cases/{case}/events", served.url);
@@ -53,6 +54,41 @@ fn looking_ends_however_the_case_has_ended() {
         told(before).await;
         let all = told(look(served, &stopped.refund_request, &operator).await).await;
         assert!(all.contains("retry: 86400000"), "a browser does not ask again every few seconds: {all}");
+    });
+}
+
+/// L8: a later case of the same workflow id is followed, advanced and given files as any, and so is the one before it.
+#[test]
+fn a_later_case_is_followed_as_any() {
+    run(async {
+        let (served, world) = (Served::shared().await, World::shared().await);
+        let mut first = Story::new(world, "followed");
+        first.deposit("d-1", 20_000, "card-1").await;
+        first.end(0, Value::Null).await;
+        first.play("1 freelancer approve").await;
+        first.outcome().await;
+        let second = first.again();
+        second.deposit("d-2", 5_000, "card-1").await;
+        second.end(0, json!({"evidence": {"max_files": 1, "max_bytes": 5, "media_types": ["text/plain"]}})).await;
+        let (later, client) = (format!("{}#2", second.refund_request), as_party(served, &second.contract, "client"));
+        assert_eq!(client.get(&format!("/v1/cases/{}", second.refund_request)).await.1["case"], later);
+
+        let token = served.issuer.token(second.contract["client"]["id"].as_str().unwrap(), &[], &[]);
+        let mut events = look(served, &later.replace('#', "%23"), &token).await.bytes_stream();
+        let event = tokio::time::timeout(PATIENCE, events.next()).await.expect("it is told").unwrap().unwrap();
+        assert!(String::from_utf8_lossy(&event).contains(&format!("\"case\":\"{later}\"")), "{event:?}");
+        let all = told(look(served, &format!("{}%231", second.refund_request), &token).await).await;
+        assert!(all.contains("\"stage\":\"closed\"") && !all.contains("#2"), "{all}");
+
+        let path = format!("/v1/contracts/{}/evidence", second.id());
+        let named = |name: &str| format!("{name}&case={}", later.replace('#', "%23"));
+        assert_eq!(client.upload(&path, &named("a.txt"), b"short".to_vec()).await.0, StatusCode::CREATED);
+        assert_eq!(client.upload(&path, &named("b.txt"), b"longer".to_vec()).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+
+        world.client.advance(&later, Duration::from_hours(24 * 8)).await.unwrap();
+        let outcome = world.client.result(&later).await.unwrap();
+        assert_eq!((outcome.result, outcome.decided_by), (ResultKind::Refunded, DecidedBy::FreelancerSilence));
+        assert!(world.client.orders(&later).await.unwrap().is_empty());
     });
 }
 

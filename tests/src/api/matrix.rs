@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use super::{Served, as_party, evidence::PDF, served::Sender};
 use crate::harness::{Story, World, run, unique};
 
+/// What stands for the parameters of a path.
+type Names = [(&'static str, String); 5];
+
 /// A contract in dispute, whose freelancer is an agency, with a file that the claim refers to.
 struct Disputed<'a> {
     story: Story<'a>,
@@ -34,7 +37,7 @@ impl<'a> Disputed<'a> {
     }
 
     /// What stands for the parameters of a path, with each of its cases.
-    fn names(&self) -> Vec<[(&'static str, String); 5]> {
+    fn names(&self) -> Vec<Names> {
         let id = self.story.id();
         let of = |case: &str| {
             let refund = format!("refund-request:{id}/pay_now");
@@ -50,7 +53,7 @@ impl<'a> Disputed<'a> {
     }
 
     /// Every operation on something that is named in its path, with the names of what is of this contract.
-    fn addressed(&self) -> Vec<(Method, String, [(&'static str, String); 5])> {
+    fn addressed(&self) -> Vec<(Method, String, Names)> {
         let mut addressed = Vec::new();
         for (method, path) in operations().into_iter().filter(|(_, path)| path.contains('{')) {
             let paths: BTreeSet<String> = Verb::ALL.iter().map(|verb| path.replace("{command}", verb.name())).collect();

@@ -9,6 +9,7 @@ use recourse_workflows::{
         milestone::{Milestone, Submission},
         money::Amount,
         outcome::ResultKind,
+        party::{Actor, Role},
     },
     messages::{DisputeStart, EscrowDepositStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart},
 };
@@ -110,6 +111,10 @@ impl Player<'_> {
 
     /// The freelancer disputes what there is of a milestone's money on the active contract (D1).
     async fn dispute(&mut self, milestone: &Id, grounds: Grounds, there_is: Amount) -> Result<(), Trouble> {
+        // What was never submitted here was submitted elsewhere, as the platform says.
+        let attested_by = (grounds == Grounds::NonRelease)
+            .then(|| Id::new("operator").map(|id| Actor { party: Role::Operator, id }))
+            .and_then(Result::ok);
         let start = DisputeStart {
             contract: self.plan.contract.clone(),
             grounds,
@@ -121,7 +126,7 @@ impl Player<'_> {
                 evidence: Vec::new(),
             },
             contacted_client: Some(true),
-            attested_by: None,
+            attested_by,
             policy: self.plan.policy.clone(),
         };
         if self.dice.chance(15) {
