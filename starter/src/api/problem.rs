@@ -133,7 +133,7 @@ impl Problem {
                 Self::conflict(reason).hint("nothing was done; look at what is there under this id, or use another id")
             }
             _ => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Refused", "A rule forbids this", reason)
-                .hint("nothing was done; docs/policy.md says what the rule is"),
+                .hint("nothing was done; change what the rule forbids, and try again"),
         };
         Self { rule: Some(outcome.rule.to_string()), case: case.map(ToOwned::to_owned), ..problem }
     }

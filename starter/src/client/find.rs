@@ -5,7 +5,7 @@
 //! hides none.
 
 use jiff::Timestamp;
-use recourse_workflows::messages::Status;
+use recourse_workflows::{domain::ids::case_id, messages::Status};
 use temporalio_client::tonic::IntoRequest as _;
 use temporalio_common::protos::temporal::api::{
     common::v1::WorkflowExecution,
@@ -48,14 +48,6 @@ pub(super) fn parts(case: &str) -> (&str, Option<u32>) {
         (number > 0 && number.to_string() == written).then_some((id, number))
     });
     number.map_or((case, None), |(id, number)| (id, Some(number)))
-}
-
-/// The id of the case that a run is of.
-fn numbered(workflow_id: &str, info: &WorkflowExecutionInfo) -> String {
-    match list::number_of(info) {
-        1 => workflow_id.to_owned(),
-        number => format!("{workflow_id}#{number}"),
-    }
 }
 
 /// Whether a run under a case's id is a case: no start that was refused, and of the type that such a case has.
@@ -125,7 +117,7 @@ impl Client {
         let newest = self.info(workflow_id, "").await;
         let (case, run) = (status.workflow_id.as_str(), status.run_id.as_deref().unwrap_or_default());
         if newest.parent_execution.as_ref().is_some_and(|parent| parent.run_id == run) {
-            return numbered(workflow_id, &newest);
+            return case_id(workflow_id, list::number_of(&newest));
         }
         // The case is in another run since, or a later one has a dispute: its own is the last that began while it ran.
         let last = self.info(case, run).await;
@@ -135,7 +127,7 @@ impl Client {
             let is_theirs = dispute.parent_execution.as_ref().is_some_and(|parent| parent.workflow_id == case);
             is_theirs && began(dispute) >= from && to.is_none_or(|to| began(dispute) <= Some(to))
         });
-        disputes.last().map_or_else(|| workflow_id.to_owned(), |dispute| numbered(workflow_id, dispute))
+        disputes.last().map_or_else(|| workflow_id.to_owned(), |dispute| case_id(workflow_id, list::number_of(dispute)))
     }
 
     /// What the server knows of a run; nothing of one that it does not know.
