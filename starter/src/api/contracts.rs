@@ -336,7 +336,7 @@ impl Front {
     /// # Errors
     /// If it cannot be asked, or was stopped.
     pub async fn outcome_soon(&self, started: &Started) -> Result<Option<Outcome>, Problem> {
-        match tokio::time::timeout(super::front::OPENED_WITHIN, self.client().result_of(started)).await {
+        match tokio::time::timeout(self.parts().patience, self.client().result_of(started)).await {
             Ok(outcome) => Ok(Some(outcome?)),
             Err(_) => Ok(None),
         }

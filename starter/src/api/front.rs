@@ -37,11 +37,8 @@ use crate::{
     console::site::Site,
 };
 
-/// How long a sender waits for a case's answer to a command. It is answered in milliseconds if a worker runs.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(4);
-
-/// How long a sender waits for a case that was just started to open.
-pub const OPENED_WITHIN: Duration = Duration::from_secs(4);
+/// How long a sender waits for what a worker says, unless it is said otherwise. It is there in milliseconds if a worker runs.
+pub const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The parts that it needs. All are shared with others.
 #[derive(Debug, Clone)]
@@ -74,6 +71,8 @@ pub struct Parts {
     pub temporal_ui: Option<String>,
     /// Where people open the console.
     pub site: Site,
+    /// How long a sender waits for a case's answer to a command, and for a case that was just started to open.
+    pub patience: Duration,
 }
 
 /// The guarded door to cases, contracts and money. Clones share it.
@@ -335,7 +334,7 @@ impl Front {
         body.insert("by".to_owned(), json!({"party": role, "id": seen.id_as(role, who)}));
         body.insert("key".to_owned(), Value::String(key.to_owned()));
         body.insert("at".to_owned(), Value::String(at.to_string()));
-        let asked = tokio::time::timeout(ANSWERED_WITHIN, self.client().command(id, verb, body.clone())).await;
+        let asked = tokio::time::timeout(self.parts.patience, self.client().command(id, verb, body.clone())).await;
         match asked {
             Ok(Ok(status)) => {
                 self.seal(&contract, role, &files, id).await;
@@ -359,7 +358,7 @@ impl Front {
         fields: &Map<String, Value>,
     ) -> Result<(), Problem> {
         let Some(missing) = Missing::of(seen.kind, verb, fields) else { return Ok(()) };
-        let status = tokio::time::timeout(ANSWERED_WITHIN, self.client().status(&seen.id)).await;
+        let status = tokio::time::timeout(self.parts.patience, self.client().status(&seen.id)).await;
         Err(missing.problem(status.ok().and_then(Result::ok).as_ref()))
     }
 
@@ -370,7 +369,7 @@ impl Front {
         if !is_refusal {
             return problem;
         }
-        match tokio::time::timeout(ANSWERED_WITHIN, self.client().status(id)).await {
+        match tokio::time::timeout(self.parts.patience, self.client().status(id)).await {
             Ok(Ok(mut status)) => problem.allowed(status.allowed.remove(&role).unwrap_or_default()),
             _ => problem,
         }
@@ -407,8 +406,8 @@ impl Front {
             let outcome = self.outcome_soon(&started).await?;
             return Ok(Begun { case: started.case, already_running, status: None, outcome });
         }
-        let opened = self.client().wait_for_start(&started, OPENED_WITHIN, |status| !status.is_opening());
-        let opened = tokio::time::timeout(OPENED_WITHIN, opened).await.ok().and_then(Result::ok);
+        let opened = self.client().wait_for_start(&started, self.parts.patience, |status| !status.is_opening());
+        let opened = tokio::time::timeout(self.parts.patience, opened).await.ok().and_then(Result::ok);
         if let Some(outcome) = opened.as_ref().and_then(|status| status.outcome.as_ref())
             && outcome.result == ResultKind::Refused
         {

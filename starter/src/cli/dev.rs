@@ -113,6 +113,7 @@ fn front(parts: &Parts, directory: &Path) -> Result<Front, Failure> {
         limits: Limits::per_minute(PER_MINUTE),
         temporal_ui: parts.server.ui_url(),
         site: Site::loopback(),
+        patience: front::PATIENCE,
     }))
 }
 

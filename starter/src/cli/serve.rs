@@ -22,7 +22,11 @@ use super::{
     senders::Senders,
 };
 use crate::{
-    api::{Front, front::Parts, serve},
+    api::{
+        Front,
+        front::{PATIENCE, Parts},
+        serve,
+    },
     console::site::Site,
 };
 
@@ -106,6 +110,7 @@ impl Serve {
             limits: self.senders.limits(),
             temporal_ui: self.temporal_ui.clone(),
             site: self.site()?,
+            patience: PATIENCE,
         });
         if let Some(address) = self.metrics_listen {
             let bound = front.metrics().serve(listen(address, "--metrics-listen").await?);

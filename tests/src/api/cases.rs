@@ -157,7 +157,7 @@ fn a_milestone_is_approved_over_http_as_it_was_seen() {
 fn a_command_that_no_worker_answers_is_accepted_and_counts() {
     run(async {
         let world = World::apart("nobody", &[]).await;
-        let served = Served::of(&world, 1_000).await;
+        let served = Served::hasty(&world).await;
         let story = Story::new(&world, "nobody");
         story.deposit("d-1", 30_000, "card-1").await;
         story.end(0, Value::Null).await;

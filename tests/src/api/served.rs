@@ -4,6 +4,7 @@ use std::{
     num::NonZeroU32,
     sync::atomic::{AtomicU32, Ordering},
     sync::{Arc, LazyLock},
+    time::Duration,
 };
 
 use aws_lc_rs::{
@@ -26,7 +27,7 @@ use recourse_activities::{
 };
 use recourse_starter::api::{
     Front,
-    front::Parts,
+    front::{self, Parts},
     identity::{TokenRules, Tokens},
     keys::{KeySource, Keys, LocalIssuer},
     limits::Limits,
@@ -38,7 +39,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::OnceCell};
 
-use crate::harness::World;
+use crate::harness::{PATIENCE, World};
 
 /// Who the tokens are from.
 pub const ISSUER: &str = "https://issuer.example";
@@ -149,11 +150,19 @@ struct Made {
     allow_local: bool,
     played: Option<(LocalIssuer, Tokens)>,
     intake: IntakeLimits,
+    /// On a machine with much else to do, or while a worker is swapped for another, an answer takes longer than people wait.
+    patience: Duration,
 }
 
 impl Default for Made {
     fn default() -> Self {
-        Self { limits: limited(1_000), allow_local: false, played: None, intake: IntakeLimits::default() }
+        Self {
+            limits: limited(1_000),
+            allow_local: false,
+            played: None,
+            intake: IntakeLimits::default(),
+            patience: PATIENCE,
+        }
     }
 }
 
@@ -177,6 +186,11 @@ impl Served {
     /// One for a world, that lets a sender send so many requests a minute.
     pub async fn of(world: &World, requests_per_minute: u32) -> Self {
         Self::made(world, Made { limits: limited(requests_per_minute), ..Made::default() }).await
+    }
+
+    /// One that waits for a worker no longer than `recourse serve` does.
+    pub async fn hasty(world: &World) -> Self {
+        Self::made(world, Made { patience: front::PATIENCE, ..Made::default() }).await
     }
 
     /// One that takes uploads within these limits.
@@ -205,7 +219,7 @@ impl Served {
     }
 
     async fn made(world: &World, made: Made) -> Self {
-        let Made { limits, allow_local, played, intake } = made;
+        let Made { limits, allow_local, played, intake, patience } = made;
         let issuer = Issuer::new();
         let keys = Keys::read(KeySource::File(issuer.jwks())).await.unwrap();
         let believed = Tokens::new(TokenRules::new(ISSUER, "recourse"), keys);
@@ -229,6 +243,7 @@ impl Served {
             limits,
             temporal_ui: None,
             site: Site::loopback(),
+            patience,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = serve::url(listener.local_addr().unwrap());
