@@ -10,6 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use recourse_workflows::{
     domain::{
+        fee,
         ids::Id,
         money::{Amount, Currency},
         party::Contract,
@@ -182,7 +183,8 @@ impl EscrowActivities {
 
     /// Whether the share would be charged to somebody else's billing method, and was not before this was looked at.
     async fn is_anothers(&self, order: &FeeOrder, posting: &Posting) -> Result<bool, EscrowError> {
-        Ok(self.ledger.is_anothers(&order.source, order.party, &order.contract).await?
+        let used_by = self.ledger.users_of(&order.source).await?;
+        Ok(fee::is_anothers(&used_by, order.party, &order.contract)
             && !self.ledger.made(&order.case_ref, &order.contract, &[posting]).await?.contains(&true)
             && self.gateway.look_up(&posting.id).await?.is_none())
     }

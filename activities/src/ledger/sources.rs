@@ -1,29 +1,19 @@
-//! Whose a billing method is, as far as the ledger has seen it (A1).
+//! Who has used a billing method (A1).
 
 use std::collections::BTreeSet;
 
-use recourse_workflows::domain::{
-    fee,
-    ids::Id,
-    party::{Contract, Role},
-};
+use recourse_workflows::domain::{fee, ids::Id, party::Role};
 use sqlx::Row as _;
 
 use super::{Ledger, LedgerError, id_of};
 
 impl Ledger {
-    /// Whether a billing method is known to be somebody else's than this party's: others have deposited from it, or paid their share
-    /// of a fee with it, and this party never has. What was never used is nobody's.
+    /// Who has deposited from this billing method, or paid their share of a fee with it.
     ///
     /// # Errors
     /// Only if the database cannot be read, or was damaged.
-    pub(crate) async fn is_anothers(&self, source: &Id, party: Role, contract: &Contract) -> Result<bool, LedgerError> {
-        let owners = self.owners_of(source).await?;
-        Ok(!owners.is_empty() && contract.ids_of(party).all(|id| !owners.contains(id)))
-    }
-
-    async fn owners_of(&self, source: &Id) -> Result<BTreeSet<Id>, LedgerError> {
-        let mut owners = BTreeSet::new();
+    pub(crate) async fn users_of(&self, source: &Id) -> Result<BTreeSet<Id>, LedgerError> {
+        let mut users = BTreeSet::new();
         let clients: Vec<String> = sqlx::query_scalar(
             "SELECT DISTINCT c.client FROM deposits d JOIN contracts c ON c.contract = d.contract WHERE d.source = $1",
         )
@@ -31,7 +21,7 @@ impl Ledger {
         .fetch_all(self.database.pool())
         .await?;
         for client in &clients {
-            owners.insert(id_of(client, "client")?);
+            users.insert(id_of(client, "client")?);
         }
         let fees = sqlx::query(
             "SELECT j.id, c.client, c.freelancer FROM journal j JOIN contracts c ON c.contract = j.contract
@@ -44,11 +34,11 @@ impl Ledger {
             let (posting, client, freelancer): (String, String, String) =
                 (row.try_get("id")?, row.try_get("client")?, row.try_get("freelancer")?);
             match fee::share_of(&posting) {
-                Some(Role::Client) => owners.insert(id_of(&client, "client")?),
-                Some(_) => owners.insert(id_of(&freelancer, "freelancer")?),
+                Some(Role::Client) => users.insert(id_of(&client, "client")?),
+                Some(_) => users.insert(id_of(&freelancer, "freelancer")?),
                 None => false,
             };
         }
-        Ok(owners)
+        Ok(users)
     }
 }

@@ -1,14 +1,15 @@
 //! What each party pays for arbitration (A1), and whether it has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
 use super::{
+    ids::Id,
     money::{Amount, Currency},
-    party::Role,
+    party::{Contract, Role},
 };
 
 /// The rule book's share, which is one of US dollars (A1).
@@ -69,6 +70,12 @@ impl<'de> Deserialize<'de> for FeeShare {
         };
         read.map_err(D::Error::custom)
     }
+}
+
+/// Whether a billing method is somebody else's than this party's (A1), by who has used it: others have, and this party never. One
+/// that nobody has used is taken at the party's word.
+pub fn is_anothers(used_by: &BTreeSet<Id>, party: Role, contract: &Contract) -> bool {
+    !used_by.is_empty() && contract.ids_of(party).all(|id| !used_by.contains(id))
 }
 
 /// What a status says of arbitration: what each party would pay for it, and who has (A1).
