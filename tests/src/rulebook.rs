@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use recourse_workflows::domain::rule::Rule;
+use recourse_workflows::domain::{command::Verb, ids::CaseKind, rule::Rule};
 
 /// How many tests a rule's proof names. The nearest to the product come first: the real server, then the rest.
 const NAMED_MAX: usize = 4;
@@ -154,6 +154,27 @@ fn with_proofs(page: &str, proofs: &BTreeMap<String, Vec<String>>) -> String {
     page
 }
 
+/// The table of who may do what, from the catalogue.
+fn with_commands(page: &str) -> String {
+    const HEAD: &str = "| case | command | who | fields | what it does |";
+    let Some((before, table)) = page.split_once(HEAD) else { panic!("docs/policy.md has a table of commands: {HEAD}") };
+    let after = table.split_once("\n\n").map(|(_, after)| after).unwrap_or_default();
+    let mut rows = vec![HEAD.to_owned(), "|---|---|---|---|---|".to_owned()];
+    for kind in [CaseKind::MilestoneReview, CaseKind::RefundRequest, CaseKind::Dispute, CaseKind::PaymentRefund] {
+        let name = kind.name().replace('_', " ");
+        let uses = Verb::of_case(kind).filter_map(|verb| verb.in_case(kind).map(|used| (verb, used)));
+        rows.extend(uses.enumerate().map(|(index, (verb, used))| {
+            let case = if index == 0 { name.as_str() } else { "" };
+            let who = used.by.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
+            let fields = verb.fields().iter().filter(|field| used.takes.contains(&field.name));
+            let fields = fields.map(|field| format!("`{}{}`", field.name, if field.needed { "" } else { "?" }));
+            let fields = fields.collect::<Vec<_>>().join(", ");
+            format!("| {case} | `{verb}` | {who} | {fields} | {} |", verb.about().trim())
+        }));
+    }
+    format!("{before}{}\n\n{after}", rows.join("\n"))
+}
+
 #[test]
 fn every_rule_has_a_test_and_no_test_names_an_unknown_rule() {
     let known: BTreeSet<String> = Rule::ALL.iter().map(ToString::to_string).collect();
@@ -174,7 +195,7 @@ fn the_policy_page_has_every_rule_and_its_proof() {
     let headings: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("### ")).collect();
     let known: Vec<String> = Rule::ALL.iter().map(ToString::to_string).collect();
     assert_eq!(headings, known, "docs/policy.md has a heading for every rule, in the rule book's order");
-    let should_be = with_proofs(&page, &proofs());
+    let should_be = with_proofs(&with_commands(&page), &proofs());
     if std::env::var_os("RECOURSE_WRITE_DOCS").is_some() {
         fs::write(&path, &should_be).unwrap();
         return;

@@ -27,19 +27,7 @@ use crate::{
 case_workflow! {
     /// The freelancer claims money in escrow.
     Dispute(DisputeCase), begun by begin, conducted by conduct,
-    taking {
-        "accept": Accept as accept_signal, accept, accept_readable;
-        "reject": Reject as reject_signal, reject, reject_readable;
-        "amend": Amend as amend_signal, amend, amend_readable;
-        "withdraw": Withdraw as withdraw_signal, withdraw, withdraw_readable;
-        "offer": Offer as offer_signal, offer, offer_readable;
-        "retract": Retract as retract_signal, retract, retract_readable;
-        "propose": Propose as propose_signal, propose, propose_readable;
-        "close": Close as close_signal, close, close_readable;
-        "demand_arbitration": DemandArbitration as demand_arbitration_signal, demand_arbitration, demand_arbitration_readable;
-        "award": Award as award_signal, award, award_readable;
-        "extend": Extend as extend_signal, extend, extend_readable;
-    }
+    taking ["accept", "reject", "amend", "withdraw", "offer", "retract", "propose", "close", "demand_arbitration", "award", "extend"]
 }
 
 fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<DisputeCase, Outcome> {

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         case::{Case, REFUSALS_KEPT_MAX},
         command::{Message, Refusal, Unreadable, Verb},
+        ids::CaseKind,
     },
     messages::{Status, json_of},
 };
@@ -54,15 +55,36 @@ pub fn admit<C: Case>(
     Ok(())
 }
 
+/// Whether these are the commands that the catalogue has for such a case, so that the compiler says which workflow lacks one.
+pub const fn takes_all(kind: CaseKind, handled: &[Verb]) -> bool {
+    let mut index = 0;
+    while index < Verb::ALL.len() {
+        let (verb, mut handler) = (Verb::ALL[index], 0);
+        while handler < handled.len() && handled[handler] as u8 != verb as u8 {
+            handler += 1;
+        }
+        if verb.is_taken_by(kind) != (handler < handled.len()) {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
 /// Makes a workflow of a case: its state, its `status` query, and each command as a signal and a validated update of the
 /// same name. Given are the workflow, its case, the function that begins the case from the start's payload, the one that
-/// conducts it, and for each command its name and three names for the handlers.
+/// conducts it, and the commands' names, which have to be those of the catalogue.
 macro_rules! case_workflow {
     (
         $(#[$doc:meta])*
         $workflow:ident($case:ty), begun by $begin:path, conducted by $conduct:path,
-        taking { $($name:literal: $verb:ident as $signal:ident, $update:ident, $validator:ident;)+ }
-    ) => {
+        taking [$($name:literal),+ $(,)?]
+    ) => { pastey::paste! {
+        const _: () = assert!(
+            $crate::handlers::takes_all(<$case as $crate::domain::case::Case>::KIND, &[$($crate::domain::command::Verb::[<$name:camel>]),+]),
+            "a workflow handles the commands that the catalogue has for its case"
+        );
+
         $(#[$doc])*
         #[temporalio_macros::workflow]
         pub struct $workflow {
@@ -109,30 +131,30 @@ macro_rules! case_workflow {
 
             $(
                 #[signal(name = $name)]
-                pub async fn $signal(ctx: &mut temporalio_workflow::WorkflowContext<Self>, raw: temporalio_common::data_converters::RawValue) {
+                pub async fn [<$name _signal>](ctx: &mut temporalio_workflow::WorkflowContext<Self>, raw: temporalio_common::data_converters::RawValue) {
                     // A signal has no answer: the timeline says what became of it.
-                    let _ = $crate::handlers::receive(ctx.clone(), $crate::domain::command::Verb::$verb, raw).await;
+                    let _ = $crate::handlers::receive(ctx.clone(), $crate::domain::command::Verb::[<$name:camel>], raw).await;
                 }
 
                 #[update(name = $name)]
-                pub async fn $update(
+                pub async fn [<$name>](
                     ctx: &mut temporalio_workflow::WorkflowContext<Self>,
                     raw: temporalio_common::data_converters::RawValue,
                 ) -> Result<$crate::messages::Status, Box<dyn std::error::Error + Send + Sync>> {
-                    $crate::handlers::receive(ctx.clone(), $crate::domain::command::Verb::$verb, raw).await.map_err(Into::into)
+                    $crate::handlers::receive(ctx.clone(), $crate::domain::command::Verb::[<$name:camel>], raw).await.map_err(Into::into)
                 }
 
-                #[update_validator($update)]
-                fn $validator(
+                #[update_validator([<$name>])]
+                fn [<$name _readable>](
                     &self,
                     _ctx: &temporalio_workflow::WorkflowContextView,
                     raw: &temporalio_common::data_converters::RawValue,
                 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-                    $crate::handlers::admit(&self.desk, $crate::domain::command::Verb::$verb, raw)
+                    $crate::handlers::admit(&self.desk, $crate::domain::command::Verb::[<$name:camel>], raw)
                 }
             )+
         }
-    };
+    }};
 }
 
 pub(crate) use case_workflow;

@@ -23,14 +23,7 @@ use crate::{
 case_workflow! {
     /// A milestone was submitted.
     MilestoneReview(MilestoneReviewCase), begun by begin, conducted by conduct,
-    taking {
-        "submit": Submit as submit_signal, submit, submit_readable;
-        "approve": Approve as approve_signal, approve, approve_readable;
-        "request_changes": RequestChanges as request_changes_signal, request_changes, request_changes_readable;
-        "dispute": Dispute as dispute_signal, dispute, dispute_readable;
-        "supersede": Supersede as supersede_signal, supersede, supersede_readable;
-        "extend": Extend as extend_signal, extend, extend_readable;
-    }
+    taking ["submit", "approve", "request_changes", "dispute", "supersede", "extend"]
 }
 
 fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<MilestoneReviewCase, Outcome> {

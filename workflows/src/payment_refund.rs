@@ -15,13 +15,7 @@ use crate::{
 case_workflow! {
     /// A client asks for released money back.
     PaymentRefund(PaymentRefundCase), begun by begin, conducted by conduct,
-    taking {
-        "approve": Approve as approve_signal, approve, approve_readable;
-        "reject": Reject as reject_signal, reject, reject_readable;
-        "request_mediation": RequestMediation as request_mediation_signal, request_mediation, request_mediation_readable;
-        "opinion": Opinion as opinion_signal, opinion, opinion_readable;
-        "extend": Extend as extend_signal, extend, extend_readable;
-    }
+    taking ["approve", "reject", "request_mediation", "opinion", "extend"]
 }
 
 fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<PaymentRefundCase, Outcome> {

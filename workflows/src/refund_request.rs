@@ -26,12 +26,7 @@ use crate::{
 case_workflow! {
     /// A contract has ended with money in escrow.
     RefundRequest(RefundRequestCase), begun by begin, conducted by conduct,
-    taking {
-        "approve": Approve as approve_signal, approve, approve_readable;
-        "dispute": Dispute as dispute_signal, dispute, dispute_readable;
-        "release": Release as release_signal, release, release_readable;
-        "extend": Extend as extend_signal, extend, extend_readable;
-    }
+    taking ["approve", "dispute", "release", "extend"]
 }
 
 fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<RefundRequestCase, Outcome> {

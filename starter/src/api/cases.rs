@@ -8,17 +8,15 @@ use axum::{
 };
 use recourse_workflows::domain::{
     command::Verb,
-    evidence::Evidence,
     ids::{CaseKind, Id},
-    money::Amount,
-    party::Role,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     Front, Problems,
+    commands::Said,
     extract::{Asked, Caller, Of, Write, bearer},
     front::{Acted, Looked},
     identity::{Duty, Identity},
@@ -92,108 +90,6 @@ fn read_name<T: serde::de::DeserializeOwned>(field: &str, text: Option<&str>) ->
     read.map_err(|_| Problem::unreadable(format!("{field}: there is no such {field}")))
 }
 
-/// A command's fields. Which of them a command has is in the wire contract; others are refused.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
-pub struct CommandFields {
-    /// As whom, if you have several roles that can give it.
-    #[serde(rename = "as", skip_serializing_if = "Option::is_none")]
-    as_role: Option<Role>,
-    /// `approve`, `dispute`, `amend`: how much, in minor units. `accept` and `reject` of a claim: the claim's amount that you saw;
-    /// if it is another by now nothing is done. `accept` needs it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    amount: Option<Amount>,
-    /// `dispute`, `reject`, `close`, `extend`: why.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    /// `dispute`, `amend`, `reject`: in the sender's words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<String>,
-    /// `dispute`, `reject`: files that were uploaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<Vec<Evidence>>,
-    /// `dispute` of a milestone: whether the client was contacted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    contacted_client: Option<bool>,
-    /// `submit`: what is submitted, in the freelancer's words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<String>,
-    /// `submit`: files that were uploaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    files: Option<Vec<Evidence>>,
-    /// `request_changes`, `offer`, `request_mediation`: in the sender's words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
-    /// `accept`, `reject`: `claim`, `resolution` or `offer`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    of: Option<String>,
-    /// `approve` of a milestone: the number of the submission that you looked at, which is needed; if there is a newer one by now
-    /// nothing is done.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    submission: Option<u32>,
-    /// `demand_arbitration`: the billing method that pays your share of the fee. Without one a client's is that of the newest
-    /// deposit, and a freelancer's is their own id, which no real payment provider takes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<Id>,
-    /// `accept`, `reject`, `retract`: which offer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    number: Option<u32>,
-    /// `offer`, `propose`, `award`: what the freelancer gets, in minor units. The rest is the client's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    to_freelancer: Option<Amount>,
-    /// `propose`: why.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rationale: Option<String>,
-    /// `award`: the arbitration provider's reference.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<String>,
-    /// `extend`: by how many hours.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hours: Option<u32>,
-    /// `opinion`: the mediator's opinion.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
-}
-
-impl CommandFields {
-    /// The fields of this command, and as whom it is given.
-    ///
-    /// # Errors
-    /// A problem of status 422 for a field that the command does not have.
-    pub fn of(self, verb: Verb) -> Result<(Option<Role>, Map<String, Value>), Problem> {
-        let role = self.as_role;
-        let fields = serde_json::to_value(Self { as_role: None, ..self });
-        let Ok(Value::Object(fields)) = fields else { return Ok((role, Map::new())) };
-        let known = fields_of(verb);
-        match fields.keys().find(|field| !known.contains(&field.as_str())) {
-            Some(field) if known.is_empty() => Err(Problem::invalid(format!("{field}: {verb} has no fields"))),
-            Some(field) => Err(Problem::invalid(format!("{field}: {verb} has only {}", known.join(", ")))),
-            None => Ok((role, fields)),
-        }
-    }
-}
-
-/// A command's fields in the wire contract.
-const fn fields_of(verb: Verb) -> &'static [&'static str] {
-    match verb {
-        Verb::Submit => &["note", "files"],
-        Verb::Approve => &["amount", "submission"],
-        Verb::RequestChanges | Verb::RequestMediation => &["message"],
-        Verb::Dispute => &["amount", "reason", "details", "contacted_client", "evidence"],
-        Verb::Accept => &["of", "number", "amount"],
-        Verb::Reject => &["of", "number", "amount", "reason", "details", "evidence"],
-        Verb::Amend => &["amount", "details"],
-        Verb::Offer => &["to_freelancer", "message"],
-        Verb::Retract => &["number"],
-        Verb::Propose => &["to_freelancer", "rationale"],
-        Verb::Close => &["reason"],
-        Verb::Award => &["to_freelancer", "reference"],
-        Verb::Opinion => &["text"],
-        Verb::Extend => &["hours", "reason"],
-        Verb::DemandArbitration => &["source"],
-        Verb::Supersede | Verb::Release | Verb::Withdraw => &[],
-    }
-}
-
 /// A server-sent event of a case.
 #[derive(Debug, Serialize, JsonSchema)]
 #[allow(dead_code, reason = "only described: an event is written as text")]
@@ -264,16 +160,15 @@ pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(case): Of<
     params(InCase,
            ("command" = String, Path, description = "The command's name in the wire contract."),
            Keyed),
-    request_body(content = ref("#/components/schemas/CommandFields")),
+    request_body(content = ref("#/components/schemas/Command")),
     responses((status = 200, description = "It was taken.", body = ref("#/components/schemas/CaseStatus")),
               (status = 202, description = "It is with the server; no worker has answered yet.", body = ref("#/components/schemas/SentCommand")),
               Problems)
 )]
 pub async fn command(State(front): State<Front>, Of((case, verb)): Of<(String, String)>, write: Write) -> Response {
     let work = async |looked: Result<Looked, Problem>| {
-        let verb = Verb::ALL.into_iter().find(|known| known.name() == verb);
-        let verb = verb.ok_or_else(|| Problem::not_found("there is no such command"))?;
-        let (role, fields) = write.json::<CommandFields>()?.of(verb)?;
+        let verb = Verb::named(&verb).ok_or_else(|| Problem::not_found("there is no such command"))?;
+        let Said { role, fields } = Said::read(verb, write.body())?;
         match front.act_on(&write.who, looked, verb, role, fields, &write.key).await? {
             Acted::Taken(status) => {
                 let money = front.money_if_known(&write.who, &case, &status).await;
@@ -314,17 +209,6 @@ pub async fn events(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_command_has_its_own_fields_only() {
-        let read = |json: &str| serde_json::from_str::<CommandFields>(json).unwrap();
-        let (role, fields) = read(r#"{"as": "client", "of": "offer", "number": 2}"#).of(Verb::Accept).unwrap();
-        assert_eq!((role, fields.len()), (Some(Role::Client), 2));
-        let problem = read(r#"{"to_freelancer": 5}"#).of(Verb::Accept).unwrap_err();
-        assert!(problem.detail.contains("to_freelancer: accept has only of, number, amount"), "{}", problem.detail);
-        let problem = read(r#"{"amount": 5}"#).of(Verb::Release).unwrap_err();
-        assert!(problem.detail.contains("release has no fields"), "{}", problem.detail);
-    }
 
     #[test]
     fn a_case_is_one_part_of_a_path() {

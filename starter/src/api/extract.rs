@@ -110,6 +110,11 @@ impl Write {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         json(&self.body)
     }
+
+    /// The body as it came.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 /// A body as what is expected, strictly.
@@ -117,6 +122,18 @@ impl Write {
 /// # Errors
 /// As [`Write::json`].
 pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let (value, unknown) = noting(body)?;
+    match unknown.first() {
+        None => Ok(value),
+        Some(field) => Err(Problem::invalid(shortened(&format!("{field}: there is no such field here")))),
+    }
+}
+
+/// A body as what is expected, and the paths of what else it says.
+///
+/// # Errors
+/// As [`Write::json`].
+pub fn noting<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Vec<String>), Problem> {
     let mut unknown = Vec::new();
     let mut track = serde_path_to_error::Track::new();
     let mut reader = serde_json::Deserializer::from_slice(body);
@@ -133,10 +150,7 @@ pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         let at = if path == "." { String::new() } else { format!("{path}: ") };
         Problem::invalid(shortened(&format!("{at}{error}")))
     })?;
-    match unknown.first() {
-        None => Ok(value),
-        Some(field) => Err(Problem::invalid(shortened(&format!("{field}: there is no such field here")))),
-    }
+    Ok((value, unknown))
 }
 
 impl FromRequest<Front> for Write {

@@ -8,6 +8,7 @@
 
 pub mod cases;
 pub mod codec;
+pub mod commands;
 pub mod contracts;
 pub mod evidence;
 pub mod extract;

@@ -25,7 +25,8 @@ use utoipa::openapi::{
 };
 
 use super::{
-    cases::{CommandFields, SentCommand, StatusEvent},
+    cases::{SentCommand, StatusEvent},
+    commands,
     contracts::{NewDeposit, NewDispute, NewEnd, NewPaymentRefund, NewSubmission, StartedCase, StartedDeposit},
     lists::Page,
     money::ContractLedger,
@@ -149,7 +150,6 @@ pub fn document(mut api: OpenApi) -> Value {
         add::<NewPaymentRefund>,
         add::<StartedCase>,
         add::<StartedDeposit>,
-        add::<CommandFields>,
         add::<SentCommand>,
         add::<StatusEvent>,
         add::<ShownNotice>,
@@ -179,6 +179,7 @@ pub fn document(mut api: OpenApi) -> Value {
         document["components"]["schemas"][name] = page.to_value();
     }
     document["components"]["schemas"]["FileContent"] = json!({"type": "string", "format": "binary"});
+    commands::describe(&mut document, &mut schemas);
     for (name, schema) in schemas.take_definitions(true) {
         document["components"]["schemas"][name] = schema;
     }

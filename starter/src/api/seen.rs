@@ -60,7 +60,7 @@ impl SeenCase {
     /// The role in which somebody gives this command.
     pub(super) fn role_for(&self, verb: Verb, wanted: Option<Role>) -> Result<Role, Problem> {
         let giving: Vec<Role> =
-            self.roles.iter().copied().filter(|role| crate::client::gives(self.kind, verb, *role)).collect();
+            self.roles.iter().copied().filter(|role| verb.givers(self.kind).contains(role)).collect();
         let their: Vec<&str> = self.roles.iter().map(|role| role.name()).collect();
         match (wanted, giving.as_slice()) {
             (Some(wanted), _) if !self.roles.contains(&wanted) => {

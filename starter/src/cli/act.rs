@@ -1,15 +1,15 @@
 //! `recourse act`: a command of a party, mediator, arbitrator or operator.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use clap::Args;
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 use jiff::Timestamp;
 use recourse_workflows::domain::{
-    claim::{ClaimReason, RejectionReason},
-    command::Verb,
-    ids::{CaseKind, Id},
-    money::{Amount, Currency},
+    command::{Field, FieldKind, SubjectName, Verb},
+    ids::CaseKind,
+    money::Currency,
     party::Actor,
+    text::shortened,
 };
 use serde_json::{Map, Value, json};
 
@@ -60,62 +60,16 @@ pub struct Act {
     database: DatabaseArg,
 }
 
-/// The fields of the commands.
-#[derive(Debug, Default, Args)]
-struct Fields {
-    /// How much is claimed, approved or returned, such as 150.00; an approval without it is for all of it. Of a claim that is
-    /// accepted or rejected: what you saw it to be for; if it is for another amount by now nothing is done.
-    #[arg(long)]
-    amount: Option<String>,
-    /// Why: for `dispute` and `reject --of claim` one of a list, for `close` and `extend` in words.
-    #[arg(long)]
-    reason: Option<String>,
-    /// The claim's or the rejection's details, in words.
-    #[arg(long, value_name = "TEXT")]
-    details: Option<String>,
-    /// What is accepted or rejected: claim, resolution or offer.
-    #[arg(long, value_name = "WHAT")]
-    of: Option<String>,
-    /// The offer's number.
-    #[arg(long)]
-    number: Option<u32>,
-    /// The number of the submission that you looked at; if there is a newer one by now nothing is approved.
-    #[arg(long, value_name = "NUMBER")]
-    submission: Option<u32>,
-    /// The billing method that pays your share of the arbitration fee, which `recourse show` says (A1). Without one a client's is
-    /// that of the newest deposit, and a freelancer's is their own id, which no real payment provider takes.
-    #[arg(long, value_name = "ID", value_parser = values::id)]
-    source: Option<Id>,
-    /// The freelancer's part of what is held, such as 90.00; the client gets the rest.
-    #[arg(long, value_name = "AMOUNT")]
-    to_freelancer: Option<String>,
-    /// Why the mediator proposes this split.
-    #[arg(long, value_name = "TEXT")]
-    rationale: Option<String>,
-    /// A message with an offer, which changes are requested, or why mediation is asked for.
-    #[arg(long, value_name = "TEXT")]
-    message: Option<String>,
-    /// What is submitted, in words.
-    #[arg(long, value_name = "TEXT")]
-    note: Option<String>,
-    /// A file that is submitted; only its hash, name, size and type are sent. May be repeated.
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    file: Vec<PathBuf>,
-    /// The mediator's opinion, in words.
-    #[arg(long, value_name = "TEXT")]
-    text: Option<String>,
-    /// The freelancer has contacted the client and it did not help (D1).
-    #[arg(long)]
-    contacted_client: bool,
-    /// The arbitration provider's reference.
-    #[arg(long)]
-    reference: Option<String>,
-    /// By how many hours the window is extended.
-    #[arg(long)]
-    hours: Option<u32>,
-    /// A file that supports it; only its hash, name, size and type are sent. May be repeated.
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    evidence: Vec<PathBuf>,
+/// What is given for the commands' fields, by their options.
+#[derive(Debug, Default)]
+struct Fields(BTreeMap<String, Given>);
+
+/// What is given for a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Given {
+    Text(String),
+    Flag,
+    Files(Vec<PathBuf>),
 }
 
 impl Act {
@@ -123,152 +77,183 @@ impl Act {
         let verb = self.command.0;
         check_command(&self.case, verb)?;
         let kind = CaseId::read(&self.case)?.kind;
-        let (needed, optional) = fields_of(kind, verb, self.fields.of.as_deref())?;
-        self.fields.check(verb, needed, optional)?;
+        let asked = self.fields.check(kind, verb)?;
         let client = connect().await?;
         let mut body = Map::new();
         body.insert("by".to_owned(), json!(self.by));
         body.extend(self.key.map(|key| ("key".to_owned(), Value::from(key))));
         body.extend(self.at.map(|at| ("at".to_owned(), json!(at))));
-        let currency = if self.fields.has_amounts() {
+        let currency = if self.fields.have_amounts(&asked) {
             let status = waiting(format!("reading {}", self.case), client.status(&self.case)).await?;
             Some(status.currency)
         } else {
             None
         };
-        self.fields.add_to(&mut body, verb, currency)?;
+        self.fields.add_to(&mut body, &asked, currency)?;
         let command = client.command(&self.case, verb, body);
         let status = waiting(format!("{verb} on {}", self.case), command).await?;
         money::settled(&client, &self.database, status).await
     }
 }
 
-type Names = &'static [&'static str];
+impl Args for Fields {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let options = options();
+        options.into_iter().fold(command, |command, (name, fields)| command.arg(argument(name, &fields)))
+    }
 
-/// Which options a command needs in such a case, and which it may have.
-fn fields_of(kind: CaseKind, verb: Verb, of: Option<&str>) -> Result<(Names, Names), Failure> {
-    Ok(match verb {
-        Verb::DemandArbitration => (&[], &["source"]),
-        Verb::Release | Verb::Supersede | Verb::Withdraw => (&[], &[]),
-        // There is no part of a refund to approve, and one thing to answer when a payment is asked back.
-        Verb::Approve if kind == CaseKind::RefundRequest => (&[], &[]),
-        Verb::Reject if kind == CaseKind::PaymentRefund => (&[], &[]),
-        Verb::Approve if kind == CaseKind::MilestoneReview => (&[], &["amount", "submission"]),
-        Verb::Approve => (&[], &["amount"]),
-        Verb::RequestChanges | Verb::RequestMediation => (&["message"], &[]),
-        Verb::Submit => (&["note"], &["file"]),
-        Verb::Opinion => (&["text"], &[]),
-        Verb::Dispute if kind == CaseKind::MilestoneReview => {
-            (&["amount", "reason", "details", "contacted-client"], &["evidence"])
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Fields {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut fields = Self::default();
+        fields.update_from_arg_matches(matches)?;
+        Ok(fields)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for (name, fields) in options() {
+            let given = match fields[0].1.kind {
+                FieldKind::Flag => matches.get_flag(&name).then_some(Given::Flag),
+                FieldKind::Files => {
+                    let files: Option<Vec<PathBuf>> = matches.get_many(&name).map(|paths| paths.cloned().collect());
+                    files.map(Given::Files)
+                }
+                _ => matches.get_one::<String>(&name).cloned().map(Given::Text),
+            };
+            self.0.extend(given.map(|given| (name, given)));
         }
-        Verb::Dispute => (&["amount", "reason", "details"], &["evidence"]),
-        Verb::Accept | Verb::Reject => match (verb, of) {
-            (Verb::Reject, Some("claim")) => (&["of", "reason", "details"], &["amount", "evidence"]),
-            (Verb::Accept, Some("claim")) => (&["of"], &["amount"]),
-            (_, Some("claim" | "resolution") | None) => (&["of"], &[]),
-            (_, Some("offer")) => (&["of", "number"], &[]),
-            (_, Some(other)) => {
-                return Err(Failure::usage(format!("--of: \"{other}\" is none of claim, resolution, offer")));
-            }
-        },
-        Verb::Amend => (&["amount", "details"], &[]),
-        Verb::Offer => (&["to-freelancer"], &["message"]),
-        Verb::Retract => (&["number"], &[]),
-        Verb::Propose => (&["to-freelancer", "rationale"], &[]),
-        Verb::Close => (&["reason"], &[]),
-        Verb::Award => (&["to-freelancer", "reference"], &[]),
-        Verb::Extend => (&["hours", "reason"], &[]),
-    })
+        Ok(())
+    }
+}
+
+/// Every option, with the commands that have it and what it is for each of them.
+fn options() -> BTreeMap<String, Vec<(Verb, &'static Field)>> {
+    let mut options: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for verb in Verb::ALL {
+        for field in verb.fields() {
+            options.entry(values::option_of(field)).or_default().push((verb, field));
+        }
+    }
+    options
+}
+
+/// An option as it is typed, and what it is for.
+fn argument(name: String, fields: &[(Verb, &Field)]) -> Arg {
+    let argument = Arg::new(name.clone()).long(name).help(help_of(fields));
+    match fields[0].1.kind {
+        FieldKind::Flag => argument.action(ArgAction::SetTrue),
+        FieldKind::Files => {
+            let files = argument.value_name("FILE").num_args(1..).action(ArgAction::Append);
+            files.value_parser(clap::value_parser!(PathBuf))
+        }
+        FieldKind::Money => argument.value_name("AMOUNT"),
+        FieldKind::Number => argument.value_name("NUMBER"),
+        FieldKind::Text | FieldKind::Line => argument.value_name("TEXT"),
+        FieldKind::Id => argument.value_name("ID"),
+        FieldKind::OneOf(_) => argument.value_name("WHAT"),
+    }
+}
+
+/// What an option is for, by the commands that have it.
+fn help_of(fields: &[(Verb, &Field)]) -> String {
+    let mut said: Vec<(String, Vec<&str>)> = Vec::new();
+    for (verb, field) in fields {
+        let about = field.about.trim().replace("in minor units", "such as 150.00");
+        let about = match field.kind {
+            FieldKind::OneOf(names) => format!("{about} One of {}.", names.join(", ")),
+            FieldKind::Files => format!("{about} Only its hash, name, size and type are sent. May be repeated."),
+            _ => about,
+        };
+        match said.iter_mut().find(|(before, _)| *before == about) {
+            Some((_, verbs)) => verbs.push(verb.name()),
+            None => said.push((about, vec![verb.name()])),
+        }
+    }
+    said.into_iter().map(|(about, verbs)| format!("{}: {about}", verbs.join(", "))).collect::<Vec<_>>().join(" ")
+}
+
+/// That somebody is told of an option which is missing, or too many.
+fn wrong(verb: Verb, how: &str, names: &[String]) -> Failure {
+    let options = names.iter().map(|name| format!("--{name}")).collect::<Vec<_>>().join(", ");
+    Failure::usage(format!("{verb} {how} {options}")).hint("see `recourse act --help`")
 }
 
 impl Fields {
-    fn given(&self) -> [(&'static str, bool); 17] {
-        [
-            ("amount", self.amount.is_some()),
-            ("reason", self.reason.is_some()),
-            ("details", self.details.is_some()),
-            ("of", self.of.is_some()),
-            ("number", self.number.is_some()),
-            ("submission", self.submission.is_some()),
-            ("source", self.source.is_some()),
-            ("to-freelancer", self.to_freelancer.is_some()),
-            ("rationale", self.rationale.is_some()),
-            ("message", self.message.is_some()),
-            ("note", self.note.is_some()),
-            ("file", !self.file.is_empty()),
-            ("text", self.text.is_some()),
-            ("contacted-client", self.contacted_client),
-            ("reference", self.reference.is_some()),
-            ("hours", self.hours.is_some()),
-            ("evidence", !self.evidence.is_empty()),
-        ]
-    }
-
-    fn check(&self, verb: Verb, needed: Names, optional: Names) -> Result<(), Failure> {
-        let given = self.given();
-        let options = |names: Vec<&str>| names.iter().map(|name| format!("--{name}")).collect::<Vec<_>>().join(", ");
-        let missing: Vec<&str> = needed.iter().copied().filter(|name| !given.contains(&(name, true))).collect();
+    /// The fields that the command has in such a case, if what it needs is given and nothing else.
+    fn check(&self, kind: CaseKind, verb: Verb) -> Result<Vec<&'static Field>, Failure> {
+        let of = match self.0.get("of") {
+            Some(Given::Text(of)) if verb.asks(kind, None).any(|field| field.name == "of") => {
+                let subject = SubjectName::ALL.into_iter().find(|subject| subject.name() == of);
+                Some(subject.ok_or_else(|| none_of("of", of, &SubjectName::NAMES))?)
+            }
+            _ => None,
+        };
+        let asked: Vec<&Field> = verb.asks(kind, of).collect();
+        // Who states nothing has not given what has to be stated.
+        let is_needed = |field: &&&Field| field.needed || field.kind == FieldKind::Flag;
+        let missing = asked.iter().filter(is_needed).map(|field| values::option_of(field));
+        let missing: Vec<String> = missing.filter(|name| !self.0.contains_key(name)).collect();
         if !missing.is_empty() {
-            return Err(Failure::usage(format!("{verb} needs {}", options(missing))).hint("see `recourse act --help`"));
+            return Err(wrong(verb, "needs", &missing));
         }
-        let taken = |name: &&str| needed.contains(name) || optional.contains(name);
-        let surplus: Vec<&str> =
-            given.iter().filter(|(_, is_given)| *is_given).map(|(name, _)| *name).filter(|name| !taken(name)).collect();
+        let is_taken = |name: &&String| asked.iter().any(|field| values::option_of(field) == **name);
+        let surplus: Vec<String> = self.0.keys().filter(|name| !is_taken(name)).cloned().collect();
         if !surplus.is_empty() {
-            return Err(
-                Failure::usage(format!("{verb} takes no {}", options(surplus))).hint("see `recourse act --help`")
-            );
+            return Err(wrong(verb, "takes no", &surplus));
         }
-        Ok(())
+        Ok(asked)
     }
 
-    const fn has_amounts(&self) -> bool {
-        self.amount.is_some() || self.to_freelancer.is_some()
+    fn have_amounts(&self, asked: &[&Field]) -> bool {
+        asked.iter().any(|field| field.kind == FieldKind::Money && self.0.contains_key(&values::option_of(field)))
     }
 
     /// Adds the fields by their names on the wire.
-    fn add_to(self, body: &mut Map<String, Value>, verb: Verb, currency: Option<Currency>) -> Result<(), Failure> {
-        let money = |option: &str, text: Option<String>| match (text, currency) {
-            (Some(text), Some(currency)) => values::amount(option, &text, currency).map(Some),
-            _ => Ok(None::<Amount>),
-        };
-        if let Some(reason) = &self.reason {
-            match verb {
-                Verb::Dispute => drop(values::named::<ClaimReason>("reason", reason)?),
-                Verb::Reject => drop(values::named::<RejectionReason>("reason", reason)?),
-                _ => {}
+    fn add_to(
+        self,
+        body: &mut Map<String, Value>,
+        asked: &[&Field],
+        currency: Option<Currency>,
+    ) -> Result<(), Failure> {
+        for field in asked {
+            let option = values::option_of(field);
+            if let Some(given) = self.0.get(&option) {
+                body.insert(field.name.to_owned(), value_of(field, &option, given, currency)?);
             }
         }
-        let evidence = evidence::of_files("evidence", &self.evidence)?;
-        let files = evidence::of_files("file", &self.file)?;
-        let fields = [
-            ("amount", money("amount", self.amount)?.map(|amount| json!(amount))),
-            ("reason", self.reason.map(Value::from)),
-            ("details", self.details.map(Value::from)),
-            ("of", self.of.map(Value::from)),
-            ("number", self.number.map(Value::from)),
-            ("submission", self.submission.map(Value::from)),
-            ("source", self.source.map(|source| json!(source))),
-            ("to_freelancer", money("to-freelancer", self.to_freelancer)?.map(|amount| json!(amount))),
-            ("rationale", self.rationale.map(Value::from)),
-            ("message", self.message.map(Value::from)),
-            ("note", self.note.map(Value::from)),
-            ("files", Some(files).filter(|files| !files.is_empty()).map(|files| json!(files))),
-            ("text", self.text.map(Value::from)),
-            ("contacted_client", self.contacted_client.then_some(Value::Bool(true))),
-            ("reference", self.reference.map(Value::from)),
-            ("hours", self.hours.map(Value::from)),
-            ("evidence", Some(evidence).filter(|files| !files.is_empty()).map(|files| json!(files))),
-        ];
-        body.extend(fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         Ok(())
     }
+}
+
+/// What was typed, as it is on the wire.
+fn value_of(field: &Field, option: &str, given: &Given, currency: Option<Currency>) -> Result<Value, Failure> {
+    let text = match given {
+        Given::Flag => return Ok(Value::Bool(true)),
+        Given::Files(paths) => return Ok(json!(evidence::of_files(option, paths)?)),
+        Given::Text(text) => text,
+    };
+    Ok(match (field.kind, currency) {
+        (FieldKind::Money, Some(currency)) => json!(values::amount(option, text, currency)?),
+        (FieldKind::Number, _) => {
+            let number: Result<u32, _> = text.parse();
+            json!(number.map_err(|error| Failure::usage(format!("--{option}: {error}")))?)
+        }
+        (FieldKind::OneOf(names), _) if !names.contains(&text.as_str()) => return Err(none_of(option, text, names)),
+        (FieldKind::Id, _) => json!(values::id(text).map_err(|error| Failure::usage(format!("--{option}: {error}")))?),
+        _ => Value::from(text.as_str()),
+    })
+}
+
+fn none_of(option: &str, text: &str, names: &[&str]) -> Failure {
+    Failure::usage(format!("--{option}: \"{}\" is none of {}", shortened(text), names.join(", ")))
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::{Args as _, FromArgMatches as _};
-
     use super::*;
 
     /// The options as people type them.
@@ -280,9 +265,7 @@ mod tests {
     }
 
     fn check(kind: CaseKind, verb: Verb, options: &str) -> Result<(), Failure> {
-        let fields = typed(options);
-        let (needed, optional) = fields_of(kind, verb, fields.of.as_deref())?;
-        fields.check(verb, needed, optional)
+        typed(options).check(kind, verb).map(drop)
     }
 
     #[test]
@@ -347,25 +330,59 @@ mod tests {
         let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let file = json!([{"sha256": sha256, "name": "a.pdf", "size": 3, "media_type": "application/pdf"}]);
         let submit = format!("--note Again --file {}", path.display());
-        for (verb, options, expected) in [
-            (Verb::Offer, "--to-freelancer 90.00 --message Half?", json!({"to_freelancer": 9_000, "message": "Half?"})),
-            (Verb::Approve, "--amount 200.00", json!({"amount": 20_000})),
-            (Verb::Approve, "", json!({})),
-            (Verb::Approve, "--submission 2", json!({"submission": 2})),
-            (Verb::Accept, "--of claim --amount 150.00", json!({"of": "claim", "amount": 15_000})),
-            (Verb::DemandArbitration, "--source pm_1", json!({"source": "pm_1"})),
-            (Verb::Submit, &submit, json!({"note": "Again", "files": file})),
-            (Verb::RequestChanges, "--message Bluer", json!({"message": "Bluer"})),
-            (Verb::Opinion, "--text Half", json!({"text": "Half"})),
+        use CaseKind::{Dispute, MilestoneReview, PaymentRefund, RefundRequest};
+        for (kind, verb, options, expected) in [
             (
+                Dispute,
+                Verb::Offer,
+                "--to-freelancer 90.00 --message Half?",
+                json!({"to_freelancer": 9_000, "message": "Half?"}),
+            ),
+            (PaymentRefund, Verb::Approve, "--amount 200.00", json!({"amount": 20_000})),
+            (RefundRequest, Verb::Approve, "", json!({})),
+            (MilestoneReview, Verb::Approve, "--submission 2", json!({"submission": 2})),
+            (Dispute, Verb::Accept, "--of claim --amount 150.00", json!({"of": "claim", "amount": 15_000})),
+            (Dispute, Verb::DemandArbitration, "--source pm_1", json!({"source": "pm_1"})),
+            (MilestoneReview, Verb::Submit, &submit, json!({"note": "Again", "files": file})),
+            (MilestoneReview, Verb::RequestChanges, "--message Bluer", json!({"message": "Bluer"})),
+            (PaymentRefund, Verb::Opinion, "--text Half", json!({"text": "Half"})),
+            (
+                MilestoneReview,
                 Verb::Dispute,
                 "--amount 1 --reason work_delivered --details x --contacted-client",
                 json!({"amount": 100, "reason": "work_delivered", "details": "x", "contacted_client": true}),
             ),
         ] {
             let mut body = Map::new();
-            typed(options).add_to(&mut body, verb, Some(Currency::from_code("USD").unwrap())).unwrap();
+            let fields = typed(options);
+            let asked = fields.check(kind, verb).unwrap();
+            fields.add_to(&mut body, &asked, Currency::from_code("USD").ok()).unwrap();
             assert_eq!(Value::from(body), expected, "{verb} {options}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_the_option() {
+        for (verb, options, told) in [
+            (Verb::Reject, "--of claim --details x --reason because", "--reason: \"because\" is none of not_delivered"),
+            (Verb::Retract, "--number two", "--number: invalid digit"),
+            (Verb::DemandArbitration, "--source a/b", "--source: \"a/b\" is not an id"),
+            (Verb::Offer, "--to-freelancer much", "--to-freelancer: "),
+        ] {
+            let fields = typed(options);
+            let asked = fields.check(CaseKind::Dispute, verb).unwrap();
+            let failure = fields.add_to(&mut Map::new(), &asked, Currency::from_code("USD").ok()).unwrap_err();
+            assert!(failure.message.starts_with(told), "{options}: {}", failure.message);
+            assert_eq!(failure.exit, 2);
+        }
+    }
+
+    /// An option is typed in one way, whichever command it is for.
+    #[test]
+    fn options_of_one_name_are_typed_alike() {
+        for (name, fields) in options() {
+            let way = |kind: FieldKind| (kind == FieldKind::Flag, kind == FieldKind::Files);
+            assert!(fields.iter().all(|(_, field)| way(field.kind) == way(fields[0].1.kind)), "--{name}");
         }
     }
 
@@ -377,15 +394,9 @@ mod tests {
         for value in VerbArg::value_variants() {
             let shown = value.to_possible_value().unwrap();
             let help = shown.get_help().map(ToString::to_string).unwrap_or_default();
-            let kinds =
-                [CaseKind::MilestoneReview, CaseKind::RefundRequest, CaseKind::Dispute, CaseKind::PaymentRefund];
-            for (kind, of) in
-                kinds.into_iter().flat_map(|kind| [(kind, None), (kind, Some("claim")), (kind, Some("offer"))])
-            {
-                let (needed, optional) = fields_of(kind, value.0, of).unwrap();
-                for name in needed.iter().chain(optional) {
-                    assert!(help.contains(&format!("--{name}")), "{} has no --{name}: {help}", shown.get_name());
-                }
+            for field in value.0.fields() {
+                let option = format!("--{}", values::option_of(field));
+                assert!(help.contains(&option), "{} has no {option}: {help}", shown.get_name());
             }
         }
     }

@@ -1,11 +1,11 @@
 //! How values are typed: actors, commands, times, durations.
 
-use std::{str::FromStr, time::Duration};
+use std::{collections::BTreeSet, str::FromStr, time::Duration};
 
 use clap::{ValueEnum, builder::PossibleValue};
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 use recourse_workflows::domain::{
-    command::Verb,
+    command::{Field, FieldKind, Verb},
     ids::{Id, PaymentId},
     money::{Amount, Currency},
     party::{Actor, Role},
@@ -86,44 +86,37 @@ impl ValueEnum for VerbArg {
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        let value = PossibleValue::new(self.0.name()).help(what_it_does(self.0));
-        Some(if self.0 == Verb::DemandArbitration { value.alias("demand-arbitration") } else { value })
+        let name = self.0.name();
+        Some(PossibleValue::new(name).help(what_it_does(self.0)).alias(name.replace('_', "-")))
     }
 }
 
-const fn what_it_does(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Submit => "freelancer: submit the milestone again: --note [--file] (E8)",
-        Verb::Approve => {
-            "freelancer: agree to the refund (R4) or return a payment [--amount] (P2); client: approve the milestone \
-             [--submission] [--amount] (E5-E7)"
-        }
-        Verb::RequestChanges => "client: request changes: --message (E8)",
-        Verb::Supersede => "operator: the contract has ended, its refund request takes over (E11)",
-        Verb::RequestMediation => "client: ask a mediator to look at it: --message (P3)",
-        Verb::Opinion => "mediator: say what you think of it: --text (P3)",
-        Verb::Dispute => {
-            "freelancer: dispute the refund (R5), or that a milestone is not released (D1, with --contacted-client): \
-             --amount --reason --details [--evidence]"
-        }
-        Verb::Release => "client: give up the refund request, everything goes to the freelancer (R10)",
-        Verb::Accept => "accept --of claim [--amount that you saw], resolution, or offer --number N (D3, M5, M7)",
-        Verb::Reject => {
-            "reject --of claim (--reason --details [--amount that you saw] [--evidence]), resolution, or offer --number N (D4, M6, M7); \
-             freelancer: return nothing of a payment (P2)"
-        }
-        Verb::Amend => "freelancer: change the claim: --amount --details (D5)",
-        Verb::Withdraw => "freelancer: withdraw the claim (D5)",
-        Verb::Offer => "client, freelancer: offer a split: --to-freelancer [--message] (M7)",
-        Verb::Retract => "client, freelancer: take back your offer: --number (M7)",
-        Verb::Propose => "mediator: propose the resolution: --to-freelancer --rationale (M3)",
-        Verb::Close => "mediator: give the Notice of Non-Resolution now: --reason (M2)",
-        Verb::DemandArbitration => {
-            "client, freelancer: demand arbitration and pay your share of the fee: [--source] (A1)"
-        }
-        Verb::Award => "arbitrator: give the final award: --to-freelancer --reference (A5)",
-        Verb::Extend => "mediator, operator: extend the open window: --hours --reason (T6)",
-    }
+/// Who gives a command, what it does, and with which options; those that not every such command needs are in brackets.
+fn what_it_does(verb: Verb) -> String {
+    let by: BTreeSet<Role> = verb.uses().iter().flat_map(|used| used.by).copied().collect();
+    let by = by.into_iter().map(Role::name).collect::<Vec<_>>().join(", ");
+    let option = |field: &Field| {
+        let name = option_of(field);
+        let always =
+            field.needed && field.of.is_none() && verb.uses().iter().all(|used| used.takes.contains(&field.name));
+        if always { format!("--{name}") } else { format!("[--{name}]") }
+    };
+    let options = verb.fields().iter().map(option).collect::<Vec<_>>().join(" ");
+    let about = in_a_sentence(verb.about());
+    if options.is_empty() { format!("{by}: {about}") } else { format!("{by}: {about}: {options}") }
+}
+
+/// A description as a part of a sentence.
+fn in_a_sentence(about: &str) -> String {
+    let about = about.trim().trim_end_matches('.');
+    let mut letters = about.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// The option that a field is given by. Files are given one at a time.
+pub fn option_of(field: &Field) -> String {
+    let name = if field.kind == FieldKind::Files { field.name.trim_end_matches('s') } else { field.name };
+    name.replace('_', "-")
 }
 
 #[cfg(test)]

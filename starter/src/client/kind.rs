@@ -1,14 +1,8 @@
 //! What a case's id says: what it is about, whose money it is about, and so which commands it can have.
 
 use recourse_workflows::domain::{
-    case::Case as _,
     command::{RefusalKind, Verb},
-    dispute::DisputeCase,
     ids::{CaseKind, Id, PaymentId},
-    milestone_review::MilestoneReviewCase,
-    party::Role,
-    payment_refund::PaymentRefundCase,
-    refund_request::RefundRequestCase,
     text::shortened,
 };
 
@@ -71,35 +65,16 @@ impl CaseId {
 /// [`ClientError::Refused`] with the commands that there are, or [`ClientError::NoCaseId`].
 pub fn check_command(case: &str, verb: Verb) -> Result<(), ClientError> {
     let kind = CaseId::read(case)?.kind;
-    if takes(kind, verb) {
+    if verb.is_taken_by(kind) {
         return Ok(());
     }
-    let taken: Vec<&str> = Verb::ALL.into_iter().filter(|verb| takes(kind, *verb)).map(Verb::name).collect();
+    let taken: Vec<&str> = Verb::of_case(kind).map(Verb::name).collect();
     let name = kind.name().replace('_', " ");
     let reason = match taken.as_slice() {
         [] => format!("{case} takes no commands; {name}s take none"),
         taken => format!("{verb} is no command of a {name}; its commands are {}", taken.join(", ")),
     };
     Err(ClientError::refused(RefusalKind::NotAllowed, reason, Some(format!("see `recourse show {case}`"))))
-}
-
-/// Whether this role ever gives this command to a case of this kind.
-pub fn gives(kind: CaseKind, verb: Verb, role: Role) -> bool {
-    givers(kind, verb).contains(&role)
-}
-
-fn takes(kind: CaseKind, verb: Verb) -> bool {
-    !givers(kind, verb).is_empty()
-}
-
-fn givers(kind: CaseKind, verb: Verb) -> &'static [Role] {
-    match kind {
-        CaseKind::EscrowDeposit => &[],
-        CaseKind::RefundRequest => RefundRequestCase::givers(verb),
-        CaseKind::Dispute => DisputeCase::givers(verb),
-        CaseKind::MilestoneReview => MilestoneReviewCase::givers(verb),
-        CaseKind::PaymentRefund => PaymentRefundCase::givers(verb),
-    }
 }
 
 #[cfg(test)]

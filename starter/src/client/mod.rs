@@ -51,7 +51,7 @@ use temporalio_common::{
 
 pub use changes::Changes;
 pub use error::{ClientError, RefusalName};
-pub use kind::{CaseId, check_command, gives};
+pub use kind::{CaseId, check_command};
 pub use list::{CasePage, CaseRow, Filters};
 pub use money::{CaseStatus, Money};
 pub use orders::{Order, Ordered};

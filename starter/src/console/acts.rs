@@ -6,7 +6,7 @@
 use recourse_workflows::{
     describe,
     domain::{
-        command::Verb,
+        command::{SubjectName, Verb},
         fee::ShareState,
         ids::CaseKind,
         money::Amount,
@@ -36,6 +36,18 @@ pub enum Of {
     Resolution,
     /// The offer with this number.
     Offer(u32),
+}
+
+impl Of {
+    /// Its name in a command.
+    pub const fn name(self) -> Option<SubjectName> {
+        match self {
+            Self::Case => None,
+            Self::Claim => Some(SubjectName::Claim),
+            Self::Resolution => Some(SubjectName::Resolution),
+            Self::Offer(_) => Some(SubjectName::Offer),
+        }
+    }
 }
 
 /// One thing that somebody can do.
@@ -136,32 +148,8 @@ impl Act {
             Of::Resolution => "the resolution".to_owned(),
             Of::Offer(number) => format!("offer {number}"),
         };
-        let fixed = match (self.verb, status.kind) {
-            (Verb::Accept, _) => return format!("Accept {of}"),
-            (Verb::Reject, CaseKind::PaymentRefund) => "Return nothing",
-            (Verb::Reject, _) => return format!("Reject {of}"),
-            (Verb::Retract, _) => return format!("Take back {of}"),
-            (Verb::Approve, CaseKind::MilestoneReview) => "Approve the milestone",
-            (Verb::Approve, CaseKind::PaymentRefund) => "Return money",
-            (Verb::Approve, _) => "Approve the refund",
-            (Verb::Dispute, CaseKind::MilestoneReview) => "Dispute that it is not released",
-            (Verb::Dispute, _) => "Dispute the refund",
-            (Verb::Submit, _) => "Submit again",
-            (Verb::RequestChanges, _) => "Ask for changes",
-            (Verb::Supersede, _) => "Close the review",
-            (Verb::Release, _) => "Give up the refund",
-            (Verb::Amend, _) => "Change the claim",
-            (Verb::Withdraw, _) => "Withdraw the claim",
-            (Verb::Offer, _) => "Offer a split",
-            (Verb::Propose, _) => "Propose a resolution",
-            (Verb::Close, _) => "End the mediation",
-            (Verb::DemandArbitration, _) => "Demand arbitration",
-            (Verb::Award, _) => "Give the award",
-            (Verb::RequestMediation, _) => "Ask for mediation help",
-            (Verb::Opinion, _) => "Give an opinion",
-            (Verb::Extend, _) => "Extend the window",
-        };
-        fixed.to_owned()
+        let called = self.verb.in_case(status.kind).map_or(self.verb.name(), |used| used.called);
+        if of.is_empty() { called.to_owned() } else { format!("{called} {of}") }
     }
 
     /// What it does to the money. `amount` is what was typed, if anything was.
@@ -182,19 +170,9 @@ impl Act {
                 |to| told.split(to),
             ),
             Verb::DemandArbitration => told.arbitration(self.role),
-            Verb::Retract => format!("{} can no longer accept it. No money moves.", told.other),
-            Verb::Close => "The Notice of Non-Resolution is given to both at once. No money moves.".to_owned(),
-            Verb::Submit => format!("{} is asked to review it, in a full new window. No money moves.", told.other),
-            Verb::RequestChanges => {
-                format!("The window stops, and {} is asked to submit again. No money moves.", told.other)
-            }
-            Verb::Supersede => "Closes the review, because the contract has ended. No money moves.".to_owned(),
-            Verb::RequestMediation => {
-                "A mediator is asked for an opinion, which binds nobody. No money moves.".to_owned()
-            }
-            Verb::Opinion => "Both parties are told your opinion. It binds nobody, and no money moves.".to_owned(),
-            Verb::Extend => {
-                "The deadline comes later, once in this stage. Both parties are told. No money moves.".to_owned()
+            verb => {
+                let says = verb.in_case(status.kind).and_then(|used| used.says).unwrap_or_default();
+                format!("{} No money moves.", says.replace("{other}", &told.other))
             }
         };
         if self.is_final() { format!("{text} This is final.") } else { text }

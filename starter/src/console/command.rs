@@ -46,8 +46,7 @@ pub async fn show(
 
 /// The act that a path and its query or form name.
 fn act_of(looked: &Looked, verb: &str, fields: &Fields) -> Result<Act, Problem> {
-    let verb = Verb::ALL.into_iter().find(|known| known.name() == verb);
-    let verb = verb.ok_or_else(|| Problem::not_found("there is no such command"))?;
+    let verb = Verb::named(verb).ok_or_else(|| Problem::not_found("there is no such command"))?;
     let named = Role::ALL.into_iter().find(|role| role.name() == fields.get("as"));
     // Without a role it is the one that can do it, so that a link by hand works too.
     let able = looked.acts().into_iter().find(|act| act.verb == verb).map(|act| act.role);

@@ -5,9 +5,9 @@
 use maud::{Markup, html};
 use recourse_workflows::{
     domain::{
-        command::Verb,
+        claim::ClaimReason,
+        command::{Field as Asked, FieldKind, Verb},
         evidence::Evidence,
-        ids::CaseKind,
         money::{Amount, Currency},
         party::Role,
     },
@@ -16,16 +16,12 @@ use recourse_workflows::{
 use serde_json::{Map, Value};
 
 use super::{
-    acts::{self, Act, Of},
+    acts::{self, Act},
     files::uploads_for,
     forms::Fields,
     parts::People,
 };
 use crate::cli::view::words;
-
-const CLAIM_REASONS: &[&str] =
-    &["work_delivered", "partial_work_delivered", "scope_changed", "client_unresponsive", "other"];
-const REJECTION_REASONS: &[&str] = &["not_delivered", "incomplete", "not_as_agreed", "late", "already_paid", "other"];
 
 /// A field of a form.
 #[derive(Debug, Clone)]
@@ -118,63 +114,66 @@ pub fn up_to(held: Amount, currency: Currency) -> String {
     format!("More than 0, at most the {} held.", currency.show(held))
 }
 
-/// The fields of a claim. On an active contract the freelancer says that they contacted the client, whose name is `contacted`.
-pub fn claim(amount: Field, contacted: Option<String>, files: Field) -> Vec<Field> {
-    let contacted = contacted
-        .map(|client| field("contacted_client", format!("I contacted {client}, and it did not help"), "", Kind::Check));
-    let reason = field("reason", "Why", "", Kind::Choice(CLAIM_REASONS));
+/// The fields of a claim. On an active contract the freelancer says that they contacted the client, whose name is `client`.
+pub fn claim(amount: Field, client: Option<String>, files: Field) -> Vec<Field> {
+    let client = client.map(|client| contacted(&client));
+    let reason = field("reason", "Why", "", Kind::Choice(&ClaimReason::NAMES));
     let details = field("details", "In your words", "", Kind::Text { required: true });
-    [amount, reason, details, files].into_iter().chain(contacted).collect()
+    [amount, reason, details].into_iter().chain(client).chain([files]).collect()
 }
 
-/// The fields of an act.
+/// The fields of an act: those of the catalogue that its button and its form do not say already.
 pub fn of(act: &Act, status: &Status, people: &People, uploaded: &[Evidence]) -> Vec<Field> {
-    let held = status.held;
-    let words = |name, label: &str| field(name, label, "", Kind::Text { required: true });
-    let files = |name, label| files(name, label, uploaded.to_vec(), uploads_for(&status.contract, &status.case));
-    let part = |name, label: String| {
-        amount(name, label, format!("Of the {} held.", status.currency.show(held)), held, acts::rest(status, people))
+    let asked = act.verb.asks(status.kind, act.of.name());
+    asked.filter_map(|field| asked_for(field, act, status, people, uploaded)).collect()
+}
+
+fn asked_for(asked: &Asked, act: &Act, status: &Status, people: &People, uploaded: &[Evidence]) -> Option<Field> {
+    let (held, name) = (status.held, asked.name);
+    let part = |label: String| {
+        let hint = format!("Of the {} held.", status.currency.show(held));
+        amount(name, label, hint, held, acts::rest(status, people))
     };
-    match act.verb {
-        Verb::Approve if status.kind == CaseKind::MilestoneReview => {
-            let hint = "Leave it empty to pay the whole milestone. Less stays in escrow; more is charged as a bonus.";
-            vec![field("amount", "Another amount", hint, Kind::Money { required: false, of: None })]
+    let another = |hint: String| field(name, asked.label, hint, Kind::Money { required: false, of: None });
+    let shown = match (act.verb, name) {
+        // The button says what it is about, and the form carries what was seen.
+        (_, "of" | "number" | "submission") | (Verb::Accept | Verb::Reject, "amount") => return None,
+        (Verb::Approve, "amount") => another(match &status.payment {
+            Some(payment) => format!("Leave it empty to return all of the {}.", status.currency.show(payment.asked)),
+            None => {
+                "Leave it empty to pay the whole milestone. Less stays in escrow; more is charged as a bonus.".into()
+            }
+        }),
+        (Verb::Dispute, "amount") => {
+            amount(name, CLAIMED.to_owned(), up_to(held, status.currency), held, acts::rest(status, people))
         }
-        Verb::Approve if status.kind == CaseKind::PaymentRefund => {
-            let asked = status.payment.as_ref().map(|payment| payment.asked).unwrap_or_default();
-            let hint = format!("Leave it empty to return all of the {}.", status.currency.show(asked));
-            vec![field("amount", "Another amount", hint, Kind::Money { required: false, of: None })]
-        }
-        Verb::Dispute => {
-            let contacted = status.kind == CaseKind::MilestoneReview;
-            let contacted = contacted.then(|| people.name(Role::Client));
-            let asked =
-                amount("amount", CLAIMED.to_owned(), up_to(held, status.currency), held, acts::rest(status, people));
-            claim(asked, contacted, files("evidence", FILES))
-        }
-        Verb::Reject if act.of == Of::Claim => vec![
-            field("reason", "Why", "", Kind::Choice(REJECTION_REASONS)),
-            words("details", "In your words"),
-            files("evidence", FILES),
-        ],
-        Verb::Amend => vec![part("amount", "How much you claim now".to_owned()), words("details", "In your words")],
-        Verb::Offer => vec![part("to_freelancer", format!("To {}", people.payee())), text("message", "Message")],
-        Verb::Propose => vec![part("to_freelancer", format!("To {}", people.payee())), words("rationale", "Why so")],
-        Verb::Award => vec![
-            part("to_freelancer", format!("To {}", people.payee())),
-            field("reference", "The arbitration provider's reference", "", Kind::Line),
-        ],
-        Verb::Submit => vec![words("note", "What you submit"), files("files", "The work, or proof of it")],
-        Verb::RequestChanges | Verb::RequestMediation => vec![words("message", "In your words")],
-        Verb::DemandArbitration => source(act.role, status).into_iter().collect(),
-        Verb::Close => vec![words("reason", "Why")],
-        Verb::Opinion => vec![words("text", "Your opinion")],
-        Verb::Extend => vec![
-            field("hours", "By how many hours", "At most the window's own length.", Kind::Number),
-            field("reason", "Why", "Both parties are told.", Kind::Line),
-        ],
-        _ => Vec::new(),
-    }
+        (Verb::Dispute, "contacted_client") => contacted(&people.name(Role::Client)),
+        (Verb::DemandArbitration, "source") => return source(act.role, status),
+        (_, "to_freelancer") => part(format!("To {}", people.payee())),
+        _ => match asked.kind {
+            FieldKind::Money => part(asked.label.to_owned()),
+            FieldKind::Number => field(name, asked.label, "", Kind::Number),
+            FieldKind::Text if !asked.needed => text(name, asked.label),
+            FieldKind::Text => field(name, asked.label, "", Kind::Text { required: true }),
+            FieldKind::Line | FieldKind::Id if asked.needed => line(name, asked.label, ""),
+            FieldKind::Line | FieldKind::Id => field(name, asked.label, "Optional.", Kind::OptionalLine),
+            FieldKind::Flag => field(name, asked.label, "", Kind::Check),
+            FieldKind::OneOf(names) => field(name, asked.label, "", Kind::Choice(names)),
+            FieldKind::Files => {
+                files(name, asked.label, uploaded.to_vec(), uploads_for(&status.contract, &status.case))
+            }
+        },
+    };
+    Some(match (act.verb, name) {
+        (Verb::Extend, "hours") => Field { hint: "At most the window's own length.".to_owned(), ..shown },
+        (Verb::Extend, "reason") => Field { hint: "Both parties are told.".to_owned(), ..shown },
+        _ => shown,
+    })
+}
+
+/// That the freelancer contacted the client, who is called so.
+fn contacted(client: &str) -> Field {
+    field("contacted_client", format!("I contacted {client}, and it did not help"), "", Kind::Check)
 }
 
 /// Which billing method pays a share of the arbitration fee, if there is a fee (A1).

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use axum::http::{HeaderMap, HeaderValue};
 use recourse_workflows::{
     domain::{
+        command::Verb,
         fee::ShareState,
         ids::Id,
         money::Amount,
@@ -423,5 +424,26 @@ fn what_somebody_wrote_is_shown_and_never_obeyed() {
     pages.push(home::notices(&Page { items: vec![notice], next: None }, &Pages::default()).into_string());
     for page in pages {
         assert!(!page.contains("<script") && !page.contains("\" onload"), "{page}");
+    }
+}
+
+/// Whoever is about to do something is told what it does, also with a command that is new.
+#[test]
+fn every_button_says_what_it_does() {
+    let people = People::of(Some(&contract()));
+    for verb in Verb::ALL {
+        for used in verb.uses() {
+            let status = dispute(json!({"kind": used.kind}));
+            for role in used.by {
+                let act = Act { verb, of: acts::Of::Case, role: *role };
+                assert_eq!(act.label(&status), used.called);
+                let subjects = verb.fields().iter().any(|field| field.name == "of") && !used.takes.is_empty();
+                let acts = if subjects { vec![acts::Of::Claim, acts::Of::Resolution] } else { vec![acts::Of::Case] };
+                for of in acts {
+                    let said = Act { of, ..act }.consequence(&status, &people, None);
+                    assert!(said.trim().len() > 20 && !said.starts_with("No money"), "{verb} {role}: {said}");
+                }
+            }
+        }
     }
 }

@@ -10,7 +10,11 @@ use std::{
 
 use jiff::Timestamp;
 use recourse_starter::client::{ClientError, Started};
-use recourse_workflows::domain::{command::Verb, ids::Id, outcome::Outcome};
+use recourse_workflows::domain::{
+    command::{Verb, phrase},
+    ids::Id,
+    outcome::Outcome,
+};
 use recourse_workflows::messages::{
     DisputeStart, EscrowDepositStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart, Status,
 };
@@ -341,54 +345,14 @@ impl<'a> Story<'a> {
 /// A command in a word or two, such as `accept offer 1`, and its JSON object, sent by one of the contract's parties or by
 /// somebody in another role.
 pub fn command_of(contract: &Value, who: &str, words: &str) -> (Verb, Map<String, Value>) {
-    let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
-    let number = || rest.rsplit(' ').next().unwrap_or_default().parse::<i64>().unwrap_or(0);
-    let (verb, fields) = match verb {
-        "claim" => {
-            let fields = json!({
-                "amount": number(), "reason": "work_delivered", "details": "It is done.", "contacted_client": true,
-            });
-            (Verb::Dispute, fields)
-        }
-        "approve" if rest.is_empty() => (Verb::Approve, json!({})),
-        "approve" if rest.starts_with("submission ") => (Verb::Approve, json!({"submission": number()})),
-        "approve" => (Verb::Approve, json!({"amount": number()})),
-        "keep" => (Verb::Reject, json!({})),
-        "submit" => (Verb::Submit, json!({"note": "Another try."})),
-        "request" | "request_changes" => (Verb::RequestChanges, json!({"message": "The brand is wrong."})),
-        "ask" => (Verb::RequestMediation, json!({"message": "We do not agree."})),
-        "opinion" => (Verb::Opinion, json!({"text": "Half of it would be fair."})),
-        "accept" | "reject" => {
-            let verb = if verb == "accept" { Verb::Accept } else { Verb::Reject };
-            let of = rest.split(' ').next().unwrap();
-            let mut answer = json!({
-                "of": of, "number": number(), "reason": "not_as_agreed", "details": "Not what we agreed.",
-            });
-            if rest.starts_with("claim ") {
-                answer["amount"] = number().into();
-            }
-            (verb, answer)
-        }
-        "amend" => (Verb::Amend, json!({"amount": number(), "details": "More precisely."})),
-        "offer" => (Verb::Offer, json!({"to_freelancer": number(), "message": "Shall we?"})),
-        "retract" => (Verb::Retract, json!({"number": number()})),
-        "propose" => (Verb::Propose, json!({"to_freelancer": number(), "rationale": "Half was delivered."})),
-        "close" => (Verb::Close, json!({"reason": "No common ground."})),
-        "demand" | "demand_arbitration" if rest.starts_with("from ") => {
-            (Verb::DemandArbitration, json!({"source": &rest[5..]}))
-        }
-        "demand" | "demand_arbitration" => (Verb::DemandArbitration, json!({})),
-        "award" => (Verb::Award, json!({"to_freelancer": number(), "reference": "AAA-1"})),
-        "extend" => (Verb::Extend, json!({"hours": number(), "reason": "Holiday."})),
-        plain => (Verb::ALL.into_iter().find(|verb| verb.name() == plain).unwrap(), json!({})),
-    };
+    let command = phrase::command(words).unwrap();
     let id = match who {
         "client" | "freelancer" => contract[who]["id"].clone(),
         role => json!(format!("{role}-1")),
     };
-    let Value::Object(mut body) = fields else { unreachable!() };
+    let mut body = command.fields();
     body.insert("by".into(), json!({"party": who, "id": id}));
-    (verb, body)
+    (command.verb(), body)
 }
 
 /// A contract's ledger as `kind amount, …` in the order of posting.

@@ -2,7 +2,7 @@
 
 use recourse_workflows::domain::{
     case::{Case, Particulars},
-    command::{Command, Message, Refusal, RefusalKind},
+    command::{Award, Command, FieldKind, Message, Refusal, RefusalKind, Supersede},
     ids::Id,
     money::Amount,
     offers::OfferState,
@@ -12,6 +12,7 @@ use recourse_workflows::domain::{
     resolution::Answer,
     rule::Rule,
 };
+use serde_json::Value;
 
 use super::{
     footprint,
@@ -225,24 +226,15 @@ fn same_dispute(one: &Paper, other: &Paper) -> bool {
 
 /// The same command with something else in it, where that is possible.
 fn other_content(command: &Command) -> Command {
-    let more = |amount: &Amount| amount.plus(Amount::new(1).unwrap()).unwrap();
-    match command.clone() {
-        Command::Offer { to_freelancer, message } => Command::Offer { to_freelancer: more(&to_freelancer), message },
-        Command::Propose { to_freelancer, rationale } => {
-            Command::Propose { to_freelancer: more(&to_freelancer), rationale }
-        }
-        Command::Award { to_freelancer, reference } => {
-            Command::Award { to_freelancer: more(&to_freelancer), reference }
-        }
-        Command::Amend { amount, details } => Command::Amend { amount: more(&amount), details },
-        Command::Approve { amount, submission } => {
-            Command::Approve { amount: Some(amount.map_or(Amount::ZERO, |old| more(&old))), submission }
-        }
-        Command::AcceptClaim { amount } => Command::AcceptClaim { amount: more(&amount) },
-        Command::Extend { hours, reason } => Command::Extend { hours: hours + 1, reason },
-        Command::Retract { number } => Command::Retract { number: number + 1 },
-        other => other,
-    }
+    let mut said = command.fields();
+    let numbers =
+        || command.verb().fields().iter().filter(|field| matches!(field.kind, FieldKind::Money | FieldKind::Number));
+    let Some(field) = numbers().find(|field| said.contains_key(field.name)).or_else(|| numbers().next()) else {
+        return command.clone();
+    };
+    let more = said.get(field.name).and_then(Value::as_i64).map_or(0, |number| number + 1);
+    said.insert(field.name.to_owned(), more.into());
+    Command::read(command.verb(), Value::from(said).to_string().as_bytes()).unwrap()
 }
 
 /// From here, if everybody is silent from now on, the case closes, whatever the bank says. Two things wait for somebody by
@@ -269,12 +261,12 @@ fn closes_in_silence(mut paper: Paper, bank: bool) -> bool {
         if !paper.asked.is_empty() {
             paper.run(Some(bank));
         } else if stage == "in_arbitration" && reminders == 2 {
-            let award = Command::Award { to_freelancer: Amount::ZERO, reference: "AAA-1".to_owned() };
+            let award = Command::Award(Award { to_freelancer: Amount::ZERO, reference: "AAA-1".to_owned() });
             if !told(&mut paper, Role::Arbitrator, award) {
                 return false;
             }
         } else if stage == "changes_requested" {
-            if !told(&mut paper, Role::Operator, Command::Supersede) {
+            if !told(&mut paper, Role::Operator, Command::Supersede(Supersede {})) {
                 return false;
             }
         } else if let Some(at) = paper.wake_at() {

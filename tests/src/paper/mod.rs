@@ -21,7 +21,7 @@ use recourse_workflows::{
         claim::{Claim, Grounds},
         command::{Message, Refusal, Unreadable, Verb},
         dispute::{DisputeCase, FeeDue, Filing, Opened},
-        ids::{dispute_id, payment_refund_id, refund_request_id},
+        ids::{CaseKind, dispute_id, payment_refund_id, refund_request_id},
         milestone_review::{BonusDue, FirstSubmission, MilestoneReviewCase},
         money::Amount,
         outcome::Outcome,
@@ -204,11 +204,10 @@ impl Paper {
 
     /// Whether one of the cases' workflows takes this command at all.
     pub fn takes(&self, to: To, verb: Verb) -> bool {
-        let givers = match to {
-            To::Main => on_case!(&self.main, case => givers(case, verb)),
-            To::Dispute => DisputeCase::givers(verb),
-        };
-        !givers.is_empty()
+        verb.is_taken_by(match to {
+            To::Main => on_case!(&self.main, case => kind_of(case)),
+            To::Dispute => CaseKind::Dispute,
+        })
     }
 
     /// What one of the cases offers this role.
@@ -428,8 +427,8 @@ fn forget(file: &mut CaseFile) {
     file.timeline.retain(|entry| entry.what == What::ClaimAmended);
 }
 
-fn givers<C: Case>(_: &C, verb: Verb) -> &'static [Role] {
-    C::givers(verb)
+const fn kind_of<C: Case>(_: &C) -> CaseKind {
+    C::KIND
 }
 
 fn readable<C: Case>(_: &C, message: &Message) -> Result<(), Unreadable> {

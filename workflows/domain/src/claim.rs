@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     evidence::Evidence,
     money::{Amount, Currency},
+    names::names,
     policy::Policy,
     text::check_text,
 };
@@ -60,6 +61,15 @@ pub enum ClaimReason {
     Other,
 }
 
+names! {
+    ClaimReason:
+    WorkDelivered = "work_delivered",
+    PartialWorkDelivered = "partial_work_delivered",
+    ScopeChanged = "scope_changed",
+    ClientUnresponsive = "client_unresponsive",
+    Other = "other",
+}
+
 /// The client's final answer to a claim that they do not accept (D4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rejection {
@@ -92,6 +102,16 @@ pub enum RejectionReason {
     AlreadyPaid,
     /// Another reason, told in the details.
     Other,
+}
+
+names! {
+    RejectionReason:
+    NotDelivered = "not_delivered",
+    Incomplete = "incomplete",
+    NotAsAgreed = "not_as_agreed",
+    Late = "late",
+    AlreadyPaid = "already_paid",
+    Other = "other",
 }
 
 impl Claim {

@@ -1,7 +1,7 @@
 //! References to evidence files. The files themselves are elsewhere (D6).
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A file that a party refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -15,6 +15,14 @@ pub struct Evidence {
     pub size: u64,
     /// Media type, such as `application/pdf`.
     pub media_type: String,
+}
+
+/// Reads files where `null` is written for none, as many clients do.
+///
+/// # Errors
+/// What cannot be read as files.
+pub fn or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Evidence>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// How much evidence may be given with one command, and of which types.

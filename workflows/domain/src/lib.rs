@@ -17,6 +17,7 @@ pub mod messages;
 pub mod milestone;
 pub mod milestone_review;
 pub mod money;
+mod names;
 pub mod notice;
 pub mod offers;
 pub mod opening;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     case::{Alarm, Case, CaseFile, Particulars, What, Who},
-    command::{Command, Refusal, RefusalKind, Verb},
+    command::{Approve, Command, Opinion, Refusal, RefusalKind, RequestMediation, Verb},
     ids::{CaseKind, PaymentId},
     money::Amount,
     notice::{Facts, IfSilent, NoticeEvent},
@@ -314,16 +314,6 @@ impl Case for PaymentRefundCase {
         Particulars { payment: Some(self.request.clone()), ..Particulars::default() }
     }
 
-    fn givers(verb: Verb) -> &'static [Role] {
-        match verb {
-            Verb::Approve | Verb::Reject => &[Role::Freelancer],
-            Verb::RequestMediation => &[Role::Client],
-            Verb::Opinion => &[Role::Mediator],
-            Verb::Extend => &[Role::Mediator, Role::Operator],
-            _ => &[],
-        }
-    }
-
     fn offers(&self, role: Role, verb: Verb) -> bool {
         let asked = self.request.mediation.is_some();
         let in_stage = match verb {
@@ -331,7 +321,7 @@ impl Case for PaymentRefundCase {
             Verb::Opinion => asked && self.request.opinion.is_none(),
             _ => true,
         };
-        in_stage && self.stage == Stage::AwaitingFreelancer && Self::givers(verb).contains(&role)
+        in_stage && self.stage == Stage::AwaitingFreelancer && verb.givers(Self::KIND).contains(&role)
     }
 
     fn answered_before(&self, role: Role, command: &Command) -> Option<String> {
@@ -346,7 +336,7 @@ impl Case for PaymentRefundCase {
             (Verb::Opinion, _) if self.request.opinion.is_some() => "the mediator has given an opinion",
             _ => return None,
         };
-        Self::givers(command.verb()).contains(&role).then(|| answer.to_owned())
+        command.verb().givers(Self::KIND).contains(&role).then(|| answer.to_owned())
     }
 
     fn refuse(&mut self, rule: Rule, reason: String, now: Timestamp) {
@@ -358,14 +348,14 @@ impl Case for PaymentRefundCase {
             return Err(self.not_now(command.verb()));
         }
         match command {
-            Command::Approve { amount, .. } => self.approve(amount, at),
-            Command::Reject(_) | Command::RejectClaim(_) => {
+            Command::Approve(Approve { amount, .. }) => self.approve(amount, at),
+            Command::Reject(_) => {
                 self.file.record(at, Role::Freelancer, What::ReturnRejected, Rule::P2, "");
                 self.keep(DecidedBy::FreelancerRejection, now);
                 Ok(())
             }
-            Command::RequestMediation { message } => self.request_mediation(message, at),
-            Command::Opinion { text } if self.request.mediation.is_some() => self.give_opinion(text, at),
+            Command::RequestMediation(RequestMediation { message }) => self.request_mediation(message, at),
+            Command::Opinion(Opinion { text }) if self.request.mediation.is_some() => self.give_opinion(text, at),
             other => Err(self.not_now(other.verb())),
         }
     }

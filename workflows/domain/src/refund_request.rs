@@ -315,17 +315,8 @@ impl Case for RefundRequestCase {
         Particulars { claim: self.claim.clone(), dispute, ..Particulars::default() }
     }
 
-    fn givers(verb: Verb) -> &'static [Role] {
-        match verb {
-            Verb::Approve | Verb::Dispute => &[Role::Freelancer],
-            Verb::Release => &[Role::Client],
-            Verb::Extend => &[Role::Mediator, Role::Operator],
-            _ => &[],
-        }
-    }
-
     fn offers(&self, role: Role, verb: Verb) -> bool {
-        self.is_waiting() && Self::givers(verb).contains(&role)
+        self.is_waiting() && verb.givers(Self::KIND).contains(&role)
     }
 
     fn answered_before(&self, role: Role, command: &Command) -> Option<String> {
@@ -337,8 +328,7 @@ impl Case for RefundRequestCase {
             }
             _ => return None,
         };
-        matches!(command, Command::Approve { .. } | Command::Dispute { .. } | Command::Release)
-            .then(|| answer.to_owned())
+        matches!(command, Command::Approve(_) | Command::Dispute(_) | Command::Release(_)).then(|| answer.to_owned())
     }
 
     fn refuse(&mut self, rule: Rule, reason: String, now: Timestamp) {
@@ -362,11 +352,12 @@ impl Case for RefundRequestCase {
             });
         }
         match command {
-            Command::Approve { .. } => {
+            Command::Approve(_) => {
                 self.file.record(at, role, What::RefundApproved, Rule::R4, "");
                 self.refund(DecidedBy::FreelancerApproval, now);
             }
-            Command::Dispute { claim, .. } => {
+            Command::Dispute(dispute) => {
+                let claim = dispute.claim();
                 let currency = self.file.contract.currency;
                 claim
                     .check(self.rest, currency, &self.file.policy)
@@ -378,7 +369,7 @@ impl Case for RefundRequestCase {
                 let dispute = dispute_id(&self.file.contract.id, None);
                 self.file.record(now, Who::Case, What::DisputeOpened, Rule::R6, dispute);
             }
-            Command::Release => {
+            Command::Release(_) => {
                 self.file.record(at, role, What::RefundRequestReleased, Rule::R10, "");
                 let to_freelancer = self.pay_now.plus(self.rest).unwrap_or(self.rest);
                 let outcome = Outcome::without_money(ResultKind::Released, DecidedBy::ClientRelease, Rule::R10);

@@ -38,13 +38,17 @@ pub(super) fn offer_of(verb: Verb, notice: &Notice, contract: &Contract) -> Stri
         Verb::Withdraw => "withdraw your claim".to_owned(),
         Verb::Offer => "offer a split of the money".to_owned(),
         Verb::Retract => "take back your offer".to_owned(),
-        Verb::Propose => "propose a resolution".to_owned(),
         Verb::Close => "end the mediation with the Notice of Non-Resolution".to_owned(),
         Verb::DemandArbitration => demand(notice, contract),
-        Verb::Award => "give the award".to_owned(),
         Verb::RequestMediation => "ask a mediator for an opinion, which binds nobody".to_owned(),
         Verb::Opinion => "give your opinion, which binds nobody".to_owned(),
         Verb::Extend => "extend the window once, with a reason".to_owned(),
+        // What its button says is enough.
+        verb => {
+            let called = verb.uses().first().map_or(verb.name(), |used| used.called);
+            let mut letters = called.chars();
+            letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+        }
     }
 }
 

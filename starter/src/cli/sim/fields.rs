@@ -1,7 +1,13 @@
 //! What a command says: its fields, filled in by chance so that the case can take them.
 
 use recourse_workflows::{
-    domain::{command::Verb, ids::CaseKind, money::Amount, party::Role},
+    domain::{
+        claim::RejectionReason,
+        command::{FieldKind, Verb},
+        ids::CaseKind,
+        money::Amount,
+        party::Role,
+    },
     messages::Status,
 };
 use serde_json::{Map, Value, json};
@@ -16,43 +22,35 @@ pub fn right(dice: &mut Dice, status: &Status, by: Role, verb: Verb) -> Option<M
     let fields = match verb {
         Verb::Accept | Verb::Reject => answer(dice, status, by, verb)?,
         Verb::Retract => json!({"number": open_offer(status, by)?}),
-        verb => said(dice, status, by, verb),
+        Verb::Approve => approval(dice, status),
+        verb => return Some(said(dice, status, verb)),
     };
     let Value::Object(fields) = fields else { return None };
     Some(fields)
 }
 
-fn said(dice: &mut Dice, status: &Status, by: Role, verb: Verb) -> Value {
-    let held = status.held;
-    match verb {
-        Verb::Submit => json!({"note": "Done as you wished", "files": files(dice)}),
-        Verb::Approve => approval(dice, status),
-        Verb::RequestChanges => json!({"message": "The colours are not those that we agreed"}),
-        Verb::Dispute => {
-            let reason = *dice
-                .pick(&"work_delivered", &["partial_work_delivered", "scope_changed", "client_unresponsive", "other"]);
-            json!({
-                "amount": dice.some_of(held), "reason": reason, "details": "It was delivered as agreed",
-                "evidence": files(dice), "contacted_client": true,
-            })
-        }
-        Verb::Amend => json!({"amount": dice.some_of(held), "details": "Counted again"}),
-        Verb::Offer => json!({"to_freelancer": dice.part(held), "message": format!("An offer of the {by}")}),
-        Verb::Propose => json!({"to_freelancer": dice.part(held), "rationale": "A part of it was delivered"}),
-        Verb::Close => json!({"reason": "There is no common ground"}),
-        Verb::Award => json!({"to_freelancer": dice.part(held), "reference": format!("AAA-{}", dice.below(1000))}),
-        Verb::RequestMediation => json!({"message": "They do not answer"}),
-        Verb::Opinion => json!({"text": "Half of it would be fair"}),
-        // Every window is longer than a day.
-        Verb::Extend => json!({"hours": 1 + dice.below(24), "reason": "A holiday"}),
-        Verb::Accept
-        | Verb::Reject
-        | Verb::Retract
-        | Verb::Supersede
-        | Verb::Release
-        | Verb::Withdraw
-        | Verb::DemandArbitration => json!({}),
-    }
+/// Something for each field that the command has in such a case.
+fn said(dice: &mut Dice, status: &Status, verb: Verb) -> Map<String, Value> {
+    let said = verb.asks(status.kind, None).filter_map(|field| {
+        let value = match (field.name, field.kind) {
+            ("to_freelancer", _) => json!(dice.part(status.held)),
+            (_, FieldKind::Money) => json!(dice.some_of(status.held)),
+            // Hours: every window is longer than a day.
+            (_, FieldKind::Number) => json!(1 + dice.below(24)),
+            (_, FieldKind::Text) => json!("As it was agreed, and as both of us know"),
+            (_, FieldKind::Line) => json!(format!("No. {}", dice.below(1000))),
+            (_, FieldKind::Flag) => json!(true),
+            (_, FieldKind::Files) => files(dice),
+            (_, FieldKind::OneOf(names)) => {
+                let (first, others) = names.split_first()?;
+                json!(dice.pick(first, others))
+            }
+            // A billing method of one's own is named where money is.
+            (_, FieldKind::Id) => return None,
+        };
+        Some((field.name.to_owned(), value))
+    });
+    said.collect()
 }
 
 /// Which of the things that `by` could answer now they do: the case's own question, or an offer.
@@ -63,7 +61,8 @@ fn answer(dice: &mut Dice, status: &Status, by: Role, verb: Verb) -> Option<Valu
     let claim = if verb == Verb::Accept {
         json!({"of": "claim", "amount": status.claim.as_ref()?.amount})
     } else {
-        let reason = *dice.pick(&"not_as_agreed", &["not_delivered", "incomplete", "late", "already_paid", "other"]);
+        let [first, others @ ..] = RejectionReason::NAMES;
+        let reason = *dice.pick(&first, &others);
         json!({"of": "claim", "reason": reason, "details": "That is not so", "evidence": files(dice)})
     };
     let claim = (status.stage == "awaiting_client" && by == Role::Client).then_some(claim);

@@ -1,7 +1,10 @@
 //! What people try and must not get: each of these has to be refused, and nothing may move by it.
 
 use recourse_workflows::{
-    domain::{command::Verb, ids::CaseKind, party::Role},
+    domain::{
+        command::{FieldKind, Verb},
+        party::Role,
+    },
     messages::Status,
 };
 use serde_json::{Map, Value, json};
@@ -50,10 +53,10 @@ fn by_a_stranger(dice: &mut Dice, status: &Status) -> Option<Move> {
 
 /// More than is there.
 fn too_much(dice: &mut Dice, status: &Status) -> Option<Move> {
-    let amount_of = |verb| match verb {
-        Verb::Dispute | Verb::Amend => Some("amount"),
-        Verb::Offer | Verb::Propose | Verb::Award => Some("to_freelancer"),
-        _ => None,
+    // An amount that need not be said may be more than what is held: a bonus.
+    let amount_of = |verb: Verb| {
+        let mut asked = verb.asks(status.kind, None);
+        asked.find(|field| field.kind == FieldKind::Money && field.needed).map(|field| field.name)
     };
     let (by, verb) = one_of(dice, &possible(status, |_, verb| amount_of(verb).is_some()))?;
     let mut fields = fields::right(dice, status, by, verb)?;
@@ -63,17 +66,19 @@ fn too_much(dice: &mut Dice, status: &Status) -> Option<Move> {
 
 /// A command without what it needs, or with something else in its place.
 fn unreadable(dice: &mut Dice, status: &Status) -> Option<Move> {
-    let needed = |verb| match verb {
-        Verb::Dispute | Verb::Amend => Some("details"),
-        Verb::Offer | Verb::Award => Some("to_freelancer"),
-        Verb::Propose => Some("rationale"),
-        Verb::Close | Verb::Extend => Some("reason"),
-        Verb::RequestChanges => Some("message"),
-        _ => None,
+    let needed = |verb: Verb| {
+        let asked = verb.asks(status.kind, None);
+        // What it is about is drawn with the answer itself.
+        asked
+            .filter(|field| field.needed && field.name != "of" && field.kind != FieldKind::Number)
+            .last()
+            .map(|field| field.name)
     };
     let (by, verb) = one_of(dice, &possible(status, |_, verb| needed(verb).is_some()))?;
     let mut fields = fields::right(dice, status, by, verb)?;
-    let broken = *dice.pick(&"missing", &["list", "blank"]);
+    // A submission may be made without a word.
+    let blank = if verb == Verb::Submit { "list" } else { "blank" };
+    let broken = *dice.pick(&"missing", &["list", blank]);
     let name = needed(verb)?;
     match broken {
         "missing" => fields.remove(name),
@@ -88,8 +93,7 @@ fn not_theirs(dice: &mut Dice, status: &Status) -> Move {
     let mut tried = Vec::new();
     for role in Role::ALL {
         let allowed = status.allowed.get(&role).map(Vec::as_slice).unwrap_or_default();
-        let of_others = verbs_of(status.kind).iter().filter(|verb| !allowed.contains(verb));
-        tried.extend(of_others.map(|verb| (role, *verb)));
+        tried.extend(Verb::of_case(status.kind).filter(|verb| !allowed.contains(verb)).map(|verb| (role, verb)));
     }
     let (by, verb) = one_of(dice, &tried).unwrap_or((Role::Arbitrator, Verb::Supersede));
     let fields = match verb {
@@ -98,25 +102,4 @@ fn not_theirs(dice: &mut Dice, status: &Status) -> Move {
         verb => fields::right(dice, status, by, verb).unwrap_or_default(),
     };
     wrong(by, verb, fields)
-}
-
-/// The commands that such a case has in some stage.
-const fn verbs_of(kind: CaseKind) -> &'static [Verb] {
-    match kind {
-        CaseKind::EscrowDeposit => &[],
-        CaseKind::RefundRequest => &[Verb::Approve, Verb::Dispute, Verb::Release],
-        CaseKind::Dispute => &[
-            Verb::Accept,
-            Verb::Reject,
-            Verb::Amend,
-            Verb::Withdraw,
-            Verb::Retract,
-            Verb::Propose,
-            Verb::Close,
-            Verb::DemandArbitration,
-            Verb::Award,
-        ],
-        CaseKind::MilestoneReview => &[Verb::Submit, Verb::Approve, Verb::RequestChanges, Verb::Dispute],
-        CaseKind::PaymentRefund => &[Verb::Approve, Verb::Reject, Verb::RequestMediation, Verb::Opinion],
-    }
 }

@@ -13,7 +13,7 @@ use file::Key;
 pub use file::{Alarm, CaseFile, Particulars, REFUSALS_KEPT_MAX, RULES, TimelineEntry, What, Who};
 
 use super::{
-    command::{Command, Message, Refusal, RefusalKind, Unreadable, Verb},
+    command::{Command, Extend, Message, Refusal, RefusalKind, Unreadable, Verb},
     ids::CaseKind,
     money::Amount,
     notice::{Facts, IfSilent, Notice, NoticeEvent},
@@ -50,8 +50,6 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
     fn milestone_label(&self) -> Option<&str> {
         None
     }
-    /// Who may give this command to such a case, in whatever stage.
-    fn givers(verb: Verb) -> &'static [Role];
     /// Whether the command has the fields that it needs in such a case.
     ///
     /// # Errors
@@ -90,7 +88,7 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
             Verb::Extend => extendable,
             verb => self.offers(role, *verb),
         };
-        Verb::ALL.into_iter().filter(|verb| Self::givers(*verb).contains(&role)).filter(offered).collect()
+        Verb::ALL.into_iter().filter(|verb| verb.givers(Self::KIND).contains(&role)).filter(offered).collect()
     }
 
     /// When its clock must tick next.
@@ -151,7 +149,7 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
         let at = receipt_time(at, self.file().stage_opened_at, now);
         let admitted = self.file().admit(&by);
         let answer = admitted.clone().and_then(|()| self.judge(by.party, &command, at)).and_then(|()| match command {
-            Command::Extend { hours, reason } => {
+            Command::Extend(Extend { hours, reason }) => {
                 self.file_mut().extend(by.party, at, hours, &reason)?;
                 let facts = Facts { text: Some(reason), ..Facts::default() };
                 self.announce(NoticeEvent::WindowExtended, Rule::T6, Some(by.party), &facts);
@@ -177,7 +175,7 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
     /// Whether this sender may give this command now, before the case's own rules see it.
     fn judge(&self, role: Role, command: &Command, at: Timestamp) -> Result<(), Refusal> {
         let verb = command.verb();
-        let givers = Self::givers(verb);
+        let givers = verb.givers(Self::KIND);
         if !givers.contains(&role) {
             let who = givers.iter().map(|role| role.name()).collect::<Vec<_>>().join(" or the ");
             let reason = format!("{verb} is for the {who}, not for the {role}");

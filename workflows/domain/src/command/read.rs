@@ -3,14 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Command, Message, Subject, Unreadable, Verb};
-use crate::{
-    claim::{Rejection, RejectionReason},
-    evidence::Evidence,
-    ids::Id,
-    money::Amount,
-    party::Actor,
-};
+use super::{Command, Message, Unreadable, Verb};
+use crate::party::Actor;
 
 /// The largest command in bytes of JSON. Ten files of evidence and a full text fit several times over.
 pub const COMMAND_BYTES_MAX: usize = 128 * 1024;
@@ -46,73 +40,8 @@ impl Message {
         if head.key.as_ref().is_some_and(|key| key.is_empty() || key.chars().count() > KEY_LENGTH_MAX) {
             return Err(Unreadable::because(format!("key: must have 1 to {KEY_LENGTH_MAX} characters")));
         }
-        Ok(Self { by: head.by, at: head.at, key: head.key, command: read_command(verb, json)? })
+        Ok(Self { by: head.by, at: head.at, key: head.key, command: Command::read(verb, json)? })
     }
-}
-
-fn read_command(verb: Verb, json: &[u8]) -> Result<Command, Unreadable> {
-    Ok(match verb {
-        Verb::Submit => Command::Submit(fields(json)?),
-        Verb::Approve => {
-            let ApproveFields { amount, submission } = fields(json)?;
-            Command::Approve { amount, submission }
-        }
-        Verb::RequestChanges => Command::RequestChanges { message: fields::<MessageFields>(json)?.message },
-        Verb::Supersede => Command::Supersede,
-        Verb::Dispute => {
-            let contacted_client = fields::<ContactFields>(json)?.contacted_client.unwrap_or_default();
-            Command::Dispute { claim: fields(json)?, contacted_client }
-        }
-        Verb::Release => Command::Release,
-        Verb::Accept => match fields::<AnswerFields>(json)?.subject()? {
-            Subject::Claim => match fields::<SeenFields>(json)?.amount {
-                Some(amount) => Command::AcceptClaim { amount },
-                None => Command::Accept(Subject::Claim),
-            },
-            subject => Command::Accept(subject),
-        },
-        Verb::Reject => match fields::<AnswerFields>(json)?.subject()? {
-            Subject::Claim => {
-                let fields: RejectClaimFields = fields(json)?;
-                Command::RejectClaim(Rejection {
-                    reason: fields.reason,
-                    details: fields.details,
-                    evidence: fields.evidence,
-                    amount: fields.amount,
-                })
-            }
-            subject => Command::Reject(subject),
-        },
-        Verb::Amend => {
-            let AmendFields { amount, details } = fields(json)?;
-            Command::Amend { amount, details }
-        }
-        Verb::Withdraw => Command::Withdraw,
-        Verb::Offer => {
-            let OfferFields { to_freelancer, message } = fields(json)?;
-            Command::Offer { to_freelancer, message }
-        }
-        Verb::Retract => Command::Retract { number: fields::<RetractFields>(json)?.number },
-        Verb::Propose => {
-            let ProposeFields { to_freelancer, rationale } = fields(json)?;
-            Command::Propose { to_freelancer, rationale }
-        }
-        Verb::Close => Command::Close { reason: fields::<CloseFields>(json)?.reason },
-        Verb::DemandArbitration => match fields::<DemandFields>(json)?.source {
-            Some(source) => Command::DemandArbitrationFrom { source },
-            None => Command::DemandArbitration,
-        },
-        Verb::Award => {
-            let AwardFields { to_freelancer, reference } = fields(json)?;
-            Command::Award { to_freelancer, reference }
-        }
-        Verb::RequestMediation => Command::RequestMediation { message: fields::<MessageFields>(json)?.message },
-        Verb::Opinion => Command::Opinion { text: fields::<OpinionFields>(json)?.text },
-        Verb::Extend => {
-            let ExtendFields { hours, reason } = fields(json)?;
-            Command::Extend { hours, reason }
-        }
-    })
 }
 
 /// Reads JSON into `T`, and names the field where it could not. A line and a column are left out: people give fields, and
@@ -136,120 +65,14 @@ fn reason_of(error: &serde_json::Error) -> String {
     if error.is_data() { reason.to_owned() } else { format!("this is not JSON: {reason}") }
 }
 
-/// Fields of `approve`.
-#[derive(Deserialize)]
-struct ApproveFields {
-    amount: Option<Amount>,
-    submission: Option<u32>,
-}
-
-/// Fields of `request_changes` and `request_mediation`.
-#[derive(Deserialize)]
-struct MessageFields {
-    message: String,
-}
-
-/// What `dispute` has besides the claim.
-#[derive(Deserialize)]
-struct ContactFields {
-    contacted_client: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct OpinionFields {
-    text: String,
-}
-
-/// Fields of `accept`, and of `reject` but for a claim.
-#[derive(Deserialize)]
-struct AnswerFields {
-    of: Option<SubjectName>,
-    number: Option<u32>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum SubjectName {
-    Claim,
-    Resolution,
-    Offer,
-}
-
-impl AnswerFields {
-    fn subject(&self) -> Result<Subject, Unreadable> {
-        match (&self.of, self.number) {
-            (None, _) => Ok(Subject::Request),
-            (Some(SubjectName::Claim), _) => Ok(Subject::Claim),
-            (Some(SubjectName::Resolution), _) => Ok(Subject::Resolution),
-            (Some(SubjectName::Offer), Some(number)) => Ok(Subject::Offer(number)),
-            (Some(SubjectName::Offer), None) => Err(Unreadable::because("number: say which offer, by its number")),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct RejectClaimFields {
-    reason: RejectionReason,
-    details: String,
-    #[serde(default)]
-    evidence: Vec<Evidence>,
-    amount: Option<Amount>,
-}
-
-/// What an acceptance of a claim says of it.
-#[derive(Deserialize)]
-struct SeenFields {
-    amount: Option<Amount>,
-}
-
-#[derive(Deserialize)]
-struct DemandFields {
-    source: Option<Id>,
-}
-
-#[derive(Deserialize)]
-struct AmendFields {
-    amount: Amount,
-    details: String,
-}
-
-#[derive(Deserialize)]
-struct OfferFields {
-    to_freelancer: Amount,
-    message: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct RetractFields {
-    number: u32,
-}
-
-#[derive(Deserialize)]
-struct ProposeFields {
-    to_freelancer: Amount,
-    rationale: String,
-}
-
-#[derive(Deserialize)]
-struct CloseFields {
-    reason: String,
-}
-
-#[derive(Deserialize)]
-struct AwardFields {
-    to_freelancer: Amount,
-    reference: String,
-}
-
-#[derive(Deserialize)]
-struct ExtendFields {
-    hours: u32,
-    reason: String,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        command::{Accept, Approve, DemandArbitration, Reject},
+        ids::Id,
+        money::Amount,
+    };
 
     fn read(verb: Verb, json: &str) -> Result<Command, String> {
         Message::read(verb, json.as_bytes()).map(|message| message.command).map_err(|error| error.reason)
@@ -258,24 +81,32 @@ mod tests {
     #[test]
     fn commands_are_read_with_their_fields_and_unknown_fields_are_ignored() {
         let by = r#""by":{"party":"freelancer","id":"fl-1","more":1},"later":true"#;
-        assert_eq!(read(Verb::Approve, &format!("{{{by}}}")), Ok(Command::Approve { amount: None, submission: None }));
-        assert_eq!(
-            read(Verb::Accept, &format!(r#"{{{by},"of":"offer","number":2}}"#)),
-            Ok(Command::Accept(Subject::Offer(2)))
-        );
-        let reads = |verb, fields: &str| read(verb, &format!("{{{by},{fields}}}")).unwrap();
-        assert_eq!(reads(Verb::Accept, r#""of":"claim""#), Command::Accept(Subject::Claim));
-        let amount = Amount::new(5).unwrap();
-        assert_eq!(reads(Verb::Accept, r#""of":"claim","amount":5"#), Command::AcceptClaim { amount });
-        assert_eq!(reads(Verb::Accept, r#""of":"resolution","amount":5"#), Command::Accept(Subject::Resolution));
-        assert_eq!(reads(Verb::Approve, r#""submission":2"#), Command::Approve { amount: None, submission: Some(2) });
-        let source = Id::new("pm_1").unwrap();
-        assert_eq!(reads(Verb::DemandArbitration, r#""source":"pm_1""#), Command::DemandArbitrationFrom { source });
-        assert_eq!(reads(Verb::DemandArbitration, r#""source":null"#), Command::DemandArbitration);
-        assert_eq!(
-            read(Verb::Reject, &format!(r#"{{{by},"of":"resolution"}}"#)),
-            Ok(Command::Reject(Subject::Resolution))
-        );
+        let reads = |verb, fields: &str| read(verb, &format!("{{{by}{fields}}}")).unwrap();
+        let amount = Some(Amount::new(5).unwrap());
+        for (verb, fields, command) in [
+            (Verb::Approve, "", Command::Approve(Approve { amount: None, submission: None })),
+            (Verb::Approve, r#","submission":2"#, Command::Approve(Approve { amount: None, submission: Some(2) })),
+            (Verb::Accept, r#","of":"offer","number":2"#, Command::Accept(Accept::Offer(2))),
+            (Verb::Accept, r#","of":"claim""#, Command::Accept(Accept::Claim { amount: None })),
+            (Verb::Accept, r#","of":"claim","amount":5"#, Command::Accept(Accept::Claim { amount })),
+            // What belongs to another subject is ignored like what there is not.
+            (Verb::Accept, r#","of":"resolution","amount":"much""#, Command::Accept(Accept::Resolution)),
+            (Verb::Reject, r#","of":"resolution","reason":"because","details":5"#, Command::Reject(Reject::Resolution)),
+            (Verb::Reject, r#","of":"offer","number":1,"evidence":null"#, Command::Reject(Reject::Offer(1))),
+            (Verb::Reject, "", Command::Reject(Reject::Request)),
+            (
+                Verb::DemandArbitration,
+                r#","source":"pm_1""#,
+                Command::DemandArbitration(DemandArbitration { source: Some(Id::new("pm_1").unwrap()) }),
+            ),
+            (
+                Verb::DemandArbitration,
+                r#","source":null"#,
+                Command::DemandArbitration(DemandArbitration { source: None }),
+            ),
+        ] {
+            assert_eq!(reads(verb, fields), command, "{verb} {fields}");
+        }
         let message =
             Message::read(Verb::Withdraw, format!(r#"{{{by},"at":"2026-12-03T10:00:00Z","key":"k"}}"#).as_bytes())
                 .unwrap();

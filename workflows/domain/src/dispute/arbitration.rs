@@ -3,8 +3,9 @@
 use jiff::SignedDuration;
 
 use super::{
-    Alarm, Amount, Case, Command, DecidedBy, Deserialize, DisputeCase, Facts, Id, IfSilent, Movement, NoArbitration,
-    NoticeEvent, Outcome, Refusal, ResultKind, Role, Rule, Serialize, Split, Stage, Timestamp, What, Who,
+    Alarm, Amount, Award, Case, Command, DecidedBy, DemandArbitration, Deserialize, DisputeCase, Facts, Id, IfSilent,
+    Movement, NoArbitration, NoticeEvent, Outcome, Refusal, ResultKind, Role, Rule, Serialize, Split, Stage, Timestamp,
+    What, Who,
 };
 use crate::{
     command::RefusalKind,
@@ -122,10 +123,8 @@ impl DisputeCase {
         at: Timestamp,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let source = match command {
-            Command::DemandArbitration => None,
-            Command::DemandArbitrationFrom { source } => Some(source),
-            other => return Err(self.not_now(other.verb())),
+        let Command::DemandArbitration(DemandArbitration { source }) = command else {
+            return Err(self.not_now(command.verb()));
         };
         let attempt = match self.demands.get(&role) {
             Some(Demand::Declined(attempt)) => attempt + 1,
@@ -265,7 +264,7 @@ impl DisputeCase {
 
     /// The arbitrator gives the award (A5).
     pub(super) fn arbitrate(&mut self, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
-        let Command::Award { to_freelancer, reference } = command else {
+        let Command::Award(Award { to_freelancer, reference }) = command else {
             return Err(self.not_now(command.verb()));
         };
         let split = self.split(to_freelancer, Rule::A5)?;

@@ -1,11 +1,11 @@
 //! From the claim to the answers to a resolution: D2–D5, M1–M6.
 
 use super::{
-    Alarm, Amount, Answer, Case, Claim, ClientSilence, Command, DecidedBy, DisputeCase, Facts, NoticeEvent, Refusal,
-    Resolution, Role, Rule, Split, Stage, Subject, Timestamp, What, Who,
+    Accept, Alarm, Amend, Amount, Answer, Case, Claim, ClientSilence, Command, DecidedBy, DisputeCase, Facts,
+    NoticeEvent, Propose, Refusal, Reject, Resolution, Role, Rule, Split, Stage, Timestamp, What, Who,
 };
 use crate::{
-    command::RefusalKind,
+    command::{self, RefusalKind},
     text::{check_short_text, check_text},
 };
 
@@ -36,15 +36,13 @@ impl DisputeCase {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         match (role, command) {
-            (Role::Client, command @ (Command::Accept(Subject::Claim) | Command::AcceptClaim { .. })) => {
-                if let Command::AcceptClaim { amount } = command {
-                    self.check_seen(amount, Rule::D3)?;
-                }
+            (Role::Client, Command::Accept(Accept::Claim { amount })) => {
+                amount.map_or(Ok(()), |amount| self.check_seen(amount, Rule::D3))?;
                 let split = self.split(self.claim.amount, Rule::D3)?;
                 self.file.record(at, role, What::ClaimAccepted, Rule::D3, "");
                 self.decide(split, DecidedBy::ClientAcceptance, Rule::D3, now);
             }
-            (Role::Client, Command::RejectClaim(rejection)) => {
+            (Role::Client, Command::Reject(Reject::Claim(rejection))) => {
                 rejection.amount.map_or(Ok(()), |amount| self.check_seen(amount, Rule::D4))?;
                 rejection.check(&self.file.policy).map_err(|reason| Refusal::invalid(Rule::D4, reason))?;
                 self.file.record(at, role, What::ClaimRejected, Rule::D4, "");
@@ -52,8 +50,8 @@ impl DisputeCase {
                 self.rejection = Some(rejection);
                 self.begin_mediation(text, now);
             }
-            (Role::Freelancer, Command::Amend { amount, details }) => self.amend(amount, details, at)?,
-            (Role::Freelancer, Command::Withdraw) => {
+            (Role::Freelancer, Command::Amend(Amend { amount, details })) => self.amend(amount, details, at)?,
+            (Role::Freelancer, Command::Withdraw(_)) => {
                 self.file.record(at, role, What::ClaimWithdrawn, Rule::D5, "");
                 self.decide(Split::all_to_client(self.held), DecidedBy::FreelancerWithdrawal, Rule::D5, now);
             }
@@ -133,7 +131,7 @@ impl DisputeCase {
     /// The mediator proposes the resolution or closes the mediation (M2, M3).
     pub(super) fn mediate(&mut self, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
         match command {
-            Command::Propose { to_freelancer, rationale } => {
+            Command::Propose(Propose { to_freelancer, rationale }) => {
                 let Split { to_freelancer, to_client } = self.split(to_freelancer, Rule::M3)?;
                 check_text("rationale", &rationale).map_err(|reason| Refusal::invalid(Rule::M3, reason))?;
                 let currency = self.file.contract.currency;
@@ -155,7 +153,7 @@ impl DisputeCase {
                 self.resolution = Some(Resolution { to_freelancer, to_client, rationale });
                 self.announce(NoticeEvent::ResolutionProposed, Rule::M4, Some(Role::Mediator), &facts);
             }
-            Command::Close { reason } => {
+            Command::Close(command::Close { reason }) => {
                 check_short_text("reason", &reason).map_err(|reason| Refusal::invalid(Rule::M2, reason))?;
                 self.file.record(at, Role::Mediator, What::MediationClosed, Rule::M2, reason.clone());
                 self.give_notice_of_non_resolution(Rule::M2, Some(reason), now);
@@ -174,8 +172,8 @@ impl DisputeCase {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let (answer, what) = match command {
-            Command::Accept(Subject::Resolution) => (Answer::Accepted, What::ResolutionAccepted),
-            Command::Reject(Subject::Resolution) => (Answer::Rejected, What::ResolutionRejected),
+            Command::Accept(Accept::Resolution) => (Answer::Accepted, What::ResolutionAccepted),
+            Command::Reject(Reject::Resolution) => (Answer::Rejected, What::ResolutionRejected),
             other => return Err(self.not_now(other.verb())),
         };
         self.answers.insert(role, answer);

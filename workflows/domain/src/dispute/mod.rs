@@ -26,7 +26,7 @@ pub use arbitration::{Demand, FeeDue};
 use super::{
     case::{Alarm, Case, CaseFile, Particulars, What, Who},
     claim::{Claim, Grounds, Rejection},
-    command::{Command, Refusal, Subject, Verb},
+    command::{Accept, Amend, Award, Command, DemandArbitration, Offer, Propose, Refusal, Reject, Retract, Verb},
     ids::{CaseKind, Id},
     money::Amount,
     notice::{Facts, IfSilent, NoticeEvent},

@@ -1,8 +1,9 @@
 //! The dispute as a case: its stages, who may do what in each, and where a command or silence leads.
 
 use super::{
-    Alarm, Amount, Answer, Case, CaseFile, CaseKind, ClientSilence, Command, DecidedBy, DisputeCase, Id, IfSilent,
-    OfferState, Outcome, Particulars, Refusal, Role, Rule, Stage, Subject, Timestamp, Verb, What, Who,
+    Accept, Alarm, Amount, Answer, Case, CaseFile, CaseKind, ClientSilence, Command, DecidedBy, DisputeCase, Id,
+    IfSilent, Offer, OfferState, Outcome, Particulars, Refusal, Reject, Retract, Role, Rule, Stage, Timestamp, Verb,
+    What, Who,
 };
 use crate::command::Unreadable;
 
@@ -86,20 +87,9 @@ impl Case for DisputeCase {
         self.milestone.as_ref().map(Id::as_str)
     }
 
-    fn givers(verb: Verb) -> &'static [Role] {
-        match verb {
-            Verb::Accept | Verb::Reject | Verb::Offer | Verb::Retract | Verb::DemandArbitration => &Role::PARTIES,
-            Verb::Amend | Verb::Withdraw => &[Role::Freelancer],
-            Verb::Propose | Verb::Close => &[Role::Mediator],
-            Verb::Award => &[Role::Arbitrator],
-            Verb::Extend => &[Role::Mediator, Role::Operator],
-            _ => &[],
-        }
-    }
-
     fn readable(command: &Command) -> Result<(), Unreadable> {
         match command {
-            Command::Accept(Subject::Request) | Command::Reject(Subject::Request) => {
+            Command::Accept(Accept::Request) | Command::Reject(Reject::Request) => {
                 Err(Unreadable::because("missing field `of`: claim, resolution or offer"))
             }
             _ => Ok(()),
@@ -126,23 +116,22 @@ impl Case for DisputeCase {
 
     fn answered_before(&self, role: Role, command: &Command) -> Option<String> {
         match command {
-            Command::Accept(Subject::Claim)
-            | Command::AcceptClaim { .. }
-            | Command::RejectClaim(_)
-            | Command::Reject(Subject::Claim) => self.claim_answered_before(role),
-            Command::Accept(Subject::Resolution) | Command::Reject(Subject::Resolution) => {
+            Command::Accept(Accept::Claim { .. }) | Command::Reject(Reject::Claim(_)) => {
+                self.claim_answered_before(role)
+            }
+            Command::Accept(Accept::Resolution) | Command::Reject(Reject::Resolution) => {
                 let answer = self.answers.get(&role)?;
                 let word = if *answer == Answer::Accepted { "accepted" } else { "rejected" };
                 Some(format!("the {role} has {word} the resolution, and that is final"))
             }
-            Command::Propose { .. } if self.resolution.is_some() => {
+            Command::Propose(_) if self.resolution.is_some() => {
                 Some("a resolution was proposed; there is one per dispute".to_owned())
             }
-            Command::DemandArbitration | Command::DemandArbitrationFrom { .. } => self.demanded_before(role),
-            Command::Award { .. } if self.decided_by(DecidedBy::ArbitrationAward) => {
+            Command::DemandArbitration(_) => self.demanded_before(role),
+            Command::Award(_) if self.decided_by(DecidedBy::ArbitrationAward) => {
                 Some("the award was given, and it is final".to_owned())
             }
-            Command::Withdraw if self.decided_by(DecidedBy::FreelancerWithdrawal) => {
+            Command::Withdraw(_) if self.decided_by(DecidedBy::FreelancerWithdrawal) => {
                 Some("the claim was withdrawn".to_owned())
             }
             _ => None,
@@ -162,10 +151,10 @@ impl Case for DisputeCase {
             return Err(self.not_now(command.verb()));
         }
         match command {
-            Command::Offer { to_freelancer, message } => self.offer(role, to_freelancer, message, at),
-            Command::Retract { number } => self.end_offer(number, role, OfferState::Retracted, at, now),
-            Command::Accept(Subject::Offer(number)) => self.end_offer(number, role, OfferState::Accepted, at, now),
-            Command::Reject(Subject::Offer(number)) => self.end_offer(number, role, OfferState::Rejected, at, now),
+            Command::Offer(Offer { to_freelancer, message }) => self.offer(role, to_freelancer, message, at),
+            Command::Retract(Retract { number }) => self.end_offer(number, role, OfferState::Retracted, at, now),
+            Command::Accept(Accept::Offer(number)) => self.end_offer(number, role, OfferState::Accepted, at, now),
+            Command::Reject(Reject::Offer(number)) => self.end_offer(number, role, OfferState::Rejected, at, now),
             command => match self.stage {
                 Stage::AwaitingClient => self.answer_claim(role, command, at, now),
                 Stage::InMediation => self.mediate(command, at, now),

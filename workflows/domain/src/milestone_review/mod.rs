@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     case::{Case, CaseFile, Particulars, What, Who},
     claim::Claim,
-    command::{Command, Refusal, RefusalKind, Verb},
+    command::{Approve, Command, Refusal, RefusalKind, RequestChanges, Verb},
     ids::{CaseKind, Id, dispute_id},
     milestone::{Milestone, NotReviewable, Review, Submission},
     money::Amount,

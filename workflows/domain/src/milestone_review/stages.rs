@@ -1,8 +1,8 @@
 //! The review as a case: its stages, who may do what in each, and where a command or silence leads.
 
 use super::{
-    Amount, Case, CaseFile, CaseKind, Command, DecidedBy, IfSilent, MilestoneReviewCase, Outcome, Particulars, Refusal,
-    RefusalKind, Role, Rule, Stage, Timestamp, Verb, What, Who, dispute_id,
+    Amount, Approve, Case, CaseFile, CaseKind, Command, DecidedBy, IfSilent, MilestoneReviewCase, Outcome, Particulars,
+    Refusal, RefusalKind, RequestChanges, Role, Rule, Stage, Timestamp, Verb, What, Who, dispute_id,
 };
 use crate::{
     claim::Claim,
@@ -73,16 +73,6 @@ impl Case for MilestoneReviewCase {
         Some(self.review.milestone.label())
     }
 
-    fn givers(verb: Verb) -> &'static [Role] {
-        match verb {
-            Verb::Approve | Verb::RequestChanges => &[Role::Client],
-            Verb::Submit | Verb::Dispute => &[Role::Freelancer],
-            Verb::Supersede => &[Role::Operator],
-            Verb::Extend => &[Role::Mediator, Role::Operator],
-            _ => &[],
-        }
-    }
-
     fn offers(&self, role: Role, verb: Verb) -> bool {
         let in_stage = match verb {
             Verb::Approve | Verb::Dispute => self.is_waiting(),
@@ -91,25 +81,25 @@ impl Case for MilestoneReviewCase {
             Verb::Supersede => self.is_waiting() || (self.stage == Stage::Disputed && !self.contract_ended),
             _ => false,
         };
-        in_stage && Self::givers(verb).contains(&role)
+        in_stage && verb.givers(Self::KIND).contains(&role)
     }
 
     fn answered_before(&self, role: Role, command: &Command) -> Option<String> {
         let decided_by = self.outcome.as_ref().map(|outcome| outcome.decided_by);
         let answer = match (command, decided_by) {
-            (Command::Approve { .. } | Command::RequestChanges { .. }, Some(DecidedBy::ClientApproval)) => {
+            (Command::Approve(_) | Command::RequestChanges(_), Some(DecidedBy::ClientApproval)) => {
                 "the client has approved the milestone"
             }
-            (Command::RequestChanges { .. }, _) if self.stage == Stage::ChangesRequested => {
+            (Command::RequestChanges(_), _) if self.stage == Stage::ChangesRequested => {
                 "the client has requested changes; the freelancer submits again"
             }
-            (Command::Dispute { .. } | Command::Submit(_), _) if self.claim.is_some() => {
+            (Command::Dispute(_) | Command::Submit(_), _) if self.claim.is_some() => {
                 "the freelancer has disputed that the milestone is not released; the dispute goes on in its own case"
             }
-            (Command::Supersede, _) if self.contract_ended => "the contract's end is known",
+            (Command::Supersede(_), _) if self.contract_ended => "the contract's end is known",
             _ => return None,
         };
-        Self::givers(command.verb()).contains(&role).then(|| answer.to_owned())
+        command.verb().givers(Self::KIND).contains(&role).then(|| answer.to_owned())
     }
 
     fn refuse(&mut self, rule: Rule, reason: String, now: Timestamp) {
@@ -121,14 +111,17 @@ impl Case for MilestoneReviewCase {
             return Err(self.not_offered(command.verb()));
         }
         match command {
-            Command::Approve { amount, submission } => {
+            Command::Approve(Approve { amount, submission }) => {
                 self.check_seen(submission)?;
                 self.approve(amount, at, now)
             }
-            Command::RequestChanges { message } => self.request_changes(message, at, now),
-            Command::Submit(submission) => self.submit(submission, at, now),
-            Command::Dispute { claim, contacted_client } => self.dispute(claim, contacted_client, at, now),
-            Command::Supersede => {
+            Command::RequestChanges(RequestChanges { message }) => self.request_changes(message, at, now),
+            Command::Submit(submission) => self.submit(submission.into(), at, now),
+            Command::Dispute(dispute) => {
+                let contacted = dispute.contacted_client.unwrap_or_default();
+                self.dispute(dispute.claim(), contacted, at, now)
+            }
+            Command::Supersede(_) => {
                 self.file.record(at, role, What::Superseded, Rule::E11, "the contract has ended");
                 self.contract_ended = true;
                 if self.is_waiting() {

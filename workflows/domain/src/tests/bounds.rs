@@ -29,10 +29,12 @@ fn bytes_of<C: Case>(case: &C) -> usize {
 fn a_review_stays_within_what_a_server_takes() {
     let mut case = submitted(300);
     let mut rounds = 0;
-    while send(&mut case, 1.0, Role::Client, Command::RequestChanges { message: escaped(5_000) }).is_ok() {
+    while send(&mut case, 1.0, Role::Client, Command::RequestChanges(RequestChanges { message: escaped(5_000) }))
+        .is_ok()
+    {
         rounds += 1;
-        let submission = Submission { note: escaped(5_000), files: vec![] };
-        send(&mut case, 1.0, Role::Freelancer, Command::Submit(submission)).unwrap();
+        let submit = Submit { note: escaped(5_000), files: vec![] };
+        send(&mut case, 1.0, Role::Freelancer, Command::Submit(submit)).unwrap();
         case.file_mut().take_notices();
     }
     assert_eq!((rounds, case.stage()), (200, "awaiting_client"), "the client's window runs on");

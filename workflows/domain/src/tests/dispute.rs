@@ -258,7 +258,7 @@ fn a_timely_demand_waits_for_its_charge() {
     play(&mut case, "2 client reject claim; 3 mediator close; 4 client demand", |_, _| {});
     assert_eq!(case.take_fees_due()[0].source.as_str(), "card-1");
     case.fee_charged(Role::Client, Err("expired".into()), day(4.0));
-    send(&mut case, 5.0, Role::Client, Command::DemandArbitration).unwrap();
+    send(&mut case, 5.0, Role::Client, command("demand")).unwrap();
     assert_eq!(case.take_fees_due()[0].step, "fee:client:2", "another try is another charge");
 }
 
@@ -327,7 +327,7 @@ fn a_share_is_charged_to_the_billing_method_that_the_demand_names() {
     play(&mut case, "2 client reject claim; 3 mediator close; 4 client demand from card-9", |_, _| {});
     case.take_fees_due();
     case.fee_charged(Role::Client, Err("expired".into()), day(4.0));
-    send(&mut case, 5.0, Role::Client, Command::DemandArbitration).unwrap();
+    send(&mut case, 5.0, Role::Client, command("demand")).unwrap();
     assert_eq!(case.take_fees_due()[0].source.as_str(), "card-1");
 }
 
@@ -529,13 +529,13 @@ fn a_case_stays_small_whatever_is_sent() {
     let long = "é".repeat(10_000);
     let refused = |answer: Result<(), Refusal>| answer.unwrap_err().kind.name();
     for number in 0..30 {
-        let amend = Command::Amend { amount: amount(1 + number), details: long.clone() };
+        let amend = Command::Amend(Amend { amount: amount(1 + number), details: long.clone() });
         assert_eq!(send(&mut case, 1.0, Role::Freelancer, amend).is_ok(), number < 20);
         for role in Role::PARTIES {
-            let offer = Command::Offer { to_freelancer: amount(number), message: Some("é".repeat(500)) };
+            let offer = Command::Offer(Offer { to_freelancer: amount(number), message: Some("é".repeat(500)) });
             assert_eq!(send(&mut case, 1.0, role, offer).is_ok(), number < 20);
         }
-        let too_long = Command::Offer { to_freelancer: amount(1), message: Some("é".repeat(501)) };
+        let too_long = Command::Offer(Offer { to_freelancer: amount(1), message: Some("é".repeat(501)) });
         assert_eq!(refused(send(&mut case, 1.0, Role::Client, too_long)), "Invalid");
     }
     for verb in [Verb::Reject, Verb::Offer] {
@@ -547,8 +547,9 @@ fn a_case_stays_small_whatever_is_sent() {
         }
     }
     let rejection = Rejection { reason: RejectionReason::Other, details: long.clone(), evidence: vec![], amount: None };
-    send(&mut case, 2.0, Role::Client, Command::RejectClaim(rejection)).unwrap();
-    send(&mut case, 3.0, Role::Mediator, Command::Propose { to_freelancer: amount(1), rationale: long }).unwrap();
+    send(&mut case, 2.0, Role::Client, Command::Reject(Reject::Claim(rejection))).unwrap();
+    send(&mut case, 3.0, Role::Mediator, Command::Propose(Propose { to_freelancer: amount(1), rationale: long }))
+        .unwrap();
     let status = serde_json::to_vec(&crate::messages::Status::of(&case)).unwrap();
     assert!(status.len() < 250_000, "{} bytes", status.len());
     let noted = case.file().timeline.iter().filter_map(|entry| entry.note.as_ref()).map(String::len).max();
@@ -583,7 +584,7 @@ fn no_party_judges_its_own_case() {
     let judging = [
         (Role::Mediator, command("propose 90")),
         (Role::Arbitrator, command("award 90")),
-        (Role::Operator, Command::Extend { hours: 24, reason: "ill".into() }),
+        (Role::Operator, command("extend 24")),
     ];
     for rules in [0, 1] {
         for (role, command) in &judging {

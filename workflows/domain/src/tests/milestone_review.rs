@@ -148,7 +148,7 @@ fn silence_and_the_contracts_end_never_both_decide() {
     }
     // The instant of the contract's end counts, not that at which the review hears of it.
     let mut case = submitted(300);
-    let end = Message { at: Some(day(13.9)), ..message(Role::Operator, Command::Supersede) };
+    let end = Message { at: Some(day(13.9)), ..message(Role::Operator, command("supersede")) };
     case.receive(Verb::Supersede, Ok(end), day(14.5)).unwrap();
     assert_eq!(shown(&case), "superseded contract_end E11 0/0/300");
 }
@@ -193,15 +193,10 @@ fn commands_from_the_wrong_party_or_in_the_wrong_stage_are_refused() {
 fn malformed_commands_are_refused_with_the_field() {
     let long = "x".repeat(5_001);
     for (role, command, rule, word) in [
-        (Role::Client, Command::RequestChanges { message: " ".into() }, Rule::E8, "message: is empty"),
-        (Role::Client, Command::RequestChanges { message: long }, Rule::E8, "message: 5001 bytes"),
-        (
-            Role::Freelancer,
-            Command::Dispute { claim: claim(100), contacted_client: false },
-            Rule::D1,
-            "contacted_client",
-        ),
-        (Role::Client, Command::Approve { amount: Some(amount(0)), submission: None }, Rule::E6, "amount: more than 0"),
+        (Role::Client, Command::RequestChanges(RequestChanges { message: " ".into() }), Rule::E8, "message: is empty"),
+        (Role::Client, Command::RequestChanges(RequestChanges { message: long }), Rule::E8, "message: 5001 bytes"),
+        (Role::Freelancer, disputing(claim(100), false), Rule::D1, "contacted_client"),
+        (Role::Client, command("approve 0"), Rule::E6, "amount: more than 0"),
     ] {
         let mut case = submitted(300);
         let refusal = send(&mut case, 1.0, role, command).unwrap_err();

@@ -15,9 +15,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     case::Case,
     claim::{Claim, ClaimReason, Grounds, Rejection, RejectionReason},
-    command::{Command, Message, Refusal, Subject, Verb},
+    command::{
+        self, Amend, Command, Extend, Message, Offer, Propose, Refusal, Reject, RequestChanges, Submit, Verb, phrase,
+    },
     dispute::{DisputeCase, Filing, Opened},
-    evidence::Evidence,
     ids::Id,
     milestone::{Milestone, Submission},
     milestone_review::{FirstSubmission, MilestoneReviewCase},
@@ -73,6 +74,13 @@ fn refund_request(held: i64, pay_now: i64, policy: &Policy) -> RefundRequestCase
     case
 }
 
+/// A dispute that claims this.
+fn disputing(claim: Claim, contacted_client: bool) -> Command {
+    let Claim { amount, reason, details, evidence } = claim;
+    let contacted_client = Some(contacted_client);
+    Command::Dispute(command::Dispute { amount, reason, details, evidence, contacted_client })
+}
+
 fn claim(minor: i64) -> Claim {
     Claim { amount: amount(minor), reason: ClaimReason::WorkDelivered, details: "It is done.".into(), evidence: vec![] }
 }
@@ -124,47 +132,7 @@ fn send<C: Case>(case: &mut C, days: f64, role: Role, command: Command) -> Resul
 
 /// A command in a word or two: `approve`, `claim 150`, `offer 100`, `accept offer 1`, `propose 90`, …
 fn command(words: &str) -> Command {
-    let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
-    let number = || rest.rsplit(' ').next().unwrap_or_default().parse::<i64>().unwrap_or(0);
-    let subject = || match rest.split(' ').next() {
-        Some("claim") => Subject::Claim,
-        Some("resolution") => Subject::Resolution,
-        _ => Subject::Offer(u32::try_from(number()).unwrap()),
-    };
-    match verb {
-        "approve" if rest.starts_with("submission") => {
-            Command::Approve { amount: None, submission: Some(u32::try_from(number()).unwrap()) }
-        }
-        "approve" => Command::Approve { amount: Some(amount(number())).filter(|_| !rest.is_empty()), submission: None },
-        "submit" => Command::Submit(Submission { note: "Another try.".into(), files: vec![] }),
-        "request" => Command::RequestChanges { message: "The brand is wrong.".into() },
-        "supersede" => Command::Supersede,
-        "claim" => Command::Dispute { claim: claim(number()), contacted_client: true },
-        "keep" => Command::Reject(Subject::Request),
-        "ask" => Command::RequestMediation { message: "We do not agree.".into() },
-        "opinion" => Command::Opinion { text: "Half of it would be fair.".into() },
-        "release" => Command::Release,
-        "accept" if rest.starts_with("claim ") => Command::AcceptClaim { amount: amount(number()) },
-        "accept" => Command::Accept(subject()),
-        "reject" if rest.starts_with("claim") => Command::RejectClaim(Rejection {
-            reason: RejectionReason::NotAsAgreed,
-            details: "It is not what we agreed.".into(),
-            evidence: vec![],
-            amount: rest.strip_prefix("claim ").map(|_| amount(number())),
-        }),
-        "reject" => Command::Reject(subject()),
-        "amend" => Command::Amend { amount: amount(number()), details: "More precisely.".into() },
-        "withdraw" => Command::Withdraw,
-        "offer" => Command::Offer { to_freelancer: amount(number()), message: None },
-        "retract" => Command::Retract { number: u32::try_from(number()).unwrap() },
-        "propose" => Command::Propose { to_freelancer: amount(number()), rationale: "Half was delivered.".into() },
-        "close" => Command::Close { reason: "No common ground.".into() },
-        "demand" if rest.starts_with("from ") => Command::DemandArbitrationFrom { source: id(&rest[5..]) },
-        "demand" => Command::DemandArbitration,
-        "award" => Command::Award { to_freelancer: amount(number()), reference: "AAA-1".into() },
-        "extend" => Command::Extend { hours: u32::try_from(number()).unwrap(), reason: "Holiday.".into() },
-        other => panic!("no command {other}"),
-    }
+    phrase::command(words).unwrap()
 }
 
 fn role(name: &str) -> Role {

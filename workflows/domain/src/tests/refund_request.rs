@@ -2,6 +2,7 @@
 
 use super::{
     super::{
+        evidence::Evidence,
         notice::NoticeEvent,
         outcome::{Outcome, ResultKind},
         party::Role,
@@ -91,9 +92,7 @@ fn an_incomplete_dispute_is_refused_and_the_window_runs_on() {
         (Claim { evidence: vec![file; 1], ..claim(1) }, "application/x-dosexec"),
     ] {
         let mut case = refund_request(300, 100, &Policy::default());
-        let refusal = send(&mut case, 1.0, Role::Freelancer, Command::Dispute { claim, contacted_client: false })
-            .unwrap_err()
-            .to_string();
+        let refusal = send(&mut case, 1.0, Role::Freelancer, disputing(claim, false)).unwrap_err().to_string();
         assert!(
             refusal.starts_with("Invalid: ") && refusal.contains(word) && refusal.contains("can now: approve, dispute"),
             "{refusal}"
@@ -120,10 +119,7 @@ fn a_timely_reply_counts_and_a_late_one_never_does() {
         (Some(9.5), 9.0, "TooLate"),
     ] {
         let mut case = refund_request(300, 100, &Policy::default());
-        let message = Message {
-            at: stamped.map(day),
-            ..message(Role::Freelancer, Command::Approve { amount: None, submission: None })
-        };
+        let message = Message { at: stamped.map(day), ..message(Role::Freelancer, command("approve")) };
         let answer = case.receive(Verb::Approve, Ok(message), day(handed));
         let got = answer.map_or_else(|refusal| refusal.kind.name().to_owned(), |()| shown(&case));
         assert_eq!(got, expected, "stamped {stamped:?}, handed over on day {handed}");
@@ -149,7 +145,7 @@ fn a_command_that_arrives_twice_acts_once() {
     let reused = case.receive(Verb::Dispute, Ok(keyed(command("claim 200"), "k-2")), day(3.0)).unwrap_err();
     assert!(reused.to_string().starts_with("Invalid: key"), "{reused}");
     // The same key of another sender, or without a key, is another command.
-    let other = Message { key: Some("k-2".into()), ..message(Role::Client, Command::Release) };
+    let other = Message { key: Some("k-2".into()), ..message(Role::Client, command("release")) };
     assert!(case.receive(Verb::Release, Ok(other), day(3.0)).is_err());
     assert_eq!(
         send(&mut case, 3.0, Role::Freelancer, command("claim 300")).unwrap_err().kind.name(),
@@ -196,7 +192,7 @@ fn an_agency_is_paid_and_its_owner_acts() {
             by: Actor { party: Role::Freelancer, id: id(who) },
             at: None,
             key: None,
-            command: Command::Approve { amount: None, submission: None },
+            command: command("approve"),
         };
         assert_eq!(case.receive(Verb::Approve, Ok(message), day(1.0)).is_ok(), admitted, "{who}");
     }

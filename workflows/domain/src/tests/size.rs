@@ -45,20 +45,22 @@ fn a_case_that_is_as_large_as_it_can_be_made_fits_into_a_payload() {
         let kind = "\u{2}".repeat(10_000);
         let file = Evidence { sha256: "ab".repeat(32), name: "x".into(), size: 1, media_type: kind };
         let unfit = Rejection { reason, details: "No.".into(), evidence: vec![file], amount: None };
-        send(&mut case, Role::Client, Command::RejectClaim(unfit)).unwrap_err();
-        send(&mut case, Role::Mediator, Command::Extend { hours: 0, reason: text(1_000) }).unwrap_err();
+        send(&mut case, Role::Client, Command::Reject(Reject::Claim(unfit))).unwrap_err();
+        send(&mut case, Role::Mediator, Command::Extend(Extend { hours: 0, reason: text(1_000) })).unwrap_err();
     }
     let long = text(20_000);
     for _ in 0..20 {
-        send(&mut case, Role::Freelancer, Command::Amend { amount: amount(most), details: long.clone() }).unwrap();
+        send(&mut case, Role::Freelancer, Command::Amend(Amend { amount: amount(most), details: long.clone() }))
+            .unwrap();
         for role in Role::PARTIES {
-            let offer = Command::Offer { to_freelancer: amount(most), message: Some(text(1_000)) };
+            let offer = Command::Offer(Offer { to_freelancer: amount(most), message: Some(text(1_000)) });
             send(&mut case, role, offer).unwrap();
         }
     }
     let rejection = Rejection { reason, details: "é".repeat(10_000), evidence: files(&policy), amount: None };
-    send(&mut case, Role::Client, Command::RejectClaim(rejection)).unwrap();
-    send(&mut case, Role::Mediator, Command::Propose { to_freelancer: amount(0), rationale: long.clone() }).unwrap();
+    send(&mut case, Role::Client, Command::Reject(Reject::Claim(rejection))).unwrap();
+    send(&mut case, Role::Mediator, Command::Propose(Propose { to_freelancer: amount(0), rationale: long.clone() }))
+        .unwrap();
     assert_eq!(case.file().refusals(), 5_000);
     let (json, status) = (serde_json::to_vec(&case).unwrap(), serde_json::to_vec(&Status::of(&case)).unwrap());
     println!("a dispute of {} bytes with a status of {} bytes", json.len(), status.len());

@@ -1,0 +1,468 @@
+//! Every command, in one list: what it says, in which cases it is given and by whom, and what people call it.
+//!
+//! The wire, the API's description, the command line's options and help, the console's forms, the simulation and the tests
+//! read this list. What a command does is the rules' to say: each case has its own.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{
+    Unreadable,
+    answer::{Accept, Reject, SubjectName},
+    field::{Field, Payload, payload},
+};
+use crate::{
+    claim::{Claim, ClaimReason},
+    evidence::{Evidence, or_none},
+    ids::{CaseKind, Id},
+    milestone::Submission,
+    money::Amount,
+    party::Role,
+};
+
+/// How a command is used in one kind of case.
+#[derive(Debug, Clone, Copy)]
+pub struct Use {
+    /// The kind of case.
+    pub kind: CaseKind,
+    /// Who may give it there.
+    pub by: &'static [Role],
+    /// What its button says.
+    pub called: &'static str,
+    /// The names of the fields that it has there.
+    pub takes: &'static [&'static str],
+    /// What it does, if that can be said without an amount; `{other}` is the other party.
+    pub says: Option<&'static str>,
+}
+
+/// Something that is done for a command's type, whichever that is.
+pub trait Visit {
+    /// What comes of it.
+    type Out;
+
+    /// Does it for the command that says `P`.
+    fn visit<P: Payload>(self) -> Self::Out;
+}
+
+/// Declares the commands. Each has a description, a type, a name on the wire, its fields or `own` if its type is declared
+/// elsewhere, and a line for each kind of case that takes it: who gives it, what it is called, which fields it has, and what it
+/// does.
+macro_rules! commands {
+    ($(
+        $(#[doc = $about:literal])+
+        $name:ident = $wire:literal $payload:tt
+        $($kind:ident by [$($by:ident),+]: $called:literal [$($takes:ident),*] $(says $says:literal)?;)+
+    )+) => {
+        $(payload! { [$(#[doc = $about])+] $name $payload })+
+
+        /// The name of a command: of the signal and of the update.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[allow(missing_docs, reason = "each is explained at its variant of Command")]
+        pub enum Verb {
+            $(#[serde(rename = $wire)] $name,)+
+        }
+
+        /// A command and what it says.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum Command {
+            $($(#[doc = $about])+ $name($name),)+
+        }
+
+        impl Verb {
+            /// Every command.
+            pub const ALL: [Self; [$($wire),+].len()] = [$(Self::$name),+];
+
+            /// The name on the wire.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $wire),+
+                }
+            }
+
+            /// What it is for.
+            pub const fn about(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($about),+)),+
+                }
+            }
+
+            /// What it can say, in whatever case.
+            pub const fn fields(self) -> &'static [Field] {
+                match self {
+                    $(Self::$name => $name::FIELDS),+
+                }
+            }
+
+            /// The cases that take it.
+            pub const fn uses(self) -> &'static [Use] {
+                match self {
+                    $(Self::$name => &[$(Use {
+                        kind: CaseKind::$kind,
+                        by: &[$(Role::$by),+],
+                        called: $called,
+                        takes: &[$(stringify!($takes)),*],
+                        says: says!($($says)?),
+                    }),+]),+
+                }
+            }
+
+            /// Does something for its type.
+            pub fn visit<V: Visit>(self, visitor: V) -> V::Out {
+                match self {
+                    $(Self::$name => visitor.visit::<$name>()),+
+                }
+            }
+        }
+
+        impl Command {
+            /// The command's name.
+            pub const fn verb(&self) -> Verb {
+                match self {
+                    $(Self::$name(_) => Verb::$name),+
+                }
+            }
+
+            /// Reads what a command of this name says.
+            ///
+            /// # Errors
+            /// [`Unreadable`] with the field and what was expected there.
+            pub fn read(verb: Verb, json: &[u8]) -> Result<Self, Unreadable> {
+                Ok(match verb {
+                    $(Verb::$name => Self::$name($name::read(json)?)),+
+                })
+            }
+
+            /// What it says, as it is on the wire.
+            pub fn fields(&self) -> Map<String, Value> {
+                let said = match self {
+                    $(Self::$name(said) => serde_json::to_value(said)),+
+                };
+                match said {
+                    Ok(Value::Object(fields)) => fields,
+                    _ => Map::new(),
+                }
+            }
+        }
+    };
+}
+
+/// What a command does, if the catalogue says it.
+macro_rules! says {
+    () => {
+        None
+    };
+    ($says:literal) => {
+        Some($says)
+    };
+}
+
+commands! {
+    /// Submits the milestone again (E8).
+    Submit = "submit" {
+        /// What is submitted, in the freelancer's words.
+        note: String = "What you submit",
+        /// The work, or proof of it: files that were uploaded.
+        #[serde(default, deserialize_with = "or_none", skip_serializing_if = "Vec::is_empty")]
+        files: Vec<Evidence> = "The work, or proof of it",
+    }
+    MilestoneReview by [Freelancer]: "Submit again" [note, files]
+        says "{other} is asked to review it, in a full new window.";
+
+    /// Agrees to the refund (R4), approves the milestone (E5-E7), or returns a payment (P2).
+    Approve = "approve" {
+        /// How much is paid or returned, in minor units; without it all of it. More than the milestone's amount is a bonus.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        amount: Option<Amount> = "Another amount",
+        /// The number of the submission that you looked at; if there is a newer one by now, nothing is approved.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        submission: Option<u32> = "The submission that you saw",
+    }
+    RefundRequest by [Freelancer]: "Approve the refund" [];
+    MilestoneReview by [Client]: "Approve the milestone" [amount, submission];
+    PaymentRefund by [Freelancer]: "Return money" [amount];
+
+    /// Asks for changes to the milestone (E8).
+    RequestChanges = "request_changes" {
+        /// Which, in the client's words.
+        message: String = "In your words",
+    }
+    MilestoneReview by [Client]: "Ask for changes" [message]
+        says "The window stops, and {other} is asked to submit again.";
+
+    /// Closes the review, because the contract has ended and its refund request takes over (E11).
+    Supersede = "supersede" {}
+    MilestoneReview by [Operator]: "Close the review" [] says "Closes the review, because the contract has ended.";
+
+    /// Disputes the refund (R5), or that the milestone is not released (D1).
+    Dispute = "dispute" {
+        /// How much is claimed of what is held, in minor units.
+        amount: Amount = "How much you claim",
+        /// Why.
+        reason: ClaimReason = "Why",
+        /// Why, in the freelancer's words.
+        details: String = "In your words",
+        /// For a milestone: that the freelancer contacted the client, and it did not help.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        contacted_client: Option<bool> = "I contacted the client, and it did not help",
+        /// Files that support the claim.
+        #[serde(default, deserialize_with = "or_none", skip_serializing_if = "Vec::is_empty")]
+        evidence: Vec<Evidence> = "Files that support it",
+    }
+    RefundRequest by [Freelancer]: "Dispute the refund" [amount, reason, details, evidence];
+    MilestoneReview by [Freelancer]: "Dispute that it is not released"
+        [amount, reason, details, contacted_client, evidence];
+
+    /// Gives up the refund request: everything that is held goes to the freelancer (R10).
+    Release = "release" {}
+    RefundRequest by [Client]: "Give up the refund" [];
+
+    /// Accepts the claim (D3), the resolution (M5) or an offer (M7).
+    Accept = "accept" own
+    Dispute by [Client, Freelancer]: "Accept" [of, number, amount];
+
+    /// Rejects the claim (D4), the resolution (M6) or an offer (M7); of a payment: returns nothing (P2).
+    Reject = "reject" own
+    Dispute by [Client, Freelancer]: "Reject" [of, number, amount, reason, details, evidence];
+    PaymentRefund by [Freelancer]: "Return nothing" [];
+
+    /// Changes the claim (D5).
+    Amend = "amend" {
+        /// The amount that is claimed now, in minor units.
+        amount: Amount = "How much you claim now",
+        /// Why, in the freelancer's words; it replaces the claim's details.
+        details: String = "In your words",
+    }
+    Dispute by [Freelancer]: "Change the claim" [amount, details];
+
+    /// Withdraws the claim (D5).
+    Withdraw = "withdraw" {}
+    Dispute by [Freelancer]: "Withdraw the claim" [];
+
+    /// Offers a split of what is held (M7).
+    Offer = "offer" {
+        /// What the freelancer gets, in minor units. The rest is the client's.
+        to_freelancer: Amount = "To the freelancer",
+        /// In the party's words.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<String> = "Message",
+    }
+    Dispute by [Client, Freelancer]: "Offer a split" [to_freelancer, message];
+
+    /// Takes back an offer of one's own (M7).
+    Retract = "retract" {
+        /// The offer's number.
+        number: u32 = "Offer",
+    }
+    Dispute by [Client, Freelancer]: "Take back" [number] says "{other} can no longer accept it.";
+
+    /// Proposes the resolution, which binds nobody until both accept it (M3).
+    Propose = "propose" {
+        /// What the freelancer gets, in minor units. The rest is the client's.
+        to_freelancer: Amount = "To the freelancer",
+        /// Why so, in the mediator's words.
+        rationale: String = "Why so",
+    }
+    Dispute by [Mediator]: "Propose a resolution" [to_freelancer, rationale];
+
+    /// Ends the mediation: gives the Notice of Non-Resolution now (M2).
+    Close = "close" {
+        /// Why.
+        reason: String = "Why",
+    }
+    Dispute by [Mediator]: "End the mediation" [reason]
+        says "The Notice of Non-Resolution is given to both at once.";
+
+    /// Demands arbitration, and pays one's share of the fee (A1).
+    DemandArbitration = "demand_arbitration" {
+        /// The billing method that pays your share of the fee. Without one a client's is that of the newest deposit, and a
+        /// freelancer's is their own id, which no real payment provider takes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<Id> = "Billing method",
+    }
+    Dispute by [Client, Freelancer]: "Demand arbitration" [source];
+
+    /// Gives the award, which is final (A5).
+    Award = "award" {
+        /// What the freelancer gets, in minor units. The rest is the client's.
+        to_freelancer: Amount = "To the freelancer",
+        /// The arbitration provider's reference.
+        reference: String = "The arbitration provider's reference" as Line,
+    }
+    Dispute by [Arbitrator]: "Give the award" [to_freelancer, reference];
+
+    /// Asks a mediator to look at a request for a released payment (P3).
+    RequestMediation = "request_mediation" {
+        /// Why, in the client's words.
+        message: String = "In your words",
+    }
+    PaymentRefund by [Client]: "Ask for mediation help" [message]
+        says "A mediator is asked for an opinion, which binds nobody.";
+
+    /// Says what the mediator thinks of it, which binds nobody (P3).
+    Opinion = "opinion" {
+        /// The opinion, in the mediator's words.
+        text: String = "Your opinion",
+    }
+    PaymentRefund by [Mediator]: "Give an opinion" [text]
+        says "Both parties are told your opinion, which binds nobody.";
+
+    /// Extends the open window, once in each stage (T6).
+    Extend = "extend" {
+        /// By how many hours, at most the window's own length.
+        hours: u32 = "By how many hours",
+        /// Why. Both parties are told.
+        reason: String = "Why" as Line,
+    }
+    RefundRequest by [Mediator, Operator]: "Extend the window" [hours, reason]
+        says "The deadline comes later, once in this stage. Both parties are told.";
+    Dispute by [Mediator, Operator]: "Extend the window" [hours, reason]
+        says "The deadline comes later, once in this stage. Both parties are told.";
+    MilestoneReview by [Mediator, Operator]: "Extend the window" [hours, reason]
+        says "The deadline comes later, once in this stage. Both parties are told.";
+    PaymentRefund by [Mediator, Operator]: "Extend the window" [hours, reason]
+        says "The deadline comes later, once in this stage. Both parties are told.";
+}
+
+impl Verb {
+    /// The command of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verb| verb.name() == name)
+    }
+
+    /// How it is used in such a case, if such a case takes it.
+    pub fn in_case(self, kind: CaseKind) -> Option<&'static Use> {
+        self.uses().iter().find(|taken| taken.kind == kind)
+    }
+
+    /// Whether such a case takes it, in some stage.
+    pub const fn is_taken_by(self, kind: CaseKind) -> bool {
+        let uses = self.uses();
+        let mut index = 0;
+        while index < uses.len() {
+            if uses[index].kind as u8 == kind as u8 {
+                return true;
+            }
+            index += 1;
+        }
+        false
+    }
+
+    /// Who may give it to such a case, in whatever stage.
+    pub fn givers(self, kind: CaseKind) -> &'static [Role] {
+        self.in_case(kind).map_or(&[], |taken| taken.by)
+    }
+
+    /// What it can say in such a case about `of`, where what it is about makes a difference.
+    pub fn asks(self, kind: CaseKind, of: Option<SubjectName>) -> impl Iterator<Item = &'static Field> {
+        let takes = self.in_case(kind).map_or(&[][..], |taken| taken.takes);
+        let has = move |field: &&Field| takes.contains(&field.name) && (field.of.is_none() || field.of == of);
+        self.fields().iter().filter(has)
+    }
+
+    /// The commands that such a case takes, in some stage.
+    pub fn of_case(kind: CaseKind) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |verb| verb.is_taken_by(kind))
+    }
+}
+
+impl Dispute {
+    /// What is claimed.
+    pub fn claim(self) -> Claim {
+        let Self { amount, reason, details, evidence, contacted_client: _ } = self;
+        Claim { amount, reason, details, evidence }
+    }
+}
+
+impl From<Submit> for Submission {
+    fn from(Submit { note, files }: Submit) -> Self {
+        Self { note, files }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    struct Schema;
+
+    impl Visit for Schema {
+        type Out = Value;
+
+        fn visit<P: Payload>(self) -> Value {
+            schemars::schema_for!(P).to_value()
+        }
+    }
+
+    /// What forms and options are made of is what is read.
+    #[test]
+    fn a_commands_fields_are_those_of_its_type() {
+        for verb in Verb::ALL {
+            let schema = verb.visit(Schema);
+            let none = Map::new();
+            let known: BTreeSet<&str> =
+                schema["properties"].as_object().unwrap_or(&none).keys().map(String::as_str).collect();
+            let listed: BTreeSet<&str> = verb.fields().iter().map(|field| field.name).collect();
+            assert_eq!(listed, known, "{verb}");
+            let required = schema["required"].as_array().cloned().unwrap_or_default();
+            let needed: Vec<&str> = verb.fields().iter().filter(|field| field.needed).map(|field| field.name).collect();
+            // What is needed of one subject only is no requirement of the type.
+            if !listed.contains("of") {
+                assert_eq!(Value::from(needed), Value::from(required), "{verb}");
+            }
+        }
+    }
+
+    /// A misspelt name in a line of the catalogue would leave a field out.
+    #[test]
+    fn every_case_takes_fields_that_there_are() {
+        for verb in Verb::ALL {
+            let listed: Vec<&str> = verb.fields().iter().map(|field| field.name).collect();
+            let mut taken: BTreeSet<&str> = BTreeSet::new();
+            let mut kinds = BTreeSet::new();
+            for used in verb.uses() {
+                assert!(kinds.insert(used.kind), "{verb} twice in {:?}", used.kind);
+                assert!(used.takes.iter().all(|name| listed.contains(name)), "{verb}: {:?}", used.takes);
+                taken.extend(used.takes);
+            }
+            assert_eq!(taken.len(), listed.len(), "{verb}: a field that no case takes");
+        }
+    }
+
+    #[test]
+    fn words_are_whole_sentences() {
+        for verb in Verb::ALL {
+            let about = verb.about().trim();
+            assert!(about.ends_with('.') && about.starts_with(char::is_uppercase), "{verb}: {about}");
+            for field in verb.fields() {
+                let about = field.about.trim();
+                assert!(
+                    about.ends_with('.') && about.starts_with(char::is_uppercase),
+                    "{verb} {}: {about}",
+                    field.name
+                );
+                assert!(!field.label.is_empty() && !field.label.ends_with('.'), "{verb} {}", field.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_asked_depends_on_the_case_and_on_what_it_is_about() {
+        let asked = |verb: Verb, kind, of| verb.asks(kind, of).map(|field| field.name).collect::<Vec<_>>().join(" ");
+        for (verb, kind, of, names) in [
+            (Verb::Approve, CaseKind::RefundRequest, None, ""),
+            (Verb::Approve, CaseKind::PaymentRefund, None, "amount"),
+            (Verb::Approve, CaseKind::MilestoneReview, None, "amount submission"),
+            (Verb::Approve, CaseKind::Dispute, None, ""),
+            (Verb::Accept, CaseKind::Dispute, None, "of"),
+            (Verb::Accept, CaseKind::Dispute, Some(SubjectName::Offer), "of number"),
+            (Verb::Accept, CaseKind::Dispute, Some(SubjectName::Resolution), "of"),
+            (Verb::Reject, CaseKind::Dispute, Some(SubjectName::Claim), "of amount reason details evidence"),
+            (Verb::Reject, CaseKind::PaymentRefund, None, ""),
+        ] {
+            assert_eq!(asked(verb, kind, of), names, "{verb} {kind:?} {of:?}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Commands in a word or two, as stories tell them: `approve`, `claim 150`, `accept offer 1`, `demand from card-9`.
+//!
+//! For tests and models, here and elsewhere: what a story leaves out is filled in from the [catalogue](super::catalogue), so
+//! that a new command can be told at once.
+
+use serde_json::{Map, Value, json};
+
+use super::{Command, Field, FieldKind, SubjectName, Verb};
+
+/// Words that are shorter than a command's name, or nearer to what is meant.
+const SHORT: [(&str, Verb); 5] = [
+    ("claim", Verb::Dispute),
+    ("keep", Verb::Reject),
+    ("request", Verb::RequestChanges),
+    ("ask", Verb::RequestMediation),
+    ("demand", Verb::DemandArbitration),
+];
+
+/// The command that these words tell.
+///
+/// # Errors
+/// That there is no such command, or what it cannot say.
+pub fn command(words: &str) -> Result<Command, String> {
+    let (name, rest) = words.split_once(' ').unwrap_or((words, ""));
+    let short = SHORT.into_iter().find(|(short, _)| *short == name).map(|(_, verb)| verb);
+    let verb = short.or_else(|| Verb::named(name)).ok_or_else(|| format!("no command {name}"))?;
+    let of = SubjectName::ALL.into_iter().find(|subject| rest.split(' ').next() == Some(subject.name()));
+    let last = rest.rsplit(' ').next().unwrap_or_default();
+    let mut said = Map::new();
+    let mut left = last.parse::<i64>().ok();
+    for field in verb.fields().iter().filter(|field| field.of.is_none() || field.of == of) {
+        let value = match field.name {
+            "of" => of.map(|of| json!(of)),
+            "source" => rest.strip_prefix("from ").map(|source| json!(source)),
+            "submission" => left.take_if(|_| rest.starts_with("submission ")).map(Value::from),
+            _ => match field.kind {
+                FieldKind::Money if rest.starts_with("submission ") => None,
+                FieldKind::Money | FieldKind::Number => left.take().map(Value::from),
+                _ => filled_in(verb, field),
+            },
+        };
+        said.extend(value.map(|value| (field.name.to_owned(), value)));
+    }
+    let json = Value::from(said).to_string();
+    Command::read(verb, json.as_bytes()).map_err(|unreadable| format!("{words}: {unreadable}"))
+}
+
+/// What a story does not tell.
+fn filled_in(verb: Verb, field: &Field) -> Option<Value> {
+    let text = match (verb, field.kind) {
+        (_, FieldKind::Flag) => return Some(Value::Bool(true)),
+        (Verb::Reject, FieldKind::OneOf(_)) => "not_as_agreed",
+        (_, FieldKind::OneOf(names)) => names.first()?,
+        (Verb::Submit, FieldKind::Text) => "Another try.",
+        (Verb::RequestChanges, FieldKind::Text) => "The brand is wrong.",
+        (Verb::Dispute, FieldKind::Text) => "It is done.",
+        (Verb::Reject, FieldKind::Text) => "It is not what we agreed.",
+        (Verb::Amend, FieldKind::Text) => "More precisely.",
+        (Verb::Offer, FieldKind::Text) => "Shall we?",
+        (Verb::Propose, FieldKind::Text) => "Half was delivered.",
+        (Verb::Close, FieldKind::Text) => "No common ground.",
+        (Verb::RequestMediation, FieldKind::Text) => "We do not agree.",
+        (Verb::Opinion, FieldKind::Text) => "Half of it would be fair.",
+        (Verb::Award, FieldKind::Line) => "AAA-1",
+        (Verb::Extend, FieldKind::Line) => "Holiday.",
+        (_, FieldKind::Text | FieldKind::Line) => "In words.",
+        (_, FieldKind::Money | FieldKind::Number | FieldKind::Id | FieldKind::Files) => return None,
+    };
+    Some(Value::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_or_two_tell_a_command() {
+        for (words, verb, said) in [
+            ("approve", Verb::Approve, json!({})),
+            ("approve 50", Verb::Approve, json!({"amount": 50})),
+            ("approve submission 2", Verb::Approve, json!({"submission": 2})),
+            ("keep", Verb::Reject, json!({})),
+            ("accept claim", Verb::Accept, json!({"of": "claim"})),
+            ("accept claim 150", Verb::Accept, json!({"of": "claim", "amount": 150})),
+            ("accept offer 1", Verb::Accept, json!({"of": "offer", "number": 1})),
+            ("offer 100", Verb::Offer, json!({"to_freelancer": 100, "message": "Shall we?"})),
+            ("demand from card-9", Verb::DemandArbitration, json!({"source": "card-9"})),
+            ("extend 24", Verb::Extend, json!({"hours": 24, "reason": "Holiday."})),
+        ] {
+            let command = command(words).unwrap();
+            assert_eq!((command.verb(), Value::from(command.fields())), (verb, said), "{words}");
+        }
+        assert_eq!(command("dance").unwrap_err(), "no command dance");
+        assert!(command("retract").unwrap_err().contains("missing field `number`"));
+    }
+
+    /// No command is left out of what stories can tell.
+    #[test]
+    fn every_command_can_be_told() {
+        for verb in Verb::ALL {
+            let told = [verb.name().to_owned(), format!("{verb} 1"), format!("{verb} offer 1")];
+            assert!(told.iter().any(|words| command(words).is_ok_and(|command| command.verb() == verb)), "{verb}");
+        }
+    }
+}
