@@ -3,7 +3,7 @@
 //! It reads the server's visibility and the database, and changes nothing. The numbers are of the whole installation, not
 //! of one process: whoever shows them from several processes takes the largest.
 
-use recourse_workflows::domain::ids::CaseKind;
+use recourse_workflows::domain::{ids::CaseKind, stage::Stage};
 use sqlx::Row as _;
 use temporalio_client::{Client, NamespacedClient as _, grpc::WorkflowService as _, tonic::IntoRequest as _};
 use temporalio_common::protos::temporal::api::workflowservice::v1::{
@@ -11,26 +11,6 @@ use temporalio_common::protos::temporal::api::workflowservice::v1::{
 };
 
 use crate::{Database, Ledger, LedgerError, database::in_time, ledger::MoneyHeld};
-
-/// The stages of open cases of each kind, by the names that lists show.
-pub const STAGES: [(CaseKind, &[&str]); 5] = [
-    (CaseKind::EscrowDeposit, &["settling"]),
-    (CaseKind::MilestoneReview, &["awaiting_client", "changes_requested", "disputed", "settling"]),
-    (CaseKind::RefundRequest, &["awaiting_freelancer", "disputed", "settling"]),
-    (
-        CaseKind::Dispute,
-        &[
-            "awaiting_client",
-            "in_mediation",
-            "awaiting_parties",
-            "awaiting_arbitration_demand",
-            "in_arbitration",
-            "on_hold",
-            "settling",
-        ],
-    ),
-    (CaseKind::PaymentRefund, &["awaiting_freelancer", "settling"]),
-];
 
 /// Why the numbers could not be read. Those from before still stand, and grow old.
 #[derive(Debug, thiserror::Error)]
@@ -58,8 +38,8 @@ pub enum GaugeError {
 /// The numbers of one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
-    /// How many open cases of a kind are in a stage. Each pair of [`STAGES`] is there.
-    pub open: Vec<(CaseKind, &'static str, i64)>,
+    /// How many open cases of a kind are in a stage. Each stage that such a case can be in is there.
+    pub open: Vec<(CaseKind, Stage, i64)>,
     /// How many open cases of a kind have missed a target.
     pub overdue: Vec<(CaseKind, i64)>,
     /// What is in escrow, by currency.
@@ -100,8 +80,8 @@ impl Gauges {
     pub async fn read(&self) -> Result<Reading, GaugeError> {
         let mut open = Vec::new();
         let mut overdue = Vec::new();
-        for (kind, stages) in STAGES {
-            for stage in stages {
+        for kind in CaseKind::ALL {
+            for stage in Stage::of_open(kind) {
                 open.push((kind, *stage, self.count(&format!("{} AND CaseStage = '{stage}'", running(kind))).await?));
             }
             overdue.push((kind, self.count(&format!("{} AND CaseOverdue = true", running(kind))).await?));

@@ -1,6 +1,7 @@
 //! The contract's end on the real server while a milestone is reviewed or disputed (E11).
 
 use futures_util::future::join_all;
+use recourse_workflows::domain::stage::Stage;
 use serde_json::Value;
 
 use crate::{
@@ -20,7 +21,7 @@ fn the_contracts_end_supersedes_a_running_review() {
             story.play(before).await;
             let mut story = story.again();
             let status = story.end(10_000, Value::Null).await;
-            assert_eq!((status.stage.as_str(), status.held.minor()), ("awaiting_freelancer", 25_000), "{before}");
+            assert_eq!((status.stage, status.held.minor()), (Stage::AwaitingFreelancer, 25_000), "{before}");
             let review = story.outcome_of(&story.review("m-1")).await;
             assert_eq!(shown(&review), "superseded contract_end E11 0/0/30000", "{before}");
             story.play("1 freelancer approve").await;
@@ -83,7 +84,7 @@ fn submitting_again_while_the_contract_ends_holds_nothing_up() {
                     }
                 };
                 let (status, ()) = futures_util::join!(ending.end(0, Value::Null), resubmitting);
-                assert_eq!((status.stage.as_str(), status.held.minor()), ("awaiting_freelancer", 30_000));
+                assert_eq!((status.stage, status.held.minor()), (Stage::AwaitingFreelancer, 30_000));
                 let review = story.wait(&story.review("m-1"), |status| status.outcome.is_some()).await.outcome.unwrap();
                 assert_eq!(review.rule.id(), "E11", "superseded, or refused after the end: {review:?}");
                 assert_eq!(story.ledger().await, "deposit 30000");
@@ -119,7 +120,7 @@ fn a_running_dispute_keeps_its_money_out_of_the_refund_request() {
             let disputed = story.case().to_owned();
             let mut ending = story.again();
             let status = ending.end(0, Value::Null).await;
-            assert_eq!((status.stage.as_str(), status.held.minor()), ("awaiting_freelancer", 4_000));
+            assert_eq!((status.stage, status.held.minor()), (Stage::AwaitingFreelancer, 4_000));
             ending.play("1 freelancer approve").await;
             assert_eq!(shown(&ending.outcome().await), "refunded freelancer_approval R4 0/4000/0");
             story.play(play).await;
@@ -147,8 +148,8 @@ fn a_contracts_end_with_everything_in_dispute_is_refused() {
         // It was none: a claim that is withdrawn now finds its review going on.
         story.play("2 freelancer withdraw").await;
         let review = story.review("m-1");
-        let resumed = story.wait(&review, |status| status.stage != "disputed").await;
-        assert_eq!(resumed.stage, "awaiting_client", "{resumed:?}");
+        let resumed = story.wait(&review, |status| status.stage != Stage::Disputed).await;
+        assert_eq!(resumed.stage, Stage::AwaitingClient, "{resumed:?}");
     });
 }
 
@@ -163,7 +164,7 @@ fn a_refused_end_leaves_the_review_as_it_is() {
         let status = story.again().end(30_001, Value::Null).await;
         assert!(refused(&status).starts_with("R2 ") && refused(&status).contains("300.00 USD held"), "{status:?}");
         let review = world.status(&story.review("m-1")).await;
-        assert_eq!(review.stage, "awaiting_client");
+        assert_eq!(review.stage, Stage::AwaitingClient);
         story.until(14.1).await;
         assert_eq!(shown(&story.outcome_of(&story.review("m-1")).await), "released client_silence E4 30000/0/0");
     });
@@ -187,7 +188,7 @@ fn a_milestone_is_not_submitted_after_the_contracts_end() {
         let late = story.submit("m-2", 2, 10_000).await;
         assert!(refused(&late).starts_with("E11 ") && refused(&late).contains(&ending.refund_request), "{late:?}");
         story.deposit("d-3", 1, &story.card()).await;
-        assert_eq!(story.submit("m-2", 2, 10_000).await.stage, "awaiting_client", "the contract goes on");
+        assert_eq!(story.submit("m-2", 2, 10_000).await.stage, Stage::AwaitingClient, "the contract goes on");
         world.check_money().await;
     });
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use recourse_activities::payments::{Fault, Request};
-use recourse_workflows::domain::{command::Verb, ids::Id};
+use recourse_workflows::domain::{command::Verb, ids::Id, stage::Stage};
 use serde_json::{Value, json};
 
 use crate::harness::{Story, World, run, shown};
@@ -311,7 +311,7 @@ fn everything_twice_moves_money_once() {
             (story.dispute.clone(), "arbitrator", "award 12000"),
         ] {
             if words == "reject claim" {
-                story.wait(&story.refund_request, |status| status.stage == "disputed").await;
+                story.wait(&story.refund_request, |status| status.stage == Stage::Disputed).await;
                 story.opened_child().await;
             }
             let (verb, mut body) = story.command(who, words);
@@ -328,7 +328,7 @@ fn everything_twice_moves_money_once() {
                 assert_eq!(world.client.command(&case, verb, body).await.unwrap().case, case);
             }
             if words == "demand" && who == "freelancer" {
-                story.wait(&case, |status| status.stage == "in_arbitration").await;
+                story.wait(&case, |status| status.stage == Stage::InArbitration).await;
             }
         }
         assert_eq!(shown(&story.outcome().await), "settled arbitration_award A5 17000/3000/0");

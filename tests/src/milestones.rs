@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use recourse_activities::payments::Fault;
-use recourse_workflows::domain::{command::Verb, ids::Id, outcome::Outcome, posting::Account};
+use recourse_workflows::domain::{command::Verb, ids::Id, outcome::Outcome, posting::Account, stage::Stage};
 use serde_json::json;
 
 use crate::harness::{Story, World, run, shown};
@@ -59,7 +59,7 @@ fn a_review_ends_as_the_rules_say() {
             Box::pin(async move {
                 let mut story = funded(world, "review").await;
                 let status = story.submit("m-1", 1, 30_000).await;
-                assert_eq!((status.stage.as_str(), status.held.minor()), ("awaiting_client", 30_000));
+                assert_eq!((status.stage, status.held.minor()), (Stage::AwaitingClient, 30_000));
                 story.play(play).await;
                 let review = story.review("m-1");
                 assert_eq!(with_bonus(&story.outcome_of(&review).await), outcome, "{play}");
@@ -114,7 +114,7 @@ fn milestones_are_submitted_in_order_and_only_if_funded() {
             "{unfunded:?}"
         );
         let status = story.submit("m-2", 2, 10_000).await;
-        assert_eq!((status.stage.as_str(), status.held.minor()), ("awaiting_client", 10_000));
+        assert_eq!((status.stage, status.held.minor()), (Stage::AwaitingClient, 10_000));
         story.play("14").await;
         story.outcome_of(&story.review("m-2")).await;
         assert_eq!(story.ledger().await, "deposit 30000, release 20000, release 10000");
@@ -157,7 +157,7 @@ fn the_next_deposit_draws_on_what_is_held_over() {
         let gone = story.dispute_alone("partial_release", "m-1", 7_001).await;
         assert!(refused(&gone).contains("70.01 USD is more than the 70.00 USD"), "{gone:?}");
         let status = story.dispute_alone("partial_release", "m-1", 4_000).await;
-        assert_eq!((status.stage.as_str(), status.held.minor()), ("awaiting_client", 7_000), "{status:?}");
+        assert_eq!((status.stage, status.held.minor()), (Stage::AwaitingClient, 7_000), "{status:?}");
         assert_eq!(charged(&story.fund("d-3", "m-2", 6_000, &story.card()).await), (6_000, 0, 18_000));
         let dispute = status.case;
         story.on(&dispute);
@@ -221,7 +221,7 @@ fn a_disputed_milestone_is_decided_by_its_dispute() {
                     (30_000 - kept, kept, 30_000)
                 );
                 let next = story.submit("m-2", 2, 30_000).await;
-                assert_eq!(next.stage, "awaiting_client", "{next:?}");
+                assert_eq!(next.stage, Stage::AwaitingClient, "{next:?}");
             })
         }))
         .await;
@@ -240,7 +240,7 @@ fn a_withdrawn_claim_resumes_the_review() {
         let (review, dispute) = (story.review("m-1"), story.case().to_owned());
         story.play("12 freelancer withdraw").await;
         assert_eq!(shown(&story.outcome_of(&dispute).await), "withdrawn freelancer_withdrawal D5 0/0/30000");
-        let resumed = story.wait(&review, |status| status.stage == "awaiting_client").await;
+        let resumed = story.wait(&review, |status| status.stage == Stage::AwaitingClient).await;
         let left = resumed.deadline.unwrap().duration_since(world.client.virtual_now(&review).await.unwrap());
         assert!((3 * 24..=4 * 24).contains(&left.as_hours()), "{left:?}");
         story.on(&review);
@@ -264,12 +264,12 @@ fn a_dispute_started_alone_needs_something_that_is_held() {
         // A milestone that is reviewed elsewhere: its own deposit is what is disputed.
         let mut outside = funded(world, "outside").await;
         let status = outside.dispute_alone("non_release", "m-1", 20_000).await;
-        assert_eq!((status.stage.as_str(), status.held.minor()), ("awaiting_client", 30_000));
+        assert_eq!((status.stage, status.held.minor()), (Stage::AwaitingClient, 30_000));
         outside.play("2 freelancer withdraw").await;
         outside.outcome_of(&status.case).await;
         assert_eq!(
             outside.submit("m-1", 1, 30_000).await.stage,
-            "awaiting_client",
+            Stage::AwaitingClient,
             "the deposit is the milestone's again"
         );
     });

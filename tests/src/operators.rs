@@ -7,6 +7,7 @@ use recourse_starter::{
     client::{CaseRow, Client, ClientError, Config, Filters},
     local::{LocalServer, ServerOptions},
 };
+use recourse_workflows::domain::stage::Stage;
 use serde_json::{Value, json};
 use temporalio_client::{UntypedQuery, UntypedWorkflow, WorkflowFetchHistoryOptions, WorkflowQueryOptions};
 use temporalio_common::data_converters::RawValue;
@@ -98,7 +99,7 @@ fn an_overdue_mediation_is_listed() {
         story.end(0, Value::Null).await;
         story.play("1 freelancer claim 15000; 2 client reject claim; 8").await;
         let status = story.wait(&story.dispute, |status| status.overdue).await;
-        assert_eq!(status.stage, "in_mediation");
+        assert_eq!(status.stage, Stage::InMediation);
         listed(world, &story, |rows| rows.iter().any(|row| row.case == story.dispute && row.overdue)).await;
         story.play("9 mediator propose 5000").await;
         listed(world, &story, |rows| rows.iter().all(|row| !row.overdue)).await;
@@ -169,7 +170,7 @@ fn many_may_ask_a_case_at_once() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         world.start_worker().await;
         for answer in asked {
-            assert_eq!(answer.await.unwrap().unwrap().stage, "awaiting_freelancer");
+            assert_eq!(answer.await.unwrap().unwrap().stage, Stage::AwaitingFreelancer);
         }
     });
 }

@@ -1,7 +1,7 @@
 //! Every way in which a refund request and a dispute can end, on the real server, with the ledger to the cent.
 
 use futures_util::future::join_all;
-use recourse_workflows::domain::outcome::Outcome;
+use recourse_workflows::domain::{outcome::Outcome, stage::Stage};
 use serde_json::{Value, json};
 
 use crate::harness::{Story, World, run, shown};
@@ -297,7 +297,7 @@ fn a_contract_on_hold_can_be_ended_again() {
         story.play("1 freelancer claim 15000; 2 client reject claim; 3 mediator close; 10").await;
         assert_eq!(shown(&story.outcome().await), "on_hold arbitration_default A2 0/0/20000");
         let status = world.status(&story.dispute).await;
-        assert_eq!((status.stage.as_str(), status.held.minor()), ("on_hold", 20_000));
+        assert_eq!((status.stage, status.held.minor()), (Stage::OnHold, 20_000));
         // Nobody but an operator gets at it.
         assert_eq!(shown(&ended_again(&story).await), "refused rule R1 0/0/0");
         assert_eq!(world.ledger.free(&story.dispute).await.unwrap().len(), 1);

@@ -1,7 +1,10 @@
 //! Money that was already released, asked back on the real server (P1–P4).
 
 use jiff::{SignedDuration, Timestamp};
-use recourse_workflows::{domain::posting::Account, messages::Status};
+use recourse_workflows::{
+    domain::{posting::Account, stage::Stage},
+    messages::Status,
+};
 
 use crate::harness::{Story, World, run, shown};
 
@@ -38,7 +41,7 @@ fn a_payment_is_returned_in_parts_over_several_requests() {
             (25_000, "1 freelancer approve", "refunded freelancer_approval P2 0/25000/0"),
         ] {
             let status = story.ask_back(&payment, at, asked).await;
-            assert_eq!(status.stage, "awaiting_freelancer", "{status:?}");
+            assert_eq!(status.stage, Stage::AwaitingFreelancer, "{status:?}");
             story.play(play).await;
             assert_eq!(shown(&story.outcome_of(&case).await), outcome);
             let more = story.ask_back(&payment, at, 30_000).await;
@@ -80,7 +83,7 @@ fn a_request_for_a_payment_that_is_too_old_or_another_is_refused() {
         assert!(refused(&late).starts_with("refused P1 "), "{late:?}");
         story.outcome_of(&case).await;
         let just = story.ask_back(&payment, Timestamp::now() - SignedDuration::from_hours(179 * 24), 1).await;
-        assert_eq!(just.stage, "awaiting_freelancer", "{just:?}");
+        assert_eq!(just.stage, Stage::AwaitingFreelancer, "{just:?}");
         let unknown = story.ask_back("milestone-review:nobody:m-1/release", at, 1).await;
         assert!(refused(&unknown).starts_with("refused P1 "), "{unknown:?}");
         let deposit = story.ask_back(&format!("escrow-deposit:{}:d-1/deposit", story.id()), at, 1).await;
@@ -102,7 +105,7 @@ fn mediation_help_ends_after_thirty_days() {
         let (mut story, payment, at) = released(world, "help").await;
         let status = story.ask_back(&payment, at, 30_000).await;
         story.play("20 client ask; 21 mediator opinion; 22 freelancer keep").await;
-        let ended = story.wait(&status.case, |status| status.stage == "closed").await;
+        let ended = story.wait(&status.case, |status| status.stage == Stage::Closed).await;
         assert_eq!(ended.payment.unwrap().opinion.as_deref(), Some("Half of it would be fair."));
         assert_eq!(shown(&story.outcome_of(&status.case).await), "declined freelancer_rejection P2 0/0/0");
         let (mut story, payment, at) = released(world, "toolate").await;

@@ -2,7 +2,7 @@
 //! answer and in the timeline.
 
 use recourse_starter::client::ClientError;
-use recourse_workflows::domain::{command::Verb, money::Amount};
+use recourse_workflows::domain::{command::Verb, money::Amount, stage::Stage};
 use serde_json::{Map, Value, json};
 use temporalio_client::{UntypedSignal, UntypedWorkflow, WorkflowSignalOptions};
 use temporalio_common::{
@@ -63,7 +63,7 @@ fn a_refund_request_refuses_what_the_rules_do_not_allow() {
             refused(&mut story, world, who, words, kind).await;
         }
         let status = world.status(&story.refund_request).await;
-        assert_eq!((status.stage.as_str(), status.held), ("awaiting_freelancer", Amount::new(20_000).unwrap()));
+        assert_eq!((status.stage, status.held), (Stage::AwaitingFreelancer, Amount::new(20_000).unwrap()));
         story.play("1 freelancer claim 15000").await;
         let late =
             world.client.command(&story.refund_request, Verb::Approve, story.command("freelancer", "approve").1).await;
@@ -149,7 +149,7 @@ fn a_dispute_refuses_what_the_rules_do_not_allow() {
         ];
         for (reach, commands) in stages {
             story.play(reach).await;
-            story.wait(story.case(), |status| reach.len() < 30 || status.stage == "in_arbitration").await;
+            story.wait(story.case(), |status| reach.len() < 30 || status.stage == Stage::InArbitration).await;
             for (who, words, kind) in commands {
                 refused(&mut story, world, who, words, kind).await;
             }
@@ -293,7 +293,7 @@ fn a_signal_that_does_not_parse_is_noted_and_harmless() {
             status.timeline.iter().filter(unreadable).count()
         };
         let status = story.wait(&case, |status| noted(status) == 11).await;
-        assert_eq!(status.stage, "awaiting_freelancer");
+        assert_eq!(status.stage, Stage::AwaitingFreelancer);
         assert_eq!(failed_tasks(world, &case).await, 0);
         story.play("1 freelancer approve").await;
         assert_eq!(shown(&story.outcome().await), "refunded freelancer_approval R4 0/30000/0");
@@ -361,7 +361,7 @@ fn all_that_may_be_said_fits_into_one_task() {
         }
         signal("client", "reject claim", "details", "é".repeat(10_000)).await;
         world.start_worker().await;
-        let status = story.wait(&story.dispute, |status| status.stage == "in_mediation").await;
+        let status = story.wait(&story.dispute, |status| status.stage == Stage::InMediation).await;
         assert_eq!(status.offers.len(), 40);
         assert_eq!(failed_tasks(&world, &story.dispute).await, 0);
         story.play("3 mediator close; 10").await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use recourse_workflows::messages::Status;
+use recourse_workflows::{domain::stage::Stage, messages::Status};
 
 use crate::harness::{Story, World, run, shown};
 
@@ -32,11 +32,11 @@ fn a_case_rests_when_its_dispute_has_begun_and_once_it_has_heard_of_its_end() {
             told(&world, &story, &dispute, "freelancer", "withdraw").await;
             world.client.result(&dispute).await.unwrap();
             if round == 0 {
-                assert_eq!(world.status(&review).await.stage, "awaiting_client");
+                assert_eq!(world.status(&review).await.stage, Stage::AwaitingClient);
             } else {
                 let advanced = world.client.advance(&review, Duration::from_hours(1)).await;
                 assert!(advanced.as_ref().is_ok_and(|advanced| !advanced.closed), "{advanced:?}");
-                assert_eq!(world.client.status(&review).await.unwrap().stage, "awaiting_client");
+                assert_eq!(world.client.status(&review).await.unwrap().stage, Stage::AwaitingClient);
             }
         }
         told(&world, &story, &review, "client", "approve").await;

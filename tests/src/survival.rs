@@ -3,7 +3,7 @@
 
 use recourse_activities::notices::NoticeFilter;
 use recourse_starter::client::ClientError;
-use recourse_workflows::messages::DisputeStart;
+use recourse_workflows::{domain::stage::Stage, messages::DisputeStart};
 use serde_json::{Value, json};
 use temporalio_client::{
     UntypedWorkflow, WorkflowCancelOptions, WorkflowDescribeOptions, WorkflowFetchHistoryOptions,
@@ -81,7 +81,7 @@ fn a_reset_case_moves_nothing_twice() {
         world.quiet(&story.refund_request).await;
         reset_to_its_first_task(world, &story.refund_request).await;
         let status = story.opened(&story.refund_request).await;
-        assert_eq!((status.stage.as_str(), status.held.minor()), ("awaiting_freelancer", 20_000));
+        assert_eq!((status.stage, status.held.minor()), (Stage::AwaitingFreelancer, 20_000));
         story.play("1 freelancer approve").await;
         assert_eq!(shown(&story.outcome().await), "settled freelancer_approval R4 10000/20000/0");
         assert_eq!(story.ledger().await, "deposit 30000, release 10000, refund 20000");
@@ -138,7 +138,7 @@ fn a_dispute_may_run_alone() {
         };
         let (first, second) = (start(15_000), start(100));
         world.client.start(first).await.unwrap();
-        assert_eq!(story.opened(&story.dispute).await.stage, "awaiting_client");
+        assert_eq!(story.opened(&story.dispute).await.stage, Stage::AwaitingClient);
         // The contract's end finds nothing free, and says who holds it.
         assert_eq!(shown(&ended(&story).await), "refused rule R1 0/0/0");
         story.dispute_runs();

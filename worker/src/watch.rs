@@ -142,7 +142,7 @@ impl Metrics {
 
     fn show(&self, reading: &Reading) {
         for (kind, stage, count) in &reading.open {
-            self.cases_open.with_label_values(&[kind.name(), stage]).set(*count);
+            self.cases_open.with_label_values(&[kind.name(), stage.name()]).set(*count);
         }
         for (kind, count) in &reading.overdue {
             self.cases_overdue.with_label_values(&[kind.name()]).set(*count);

@@ -6,7 +6,7 @@ use temporalio_common::search_attributes::{
 };
 
 use crate::{
-    domain::{case::Case, ids::CaseKind, party::Contract},
+    domain::{case::Case, ids::CaseKind, party::Contract, stage::Stage},
     messages::Status,
 };
 
@@ -54,28 +54,28 @@ pub const ALL: [(&str, &str); 12] = [
 
 /// What a new case of this contract shows, to be given with its start, where it costs nothing.
 pub fn at_start(kind: CaseKind, contract: &Contract) -> SearchAttributes {
-    SearchAttributes::new(of_contract(kind, contract, "settling"))
+    SearchAttributes::new(of_contract(kind, contract, Stage::Settling))
 }
 
-fn of_contract(kind: CaseKind, contract: &Contract, stage: &str) -> Vec<SearchAttributeUpdate> {
+fn of_contract(kind: CaseKind, contract: &Contract, stage: Stage) -> Vec<SearchAttributeUpdate> {
     vec![
         CASE_KIND.value_set(kind.name().to_owned()),
         CASE_CONTRACT.value_set(contract.id.to_string()),
         CASE_CLIENT.value_set(contract.client.id.to_string()),
         CASE_FREELANCER.value_set(contract.freelancer.id.to_string()),
         CASE_CURRENCY.value_set(contract.currency.code().to_owned()),
-        CASE_STAGE.value_set(stage.to_owned()),
+        CASE_STAGE.value_set(stage.name().to_owned()),
     ]
 }
 
 /// The updates that bring `shown` to what a case without stages shows: a deposit.
 pub(crate) fn of_deposit(
     contract: &Contract,
-    stage: &str,
+    stage: Stage,
     outcome: Option<&str>,
     shown: &SearchAttributes,
 ) -> Vec<SearchAttributeUpdate> {
-    let differs = shown.get(&CASE_STAGE).as_deref() != Some(stage);
+    let differs = shown.get(&CASE_STAGE).as_deref() != Some(stage.name());
     let mut updates = if differs { of_contract(CaseKind::EscrowDeposit, contract, stage) } else { Vec::new() };
     updates.extend(outcome.map(|outcome| CASE_OUTCOME.value_set(outcome.to_owned())));
     updates
@@ -85,12 +85,12 @@ pub(crate) fn of_deposit(
 pub(crate) fn of_case<C: Case>(case: &C, status: &Status, shown: &SearchAttributes) -> Vec<SearchAttributeUpdate> {
     let mut updates = Vec::new();
     if !shown.contains_key(&CASE_KIND) {
-        updates.extend(of_contract(C::KIND, &case.file().contract, &status.stage));
+        updates.extend(of_contract(C::KIND, &case.file().contract, status.stage));
     }
     let waiting_on: Vec<String> = status.waiting_on.iter().map(ToString::to_string).collect();
     let deadline = status.deadline.map(|at| Datetime::new(at.as_second(), at.subsec_nanosecond()));
     let outcome = status.outcome.as_ref().map(|outcome| outcome.result.name().to_owned());
-    set(&mut updates, shown, &CASE_STAGE, Some(status.stage.clone()));
+    set(&mut updates, shown, &CASE_STAGE, Some(status.stage.name().to_owned()));
     set(&mut updates, shown, &CASE_WAITING_ON, Some(waiting_on).filter(|roles| !roles.is_empty()));
     set(&mut updates, shown, &CASE_DEADLINE, deadline);
     let held = Some(status.held.minor()).filter(|held| *held > 0 || shown.contains_key(&CASE_HELD));

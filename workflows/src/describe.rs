@@ -28,7 +28,7 @@ pub(crate) fn details(status: &Status) -> String {
         "**{}** of contract `{}`: {}\n",
         status.kind.name().replace('_', " "),
         status.contract,
-        status.stage.replace('_', " ")
+        status.stage.name().replace('_', " ")
     );
     if !status.held.is_zero() {
         let _ = write!(text, "\n- held: {}", status.currency.show(status.held));

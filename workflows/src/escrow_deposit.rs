@@ -9,7 +9,7 @@ use crate::{
     attributes,
     conduct::{now, order},
     describe,
-    domain::{deposit, notice::Notice, outcome::Outcome, party::Contract, rule::Rule},
+    domain::{deposit, notice::Notice, outcome::Outcome, party::Contract, rule::Rule, stage::Stage},
     effects::{DepositOrder, DepositReceipt, Escrow, Notices, Tell},
     messages::{EscrowDepositStart, read},
 };
@@ -37,7 +37,7 @@ async fn conduct(ctx: &WorkflowContext<EscrowDeposit>, start: &RawValue) -> Outc
     if let Err(refused) = deposit::check(&contract, amount, &source) {
         return refused;
     }
-    show(ctx, &contract, "settling", None);
+    show(ctx, &contract, Stage::Settling, None);
     let asked = contract.currency.show(amount);
     ctx.set_current_details(format!("charging {asked} to `{}` for contract `{}`", source.id, contract.id));
     let summary = format!("charge {asked} to {} and put it in escrow", source.id);
@@ -56,7 +56,7 @@ async fn conduct(ctx: &WorkflowContext<EscrowDeposit>, start: &RawValue) -> Outc
         DepositReceipt::Conflict { reason } => deposit::conflicts(reason),
         DepositReceipt::Refused { rule, reason } => deposit::refused(rule, reason),
     };
-    show(ctx, &contract, "closed", Some(&outcome));
+    show(ctx, &contract, Stage::Closed, Some(&outcome));
     let result = outcome.result.name().replace('_', " ");
     ctx.set_current_details(format!("{asked} for contract `{}`: {result} by rule {}", contract.id, outcome.rule));
     tell(ctx, contract, notices).await;
@@ -73,7 +73,7 @@ async fn tell(ctx: &WorkflowContext<EscrowDeposit>, contract: Contract, notices:
     order(ctx, || Notices::tell, Tell { case_ref: case.clone(), case, contract, notices, at }, summary).await;
 }
 
-fn show(ctx: &WorkflowContext<EscrowDeposit>, contract: &Contract, stage: &str, outcome: Option<&Outcome>) {
+fn show(ctx: &WorkflowContext<EscrowDeposit>, contract: &Contract, stage: Stage, outcome: Option<&Outcome>) {
     let outcome = outcome.map(|outcome| outcome.result.name());
     let updates = attributes::of_deposit(contract, stage, outcome, &ctx.search_attributes());
     if !updates.is_empty() {

@@ -36,7 +36,7 @@ pub struct CaseFilter {
     kind: Option<String>,
     /// Only of this contract. A party who is not the platform's staff has to name one of theirs, or gets all of theirs.
     contract: Option<String>,
-    /// Only in this stage.
+    /// Only in this stage, by its name as a status has it.
     stage: Option<String>,
     /// Only those that wait for this role.
     waiting_on: Option<String>,
@@ -60,7 +60,7 @@ impl CaseFilter {
         let filters = Filters {
             kinds: read_name("kind", self.kind.as_deref())?.map(|kind| vec![kind]).unwrap_or_default(),
             contract: id("contract", &self.contract)?,
-            stage: id("stage", &self.stage)?,
+            stage: read_name("stage", self.stage.as_deref())?,
             waiting_on: read_name("waiting_on", self.waiting_on.as_deref())?,
             overdue: self.overdue.unwrap_or(false),
             open: self.open,

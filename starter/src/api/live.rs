@@ -200,11 +200,13 @@ mod tests {
     use futures_util::FutureExt as _;
     use tokio::sync::oneshot;
 
+    use recourse_workflows::domain::stage::Stage;
+
     use super::*;
 
     /// A status, for as much as matters here.
-    fn status(stage: &str) -> Arc<String> {
-        Arc::new(stage.to_owned())
+    fn status(stage: Stage) -> Arc<String> {
+        Arc::new(stage.to_string())
     }
 
     struct Looked {
@@ -234,7 +236,7 @@ mod tests {
     async fn every_change_is_told_and_then_that_nothing_changes_any_more() {
         let Looked { case, mut told, looks, time_is_up: _time, .. } = looked(NEVER);
         assert_eq!(told.next().now_or_never(), None, "nothing is known yet");
-        for stage in ["awaiting_client", "closed"] {
+        for stage in [Stage::AwaitingClient, Stage::Closed] {
             case.send_replace(Some(status(stage)));
             assert_eq!(told.next().await, Some(Told::Status(status(stage))));
         }
@@ -249,20 +251,20 @@ mod tests {
     async fn nothing_is_told_to_whoever_would_not_be_answered() {
         let Looked { case, mut told, time_is_up, .. } = looked(NEVER);
         time_is_up.send(()).unwrap();
-        case.send_replace(Some(status("closed")));
+        case.send_replace(Some(status(Stage::Closed)));
         assert_eq!(told.next().await, None, "its time is up");
 
         let Looked { case, mut told, looks, who, time_is_up: _time, .. } = looked(NEVER);
         looks.end(&who, "another");
-        case.send_replace(Some(status("awaiting_client")));
+        case.send_replace(Some(status(Stage::AwaitingClient)));
         assert!(matches!(told.next().await, Some(Told::Status(_))), "another session's end");
         looks.end(&who, "t");
-        case.send_replace(Some(status("closed")));
+        case.send_replace(Some(status(Stage::Closed)));
         assert_eq!(told.next().await, None, "the session is over");
 
         let Looked { case, mut told, is_believed, time_is_up: _time, .. } = looked(NEVER);
         is_believed.store(false, Ordering::Relaxed);
-        case.send_replace(Some(status("closed")));
+        case.send_replace(Some(status(Stage::Closed)));
         assert_eq!(told.next().await, None, "the token is not believed any more");
 
         let Looked { case: _quiet, mut told, is_believed, time_is_up: _time, .. } = looked(Duration::from_millis(1));

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use recourse_workflows::messages::Status;
+use recourse_workflows::{domain::stage::Stage, messages::Status};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, sleep_until},
@@ -74,7 +74,7 @@ impl Watchers {
             let pause = match self.client.status(&case).await {
                 Ok(status) => {
                     let status = Arc::new(status);
-                    let is_last = is_over || (status.stage == "closed" && status.outcome.is_some());
+                    let is_last = is_over || (status.stage == Stage::Closed && status.outcome.is_some());
                     sender.send_if_modified(|last| {
                         let is_new = last.as_ref() != Some(&status);
                         *last = Some(status);

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use recourse_workflows::domain::{
     ids::{CaseKind, Id},
     party::Role,
+    stage::Stage,
 };
 use serde::Serialize;
 
@@ -34,8 +35,8 @@ pub struct List {
     #[arg(long, value_name = "ID", value_parser = values::id)]
     contract: Option<Id>,
     /// Only cases in this stage, such as `awaiting_freelancer` or `in_mediation`.
-    #[arg(long, value_parser = values::id)]
-    stage: Option<Id>,
+    #[arg(long, value_parser = values::stage)]
+    stage: Option<Stage>,
     /// Only cases that wait for this role.
     #[arg(long, value_name = "ROLE", value_parser = values::role)]
     waiting_on: Option<Role>,
@@ -139,12 +140,12 @@ fn name_of(case: &CaseRow, later: &BTreeSet<&str>) -> String {
 /// The stage in words; of a closed case also how it ended, of an overdue one that it is, and of one whose money does not move
 /// that it is being tried again.
 fn stage_of(case: &CaseRow, retried: bool) -> String {
-    let stage = view::words(case.stage.as_deref().unwrap_or("unknown"));
+    let stage = view::words(case.stage.map_or("unknown", Stage::name));
     let stage = if retried { format!("{stage}, money tried again") } else { stage };
     match (&case.outcome, case.overdue, case.open) {
         (Some(outcome), ..) => format!("{stage}: {}", view::words(outcome)),
         (None, true, _) => format!("{stage}, overdue"),
-        (None, false, false) if !stage.starts_with("closed") => format!("stopped in {stage}"),
+        (None, false, false) if case.stage != Some(Stage::Closed) => format!("stopped in {stage}"),
         _ => stage,
     }
 }

@@ -12,6 +12,7 @@ use recourse_workflows::{
         outcome::{Outcome, ResultKind},
         party::{Actor, Contract},
         policy::Policy,
+        stage::Stage,
     },
     messages::{DisputeStart, EscrowDepositStart, RefundRequestStart},
 };
@@ -225,9 +226,9 @@ pub(super) async fn open(start: impl Into<Start>, database: &DatabaseArg) -> Res
     let client = connect().await?;
     let started = start_or_say(&client, start).await?;
     let case = started.case.clone();
-    let opened = client.wait_for_start(&started, PATIENCE, |status| status.stage != "settling");
+    let opened = client.wait_for_start(&started, PATIENCE, |status| status.stage != Stage::Settling);
     let status = waiting(format!("opening {case}"), opened).await?;
-    if status.stage == "closed" {
+    if status.stage == Stage::Closed {
         // Its workflow goes on until everybody is told. Until then a second start would be the same case.
         let ended = tokio::time::timeout(PATIENCE, client.result_of(&started));
         let _ = waiting(format!("closing {case}"), ended).await;

@@ -10,6 +10,7 @@ use recourse_workflows::domain::{
     money::{Amount, Currency},
     party::{Actor, Role},
     posting::Account,
+    stage::Stage,
     text::shortened,
 };
 use serde::de::DeserializeOwned;
@@ -27,6 +28,11 @@ pub fn actor(text: &str) -> Result<Actor, String> {
 pub fn role(text: &str) -> Result<Role, String> {
     let known = Role::ALL.into_iter().find(|role| role.name() == text);
     known.ok_or_else(|| format!("\"{}\" is no role; use {}", shortened(text), Role::ALL.map(Role::name).join(", ")))
+}
+
+/// A stage by its name.
+pub fn stage(text: &str) -> Result<Stage, String> {
+    Stage::named(text).ok_or_else(|| format!("\"{}\" is no stage; use {}", shortened(text), Stage::NAMES.join(", ")))
 }
 
 /// An id.

@@ -7,6 +7,7 @@ use recourse_workflows::domain::{
     ids::{CaseKind, Id, case_id},
     money::{Amount, Currency},
     party::Role,
+    stage::Stage,
     text::shortened,
 };
 use schemars::JsonSchema;
@@ -37,8 +38,8 @@ pub struct Filters {
     pub kinds: Vec<CaseKind>,
     /// Only of this contract.
     pub contract: Option<Id>,
-    /// Only in this stage, by its name.
-    pub stage: Option<Id>,
+    /// Only in this stage.
+    pub stage: Option<Stage>,
     /// Only those that wait for this role.
     pub waiting_on: Option<Role>,
     /// Only those that missed a target.
@@ -85,7 +86,7 @@ pub struct CaseRow {
     /// The freelancer's id.
     pub freelancer: Option<String>,
     /// The stage.
-    pub stage: Option<String>,
+    pub stage: Option<Stage>,
     /// Who is awaited.
     pub waiting_on: Vec<Role>,
     /// When the stage's window closes.
@@ -115,7 +116,7 @@ impl Filters {
         if let Some(contract) = &self.contract {
             let _ = write!(query, " AND CaseContract = '{contract}'");
         }
-        if let Some(stage) = &self.stage {
+        if let Some(stage) = self.stage {
             let _ = write!(query, " AND CaseStage = '{stage}'");
         }
         if let Some(role) = self.waiting_on {
@@ -244,7 +245,7 @@ mod tests {
         let filters = Filters {
             kinds: vec![CaseKind::RefundRequest, CaseKind::Dispute],
             contract: Some(Id::new("c-1").unwrap()),
-            stage: Some(Id::new("in_mediation").unwrap()),
+            stage: Some(Stage::InMediation),
             waiting_on: Some(Role::Mediator),
             overdue: true,
             open: Some(true),

@@ -11,6 +11,7 @@ use recourse_workflows::{
         money::{Amount, Currency},
         party::Role,
         posting::{Movement, PostingKind},
+        stage::Stage,
     },
     effects::{BonusOrder, DepositOrder, FeeOrder, ReturnOrder, Settlement},
 };
@@ -204,7 +205,7 @@ fn moves_money(activity: &PendingActivityInfo) -> bool {
 /// of the arbitration fee.
 fn may_move_money(row: &CaseRow) -> bool {
     let is_paying = row.kind == Some(CaseKind::RefundRequest);
-    row.open && (is_paying || matches!(row.stage.as_deref(), Some("settling" | "awaiting_arbitration_demand")))
+    row.open && (is_paying || matches!(row.stage, Some(Stage::Settling | Stage::AwaitingArbitrationDemand)))
 }
 
 /// A failure and its causes, on one line.

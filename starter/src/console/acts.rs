@@ -14,6 +14,7 @@ use recourse_workflows::{
         party::Role,
         resolution::Answer,
         split::Split,
+        stage::Stage,
     },
     messages::Status,
 };
@@ -189,8 +190,8 @@ fn subjects(status: &Status, role: Role, verb: Verb) -> Vec<Of> {
         // The contract's end closes a review by itself; nobody has to press a button for it.
         Verb::Supersede => Vec::new(),
         Verb::Accept | Verb::Reject if status.kind == CaseKind::Dispute => {
-            let claim = (status.stage == "awaiting_client" && role == Role::Client).then_some(Of::Claim);
-            let is_asked = status.stage == "awaiting_parties" && !status.answers.contains_key(&role);
+            let claim = (status.stage == Stage::AwaitingClient && role == Role::Client).then_some(Of::Claim);
+            let is_asked = status.stage == Stage::AwaitingParties && !status.answers.contains_key(&role);
             let resolution = is_asked.then_some(Of::Resolution);
             claim.into_iter().chain(resolution).chain(open(role.other_party())).collect()
         }

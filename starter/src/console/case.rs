@@ -21,6 +21,7 @@ use recourse_workflows::{
         offers::{Offer, OfferState},
         outcome::{DecidedBy, Outcome},
         party::Role,
+        stage::Stage,
     },
     messages::Status,
 };
@@ -144,7 +145,7 @@ pub fn page(looked: &Looked, visit: &Visit, status: StatusCode, alert: Option<&M
 /// What is on the page.
 pub fn body(looked: &Looked, visit: &Visit, alert: Option<&Markup>) -> Markup {
     let status = &looked.status;
-    let live = (status.outcome.is_none() || status.stage != "closed")
+    let live = (status.outcome.is_none() || status.stage != Stage::Closed)
         .then(|| format!("/cases/{}/live", segment(&status.case)));
     html! {
         div.title {
@@ -191,7 +192,7 @@ fn standing(looked: &Looked) -> Markup {
         section.card aria-labelledby="standing" {
             h2 #standing { "Where it stands" }
             (facts([
-                ("Stage", Some(html! { (label(&status.stage)) @if status.overdue { " " strong.late { "Overdue" } } })),
+                ("Stage", Some(html! { (label(status.stage.name())) @if status.overdue { " " strong.late { "Overdue" } } })),
                 ("Held in escrow", holds.then(|| html! { strong { (looked.show(status.held)) } })),
                 ("Whose turn", Some(html! { (turn) })),
                 ("Until", status.deadline.map(|deadline| moment(deadline, looked.now))),

@@ -37,7 +37,7 @@ pub async fn show(
         let alert = told(&Problem::forbidden(format!(
             "\"{}\" cannot be done now: the case is {}",
             act.label(&looked.status),
-            crate::cli::view::words(&looked.status.stage)
+            crate::cli::view::words(looked.status.stage.name())
         )));
         return Ok(case::page(&looked, &visit, StatusCode::CONFLICT, Some(&alert)));
     }

@@ -26,7 +26,7 @@ fn changed(entry: &TimelineEntry) -> bool {
 /// What the page showed, for a form to carry.
 pub fn hidden(status: &Status, act: &Act) -> Markup {
     html! {
-        input type="hidden" name="stage" value=(status.stage);
+        input type="hidden" name="stage" value=(status.stage.name());
         input type="hidden" name="seen" value=(status.timeline.len());
         input type="hidden" name="named" value=(shown(act.amount(status)));
         @if let Some(submission) = act.submission(status) { input type="hidden" name="submission" value=(submission); }
@@ -57,13 +57,14 @@ fn shown(amount: Option<Amount>) -> String {
 /// How the case has moved on since the form was shown, if that matters to what it asks for.
 pub fn moved_on(status: &Status, act: &Act, fields: &Fields) -> Option<String> {
     let submission = act.submission(status).is_none_or(|number| fields.get("submission") == number.to_string());
-    let is_same = submission && fields.get("stage") == status.stage && fields.get("named") == shown(act.amount(status));
+    let is_same =
+        submission && fields.get("stage") == status.stage.name() && fields.get("named") == shown(act.amount(status));
     if is_same {
         return None;
     }
     let seen = fields.get("seen").parse().unwrap_or(usize::MAX);
     let since: Vec<String> = status.timeline.iter().skip(seen).filter(|entry| changed(entry)).map(in_words).collect();
-    let what = if since.is_empty() { format!("it is now {}", words(&status.stage)) } else { since.join("; ") };
+    let what = if since.is_empty() { format!("it is now {}", words(status.stage.name())) } else { since.join("; ") };
     Some(format!("The case has moved on: {what}. Nothing was done."))
 }
 

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use recourse_workflows::domain::{
     ids::{CaseKind, Id},
     party::Role,
+    stage::Stage,
 };
 
 use super::parts::{self, case_path, label, moment, time};
@@ -135,11 +136,11 @@ fn row(row: &CaseRow, who: &Identity, now: Timestamp) -> Markup {
 
 /// The stage in words; of a closed case also how it ended.
 fn stage(row: &CaseRow) -> String {
-    let stage = label(row.stage.as_deref().unwrap_or("unknown"));
+    let stage = label(row.stage.map_or("unknown", Stage::name));
     match &row.outcome {
         Some(outcome) => format!("{stage}: {}", words(outcome)),
         None if !row.open && stage != "Closed" => {
-            format!("Stopped in {}", words(row.stage.as_deref().unwrap_or("an unknown stage")))
+            format!("Stopped in {}", words(row.stage.map_or("an unknown stage", Stage::name)))
         }
         None => stage,
     }

@@ -9,7 +9,10 @@ use recourse_activities::{
     ledger::{CheckReport, TrackedRefund},
     refunds::Only,
 };
-use recourse_workflows::domain::ids::{CaseKind, Id, case_of_posting};
+use recourse_workflows::domain::{
+    ids::{CaseKind, case_of_posting},
+    stage::Stage,
+};
 
 use super::{
     case::history_of,
@@ -84,11 +87,11 @@ pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, 
 async fn may_be_stuck(front: &Front) -> Result<Vec<CaseRow>, Problem> {
     let mut rows = Vec::new();
     for (kinds, stage) in [
-        (Vec::new(), "settling"),
-        (vec![CaseKind::RefundRequest], "awaiting_freelancer"),
-        (vec![CaseKind::Dispute], "awaiting_arbitration_demand"),
+        (Vec::new(), Stage::Settling),
+        (vec![CaseKind::RefundRequest], Stage::AwaitingFreelancer),
+        (vec![CaseKind::Dispute], Stage::AwaitingArbitrationDemand),
     ] {
-        let filters = Filters { kinds, stage: Id::new(stage).ok(), open: Some(true), ..Filters::default() };
+        let filters = Filters { kinds, stage: Some(stage), open: Some(true), ..Filters::default() };
         rows.extend(lists::listed(front, filters, &Limit::new(LOOKED_AT_MAX, None)).await?.items);
     }
     Ok(rows)
@@ -140,7 +143,7 @@ fn counts(rows: &[CaseRow], more: bool) -> Markup {
     let mut counts: BTreeMap<(&str, String), usize> = BTreeMap::new();
     for row in rows {
         let kind = row.kind.map_or("Case", parts::kind);
-        let stage = row.stage.as_deref().unwrap_or("opening");
+        let stage = row.stage.map_or("opening", Stage::name);
         *counts.entry((kind, label(stage))).or_default() += 1;
     }
     html! {

@@ -13,6 +13,7 @@ use recourse_workflows::{
         ids::CaseKind,
         outcome::Outcome,
         party::Role,
+        stage::Stage,
     },
     messages::Status,
 };
@@ -135,7 +136,7 @@ fn keep(said: &mut BTreeMap<(String, Timestamp), Said>, status: &Status) -> Opti
     let first = status.timeline.first()?;
     let said = said.entry((status.case.clone(), first.at)).or_default();
     let problem = said.agrees_with(status).err().map(|problem| format!("{}: {problem}", status.case));
-    let ends = !said.is_final && status.stage != "settling" && status.outcome.is_some();
+    let ends = !said.is_final && status.stage != Stage::Settling && status.outcome.is_some();
     if ends || status.timeline.len() > said.timeline.len() {
         said.timeline.clone_from(&status.timeline);
     }
@@ -162,7 +163,7 @@ impl Said {
             ));
         }
         let (Some(before), Some(after)) = (&self.outcome, &status.outcome) else { return Ok(()) };
-        let of_a_bonus = if self.is_final && status.stage != "settling" { before } else { after };
+        let of_a_bonus = if self.is_final && status.stage != Stage::Settling { before } else { after };
         let (bonus, bonus_failed) = (of_a_bonus.bonus, of_a_bonus.bonus_failed);
         if (Outcome { bonus, bonus_failed, ..before.clone() }) == *after {
             return Ok(());

@@ -25,6 +25,7 @@ use recourse_workflows::{
         money::Amount,
         outcome::Outcome,
         party::Role,
+        stage::Stage,
     },
     messages::Status,
 };
@@ -204,13 +205,13 @@ impl Player {
     async fn turn(&mut self, case: &str) {
         let Some(status) = timely(self.parts.client.status(case)).await else { return };
         self.diary.pages().see(&status);
-        match status.stage.as_str() {
-            "closed" | "on_hold" => {
+        match status.stage {
+            Stage::Closed | Stage::OnHold => {
                 self.diary.pages().open.remove(case);
                 self.open.retain(|open| open != case);
             }
-            "settling" => {}
-            "disputed" => {
+            Stage::Settling => {}
+            Stage::Disputed => {
                 let milestone = status.review.as_ref().map(|review| &review.milestone.id);
                 let dispute = status.dispute.clone().unwrap_or_else(|| dispute_id(&status.contract, milestone));
                 if !self.open.contains(&dispute) {

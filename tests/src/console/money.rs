@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use recourse_activities::{Database, Ledger, NoticeBook, RefundDesk, SandboxBank, payments::Fault, refunds::Report};
-use recourse_workflows::domain::ids::Id;
+use recourse_workflows::domain::{ids::Id, stage::Stage};
 use serde_json::Value;
 
 use super::{browser::Person, parties::of_personas};
@@ -179,7 +179,7 @@ fn a_dispute_is_filed_by_itself_by_clicking() {
         ben.click("Confirm: file the dispute").await;
         ben.reads(&["The dispute is filed", "30.00 USD", "All of it was used."]).await;
         let status = world.opened(&format!("dispute:{}:m-1", story.id())).await;
-        assert_eq!((status.held.minor(), status.stage.as_str()), (5_000, "awaiting_client"));
+        assert_eq!((status.held.minor(), status.stage), (5_000, Stage::AwaitingClient));
 
         ben.open(&format!("{form}?grounds=partial_release&about=m-1")).await;
         ben.reads(&["The contract has moved on"]).await;

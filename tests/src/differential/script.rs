@@ -18,6 +18,7 @@ use recourse_workflows::domain::{
     payment_refund::AskedBack,
     policy::Policy,
     refund_request::ContractEnd,
+    stage::Stage,
 };
 use serde_json::{Map, Value, json};
 
@@ -274,13 +275,13 @@ fn draw_step(dice: &mut Dice, paper: &Paper, steps: usize) -> Step {
             let Value::Object(body) = body else { unreachable!() };
             Step { pass: Pass::Days(1), say: Some(say(by, verb, body)) }
         };
-        return match status.stage.as_str() {
-            "in_arbitration" => last(
+        return match status.stage {
+            Stage::InArbitration => last(
                 Role::Arbitrator,
                 Verb::Award,
                 json!({"to_freelancer": dice.part(status.held), "reference": "AAA-1"}),
             ),
-            "changes_requested" => last(Role::Operator, Verb::Supersede, json!({})),
+            Stage::ChangesRequested => last(Role::Operator, Verb::Supersede, json!({})),
             _ => Step { pass: Pass::Deadline, say: None },
         };
     };

@@ -14,6 +14,7 @@ use recourse_workflows::domain::{
     command::{Verb, phrase},
     ids::Id,
     outcome::Outcome,
+    stage::Stage,
 };
 use recourse_workflows::messages::{
     DisputeStart, EscrowDepositStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart, Status,
@@ -184,7 +185,7 @@ impl<'a> Story<'a> {
         // What was sent to an earlier case of this id was not sent to this run.
         self.commands.borrow_mut().remove(&started.case);
         client.result_of(started).await.unwrap();
-        Some(client.wait_for_start(started, PATIENCE, |status| status.stage == "closed").await.unwrap())
+        Some(client.wait_for_start(started, PATIENCE, |status| status.stage == Stage::Closed).await.unwrap())
     }
 
     /// Asks a payment back, and from now on speaks of that request.

@@ -10,6 +10,7 @@ use recourse_starter::client::ClientError;
 use recourse_workflows::domain::{
     case::{REFUSALS_KEPT_MAX, What},
     command::Verb,
+    stage::Stage,
 };
 use serde_json::{Map, Value, json};
 use temporalio_client::{UntypedUpdate, UntypedWorkflow, WorkflowExecuteUpdateOptions};
@@ -103,7 +104,7 @@ fn a_flood_of_signals_hides_nothing_and_ends_nothing() {
         let status = world.client.wait_for(&dispute, PATIENCE, is_worked_off).await.unwrap();
         println!("{count} signals were sent in {sent:.1?} and worked off in {:.1?}", started.elapsed());
         assert_eq!(counted(&status), refused, "seed {seed}: every refusal is counted");
-        assert_eq!(status.stage, "in_mediation", "seed {seed}");
+        assert_eq!(status.stage, Stage::InMediation, "seed {seed}");
         let rejections = status.timeline.iter().filter(|entry| entry.what == What::ClaimRejected).count();
         assert_eq!((rejections, status.offers.len()), (1, 40), "seed {seed}");
         assert!(status.timeline.len() < REFUSALS_KEPT_MAX + 100, "{} entries", status.timeline.len());

@@ -4,7 +4,7 @@
 use std::fmt::{self, Write as _};
 
 use jiff::Timestamp;
-use recourse_workflows::domain::{case::Case, ids::CaseKind};
+use recourse_workflows::domain::{case::Case, ids::CaseKind, stage::Stage};
 use serde::ser::{self, Serialize};
 
 /// What is left out: what happened (its number of amendments is bounded by the rules, D5), what was told, which keys were
@@ -31,7 +31,7 @@ const LEFT_OUT: [&str; 15] = [
 pub fn of<C: Case + Serialize>(case: &C, now: Timestamp) -> String {
     let file = case.file();
     // Mediation's limit counts from the filing (M2), until it is set.
-    let opened = C::KIND == CaseKind::Dispute && case.stage() == "awaiting_client";
+    let opened = C::KIND == CaseKind::Dispute && case.stage() == Stage::AwaitingClient;
     // A stamp from before the stage opened counts as no stamp (T2): that matters while there is a deadline.
     let stage_opened = file.deadline.is_some();
     let policy = &file.policy;

@@ -11,6 +11,7 @@ use recourse_workflows::domain::{
     posting::PostingKind,
     resolution::Answer,
     rule::Rule,
+    stage::Stage,
 };
 use serde_json::Value;
 
@@ -260,17 +261,17 @@ fn closes_in_silence(mut paper: Paper, bank: bool) -> bool {
         let stage = paper.stage();
         if !paper.asked.is_empty() {
             paper.run(Some(bank));
-        } else if stage == "in_arbitration" && reminders == 2 {
+        } else if stage == Stage::InArbitration && reminders == 2 {
             let award = Command::Award(Award { to_freelancer: Amount::ZERO, reference: "AAA-1".to_owned() });
             if !told(&mut paper, Role::Arbitrator, award) {
                 return false;
             }
-        } else if stage == "changes_requested" {
+        } else if stage == Stage::ChangesRequested {
             if !told(&mut paper, Role::Operator, Command::Supersede(Supersede {})) {
                 return false;
             }
         } else if let Some(at) = paper.wake_at() {
-            reminders += usize::from(stage == "in_arbitration");
+            reminders += usize::from(stage == Stage::InArbitration);
             paper.pass(at.max(paper.clock()));
             paper.run(None);
         } else {

@@ -49,7 +49,7 @@ impl PartialEq for State {
 
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let stage = |to| self.paper.status(to).map(|status| status.stage).unwrap_or_default();
+        let stage = |to| self.paper.status(to).map_or("", |status| status.stage.name());
         write!(f, "{} {}", stage(To::Main), stage(To::Dispute))?;
         write!(f, " [{}]", self.paper.books.shown())?;
         if let Some(outcome) = self.paper.outcome() {

@@ -28,6 +28,7 @@ use recourse_workflows::{
         party::{Contract, Role},
         payment_refund::{AskedBack, PaymentRefundCase},
         refund_request::{ContractEnd, RefundRequestCase},
+        stage::Stage,
     },
     messages::Status,
 };
@@ -254,7 +255,7 @@ impl Paper {
     }
 
     /// The current case's stage.
-    pub fn stage(&self) -> &'static str {
+    pub fn stage(&self) -> Stage {
         match &self.dispute {
             Some(child) => child.case.stage(),
             None => on_case!(&self.main, case => case.stage()),
@@ -437,7 +438,7 @@ fn readable<C: Case>(_: &C, message: &Message) -> Result<(), Unreadable> {
 
 /// Whether nothing is left to do: [`Case::is_decided`] is true while the money still moves.
 pub fn is_over<C: Case>(case: &C) -> bool {
-    matches!(case.stage(), "closed" | "on_hold")
+    matches!(case.stage(), Stage::Closed | Stage::OnHold)
 }
 
 /// Lets silence or an alarm act that is due, as `Conduct::next_change` does. Whether something came of it: a clock that

@@ -4,7 +4,7 @@ use std::{path::Path, process::Stdio, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use recourse_activities::temporal::{KEYS_FILE, PayloadKeys};
-use recourse_workflows::domain::case::What;
+use recourse_workflows::domain::{case::What, stage::Stage};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use temporalio_client::{UntypedSignal, UntypedWorkflow, WorkflowSignalOptions};
@@ -61,7 +61,7 @@ async fn dispute(world: &World, story: &Story<'_>) {
     assert!(refused.to_string().contains("propose"), "{refused}");
     let signal = json!({"by": client, "of": "resolution", "reason": "marzipan"}).to_string();
     world.client.signal(&story.dispute, "reject", signal.into_bytes()).await.unwrap();
-    story.wait(&story.dispute, |status| status.stage == "awaiting_arbitration_demand").await;
+    story.wait(&story.dispute, |status| status.stage == Stage::AwaitingArbitrationDemand).await;
 }
 
 fn named<'world>(world: &'world World, name: &str) -> Story<'world> {
@@ -174,7 +174,7 @@ fn keys_can_be_missing_new_or_forged() {
         handle.signal(signal, RawValue::new(vec![forged]), WorkflowSignalOptions::default()).await.unwrap();
         let status =
             story.wait(&case, |status| status.timeline.iter().any(|entry| entry.what == What::Unreadable)).await;
-        assert_eq!(status.stage, "awaiting_freelancer", "{status:?}");
+        assert_eq!(status.stage, Stage::AwaitingFreelancer, "{status:?}");
         story.play("1 freelancer approve").await;
         story.outcome().await;
         world.check_money().await;

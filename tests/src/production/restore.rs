@@ -7,7 +7,10 @@ use recourse_starter::{
     client::{Client, Config},
     local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
 };
-use recourse_workflows::messages::{EscrowDepositStart, RefundRequestStart};
+use recourse_workflows::{
+    domain::stage::Stage,
+    messages::{EscrowDepositStart, RefundRequestStart},
+};
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, command_of, program, run};
@@ -112,7 +115,7 @@ fn everything_goes_on_from_a_backup() {
 
         let restored = Installation::start(live.path()).await;
         let status = restored.client.status(&case).await.unwrap();
-        assert_eq!(status.stage, "awaiting_freelancer");
+        assert_eq!(status.stage, Stage::AwaitingFreelancer);
         restored.say(&first, &case, "client", "release").await;
         restored.client.result(&case).await.unwrap();
         assert_eq!(restored.paid(&first).await, (20_000, 0), "paid once, and otherwise");

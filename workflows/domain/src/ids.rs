@@ -5,6 +5,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
+use crate::names::names;
+
 /// The longest id in characters. Case ids are built from two of them and must fit a workflow id.
 pub const ID_LENGTH_MAX: usize = 100;
 
@@ -65,18 +67,16 @@ pub enum CaseKind {
     PaymentRefund,
 }
 
-impl CaseKind {
-    /// The name in search attributes and statuses.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::EscrowDeposit => "escrow_deposit",
-            Self::RefundRequest => "refund_request",
-            Self::Dispute => "dispute",
-            Self::MilestoneReview => "milestone_review",
-            Self::PaymentRefund => "payment_refund",
-        }
-    }
+names! {
+    CaseKind:
+    EscrowDeposit = "escrow_deposit",
+    RefundRequest = "refund_request",
+    Dispute = "dispute",
+    MilestoneReview = "milestone_review",
+    PaymentRefund = "payment_refund",
+}
 
+impl CaseKind {
     /// The workflow type.
     pub const fn workflow_type(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! The rules, pure: no Temporal type, no clock, no I/O. Everything that decides is here.
 //!
 //! Read in this order: what money and time are ([`money`], [`window`], [`policy`]), who is who ([`party`]), what can be
-//! said ([`text`], [`command`], [`milestone`], [`claim`], [`resolution`], [`payment`], [`split`], [`evidence`], [`fee`]), what it leads to ([`posting`], [`notice`], [`outcome`]), and
+//! said ([`text`], [`command`], [`milestone`], [`claim`], [`resolution`], [`payment`], [`split`], [`evidence`], [`fee`]), where it leads ([`stage`], [`posting`], [`notice`], [`outcome`]), and
 //! then the cases: what they share ([`case`]), [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`]. What starts a case and what
 //! it shows is in [`messages`].
 
@@ -31,6 +31,7 @@ pub mod refund_request;
 pub mod resolution;
 pub mod rule;
 pub mod split;
+pub mod stage;
 pub mod text;
 pub mod window;
 

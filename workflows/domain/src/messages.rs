@@ -28,6 +28,7 @@ use crate::{
     policy::Policy,
     refund_request::ContractEnd,
     resolution::{Answer, Resolution},
+    stage::Stage,
 };
 
 /// Starts `EscrowDeposit`: charges a billing method and puts the money in escrow (E2).
@@ -174,7 +175,7 @@ pub struct Status {
     /// The currency of all amounts.
     pub currency: Currency,
     /// Where the case stands.
-    pub stage: String,
+    pub stage: Stage,
     /// Who is awaited.
     pub waiting_on: Vec<Role>,
     /// What the case holds of the escrow, in minor units.
@@ -226,7 +227,7 @@ fn is_zero(number: &u32) -> bool {
 impl Status {
     /// Whether the case has just begun and does not know yet what is held.
     pub fn is_opening(&self) -> bool {
-        self.stage == "settling" && self.outcome.is_none()
+        self.stage == Stage::Settling && self.outcome.is_none()
     }
 
     /// The status of a case.
@@ -241,7 +242,7 @@ impl Status {
             kind: C::KIND,
             contract: file.contract.id.clone(),
             currency: file.contract.currency,
-            stage: case.stage().to_owned(),
+            stage: case.stage(),
             waiting_on: case.waiting_on(),
             held: case.held(),
             deadline: file.deadline,

@@ -21,3 +21,38 @@ macro_rules! names {
 }
 
 pub(crate) use names;
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use serde::{Serialize, de::DeserializeOwned};
+
+    use crate::{
+        claim::{ClaimReason, RejectionReason},
+        command::{SubjectName, Verb},
+        ids::CaseKind,
+        stage::Stage,
+    };
+
+    fn are_written<T: Copy + PartialEq + Debug + Serialize + DeserializeOwned>(
+        all: &[T],
+        name: impl Fn(T) -> &'static str,
+    ) {
+        for value in all {
+            assert_eq!(serde_json::to_value(value).unwrap(), name(*value));
+            assert_eq!(serde_json::from_value::<T>(name(*value).into()).unwrap(), *value);
+        }
+    }
+
+    /// What forms, filters and metrics call something is what is written on the wire.
+    #[test]
+    fn names_are_those_on_the_wire() {
+        are_written(&ClaimReason::ALL, ClaimReason::name);
+        are_written(&RejectionReason::ALL, RejectionReason::name);
+        are_written(&SubjectName::ALL, SubjectName::name);
+        are_written(&CaseKind::ALL, CaseKind::name);
+        are_written(&Stage::ALL, Stage::name);
+        are_written(&Verb::ALL, Verb::name);
+    }
+}

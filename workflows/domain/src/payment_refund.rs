@@ -24,6 +24,7 @@ use super::{
     payment::PaymentRequest,
     policy::Policy,
     rule::Rule,
+    stage::Stage as Shown,
     text::{TEXT_BYTES_MAX, check_length, check_text},
 };
 
@@ -282,11 +283,11 @@ impl Case for PaymentRefundCase {
         &mut self.file
     }
 
-    fn stage(&self) -> &'static str {
+    fn stage(&self) -> Shown {
         match self.stage {
-            Stage::Opening | Stage::Returning(_) | Stage::Settling => "settling",
-            Stage::AwaitingFreelancer => "awaiting_freelancer",
-            Stage::Closed => "closed",
+            Stage::Opening | Stage::Returning(_) | Stage::Settling => Shown::Settling,
+            Stage::AwaitingFreelancer => Shown::AwaitingFreelancer,
+            Stage::Closed => Shown::Closed,
         }
     }
 

@@ -23,6 +23,7 @@ use super::{
     policy::Policy,
     posting::{Close, FundedDeposit, Movement, Remainder, refund_legs},
     rule::Rule,
+    stage::Stage as Shown,
     text::check_optional_text,
 };
 
@@ -278,12 +279,12 @@ impl Case for RefundRequestCase {
         &mut self.file
     }
 
-    fn stage(&self) -> &'static str {
+    fn stage(&self) -> Shown {
         match self.stage {
-            Stage::Opening | Stage::Settling => "settling",
-            Stage::AwaitingFreelancer => "awaiting_freelancer",
-            Stage::Disputed => "disputed",
-            Stage::Closed => "closed",
+            Stage::Opening | Stage::Settling => Shown::Settling,
+            Stage::AwaitingFreelancer => Shown::AwaitingFreelancer,
+            Stage::Disputed => Shown::Disputed,
+            Stage::Closed => Shown::Closed,
         }
     }
 

@@ -18,6 +18,7 @@ use recourse_workflows::{
         outcome::{Outcome, ResultKind},
         party::{Contract, Role},
         posting::PostingKind,
+        stage::Stage as At,
     },
     messages::{EscrowDepositStart, MilestoneReviewStart, RefundRequestStart, Status},
 };
@@ -129,7 +130,7 @@ impl<'a> Stage<'a> {
     /// A case begins and is open.
     pub async fn begin(&mut self, start: impl Into<Start>, told: (&str, &str)) -> Result<String, Failure> {
         let case = self.client.start(start).await?;
-        let status = self.wait(&case, |status| status.stage != "settling").await?;
+        let status = self.wait(&case, |status| status.stage != At::Settling).await?;
         if let Some(refused) = status.outcome.filter(|outcome| outcome.result == ResultKind::Refused) {
             let why = refused.message.unwrap_or_default();
             return Err(Failure::new("demo", 1, format!("{case} was refused by rule {}: {why}", refused.rule)));
@@ -173,7 +174,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Waits until the case is in `stage`.
-    pub async fn until(&self, case: &str, stage: &str) -> Result<(), Failure> {
+    pub async fn until(&self, case: &str, stage: At) -> Result<(), Failure> {
         self.wait(case, |status| status.stage == stage).await.map(drop)
     }
 
@@ -188,7 +189,7 @@ impl<'a> Stage<'a> {
 
     /// The status of a case as it ended, and when that was in its own time.
     pub async fn ended(&self, case: &str) -> Result<Status, Failure> {
-        self.wait(case, |status| status.stage == "closed").await
+        self.wait(case, |status| status.stage == At::Closed).await
     }
 
     /// How a case ended.

@@ -11,6 +11,7 @@ use recourse_workflows::{
         outcome::{DecidedBy, Outcome, ResultKind},
         party::Role,
         rule::Rule,
+        stage::Stage as At,
     },
     messages::Status,
 };
@@ -279,7 +280,7 @@ async fn dispute(plot: Plot, stage: &mut Stage<'_>) -> Result<(), Failure> {
     let claim = json!({"amount": 15_000, "reason": "work_delivered", "details": "Two of three drafts were delivered"});
     let told = ("R5", "Ben disputes and claims 150.00 USD");
     stage.act(&case, Role::Freelancer, Verb::Dispute, claim, told).await?;
-    stage.until(&case, "disputed").await?;
+    stage.until(&case, At::Disputed).await?;
     wait_for_dispute(stage, &dispute).await?;
     stage.went_on_in(dispute.clone());
     if plot == Plot::SilentClient {
@@ -296,7 +297,7 @@ async fn dispute(plot: Plot, stage: &mut Stage<'_>) -> Result<(), Failure> {
 async fn wait_for_dispute(stage: &Stage<'_>, dispute: &str) -> Result<(), Failure> {
     let mut tries_left = 100;
     loop {
-        match stage.until(dispute, "awaiting_client").await {
+        match stage.until(dispute, At::AwaitingClient).await {
             Err(failure) if failure.kind == "not_found" && tries_left > 0 => {
                 tries_left -= 1;
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -331,7 +332,7 @@ async fn arbitrate(plot: Plot, stage: &mut Stage<'_>, dispute: &str) -> Result<(
     }
     let told = ("A1", "Ada demands it too, and pays her share");
     stage.act(dispute, Role::Client, Verb::DemandArbitration, Value::Null, told).await?;
-    stage.until(dispute, "in_arbitration").await?;
+    stage.until(dispute, At::InArbitration).await?;
     stage.pass(dispute, 61, "the arbitrator hears both (A4)").await?;
     let award = json!({"to_freelancer": 22_500, "reference": "AAA-2026-117"});
     let told = ("A5", "the arbitrator awards 225.00 USD to Ben and 75.00 USD to Ada");

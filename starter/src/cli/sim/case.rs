@@ -8,6 +8,7 @@ use recourse_workflows::{
         ids::{Id, dispute_id},
         outcome::{Outcome, ResultKind},
         party::Role,
+        stage::Stage,
     },
     messages::Status,
 };
@@ -58,8 +59,8 @@ impl Player<'_> {
         let (mut disputes, mut quarter_days) = (Vec::new(), 0);
         for _ in 0..STEPS_MAX {
             let status = self.world.settled(case).await?;
-            match status.stage.as_str() {
-                "closed" | "on_hold" => {
+            match status.stage {
+                Stage::Closed | Stage::OnHold => {
                     let outcome = self.world.result(case).await?;
                     // It may have told more on its way out.
                     let status = self.world.settled(case).await?;
@@ -67,7 +68,7 @@ impl Player<'_> {
                     self.ended(&status, &outcome);
                     return Ok(Played::Ended(Box::new(Ended { status, outcome, disputes, quarter_days })));
                 }
-                "disputed" => {
+                Stage::Disputed => {
                     let dispute = dispute_of(&status);
                     match Box::pin(self.play(&dispute)).await? {
                         Played::Open { .. } => return Ok(Played::Open { dispute: Some(dispute) }),
@@ -76,7 +77,7 @@ impl Player<'_> {
                             disputes.push(ended.outcome);
                         }
                     }
-                    self.world.wait(case, |status| status.stage != "disputed").await?;
+                    self.world.wait(case, |status| status.stage != Stage::Disputed).await?;
                 }
                 _ if self.is_about_to_end(status.kind) => return Ok(Played::Open { dispute: None }),
                 _ => match (decide(&mut self.dice, &status), status.deadline) {

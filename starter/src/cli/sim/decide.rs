@@ -9,6 +9,7 @@ use recourse_workflows::{
         command::Verb,
         offers::OfferState,
         party::Role,
+        stage::Stage,
     },
     messages::Status,
 };
@@ -75,7 +76,7 @@ pub fn decide(dice: &mut Dice, status: &Status) -> Option<Move> {
     let ends_by_itself = status.deadline.is_some();
     // Where nothing happens by itself, most get round to it; an arbitrator always does (A4).
     let silent = if ends_by_itself { SILENT } else { SILENT / 2 };
-    if status.stage != "in_arbitration" && dice.chance(silent) {
+    if status.stage != Stage::InArbitration && dice.chance(silent) {
         return None;
     }
     let (by, verb) = weighted(dice, &choices)?;

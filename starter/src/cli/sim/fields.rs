@@ -7,6 +7,7 @@ use recourse_workflows::{
         ids::CaseKind,
         money::Amount,
         party::Role,
+        stage::Stage,
     },
     messages::Status,
 };
@@ -65,9 +66,9 @@ fn answer(dice: &mut Dice, status: &Status, by: Role, verb: Verb) -> Option<Valu
         let reason = *dice.pick(&first, &others);
         json!({"of": "claim", "reason": reason, "details": "That is not so", "evidence": files(dice)})
     };
-    let claim = (status.stage == "awaiting_client" && by == Role::Client).then_some(claim);
-    let resolution =
-        (status.stage == "awaiting_parties" && !status.answers.contains_key(&by)).then(|| json!({"of": "resolution"}));
+    let claim = (status.stage == Stage::AwaitingClient && by == Role::Client).then_some(claim);
+    let resolution = (status.stage == Stage::AwaitingParties && !status.answers.contains_key(&by))
+        .then(|| json!({"of": "resolution"}));
     let offer = offer_of_the_other(status, by).map(|number| json!({"of": "offer", "number": number}));
     let mut subjects: Vec<Value> = [claim, resolution, offer].into_iter().flatten().collect();
     let chosen = usize::try_from(dice.below(subjects.len() as u64)).unwrap_or(0);

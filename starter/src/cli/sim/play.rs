@@ -7,6 +7,7 @@ use recourse_workflows::{
     domain::{
         ids::{CaseKind, Id},
         outcome::{Outcome, ResultKind},
+        stage::Stage,
     },
     messages::Status,
 };
@@ -156,7 +157,7 @@ impl Player<'_> {
             let ended = self.play_out(dispute).await?;
             quarter_days += ended.quarter_days;
             disputes.push(ended.outcome);
-            self.world.wait(case, |status| status.stage != "disputed").await?;
+            self.world.wait(case, |status| status.stage != Stage::Disputed).await?;
         }
         let mut ended = self.play_out(case).await?;
         ended.quarter_days += quarter_days;

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use recourse_activities::{Database, Ledger, RefundDesk, SandboxBank, payments::Fault, refunds::Report};
 use recourse_workflows::{
-    domain::{ids::Id, outcome::Outcome},
+    domain::{ids::Id, outcome::Outcome, stage::Stage},
     messages::Status,
 };
 
@@ -100,7 +100,7 @@ impl World {
 
     /// The case's status once nothing that it ordered is under way and it has opened.
     pub async fn settled(&self, case: &str) -> Result<Status, Trouble> {
-        self.wait(case, |status| status.stage != "settling").await
+        self.wait(case, |status| status.stage != Stage::Settling).await
     }
 
     /// The case's status once it is as wanted and nothing that it ordered is under way: a dispute that it filed has begun, and

@@ -13,6 +13,7 @@ use recourse_workflows::{
         money::{Amount, Currency},
         outcome::{DecidedBy, Outcome},
         party::Role,
+        stage::Stage,
     },
     messages::Status,
 };
@@ -28,7 +29,7 @@ const WARN: Style = AnsiColor::Yellow.on_default();
 
 /// A whole status as it is at `now`, the case's own time, with what is known of its money.
 pub fn case(status: &Status, known: &Money, now: Timestamp) -> String {
-    let mut text = heading(&format!("{}  ({})", status.case, words(&status.stage)));
+    let mut text = heading(&format!("{}  ({})", status.case, words(status.stage.name())));
     let contract = ("contract", status.contract.to_string());
     let standing = std::iter::once(contract).chain(subject(status)).chain(standing(status, now));
     text.push_str(&fields(standing.chain(allowed(status)).chain(positions(status, now))));
@@ -78,7 +79,7 @@ fn standing(status: &Status, now: Timestamp) -> [(&'static str, String); 6] {
 /// What arbitration costs each party, and who has paid, once it can be demanded (A1).
 fn arbitration(status: &Status) -> String {
     let Some(Arbitration { fee_share, shares }) = &status.arbitration else { return String::new() };
-    if shares.is_empty() && status.stage != "awaiting_arbitration_demand" {
+    if shares.is_empty() && status.stage != Stage::AwaitingArbitrationDemand {
         return String::new();
     }
     let costs = if fee_share.is_zero() {

@@ -11,6 +11,7 @@ use recourse_workflows::domain::{
     outcome::DecidedBy,
     party::Role,
     rule::Rule,
+    stage::Stage,
 };
 use serde_json::{Value, json};
 
@@ -215,7 +216,7 @@ fn a_bonus_may_come_to_the_outcome_while_the_money_moves() {
     for (to_client, problems) in [(300, 0), (299, 1)] {
         let (mut pages, _) = sound();
         pages.said.clear();
-        pages.hear(&Status { stage: "settling".to_owned(), ..status() });
+        pages.hear(&Status { stage: Stage::Settling, ..status() });
         let outcome = Some(Outcome { bonus: amount(5), to_client: amount(to_client), ..refunded() });
         pages.hear(&Status { outcome, ..status() });
         assert_eq!(pages.contradictions.len(), problems, "{to_client}");
@@ -226,7 +227,7 @@ fn a_bonus_may_come_to_the_outcome_while_the_money_moves() {
 #[test]
 fn what_was_shown_too_early_is_counted_and_an_end_that_was_shown_stays() {
     let (mut pages, evidence) = sound();
-    let mut early = Status { stage: "awaiting_freelancer".to_owned(), outcome: None, ..status() };
+    let mut early = Status { stage: Stage::AwaitingFreelancer, outcome: None, ..status() };
     early.timeline[0].at = jiff::Timestamp::UNIX_EPOCH;
     pages.see(&early);
     assert_eq!(judge(&pages, &evidence), Vec::<String>::new());
@@ -240,7 +241,7 @@ fn what_was_shown_too_early_is_counted_and_an_end_that_was_shown_stays() {
 #[test]
 fn a_decision_that_was_shown_and_not_kept_is_no_broken_promise() {
     let (mut pages, evidence) = sound();
-    let mut early = Status { stage: "settling".to_owned(), ..status() };
+    let mut early = Status { stage: Stage::Settling, ..status() };
     early.timeline.last_mut().unwrap().at = jiff::Timestamp::UNIX_EPOCH;
     pages.see(&early);
     pages.see(&status());

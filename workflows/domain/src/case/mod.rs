@@ -20,6 +20,7 @@ use super::{
     outcome::Outcome,
     party::Role,
     rule::Rule,
+    stage::Stage,
     window::receipt_time,
 };
 
@@ -32,8 +33,8 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
     fn file(&self) -> &CaseFile;
     /// Its file, to change.
     fn file_mut(&mut self) -> &mut CaseFile;
-    /// The stage's name on the wire.
-    fn stage(&self) -> &'static str;
+    /// Where it stands.
+    fn stage(&self) -> Stage;
     /// Whether it is decided: only money and notices are still on their way, if anything.
     fn is_decided(&self) -> bool;
     /// How it ended, once it is closed.

@@ -6,6 +6,7 @@ use super::{
     What, Who,
 };
 use crate::command::Unreadable;
+use crate::stage::Stage as Shown;
 
 impl Case for DisputeCase {
     const KIND: CaseKind = CaseKind::Dispute;
@@ -18,16 +19,16 @@ impl Case for DisputeCase {
         &mut self.file
     }
 
-    fn stage(&self) -> &'static str {
+    fn stage(&self) -> Shown {
         match self.stage {
-            Stage::Opening | Stage::Settling => "settling",
-            Stage::AwaitingClient => "awaiting_client",
-            Stage::InMediation => "in_mediation",
-            Stage::AwaitingParties => "awaiting_parties",
-            Stage::AwaitingArbitrationDemand => "awaiting_arbitration_demand",
-            Stage::InArbitration => "in_arbitration",
-            Stage::OnHold => "on_hold",
-            Stage::Closed => "closed",
+            Stage::Opening | Stage::Settling => Shown::Settling,
+            Stage::AwaitingClient => Shown::AwaitingClient,
+            Stage::InMediation => Shown::InMediation,
+            Stage::AwaitingParties => Shown::AwaitingParties,
+            Stage::AwaitingArbitrationDemand => Shown::AwaitingArbitrationDemand,
+            Stage::InArbitration => Shown::InArbitration,
+            Stage::OnHold => Shown::OnHold,
+            Stage::Closed => Shown::Closed,
         }
     }
 

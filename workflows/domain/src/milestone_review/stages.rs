@@ -8,6 +8,7 @@ use crate::{
     claim::Claim,
     milestone::{Submission, check_changes},
     notice::{Facts, NoticeEvent},
+    stage::Stage as Shown,
 };
 
 /// How often changes may be requested, and how often a claim may be filed: more than anyone works on a milestone, fewer than
@@ -25,13 +26,13 @@ impl Case for MilestoneReviewCase {
         &mut self.file
     }
 
-    fn stage(&self) -> &'static str {
+    fn stage(&self) -> Shown {
         match self.stage {
-            Stage::Opening | Stage::Settling => "settling",
-            Stage::AwaitingClient => "awaiting_client",
-            Stage::ChangesRequested => "changes_requested",
-            Stage::Disputed => "disputed",
-            Stage::Closed => "closed",
+            Stage::Opening | Stage::Settling => Shown::Settling,
+            Stage::AwaitingClient => Shown::AwaitingClient,
+            Stage::ChangesRequested => Shown::ChangesRequested,
+            Stage::Disputed => Shown::Disputed,
+            Stage::Closed => Shown::Closed,
         }
     }
 

@@ -126,5 +126,5 @@ fn only_what_is_there_can_be_disputed() {
         Some("milestone-review:c-1:m-2 holds 1.00 USD"),
         day(0.0),
     );
-    assert_eq!(exactly.stage(), "awaiting_client", "other milestones are not touched");
+    assert_eq!(exactly.stage(), Stage::AwaitingClient, "other milestones are not touched");
 }

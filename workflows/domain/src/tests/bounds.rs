@@ -37,7 +37,7 @@ fn a_review_stays_within_what_a_server_takes() {
         send(&mut case, 1.0, Role::Freelancer, Command::Submit(submit)).unwrap();
         case.file_mut().take_notices();
     }
-    assert_eq!((rounds, case.stage()), (200, "awaiting_client"), "the client's window runs on");
+    assert_eq!((rounds, case.stage()), (200, Stage::AwaitingClient), "the client's window runs on");
     let mut disputes = 0;
     while send(&mut case, 1.0, Role::Freelancer, command("claim 100")).is_ok() {
         disputes += 1;
@@ -61,7 +61,7 @@ fn what_fails_is_not_tried_for_ever() {
         tried += 1;
         case.not_covered(amount(0), day(1.0));
     }
-    assert_eq!((tried, case.stage()), (100, "awaiting_freelancer"), "it can still be rejected");
+    assert_eq!((tried, case.stage()), (100, Stage::AwaitingFreelancer), "it can still be rejected");
     send(&mut case, 1.0, Role::Freelancer, command("keep")).unwrap();
 
     let mut case = filed(300, 100, &Policy::default());
@@ -75,5 +75,5 @@ fn what_fails_is_not_tried_for_ever() {
         }
     }
     assert_eq!(tried, 20);
-    assert_eq!(case.stage(), "awaiting_arbitration_demand", "the other party can still demand");
+    assert_eq!(case.stage(), Stage::AwaitingArbitrationDemand, "the other party can still demand");
 }

@@ -247,10 +247,10 @@ fn a_timely_demand_waits_for_its_charge() {
     );
     assert_eq!(case.wake_at(), None, "the deadline waits for the charge");
     case.tick(day(11.0));
-    assert_eq!(case.stage(), "awaiting_arbitration_demand");
+    assert_eq!(case.stage(), Stage::AwaitingArbitrationDemand);
     case.fee_charged(Role::Freelancer, Ok("charge".into()), day(11.0));
     pass(&mut case, 15.99);
-    assert_eq!(case.stage(), "awaiting_arbitration_demand", "A6: the client learns of it now, and has its time");
+    assert_eq!(case.stage(), Stage::AwaitingArbitrationDemand, "A6: the client learns of it now, and has its time");
     pass(&mut case, 16.0);
     assert_eq!(shown(&case), "released arbitration_sole_demand A3 200/0/0");
 
@@ -418,7 +418,7 @@ fn an_overdue_resolution_is_flagged() {
     let told: Vec<_> =
         case.file_mut().take_notices().into_iter().map(|notice| (notice.to.name(), notice.event.name())).collect();
     assert_eq!(told, [("mediator", "mediation_overdue")]);
-    assert_eq!((case.stage(), case.wake_at()), ("in_mediation", Some(day(20.0))));
+    assert_eq!((case.stage(), case.wake_at()), (Stage::InMediation, Some(day(20.0))));
     send(&mut case, 5.0, Role::Mediator, command("propose 90")).unwrap();
     assert!(!case.file().overdue);
 }
@@ -516,7 +516,7 @@ fn what_is_on_hold_stays_held() {
     case.close(day(10.0));
     assert_eq!(
         (case.stage(), case.close_hold().is_some(), case.settlement(day(10.0)).unwrap().len()),
-        ("on_hold", false, 0)
+        (Stage::OnHold, false, 0)
     );
     assert!(plays(150, &Policy::default(), story).0.close_hold().is_some());
 }

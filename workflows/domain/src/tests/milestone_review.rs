@@ -202,7 +202,7 @@ fn malformed_commands_are_refused_with_the_field() {
         let refusal = send(&mut case, 1.0, role, command).unwrap_err();
         assert_eq!(refusal.rule, Some(rule));
         assert!(refusal.to_string().contains(word), "{refusal}");
-        assert_eq!((case.stage(), case.file().deadline), ("awaiting_client", Some(day(14.0))));
+        assert_eq!((case.stage(), case.file().deadline), (Stage::AwaitingClient, Some(day(14.0))));
     }
 }
 
@@ -211,9 +211,9 @@ fn malformed_commands_are_refused_with_the_field() {
 fn the_clock_stops_while_the_milestone_is_disputed() {
     let withdrawn = || Outcome::without_money(ResultKind::Withdrawn, DecidedBy::FreelancerWithdrawal, Rule::D5);
     let (mut case, _) = plays("10 freelancer claim 200; 30");
-    assert_eq!((case.stage(), case.file().deadline, case.wake_at()), ("disputed", None, None));
+    assert_eq!((case.stage(), case.file().deadline, case.wake_at()), (Stage::Disputed, None, None));
     case.dispute_ended(withdrawn(), day(30.0));
-    assert_eq!((case.stage(), case.file().deadline), ("awaiting_client", Some(day(34.0))));
+    assert_eq!((case.stage(), case.file().deadline), (Stage::AwaitingClient, Some(day(34.0))));
     pass(&mut case, 34.0);
     assert_eq!(shown(&case), "released client_silence E4 300/0/0");
     assert_eq!(money(&case), "release 300 (E4); held over from m-1, done");
@@ -226,7 +226,7 @@ fn the_clock_stops_while_the_milestone_is_disputed() {
     // Where changes were requested there is no clock to go on.
     let (mut case, _) = plays("10 client request; 11 freelancer claim 200");
     case.dispute_ended(withdrawn(), day(20.0));
-    assert_eq!((case.stage(), case.file().deadline), ("changes_requested", None));
+    assert_eq!((case.stage(), case.file().deadline), (Stage::ChangesRequested, None));
     // It can be disputed again.
     send(&mut case, 21.0, Role::Freelancer, command("claim 100")).unwrap();
     assert_eq!(case.disputed().unwrap().amount, amount(100));
@@ -246,7 +246,7 @@ fn the_disputes_outcome_is_the_reviews() {
     assert_eq!(shown(&case), "settled client_silence D3 200/0/100");
     assert_eq!(money(&case), "; held over from none, done");
     let (mut case, refusals) = plays("10 freelancer claim 200; 12 operator supersede");
-    assert_eq!((case.stage(), refusals.len()), ("disputed", 0));
+    assert_eq!((case.stage(), refusals.len()), (Stage::Disputed, 0));
     let withdrawn = Outcome::without_money(ResultKind::Withdrawn, DecidedBy::FreelancerWithdrawal, Rule::D5);
     case.dispute_ended(withdrawn, day(15.0));
     assert_eq!(

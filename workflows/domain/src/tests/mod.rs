@@ -28,6 +28,7 @@ use super::{
     policy::Policy,
     posting::FundedDeposit,
     refund_request::{ContractEnd, RefundRequestCase},
+    stage::Stage,
 };
 
 /// Sunday 1 November 2026, 12:00 UTC.
@@ -154,6 +155,8 @@ fn play<C: Case>(case: &mut C, story: &str, mut after: impl FnMut(&mut C, Timest
             }
             _ => pass(case, days),
         }
+        let stages = Stage::of_open(C::KIND);
+        assert!(case.stage() == Stage::Closed || stages.contains(&case.stage()), "{:?} is not counted", case.stage());
         after(case, day(days));
     }
     refusals
@@ -168,6 +171,6 @@ fn shown<C: Case>(case: &C) -> String {
             let parts = [outcome.to_freelancer, outcome.to_client, outcome.kept_in_escrow].map(Amount::minor);
             format!("{result} {decided_by} {} {}/{}/{}", outcome.rule, parts[0], parts[1], parts[2])
         }
-        None => case.stage().to_owned(),
+        None => case.stage().to_string(),
     }
 }

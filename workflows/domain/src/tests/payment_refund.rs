@@ -72,7 +72,7 @@ fn a_request_that_is_late_or_for_too_much_is_refused() {
     ] {
         let case = asks(minor, released_on, asked_on, returned);
         match (case.outcome(), expected) {
-            (None, None) => assert_eq!(case.stage(), "awaiting_freelancer"),
+            (None, None) => assert_eq!(case.stage(), Stage::AwaitingFreelancer),
             (Some(outcome), Some((rule, word))) => {
                 assert_eq!((outcome.result, outcome.rule), (ResultKind::Refused, rule));
                 assert!(outcome.message.as_ref().unwrap().contains(word), "{outcome:?}");
@@ -132,7 +132,7 @@ fn mediation_help_is_for_thirty_days() {
 fn a_return_that_is_not_covered_can_be_tried_again() {
     let mut case = asks(300, 0.0, 10.0, 0);
     send(&mut case, 179.9, Role::Freelancer, command("approve 200")).unwrap();
-    assert_eq!((case.returning(), case.stage()), (Some(amount(200)), "settling"));
+    assert_eq!((case.returning(), case.stage()), (Some(amount(200)), Stage::Settling));
     assert!(send(&mut case, 179.95, Role::Freelancer, command("keep")).is_err());
     pass(&mut case, 181.0);
     assert!(!case.is_decided(), "the deadline waits for the effect");

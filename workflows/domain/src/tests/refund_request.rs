@@ -173,7 +173,7 @@ fn a_command_from_anyone_else_is_refused_and_kept_in_the_timeline() {
         assert!(refusal.starts_with("NotAllowed: ") && refusal.contains(can), "{who} {what}: {refusal}");
         let entry = serde_json::to_string(case.file().timeline.last().unwrap()).unwrap();
         assert!(entry.contains("\"refused\"") && entry.contains("NotAllowed"), "{entry}");
-        assert_eq!(case.stage(), "awaiting_freelancer");
+        assert_eq!(case.stage(), Stage::AwaitingFreelancer);
     }
 }
 
