@@ -34,50 +34,18 @@ pub(super) struct Rendered {
     pub html: String,
 }
 
-/// The source of an event's template. A new event does not compile without one.
-const fn template(event: NoticeEvent) -> &'static str {
-    match event {
-        NoticeEvent::Deposited => include_str!("templates/deposited.txt"),
-        NoticeEvent::DepositDeclined => include_str!("templates/deposit_declined.txt"),
-        NoticeEvent::PaidNow => include_str!("templates/paid_now.txt"),
-        NoticeEvent::RefundRequested => include_str!("templates/refund_requested.txt"),
-        NoticeEvent::Reminder => include_str!("templates/reminder.txt"),
-        NoticeEvent::DisputeFiled => include_str!("templates/dispute_filed.txt"),
-        NoticeEvent::ClaimAmended => include_str!("templates/claim_amended.txt"),
-        NoticeEvent::ClaimRejected => include_str!("templates/claim_rejected.txt"),
-        NoticeEvent::OfferMade => include_str!("templates/offer_made.txt"),
-        NoticeEvent::OfferRetracted => include_str!("templates/offer_retracted.txt"),
-        NoticeEvent::OfferRejected => include_str!("templates/offer_rejected.txt"),
-        NoticeEvent::MediationNeeded => include_str!("templates/mediation_needed.txt"),
-        NoticeEvent::MediationOverdue => include_str!("templates/mediation_overdue.txt"),
-        NoticeEvent::ResolutionProposed => include_str!("templates/resolution_proposed.txt"),
-        NoticeEvent::ResolutionAnswered => include_str!("templates/resolution_answered.txt"),
-        NoticeEvent::NonResolution => include_str!("templates/non_resolution.txt"),
-        NoticeEvent::ArbitrationDemanded => include_str!("templates/arbitration_demanded.txt"),
-        NoticeEvent::ArbitrationFeeDeclined => include_str!("templates/arbitration_fee_declined.txt"),
-        NoticeEvent::ArbitrationStarted => include_str!("templates/arbitration_started.txt"),
-        NoticeEvent::ArbitrationWaiting => include_str!("templates/arbitration_waiting.txt"),
-        NoticeEvent::WindowExtended => include_str!("templates/window_extended.txt"),
-        NoticeEvent::Decided => include_str!("templates/decided.txt"),
-        NoticeEvent::OnHold => include_str!("templates/on_hold.txt"),
-        NoticeEvent::MilestoneSubmitted => include_str!("templates/milestone_submitted.txt"),
-        NoticeEvent::ChangesRequested => include_str!("templates/changes_requested.txt"),
-        NoticeEvent::MilestoneReleased => include_str!("templates/milestone_released.txt"),
-        NoticeEvent::ReviewSuperseded => include_str!("templates/review_superseded.txt"),
-        NoticeEvent::ReviewResumed => include_str!("templates/review_resumed.txt"),
-        NoticeEvent::BonusPaid => include_str!("templates/bonus_paid.txt"),
-        NoticeEvent::BonusFailed => include_str!("templates/bonus_failed.txt"),
-        NoticeEvent::PaymentRefundRequested => include_str!("templates/payment_refund_requested.txt"),
-        NoticeEvent::MediationRequested => include_str!("templates/mediation_requested.txt"),
-        NoticeEvent::OpinionGiven => include_str!("templates/opinion_given.txt"),
-        NoticeEvent::ReturnFailed => include_str!("templates/return_failed.txt"),
-        NoticeEvent::PaymentReturned => include_str!("templates/payment_returned.txt"),
-        NoticeEvent::NothingReturned => include_str!("templates/nothing_returned.txt"),
-        NoticeEvent::RefundFailed => include_str!("templates/refund_failed.txt"),
-        NoticeEvent::RefundOverdue => include_str!("templates/refund_overdue.txt"),
-        NoticeEvent::RefundSettledAfterAll => include_str!("templates/refund_settled_after_all.txt"),
-    }
+/// Gives each event the source of its template, which has its name. A new event does not compile without one.
+macro_rules! templates {
+    ($($event:ident = $name:literal, $where:ident $how:ident;)+) => {
+        const fn template(event: NoticeEvent) -> &'static str {
+            match event {
+                $(NoticeEvent::$event => include_str!(concat!("templates/", $name, ".txt"))),+
+            }
+        }
+    };
 }
+
+recourse_workflows::domain::each_notice!(templates);
 
 const LAYOUT_TEXT: &str = include_str!("templates/layout.txt");
 const LAYOUT_HTML: &str = include_str!("templates/layout.html");

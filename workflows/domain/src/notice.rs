@@ -4,124 +4,92 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{command::Verb, money::Amount, party::Role, rule::Rule};
+use super::{command::Verb, money::Amount, names::names, party::Role, rule::Rule};
 
-/// Something that happened and that somebody is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the names say it; the words are in the notice templates")]
-pub enum NoticeEvent {
-    Deposited,
-    DepositDeclined,
-    PaidNow,
-    RefundRequested,
-    Reminder,
-    DisputeFiled,
-    ClaimAmended,
-    ClaimRejected,
-    OfferMade,
-    OfferRetracted,
-    OfferRejected,
-    MediationNeeded,
-    MediationOverdue,
-    ResolutionProposed,
-    ResolutionAnswered,
-    NonResolution,
-    ArbitrationDemanded,
-    ArbitrationFeeDeclined,
-    ArbitrationStarted,
-    ArbitrationWaiting,
-    WindowExtended,
-    Decided,
-    OnHold,
-    MilestoneSubmitted,
-    ChangesRequested,
-    MilestoneReleased,
-    ReviewSuperseded,
-    ReviewResumed,
-    BonusPaid,
-    BonusFailed,
-    PaymentRefundRequested,
-    MediationRequested,
-    OpinionGiven,
-    ReturnFailed,
-    PaymentReturned,
-    NothingReturned,
-    RefundFailed,
-    RefundOverdue,
-    RefundSettledAfterAll,
-}
-
-impl NoticeEvent {
-    /// The name in keys and templates.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Deposited => "deposited",
-            Self::DepositDeclined => "deposit_declined",
-            Self::PaidNow => "paid_now",
-            Self::RefundRequested => "refund_requested",
-            Self::Reminder => "reminder",
-            Self::DisputeFiled => "dispute_filed",
-            Self::ClaimAmended => "claim_amended",
-            Self::ClaimRejected => "claim_rejected",
-            Self::OfferMade => "offer_made",
-            Self::OfferRetracted => "offer_retracted",
-            Self::OfferRejected => "offer_rejected",
-            Self::MediationNeeded => "mediation_needed",
-            Self::MediationOverdue => "mediation_overdue",
-            Self::ResolutionProposed => "resolution_proposed",
-            Self::ResolutionAnswered => "resolution_answered",
-            Self::NonResolution => "non_resolution",
-            Self::ArbitrationDemanded => "arbitration_demanded",
-            Self::ArbitrationFeeDeclined => "arbitration_fee_declined",
-            Self::ArbitrationStarted => "arbitration_started",
-            Self::ArbitrationWaiting => "arbitration_waiting",
-            Self::WindowExtended => "window_extended",
-            Self::Decided => "decided",
-            Self::OnHold => "on_hold",
-            Self::MilestoneSubmitted => "milestone_submitted",
-            Self::ChangesRequested => "changes_requested",
-            Self::MilestoneReleased => "milestone_released",
-            Self::ReviewSuperseded => "review_superseded",
-            Self::ReviewResumed => "review_resumed",
-            Self::BonusPaid => "bonus_paid",
-            Self::BonusFailed => "bonus_failed",
-            Self::PaymentRefundRequested => "payment_refund_requested",
-            Self::MediationRequested => "mediation_requested",
-            Self::OpinionGiven => "opinion_given",
-            Self::ReturnFailed => "return_failed",
-            Self::PaymentReturned => "payment_returned",
-            Self::NothingReturned => "nothing_returned",
-            Self::RefundFailed => "refund_failed",
-            Self::RefundOverdue => "refund_overdue",
-            Self::RefundSettledAfterAll => "refund_settled_after_all",
+/// Hands every notice to a macro: the one list of them. Each has its name in keys and of its template, and says whether a party is
+/// told by email too (N1): of what the policy names, of every movement of money, and reminders, which would be of little use to
+/// somebody who does not look (T5).
+#[macro_export]
+macro_rules! each_notice {
+    ($with:ident) => {
+        $with! {
+            Deposited = "deposited", by email;
+            DepositDeclined = "deposit_declined", by email;
+            PaidNow = "paid_now", by email;
+            RefundRequested = "refund_requested", by email;
+            Reminder = "reminder", by email;
+            DisputeFiled = "dispute_filed", by email;
+            ClaimAmended = "claim_amended", app only;
+            ClaimRejected = "claim_rejected", app only;
+            OfferMade = "offer_made", app only;
+            OfferRetracted = "offer_retracted", app only;
+            OfferRejected = "offer_rejected", app only;
+            MediationNeeded = "mediation_needed", app only;
+            MediationOverdue = "mediation_overdue", app only;
+            ResolutionProposed = "resolution_proposed", by email;
+            ResolutionAnswered = "resolution_answered", app only;
+            NonResolution = "non_resolution", by email;
+            ArbitrationDemanded = "arbitration_demanded", app only;
+            ArbitrationFeeDeclined = "arbitration_fee_declined", app only;
+            ArbitrationStarted = "arbitration_started", app only;
+            ArbitrationWaiting = "arbitration_waiting", app only;
+            WindowExtended = "window_extended", app only;
+            Decided = "decided", by email;
+            OnHold = "on_hold", app only;
+            MilestoneSubmitted = "milestone_submitted", app only;
+            ChangesRequested = "changes_requested", app only;
+            MilestoneReleased = "milestone_released", by email;
+            ReviewSuperseded = "review_superseded", app only;
+            ReviewResumed = "review_resumed", app only;
+            BonusPaid = "bonus_paid", by email;
+            BonusFailed = "bonus_failed", by email;
+            PaymentRefundRequested = "payment_refund_requested", by email;
+            MediationRequested = "mediation_requested", app only;
+            OpinionGiven = "opinion_given", app only;
+            ReturnFailed = "return_failed", app only;
+            PaymentReturned = "payment_returned", by email;
+            NothingReturned = "nothing_returned", app only;
+            RefundFailed = "refund_failed", by email;
+            RefundOverdue = "refund_overdue", app only;
+            RefundSettledAfterAll = "refund_settled_after_all", by email;
         }
-    }
-
-    /// Whether a party is also told by email (N1): the four that the policy names, every movement of money, and
-    /// reminders, which would be of little use to somebody who does not look (T5).
-    pub const fn by_email(self) -> bool {
-        matches!(
-            self,
-            Self::Deposited
-                | Self::DepositDeclined
-                | Self::PaidNow
-                | Self::RefundRequested
-                | Self::Reminder
-                | Self::DisputeFiled
-                | Self::ResolutionProposed
-                | Self::NonResolution
-                | Self::Decided
-                | Self::MilestoneReleased
-                | Self::BonusPaid
-                | Self::BonusFailed
-                | Self::PaymentRefundRequested
-                | Self::PaymentReturned
-                | Self::RefundFailed
-                | Self::RefundSettledAfterAll
-        )
-    }
+    };
 }
+
+/// Declares the events, and which of them go out by email.
+macro_rules! notice_events {
+    ($($event:ident = $name:literal, $where:ident $how:ident;)+) => {
+        /// Something that happened and that somebody is told.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[allow(missing_docs, reason = "the names say it; the words are in the notice templates")]
+        pub enum NoticeEvent {
+            $(#[serde(rename = $name)] $event,)+
+        }
+
+        names! { NoticeEvent: $($event = $name),+ }
+
+        impl NoticeEvent {
+            /// Whether a party is also told by email (N1).
+            pub const fn by_email(self) -> bool {
+                match self {
+                    $(Self::$event => is_email!($where)),+
+                }
+            }
+        }
+    };
+}
+
+/// Whether a notice goes out `by email`, and not only `app only`.
+macro_rules! is_email {
+    (by) => {
+        true
+    };
+    (app) => {
+        false
+    };
+}
+
+each_notice!(notice_events);
 
 /// What silence does when a window closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -140,23 +108,21 @@ pub enum IfSilent {
     ReturnNothing,
 }
 
-impl IfSilent {
-    /// The name on the wire.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::RefundClient => "refund_client",
-            Self::KeepInEscrow => "keep_in_escrow",
-            Self::ReleaseClaimedAmount => "release_claimed_amount",
-            Self::ReleaseClaimedKeepRest => "release_claimed_keep_rest",
-            Self::ReleaseAllHeld => "release_all_held",
-            Self::NoticeOfNonResolution => "notice_of_non_resolution",
-            Self::ReleaseFreelancer => "release_freelancer",
-            Self::FollowResolution => "follow_resolution",
-            Self::Hold => "hold",
-            Self::ReturnNothing => "return_nothing",
-        }
-    }
+names! {
+    IfSilent:
+    RefundClient = "refund_client",
+    KeepInEscrow = "keep_in_escrow",
+    ReleaseClaimedAmount = "release_claimed_amount",
+    ReleaseClaimedKeepRest = "release_claimed_keep_rest",
+    ReleaseAllHeld = "release_all_held",
+    NoticeOfNonResolution = "notice_of_non_resolution",
+    ReleaseFreelancer = "release_freelancer",
+    FollowResolution = "follow_resolution",
+    Hold = "hold",
+    ReturnNothing = "return_nothing",
+}
 
+impl IfSilent {
     /// As a clause: "silence …".
     pub const fn in_words(self) -> &'static str {
         match self {
