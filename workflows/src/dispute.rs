@@ -33,7 +33,7 @@ case_workflow! {
 fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<DisputeCase, Outcome> {
     let start: DisputeStart = read_up_to(start, DISPUTE_START_BYTES_MAX)
         .map_err(|unreadable| Outcome::refused(Rule::D1, unreadable.reason))?;
-    Ok(DisputeCase::begin(id, start.filing(), now))
+    Ok(DisputeCase::begin(id, start, now))
 }
 
 async fn conduct(ctx: &WorkflowContext<Dispute>) -> WorkflowResult<Outcome> {

@@ -29,7 +29,7 @@ case_workflow! {
 fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<MilestoneReviewCase, Outcome> {
     let start: MilestoneReviewStart =
         read(start).map_err(|unreadable| Outcome::refused(Rule::E3, unreadable.reason))?;
-    Ok(MilestoneReviewCase::begin(id, start.first(), now))
+    Ok(MilestoneReviewCase::begin(id, start, now))
 }
 
 async fn conduct(ctx: &WorkflowContext<MilestoneReview>) -> WorkflowResult<Outcome> {

@@ -20,7 +20,7 @@ case_workflow! {
 
 fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<PaymentRefundCase, Outcome> {
     let start: PaymentRefundStart = read(start).map_err(|unreadable| Outcome::refused(Rule::P1, unreadable.reason))?;
-    Ok(PaymentRefundCase::begin(id, start.asked_back(), now))
+    Ok(PaymentRefundCase::begin(id, start, now))
 }
 
 async fn conduct(ctx: &WorkflowContext<PaymentRefund>) -> WorkflowResult<Outcome> {

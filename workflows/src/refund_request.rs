@@ -31,7 +31,7 @@ case_workflow! {
 
 fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<RefundRequestCase, Outcome> {
     let start: RefundRequestStart = read(start).map_err(|unreadable| Outcome::refused(Rule::R1, unreadable.reason))?;
-    Ok(RefundRequestCase::begin(id, start.end(), now))
+    Ok(RefundRequestCase::begin(id, start, now))
 }
 
 async fn conduct(ctx: &WorkflowContext<RefundRequest>) -> WorkflowResult<Outcome> {

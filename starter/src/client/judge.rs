@@ -84,23 +84,23 @@ impl Start {
         let (outcome, take, asked) = match self.clone() {
             Self::Deposit(_) => unreachable!("a deposit opens no case"),
             Self::RefundRequest(start) => {
-                let case = RefundRequestCase::begin(id, start.end(), now);
+                let case = RefundRequestCase::begin(id, start, now);
                 let take = Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
                 (case.outcome().cloned(), take, case.asked())
             }
             Self::Dispute(start) => {
-                let case = DisputeCase::begin(id, start.filing(), now);
+                let case = DisputeCase::begin(id, start, now);
                 (case.outcome().cloned(), takes_alone(&case), case.asked())
             }
             Self::MilestoneReview(start) => {
-                let case = MilestoneReviewCase::begin(id, start.first(), now);
+                let case = MilestoneReviewCase::begin(id, start, now);
                 let milestone = case.milestone();
                 let (ordinal, amount) = (milestone.ordinal, milestone.amount);
                 let take = Take::Milestone { milestone: milestone.id.clone(), ordinal, amount };
                 (case.outcome().cloned(), take, Asked::Review)
             }
             Self::PaymentRefund(start) => {
-                let case = PaymentRefundCase::begin(id, start.asked_back(), now);
+                let case = PaymentRefundCase::begin(id, start, now);
                 (case.outcome().cloned(), Take::Payment { payment: case.payment().clone() }, case.asked())
             }
         };

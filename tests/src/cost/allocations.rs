@@ -11,7 +11,7 @@ use recourse_workflows::domain::{
     command::{Message, Verb},
     money::Amount,
     policy::Policy,
-    refund_request::ContractEnd,
+    starts::RefundRequestStart,
 };
 use temporalio_client::WorkflowHistory;
 use temporalio_sdk::workflow_replayer::WorkflowReplayer;
@@ -88,7 +88,7 @@ fn on_paper(words: &[(&str, &str)]) -> impl FnOnce() {
         (verb, Message::read(verb, &serde_json::to_vec(&body).unwrap()).unwrap())
     };
     let said: Vec<(Verb, Message)> = words.iter().map(read).collect();
-    let end = ContractEnd { contract, pay_now: Amount::ZERO, reason: None, policy: Policy::default() };
+    let end = RefundRequestStart { contract, pay_now: Amount::ZERO, reason: None, policy: Some(Policy::default()) };
     move || {
         let now = "2026-03-02T09:00:00Z".parse().unwrap();
         let mut paper = Paper::contract_ends(end, Books::with(&[1, 2], "card-1"), now);

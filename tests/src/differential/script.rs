@@ -12,13 +12,11 @@ use recourse_workflows::domain::{
     command::{Message, Refusal, Verb},
     ids::{Id, PaymentId},
     milestone::{Milestone, Submission},
-    milestone_review::FirstSubmission,
     money::Amount,
     party::{Contract, Role},
-    payment_refund::AskedBack,
     policy::Policy,
-    refund_request::ContractEnd,
     stage::Stage,
+    starts::{MilestoneReviewStart, PaymentRefundStart, RefundRequestStart},
 };
 use serde_json::{Map, Value, json};
 
@@ -109,7 +107,8 @@ impl Beginning {
         let books = Books::with(deposits, "card-1");
         let mut paper = match self {
             Self::End { pay_now } => {
-                let end = ContractEnd { contract, pay_now: amount(*pay_now), reason: None, policy };
+                let end =
+                    RefundRequestStart { contract, pay_now: amount(*pay_now), reason: None, policy: Some(policy) };
                 Paper::contract_ends(end, books, now)
             }
             Self::Submission { minor } => {
@@ -118,7 +117,7 @@ impl Beginning {
                 let milestone =
                     Milestone { id, ordinal: 1, name: "Part 1".to_owned(), amount: amount(*minor), description: None };
                 let submission = Submission { note: "Three sketches.".to_owned(), files: vec![] };
-                let first = FirstSubmission { contract, milestone, submission, policy };
+                let first = MilestoneReviewStart { contract, milestone, submission, policy: Some(policy) };
                 Paper::milestone_is_submitted(&case, first, books, now)
             }
             Self::AskedBack { minor } => {
@@ -126,7 +125,14 @@ impl Beginning {
                 let payment = PaymentId::new(&format!("refund-request:{}/pay_now", contract.id)).unwrap();
                 let books = books.and_paid(payment.as_str(), paid);
                 let message = "The files do not open.".to_owned();
-                let asked = AskedBack { contract, payment, released_at: now, amount: amount(*minor), message, policy };
+                let asked = PaymentRefundStart {
+                    contract,
+                    payment,
+                    released_at: now,
+                    amount: amount(*minor),
+                    message,
+                    policy: Some(policy),
+                };
                 Paper::payment_is_asked_back(asked, (amount(paid), Amount::ZERO, now), books, now)
             }
         };

@@ -5,17 +5,14 @@ use std::time::Instant;
 use jiff::Timestamp;
 use recourse_workflows::domain::{
     claim::{Claim, ClaimReason, Grounds},
-    dispute::Filing,
     evidence::EvidenceLimits,
     ids::{Id, PaymentId},
     milestone::{Milestone, Submission},
-    milestone_review::FirstSubmission,
     money::Amount,
     outcome::DecidedBy::{self, *},
     party::Role,
-    payment_refund::AskedBack,
     policy::{ClientSilence, NoArbitration, Policy},
-    refund_request::ContractEnd,
+    starts::{DisputeStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart},
     window::Window,
 };
 use stateright::{Checker as _, HasDiscoveries, Model as _};
@@ -73,7 +70,7 @@ fn policies() -> Vec<Policy> {
 
 /// The contract ends with 3 in escrow, of two deposits.
 fn contract_ends(pay_now: i64, policy: Policy) -> Paper {
-    let end = ContractEnd { contract: contract(), pay_now: amount(pay_now), reason: None, policy };
+    let end = RefundRequestStart { contract: contract(), pay_now: amount(pay_now), reason: None, policy: Some(policy) };
     Paper::contract_ends(end, Books::with(&[1, 2], "card-1"), start())
 }
 
@@ -97,7 +94,7 @@ fn milestone() -> Milestone {
 
 fn submitted(policy: Policy) -> Paper {
     let (milestone, submission) = (milestone(), Submission::default());
-    let first = FirstSubmission { contract: contract(), milestone, submission, policy };
+    let first = MilestoneReviewStart { contract: contract(), milestone, submission, policy: Some(policy) };
     Paper::milestone_is_submitted("milestone-review:c-1:m-1", first, Books::with(&[1, 2], "card-1"), start())
 }
 
@@ -110,8 +107,15 @@ fn held_over(claimed: i64, policy: Policy) -> Paper {
         evidence: vec![],
     };
     let (grounds, milestone) = (Grounds::PartialRelease, Some(milestone().id));
-    let filing =
-        Filing { contract: contract(), grounds, milestone, claim, contacted_client: true, attested_by: None, policy };
+    let filing = DisputeStart {
+        contract: contract(),
+        grounds,
+        milestone,
+        claim,
+        contacted_client: Some(true),
+        attested_by: None,
+        policy: Some(policy),
+    };
     Paper::claim_is_filed(filing, Books::with(&[1, 2], "card-1"), start())
 }
 
@@ -120,13 +124,13 @@ fn asked_back(asked: i64, days: i64, policy: Policy) -> Paper {
     let payment = PaymentId::new("refund-request:c-0/pay_now").unwrap();
     let released_at = start() - jiff::SignedDuration::from_hours(24 * days);
     let (amount_asked, message) = (amount(asked), String::new());
-    let request = AskedBack {
+    let request = PaymentRefundStart {
         contract: contract(),
         payment: payment.clone(),
         released_at,
         amount: amount_asked,
         message,
-        policy,
+        policy: Some(policy),
     };
     let books = Books::with(&[1, 2], "card-1").and_paid(payment.as_str(), 3);
     Paper::payment_is_asked_back(request, (amount(3), Amount::ZERO, released_at), books, start())

@@ -20,15 +20,16 @@ use recourse_workflows::{
         case::{Case, CaseFile, What},
         claim::{Claim, Grounds},
         command::{Message, Refusal, Unreadable, Verb},
-        dispute::{DisputeCase, FeeDue, Filing, Opened},
+        dispute::{DisputeCase, FeeDue, Opened},
         ids::{CaseKind, dispute_id, payment_refund_id, refund_request_id},
-        milestone_review::{BonusDue, FirstSubmission, MilestoneReviewCase},
+        milestone_review::{BonusDue, MilestoneReviewCase},
         money::Amount,
         outcome::Outcome,
         party::{Contract, Role},
-        payment_refund::{AskedBack, PaymentRefundCase},
-        refund_request::{ContractEnd, RefundRequestCase},
+        payment_refund::PaymentRefundCase,
+        refund_request::RefundRequestCase,
         stage::Stage,
+        starts::{DisputeStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart},
     },
     messages::Status,
 };
@@ -90,7 +91,7 @@ pub enum Ask {
 
 impl Paper {
     /// The contract ends, with so much in escrow (R1, R2).
-    pub fn contract_ends(end: ContractEnd, books: Books, now: Timestamp) -> Self {
+    pub fn contract_ends(end: RefundRequestStart, books: Books, now: Timestamp) -> Self {
         let id = refund_request_id(&end.contract.id);
         let mut case = RefundRequestCase::begin(id.clone(), end, now);
         let mut paper = Self::begun(books, now);
@@ -104,7 +105,7 @@ impl Paper {
     }
 
     /// A claim on what is held over from a milestone of a contract that goes on (D1), filed by itself.
-    pub fn claim_is_filed(filing: Filing, books: Books, now: Timestamp) -> Self {
+    pub fn claim_is_filed(filing: DisputeStart, books: Books, now: Timestamp) -> Self {
         let id = dispute_id(&filing.contract.id, filing.milestone.as_ref());
         let mut case = DisputeCase::begin(id.clone(), filing, now);
         let mut paper = Self::begun(books, now);
@@ -116,7 +117,7 @@ impl Paper {
     }
 
     /// A milestone is submitted, whose whole amount is in escrow (E4, E13).
-    pub fn milestone_is_submitted(id: &str, first: FirstSubmission, books: Books, now: Timestamp) -> Self {
+    pub fn milestone_is_submitted(id: &str, first: MilestoneReviewStart, books: Books, now: Timestamp) -> Self {
         let mut case = MilestoneReviewCase::begin(id.to_owned(), first, now);
         let mut paper = Self::begun(books, now);
         if !case.is_decided() {
@@ -128,7 +129,7 @@ impl Paper {
 
     /// Released money is asked back: what was paid, and when (P1).
     pub fn payment_is_asked_back(
-        asked: AskedBack,
+        asked: PaymentRefundStart,
         (paid, returned, at): (Amount, Amount, Timestamp),
         books: Books,
         now: Timestamp,
@@ -394,7 +395,15 @@ impl Paper {
         let review = milestone.is_some().then(|| parent.clone());
         let id = dispute_id(&contract.id, milestone.as_ref());
         let contacted_client = grounds.is_active();
-        let filing = Filing { contract, grounds, milestone, claim, contacted_client, attested_by: None, policy };
+        let filing = DisputeStart {
+            contract,
+            grounds,
+            milestone,
+            claim,
+            contacted_client: Some(contacted_client),
+            attested_by: None,
+            policy: Some(policy),
+        };
         let mut case = DisputeCase::begin(id.clone(), filing, now);
         let held = self.books.take_over(&parent, &id);
         case.opened(Opened { held, deposits: self.books.deposits() }, review, None, now);

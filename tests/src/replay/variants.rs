@@ -10,14 +10,7 @@ use recourse_workflows::{
     attributes::{CASE_OUTCOME, CASE_STAGE},
     conduct::Conduct,
     desk::{Conducts, Desk},
-    domain::{
-        command::Verb,
-        deposit,
-        notice::Notice,
-        outcome::Outcome,
-        refund_request::{ContractEnd, RefundRequestCase},
-        rule::Rule,
-    },
+    domain::{command::Verb, deposit, notice::Notice, outcome::Outcome, refund_request::RefundRequestCase, rule::Rule},
     effects::{DepositOrder, DepositReceipt, Escrow, Notices, Take, Tell},
     handlers::{admit, receive},
     messages::{EscrowDepositStart, RefundRequestStart, Status, read},
@@ -153,8 +146,7 @@ deposit_variant!(
 
 fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<RefundRequestCase, Outcome> {
     let start: RefundRequestStart = read(start).map_err(|unreadable| Outcome::refused(Rule::R1, unreadable.reason))?;
-    let RefundRequestStart { contract, pay_now, reason, policy } = start;
-    Ok(RefundRequestCase::begin(id, ContractEnd { contract, pay_now, reason, policy: policy.unwrap_or_default() }, now))
+    Ok(RefundRequestCase::begin(id, start, now))
 }
 
 /// A contract's end without reviews, of which the client pays a part, and whose rest the freelancer lets go.

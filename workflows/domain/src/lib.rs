@@ -2,8 +2,7 @@
 //!
 //! Read in this order: what money and time are ([`money`], [`window`], [`policy`]), who is who ([`party`]), what can be
 //! said ([`text`], [`command`], [`milestone`], [`claim`], [`resolution`], [`payment`], [`split`], [`evidence`], [`fee`]), where it leads ([`stage`], [`posting`], [`notice`], [`outcome`]), and
-//! then the cases: what they share ([`case`]), [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`]. What starts a case and what
-//! it shows is in [`messages`].
+//! then the cases: what they share ([`case`]), [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`]. What starts a case is in [`starts`], what it shows in [`messages`].
 
 pub mod case;
 pub mod claim;
@@ -32,6 +31,7 @@ pub mod resolution;
 pub mod rule;
 pub mod split;
 pub mod stage;
+pub mod starts;
 pub mod text;
 pub mod window;
 

@@ -1,4 +1,5 @@
-//! The wire contract's types: what starts a case, and what its status shows. JSON Schema is generated from them.
+//! The wire contract's types: what starts a case ([`starts`](crate::starts)), and what its status shows. JSON Schema is generated
+//! from them.
 //!
 //! Commands are read in [`command`](crate::command), outcomes are [`outcome`](crate::outcome).
 
@@ -10,152 +11,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     case::{Case, Particulars, TimelineEntry},
-    claim::{Claim, Grounds, Rejection},
+    claim::{Claim, Rejection},
     command::Verb,
-    deposit::Source,
-    dispute::Filing,
     fee::Arbitration,
-    ids::{CaseKind, Id, PaymentId},
-    milestone::{Milestone, Review, Submission},
-    milestone_review::FirstSubmission,
+    ids::{CaseKind, Id},
+    milestone::Review,
     money::{Amount, Currency},
     notice::IfSilent,
     offers::Offer,
     outcome::Outcome,
-    party::{Actor, Contract, Role},
+    party::Role,
     payment::PaymentRequest,
-    payment_refund::AskedBack,
-    policy::Policy,
-    refund_request::ContractEnd,
     resolution::{Answer, Resolution},
     stage::Stage,
 };
 
-/// Starts `EscrowDeposit`: charges a billing method and puts the money in escrow (E2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(expecting = "an object with `contract`, `deposit`, `amount` and `source`")]
-pub struct EscrowDepositStart {
-    /// The contract.
-    pub contract: Contract,
-    /// The deposit's id.
-    pub deposit: Id,
-    /// How much, in minor units.
-    pub amount: Amount,
-    /// The milestone it is for; without one, the whole contract.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub milestone: Option<Id>,
-    /// The billing method.
-    pub source: Source,
-}
-
-/// Starts `RefundRequest`: the contract has ended (R1, R2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(expecting = "an object with `contract` and `pay_now`")]
-pub struct RefundRequestStart {
-    /// The contract.
-    pub contract: Contract,
-    /// What the client pays at once, in minor units; 0 to pay nothing.
-    pub pay_now: Amount,
-    /// Why, in the client's words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// The policy of the case; the default policy if there is none (T3).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub policy: Option<Policy>,
-}
-
-/// Starts `Dispute`: the freelancer claims money in escrow (D1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(expecting = "an object with `contract`, `grounds` and `claim`")]
-pub struct DisputeStart {
-    /// The contract.
-    pub contract: Contract,
-    /// What it is about.
-    pub grounds: Grounds,
-    /// The milestone, on an active contract.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub milestone: Option<Id>,
-    /// What the freelancer claims.
-    pub claim: Claim,
-    /// Whether the freelancer says that they contacted the client and it did not help.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contacted_client: Option<bool>,
-    /// Who of the platform attests that the milestone was submitted, where the ledger does not know it (D1).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attested_by: Option<Actor>,
-    /// The policy of the case; the default policy if there is none (T3).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub policy: Option<Policy>,
-}
-
-/// Starts `MilestoneReview`: the freelancer submits a milestone for the first time (E3, E4).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(expecting = "an object with `contract`, `milestone` and `note`")]
-pub struct MilestoneReviewStart {
-    /// The contract.
-    pub contract: Contract,
-    /// The milestone.
-    pub milestone: Milestone,
-    /// What is submitted: its `note` and `files`.
-    #[serde(flatten)]
-    pub submission: Submission,
-    /// The policy of the case; the default policy if there is none (T3).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub policy: Option<Policy>,
-}
-
-/// Starts `PaymentRefund`: the client asks for released money back (P1).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(expecting = "an object with `contract`, `payment`, `released_at` and `amount`")]
-pub struct PaymentRefundStart {
-    /// The contract.
-    pub contract: Contract,
-    /// The payment: the id of a release in the ledger.
-    pub payment: PaymentId,
-    /// When it was released, as far as the client knows. The ledger's own time counts if it is earlier.
-    pub released_at: Timestamp,
-    /// How much is asked for, in minor units.
-    pub amount: Amount,
-    /// Why, in the client's words.
-    #[serde(default)]
-    pub message: String,
-    /// The policy of the case; the default policy if there is none (T3).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub policy: Option<Policy>,
-}
-
-impl RefundRequestStart {
-    /// The contract's end that it says.
-    pub fn end(self) -> ContractEnd {
-        let Self { contract, pay_now, reason, policy } = self;
-        ContractEnd { contract, pay_now, reason, policy: policy.unwrap_or_default() }
-    }
-}
-
-impl DisputeStart {
-    /// The filing that it says.
-    pub fn filing(self) -> Filing {
-        let Self { contract, grounds, milestone, claim, contacted_client, attested_by, policy } = self;
-        let (contacted_client, policy) = (contacted_client.unwrap_or_default(), policy.unwrap_or_default());
-        Filing { contract, grounds, milestone, claim, contacted_client, attested_by, policy }
-    }
-}
-
-impl MilestoneReviewStart {
-    /// The submission that it says.
-    pub fn first(self) -> FirstSubmission {
-        let Self { contract, milestone, submission, policy } = self;
-        FirstSubmission { contract, milestone, submission, policy: policy.unwrap_or_default() }
-    }
-}
-
-impl PaymentRefundStart {
-    /// What it asks back.
-    pub fn asked_back(self) -> AskedBack {
-        let Self { contract, payment, released_at, amount, message, policy } = self;
-        AskedBack { contract, payment, released_at, amount, message, policy: policy.unwrap_or_default() }
-    }
-}
+pub use crate::starts::{
+    DisputeStart, EscrowDepositStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart,
+};
 
 /// What the `status` query and every update answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

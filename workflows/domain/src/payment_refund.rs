@@ -20,34 +20,17 @@ use super::{
     notice::{Facts, IfSilent, NoticeEvent},
     opening::{Asked, Asking},
     outcome::{DecidedBy, Outcome, ResultKind},
-    party::{Contract, Role},
+    party::Role,
     payment::PaymentRequest,
-    policy::Policy,
     rule::Rule,
     stage::Stage as Shown,
+    starts::{PaymentRefundStart, opened_under},
     text::{TEXT_BYTES_MAX, check_length, check_text},
 };
 
 /// How often a freelancer may agree to a return that their balance does not cover: bounded like everything that a party can
 /// repeat.
 const RETURNS_TRIED_MAX: usize = 100;
-
-/// What a client asks for when money was already released.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AskedBack {
-    /// The contract.
-    pub contract: Contract,
-    /// The payment.
-    pub payment: PaymentId,
-    /// When it was released, as the client knows it.
-    pub released_at: Timestamp,
-    /// How much is asked for.
-    pub amount: Amount,
-    /// Why, in the client's words.
-    pub message: String,
-    /// The policy of the case.
-    pub policy: Policy,
-}
 
 /// Where the case stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -76,9 +59,9 @@ pub struct PaymentRefundCase {
 
 impl PaymentRefundCase {
     /// Takes the request. If a rule forbids it (E1, T3), the case is over before it opened.
-    pub fn begin(id: String, asked: AskedBack, now: Timestamp) -> Self {
-        let refused = refusal_of(&asked).err();
-        let AskedBack { contract, payment, released_at, amount, message, policy } = asked;
+    pub fn begin(id: String, start: PaymentRefundStart, now: Timestamp) -> Self {
+        let refused = refusal_of(&start).err();
+        let PaymentRefundStart { contract, payment, released_at, amount, message, policy } = start;
         let request = PaymentRequest {
             id: payment,
             released_at,
@@ -90,7 +73,7 @@ impl PaymentRefundCase {
             opinion: None,
         };
         Self {
-            file: CaseFile::new(id, contract, policy, now),
+            file: CaseFile::new(id, contract, policy.unwrap_or_default(), now),
             stage: if refused.is_some() { Stage::Closed } else { Stage::Opening },
             request,
             mediation_over: false,
@@ -263,13 +246,12 @@ impl PaymentRefundCase {
     }
 }
 
-fn refusal_of(asked: &AskedBack) -> Result<(), Outcome> {
-    asked.contract.check().map_err(|(rule, reason)| Outcome::refused(rule, format!("contract: {reason}")))?;
-    asked.policy.check().map_err(|reason| Outcome::refused(Rule::T3, format!("policy.{reason}")))?;
-    if asked.amount.is_zero() {
+fn refusal_of(start: &PaymentRefundStart) -> Result<(), Outcome> {
+    opened_under(&start.contract, start.policy.as_ref())?;
+    if start.amount.is_zero() {
         return Err(Outcome::refused(Rule::P1, "amount: ask for more than 0"));
     }
-    check_length("message", &asked.message, TEXT_BYTES_MAX).map_err(|reason| Outcome::refused(Rule::P1, reason))
+    check_length("message", &start.message, TEXT_BYTES_MAX).map_err(|reason| Outcome::refused(Rule::P1, reason))
 }
 
 impl Case for PaymentRefundCase {

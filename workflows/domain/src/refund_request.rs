@@ -19,26 +19,13 @@ use super::{
     notice::{Facts, IfSilent, NoticeEvent},
     opening::{Asked, refusal_of_end},
     outcome::{DecidedBy, Outcome, ResultKind},
-    party::{Contract, Role},
-    policy::Policy,
+    party::Role,
     posting::{Close, FundedDeposit, Movement, Remainder, refund_legs},
     rule::Rule,
     stage::Stage as Shown,
+    starts::{RefundRequestStart, opened_under},
     text::check_optional_text,
 };
-
-/// What ends a contract: who it is between, and what the client pays now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContractEnd {
-    /// The contract.
-    pub contract: Contract,
-    /// What the client pays of the escrow at once.
-    pub pay_now: Amount,
-    /// Why, in the client's words.
-    pub reason: Option<String>,
-    /// The policy of the case.
-    pub policy: Policy,
-}
 
 /// Where the case stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -70,13 +57,14 @@ pub struct RefundRequestCase {
 
 impl RefundRequestCase {
     /// Takes the contract's end. If a rule forbids it (E1, T3), the case is over before it opened.
-    pub fn begin(id: String, end: ContractEnd, now: Timestamp) -> Self {
-        let refused = refusal_of(&end).err();
+    pub fn begin(id: String, start: RefundRequestStart, now: Timestamp) -> Self {
+        let refused = refusal_of(&start).err();
+        let RefundRequestStart { contract, pay_now, reason, policy } = start;
         Self {
-            file: CaseFile::new(id, end.contract, end.policy, now),
+            file: CaseFile::new(id, contract, policy.unwrap_or_default(), now),
             stage: if refused.is_some() { Stage::Closed } else { Stage::Opening },
-            pay_now: end.pay_now,
-            reason: end.reason,
+            pay_now,
+            reason,
             rest: Amount::ZERO,
             deposits: Vec::new(),
             claim: None,
@@ -261,10 +249,9 @@ impl RefundRequestCase {
     }
 }
 
-fn refusal_of(end: &ContractEnd) -> Result<(), Outcome> {
-    end.contract.check().map_err(|(rule, reason)| Outcome::refused(rule, format!("contract: {reason}")))?;
-    end.policy.check().map_err(|reason| Outcome::refused(Rule::T3, format!("policy.{reason}")))?;
-    let reason = end.reason.as_deref().unwrap_or_default();
+fn refusal_of(start: &RefundRequestStart) -> Result<(), Outcome> {
+    opened_under(&start.contract, start.policy.as_ref())?;
+    let reason = start.reason.as_deref().unwrap_or_default();
     check_optional_text("reason", reason).map_err(|reason| Outcome::refused(Rule::R2, reason))
 }
 

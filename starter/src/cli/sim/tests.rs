@@ -12,13 +12,14 @@ use recourse_workflows::{
         case::Case,
         claim::{Claim, Grounds},
         command::Message,
-        dispute::{DisputeCase, Filing, Opened},
+        dispute::{DisputeCase, Opened},
         ids::Id,
         outcome::Outcome,
         party::{Contract, Role},
         policy::Policy,
         posting::FundedDeposit,
-        refund_request::{ContractEnd, RefundRequestCase},
+        refund_request::RefundRequestCase,
+        starts::{DisputeStart, RefundRequestStart},
     },
     messages::Status,
 };
@@ -53,8 +54,12 @@ impl Game {
         let mut game = Self { dice, now: Timestamp::from_second(1_767_571_200).unwrap(), transcript: Vec::new() };
         let held = amount(30_000);
         let policy = plan.policy.unwrap_or_default();
-        let end =
-            ContractEnd { contract: plan.contract.clone(), pay_now: amount(0), reason: None, policy: policy.clone() };
+        let end = RefundRequestStart {
+            contract: plan.contract.clone(),
+            pay_now: amount(0),
+            reason: None,
+            policy: Some(policy.clone()),
+        };
         let mut case = RefundRequestCase::begin("refund-request:c".to_owned(), end, game.now);
         case.opened(held, deposits(), None, game.now);
         game.play_case(&mut case, &plan.contract, ways, |case| case.disputed().is_some(), |_, _| ());
@@ -72,14 +77,14 @@ impl Game {
 
     fn dispute(&mut self, claim: Claim, contract: &Contract, policy: Policy, seen: &mut Seen) -> Outcome {
         let grounds = Grounds::RefundRequest;
-        let filing = Filing {
+        let filing = DisputeStart {
             contract: contract.clone(),
             grounds,
             milestone: None,
             claim,
-            contacted_client: false,
+            contacted_client: Some(false),
             attested_by: None,
-            policy,
+            policy: Some(policy),
         };
         let mut case = DisputeCase::begin("dispute:c".to_owned(), filing, self.now);
         case.opened(Opened { held: amount(30_000), deposits: deposits() }, None, None, self.now);

@@ -9,16 +9,17 @@ use recourse_workflows::{
         case::{Case, REFUSALS_KEPT_MAX, What},
         claim::Grounds,
         command::{Message, Refusal, Verb},
-        dispute::{DisputeCase, Filing, Opened},
+        dispute::{DisputeCase, Opened},
         ids::Id,
         milestone::{Milestone, Submission},
-        milestone_review::{FirstSubmission, MilestoneReviewCase},
+        milestone_review::MilestoneReviewCase,
         money::{AMOUNT_MAX, Amount},
         party::{Contract, Role},
-        payment_refund::{AskedBack, PaymentRefundCase},
+        payment_refund::PaymentRefundCase,
         policy::{ClientSilence, NoArbitration, Policy},
         posting::{FundedDeposit, Movement},
-        refund_request::{ContractEnd, RefundRequestCase},
+        refund_request::RefundRequestCase,
+        starts::{DisputeStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart},
         text::NOTE_BYTES_MAX,
     },
     messages::Status,
@@ -291,7 +292,8 @@ fn contract_end(bytes: &mut Bytes<'_>) {
     let funded: Vec<_> = (0..bytes.byte() % 4).map(|_| Amount::new(bytes.number()).expect("an amount")).collect();
     let held = funded.iter().try_fold(Amount::ZERO, |sum, part| sum.plus(*part)).expect("small amounts");
     let mut books = Books::of(deposits(&funded));
-    let end_of_contract = ContractEnd { contract: contract(), pay_now: amount(bytes), reason: None, policy };
+    let end_of_contract =
+        RefundRequestStart { contract: contract(), pay_now: amount(bytes), reason: None, policy: Some(policy) };
     let mut now = start();
     let mut parent = RefundRequestCase::begin("refund-request:c-1".into(), end_of_contract, now);
     parent.opened(held, deposits(&funded), None, now);
@@ -311,14 +313,14 @@ fn contract_end(bytes: &mut Bytes<'_>) {
         }
         if let (Some(claim), None) = (parent.disputed().cloned(), &child) {
             let (grounds, policy) = (Grounds::RefundRequest, parent.file().policy.clone());
-            let filing = Filing {
+            let filing = DisputeStart {
                 contract: contract(),
                 grounds,
                 milestone: None,
                 claim,
-                contacted_client: false,
+                contacted_client: Some(false),
                 attested_by: None,
-                policy,
+                policy: Some(policy),
             };
             let mut case = DisputeCase::begin("dispute:c-1".into(), filing, now);
             case.opened(Opened { held: parent.held(), deposits: books.left.clone() }, None, None, now);
@@ -356,7 +358,7 @@ fn milestone_review(bytes: &mut Bytes<'_>) {
     let milestone =
         Milestone { id: id("m-1"), ordinal: 1, name: "\u{1b}Part 1".into(), amount: worth, description: None };
     let submission = Submission::default();
-    let first = FirstSubmission { contract: contract(), milestone, submission, policy: policy.clone() };
+    let first = MilestoneReviewStart { contract: contract(), milestone, submission, policy: Some(policy.clone()) };
     let mut now = start();
     let mut review = MilestoneReviewCase::begin("milestone-review:c-1:m-1".into(), first, now);
     review.opened(&deposits(&[worth]), now);
@@ -381,14 +383,14 @@ fn milestone_review(bytes: &mut Bytes<'_>) {
         if let (Some(claim), None, false) = (review.disputed().cloned(), &child, last) {
             let (grounds, milestone) = (Grounds::NonRelease, Some(id("m-1")));
             let policy = policy.clone();
-            let filing = Filing {
+            let filing = DisputeStart {
                 contract: contract(),
                 grounds,
                 milestone,
                 claim,
-                contacted_client: true,
+                contacted_client: Some(true),
                 attested_by: None,
-                policy,
+                policy: Some(policy),
             };
             let mut case = DisputeCase::begin("dispute:c-1:m-1".into(), filing, now);
             let opened = Opened { held: worth, deposits: deposits(&[worth]) };
@@ -418,7 +420,14 @@ fn payment_refund(bytes: &mut Bytes<'_>) {
     let payment = serde_json::from_value(json!("refund-request:c-1/release")).expect("a payment's id");
     let message = "\u{7}Please.".to_owned();
     let mut now = start();
-    let asked = AskedBack { contract: contract(), payment, released_at: now, amount: asked, message, policy };
+    let asked = PaymentRefundStart {
+        contract: contract(),
+        payment,
+        released_at: now,
+        amount: asked,
+        message,
+        policy: Some(policy),
+    };
     let mut case = PaymentRefundCase::begin("payment-refund:refund-request:c-1/release".into(), asked, now);
     if !case.is_decided() {
         case.opened(paid, Amount::ZERO, now, now);

@@ -8,9 +8,9 @@ use recourse_workflows::{
         command::{COMMAND_BYTES_MAX, Message, Verb},
         deposit,
         dispute::DisputeCase,
-        milestone_review::{FirstSubmission, MilestoneReviewCase},
-        payment_refund::{AskedBack, PaymentRefundCase},
-        refund_request::{ContractEnd, RefundRequestCase},
+        milestone_review::MilestoneReviewCase,
+        payment_refund::PaymentRefundCase,
+        refund_request::RefundRequestCase,
     },
     messages::{
         self, DisputeStart, EscrowDepositStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart, Status,
@@ -47,28 +47,23 @@ pub fn starts(data: &[u8]) {
     match kind {
         0 => deposited(&raw),
         1 => {
-            if let Some(RefundRequestStart { contract, pay_now, reason, policy }) = read(&raw) {
-                let end = ContractEnd { contract, pay_now, reason, policy: policy.unwrap_or_default() };
-                begun(&RefundRequestCase::begin("refund-request:c-1".into(), end, now));
+            if let Some(start) = read::<RefundRequestStart>(&raw) {
+                begun(&RefundRequestCase::begin("refund-request:c-1".into(), start, now));
             }
         }
         2 => {
             if let Some(start) = read::<DisputeStart>(&raw) {
-                begun(&DisputeCase::begin("dispute:c-1".into(), start.filing(), now));
+                begun(&DisputeCase::begin("dispute:c-1".into(), start, now));
             }
         }
         3 => {
-            if let Some(MilestoneReviewStart { contract, milestone, submission, policy }) = read(&raw) {
-                let first = FirstSubmission { contract, milestone, submission, policy: policy.unwrap_or_default() };
-                begun(&MilestoneReviewCase::begin("milestone-review:c-1:m-1".into(), first, now));
+            if let Some(start) = read::<MilestoneReviewStart>(&raw) {
+                begun(&MilestoneReviewCase::begin("milestone-review:c-1:m-1".into(), start, now));
             }
         }
         _ => {
             if let Some(start) = read::<PaymentRefundStart>(&raw) {
-                let PaymentRefundStart { contract, payment, released_at, amount, message, policy } = start;
-                let policy = policy.unwrap_or_default();
-                let asked = AskedBack { contract, payment, released_at, amount, message, policy };
-                begun(&PaymentRefundCase::begin("payment-refund:refund-request:c-1/release".into(), asked, now));
+                begun(&PaymentRefundCase::begin("payment-refund:refund-request:c-1/release".into(), start, now));
             }
         }
     }

@@ -33,32 +33,14 @@ use super::{
     offers::{OfferState, Offers},
     opening::{Asked, AskedClaim, refusal_of_claim},
     outcome::{DecidedBy, Outcome, ResultKind},
-    party::{Actor, Contract, Role},
-    policy::{ClientSilence, NoArbitration, Policy},
+    party::{Actor, Role},
+    policy::{ClientSilence, NoArbitration},
     posting::{Close, FundedDeposit, Movement, Remainder, refund_legs},
     resolution::{Answer, Resolution},
     rule::Rule,
     split::Split,
+    starts::{DisputeStart, opened_under},
 };
-
-/// What starts a dispute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Filing {
-    /// The contract.
-    pub contract: Contract,
-    /// What it is about.
-    pub grounds: Grounds,
-    /// The milestone, on an active contract.
-    pub milestone: Option<Id>,
-    /// What the freelancer claims.
-    pub claim: Claim,
-    /// Whether the freelancer says that they contacted the client and it did not help.
-    pub contacted_client: bool,
-    /// Who of the platform says that the milestone was submitted, though the ledger does not know it.
-    pub attested_by: Option<Actor>,
-    /// The policy of the case.
-    pub policy: Policy,
-}
 
 /// Where the case stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -111,18 +93,19 @@ pub struct DisputeCase {
 
 impl DisputeCase {
     /// Takes a filing. If a rule forbids it (E1, T3, D1), the case is over before it opened.
-    pub fn begin(id: String, filing: Filing, now: Timestamp) -> Self {
-        let refused = refusal_of(&filing).err();
+    pub fn begin(id: String, start: DisputeStart, now: Timestamp) -> Self {
+        let refused = refusal_of(&start).err();
+        let DisputeStart { contract, grounds, milestone, claim, contacted_client: _, attested_by, policy } = start;
         Self {
-            file: CaseFile::new(id, filing.contract, filing.policy, now),
-            grounds: filing.grounds,
-            milestone: filing.milestone,
+            file: CaseFile::new(id, contract, policy.unwrap_or_default(), now),
+            grounds,
+            milestone,
             review: None,
             stage: if refused.is_some() { Stage::Closed } else { Stage::Opening },
             held: Amount::ZERO,
             deposits: Vec::new(),
-            claim: filing.claim,
-            attested_by: filing.attested_by,
+            claim,
+            attested_by,
             rejection: None,
             offers: Offers::default(),
             resolution: None,
@@ -287,14 +270,13 @@ impl DisputeCase {
     }
 }
 
-fn refusal_of(filing: &Filing) -> Result<(), Outcome> {
-    filing.contract.check().map_err(|(rule, reason)| Outcome::refused(rule, format!("contract: {reason}")))?;
-    filing.policy.check().map_err(|reason| Outcome::refused(Rule::T3, format!("policy.{reason}")))?;
-    let reason = match (filing.grounds, &filing.milestone) {
+fn refusal_of(start: &DisputeStart) -> Result<(), Outcome> {
+    opened_under(&start.contract, start.policy.as_ref())?;
+    let reason = match (start.grounds, &start.milestone) {
         (Grounds::RefundRequest, None) => return Ok(()),
         (Grounds::RefundRequest, Some(_)) => "milestone: an ended contract's escrow is disputed as a whole",
         (_, None) => "milestone: say which, on an active contract",
-        (_, Some(_)) if !filing.contacted_client => {
+        (_, Some(_)) if !start.contacted_client.unwrap_or_default() => {
             "contacted_client: contact the client first, and dispute if that did not help"
         }
         _ => return Ok(()),

@@ -21,29 +21,16 @@ use super::{
     claim::Claim,
     command::{Approve, Command, Refusal, RefusalKind, RequestChanges, Verb},
     ids::{CaseKind, Id, dispute_id},
-    milestone::{Milestone, NotReviewable, Review, Submission},
+    milestone::{Milestone, NotReviewable, Review},
     money::Amount,
     notice::{Facts, IfSilent, NoticeEvent},
     outcome::{DecidedBy, Outcome, ResultKind},
-    party::{Contract, Role},
-    policy::Policy,
+    party::Role,
     posting::{Close, FundedDeposit, Movement, Remainder},
     rule::Rule,
+    starts::{MilestoneReviewStart, opened_under},
     window::later,
 };
-
-/// The first submission of a milestone: what starts its review.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FirstSubmission {
-    /// The contract.
-    pub contract: Contract,
-    /// The milestone.
-    pub milestone: Milestone,
-    /// What is submitted.
-    pub submission: Submission,
-    /// The policy of the case.
-    pub policy: Policy,
-}
 
 /// Where the case stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -90,12 +77,13 @@ pub struct MilestoneReviewCase {
 
 impl MilestoneReviewCase {
     /// Takes the first submission. If a rule forbids it (E1, T3, D6), the case is over before it opened.
-    pub fn begin(id: String, first: FirstSubmission, now: Timestamp) -> Self {
-        let refused = refusal_of(&first).err();
+    pub fn begin(id: String, start: MilestoneReviewStart, now: Timestamp) -> Self {
+        let refused = refusal_of(&start).err();
+        let MilestoneReviewStart { contract, milestone, submission, policy } = start;
         Self {
-            file: CaseFile::new(id, first.contract, first.policy, now),
+            file: CaseFile::new(id, contract, policy.unwrap_or_default(), now),
             stage: if refused.is_some() { Stage::Closed } else { Stage::Opening },
-            review: Review { milestone: first.milestone, submissions: 1, latest: first.submission, changes: None },
+            review: Review { milestone, submissions: 1, latest: submission, changes: None },
             billing: None,
             claim: None,
             window_left: None,
@@ -299,9 +287,8 @@ impl MilestoneReviewCase {
     }
 }
 
-fn refusal_of(first: &FirstSubmission) -> Result<(), Outcome> {
-    first.contract.check().map_err(|(rule, reason)| Outcome::refused(rule, format!("contract: {reason}")))?;
-    first.policy.check().map_err(|reason| Outcome::refused(Rule::T3, format!("policy.{reason}")))?;
-    first.milestone.check().map_err(|reason| Outcome::refused(Rule::E1, format!("milestone.{reason}")))?;
-    first.submission.check(&first.policy).map_err(|reason| Outcome::refused(Rule::E3, reason))
+fn refusal_of(start: &MilestoneReviewStart) -> Result<(), Outcome> {
+    let policy = opened_under(&start.contract, start.policy.as_ref())?;
+    start.milestone.check().map_err(|reason| Outcome::refused(Rule::E1, format!("milestone.{reason}")))?;
+    start.submission.check(&policy).map_err(|reason| Outcome::refused(Rule::E3, reason))
 }

@@ -11,14 +11,14 @@ use super::{
 };
 
 fn begun(grounds: Grounds, milestone: Option<&str>, contacted_client: bool) -> DisputeCase {
-    let filing = Filing {
+    let filing = DisputeStart {
         contract: contract(),
         grounds,
         milestone: milestone.map(id),
         claim: claim(150),
-        contacted_client,
+        contacted_client: Some(contacted_client),
         attested_by: None,
-        policy: Policy::default(),
+        policy: Some(Policy::default()),
     };
     DisputeCase::begin("dispute:c-1:m-1".into(), filing, day(0.0))
 }

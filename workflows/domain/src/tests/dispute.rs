@@ -124,14 +124,14 @@ fn a_filing_that_breaks_a_rule_is_refused() {
         assert_eq!(shown(&case), expected);
         assert!(case.file_mut().take_notices().is_empty());
     }
-    let filing = Filing {
+    let filing = DisputeStart {
         contract: contract(),
         grounds: Grounds::NonRelease,
         milestone: Some(id("m-1")),
         claim: claim(1),
-        contacted_client: false,
+        contacted_client: Some(false),
         attested_by: None,
-        policy: Policy::default(),
+        policy: Some(Policy::default()),
     };
     assert_eq!(shown(&DisputeCase::begin("dispute:c-1:m-1".into(), filing, day(0.0))), "refused rule D1 0/0/0");
 }

@@ -151,7 +151,7 @@ proptest! {
     ) {
         let held: i64 = funded.iter().sum();
         let mut books = Books { escrow: held, left: deposits(&funded), to_freelancer: 0, to_client: 0, steps: std::collections::BTreeSet::new() };
-        let end = ContractEnd { contract: contract(), pay_now: amount(pay), reason: None, policy: policy.clone() };
+        let end = RefundRequestStart { contract: contract(), pay_now: amount(pay), reason: None, policy: Some(policy.clone()) };
         let mut parent = RefundRequestCase::begin("refund-request:c-1".into(), end, day(0.0));
         parent.opened(amount(held), deposits(&funded), None, day(0.0));
         let mut child: Option<DisputeCase> = None;
@@ -164,7 +164,7 @@ proptest! {
             taken(&mut parent, step, now);
             let claim = parent.disputed().cloned();
             if let (Some(claim), None) = (claim, &child) {
-                let filing = Filing { contract: contract(), grounds: Grounds::RefundRequest, milestone: None, claim, contacted_client: false, attested_by: None, policy: policy.clone() };
+                let filing = DisputeStart { contract: contract(), grounds: Grounds::RefundRequest, milestone: None, claim, contacted_client: Some(false), attested_by: None, policy: Some(policy.clone()) };
                 let mut case = DisputeCase::begin("dispute:c-1".into(), filing, now);
                 case.opened(Opened { held: parent.held(), deposits: books.left.clone() }, None, None, now);
                 prop_assert!(!case.is_decided(), "a claim that the refund request took is one that the dispute takes");
@@ -205,7 +205,7 @@ proptest! {
         steps in prop::collection::vec(step(), 0..60),
     ) {
         let milestone = Milestone { id: id("m-1"), ordinal: 1, name: String::new(), amount: amount(minor), description: None };
-        let first = FirstSubmission { contract: contract(), milestone, submission: Submission::default(), policy: policy.clone() };
+        let first = MilestoneReviewStart { contract: contract(), milestone, submission: Submission::default(), policy: Some(policy.clone()) };
         let mut review = MilestoneReviewCase::begin("milestone-review:c-1:m-1".into(), first, day(0.0));
         review.opened(&deposits(&[minor]), day(0.0));
         let mut books = Books { escrow: minor, left: deposits(&[minor]), to_freelancer: 0, to_client: 0, steps: std::collections::BTreeSet::new() };
@@ -220,7 +220,7 @@ proptest! {
             }
             if let (Some(claim), None) = (review.disputed().cloned(), &child) {
                 let (grounds, milestone) = (Grounds::NonRelease, Some(id("m-1")));
-                let filing = Filing { contract: contract(), grounds, milestone, claim, contacted_client: true, attested_by: None, policy: policy.clone() };
+                let filing = DisputeStart { contract: contract(), grounds, milestone, claim, contacted_client: Some(true), attested_by: None, policy: Some(policy.clone()) };
                 let mut case = DisputeCase::begin("dispute:c-1:m-1".into(), filing, now);
                 let opened = Opened { held: amount(minor), deposits: deposits(&[minor]) };
                 case.opened(opened, Some("milestone-review:c-1:m-1".into()), None, now);

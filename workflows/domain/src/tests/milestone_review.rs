@@ -17,8 +17,12 @@ fn milestone(minor: i64) -> Milestone {
 
 fn begun(minor: i64, policy: &Policy) -> MilestoneReviewCase {
     let submission = Submission { note: "Three sketches.".into(), files: vec![] };
-    let first =
-        FirstSubmission { contract: contract(), milestone: milestone(minor), submission, policy: policy.clone() };
+    let first = MilestoneReviewStart {
+        contract: contract(),
+        milestone: milestone(minor),
+        submission,
+        policy: Some(policy.clone()),
+    };
     MilestoneReviewCase::begin("milestone-review:c-1:m-1".into(), first, day(0.0))
 }
 

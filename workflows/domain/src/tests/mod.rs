@@ -18,17 +18,18 @@ use super::{
     command::{
         self, Amend, Command, Extend, Message, Offer, Propose, Refusal, Reject, RequestChanges, Submit, Verb, phrase,
     },
-    dispute::{DisputeCase, Filing, Opened},
+    dispute::{DisputeCase, Opened},
     ids::Id,
     milestone::{Milestone, Submission},
-    milestone_review::{FirstSubmission, MilestoneReviewCase},
+    milestone_review::MilestoneReviewCase,
     money::Amount,
     party::{Actor, Contract, Role},
-    payment_refund::{AskedBack, PaymentRefundCase},
+    payment_refund::PaymentRefundCase,
     policy::Policy,
     posting::FundedDeposit,
-    refund_request::{ContractEnd, RefundRequestCase},
+    refund_request::RefundRequestCase,
     stage::Stage,
+    starts::{DisputeStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart},
 };
 
 /// Sunday 1 November 2026, 12:00 UTC.
@@ -67,7 +68,12 @@ fn deposits(amounts: &[i64]) -> Vec<FundedDeposit> {
 }
 
 fn refund_request(held: i64, pay_now: i64, policy: &Policy) -> RefundRequestCase {
-    let end = ContractEnd { contract: contract(), pay_now: amount(pay_now), reason: None, policy: policy.clone() };
+    let end = RefundRequestStart {
+        contract: contract(),
+        pay_now: amount(pay_now),
+        reason: None,
+        policy: Some(policy.clone()),
+    };
     let mut case = RefundRequestCase::begin("refund-request:c-1".into(), end, day(0.0));
     if !case.is_decided() {
         case.opened(amount(held), deposits(&[held]), None, day(0.0));
@@ -87,14 +93,14 @@ fn claim(minor: i64) -> Claim {
 }
 
 fn filed(held: i64, claimed: i64, policy: &Policy) -> DisputeCase {
-    let filing = Filing {
+    let filing = DisputeStart {
         contract: contract(),
         grounds: Grounds::RefundRequest,
         milestone: None,
         claim: claim(claimed),
-        contacted_client: false,
+        contacted_client: Some(false),
         attested_by: None,
-        policy: policy.clone(),
+        policy: Some(policy.clone()),
     };
     let mut case = DisputeCase::begin("dispute:c-1".into(), filing, day(0.0));
     if !case.is_decided() {

@@ -7,13 +7,13 @@ use super::{
 use crate::ids::PaymentId;
 
 pub(super) fn asks(minor: i64, released_on: f64, asked_on: f64, returned: i64) -> PaymentRefundCase {
-    let asked = AskedBack {
+    let asked = PaymentRefundStart {
         contract: contract(),
         payment: PaymentId::new("milestone-review:c-1:m-1/release").unwrap(),
         released_at: day(released_on),
         amount: amount(minor),
         message: "The files do not open.".into(),
-        policy: Policy::default(),
+        policy: Some(Policy::default()),
     };
     let mut case =
         PaymentRefundCase::begin("payment-refund:milestone-review:c-1:m-1/release".into(), asked, day(asked_on));

@@ -72,7 +72,7 @@ fn a_forbidden_start_is_refused_with_the_rule() {
     for (contract, policy, expected) in
         [(hourly, Policy::default(), "refused rule E1 0/0/0"), (contract(), impossible, "refused rule T3 0/0/0")]
     {
-        let end = ContractEnd { contract, pay_now: amount(0), reason: None, policy };
+        let end = RefundRequestStart { contract, pay_now: amount(0), reason: None, policy: Some(policy) };
         let case = RefundRequestCase::begin("refund-request:c-1".into(), end, day(0.0));
         assert_eq!(shown(&case), expected);
         assert!(case.outcome().unwrap().message.is_some());
@@ -184,8 +184,12 @@ fn an_agency_is_paid_and_its_owner_acts() {
     contract.freelancer.agency = Some(super::super::party::Agency { id: id("ag-1"), name: None });
     assert_eq!(super::super::posting::Account::payee(&contract).to_string(), "agency:ag-1");
     for (who, admitted) in [("fl-1", true), ("ag-1", true), ("ag-2", false)] {
-        let end =
-            ContractEnd { contract: contract.clone(), pay_now: amount(0), reason: None, policy: Policy::default() };
+        let end = RefundRequestStart {
+            contract: contract.clone(),
+            pay_now: amount(0),
+            reason: None,
+            policy: Some(Policy::default()),
+        };
         let mut case = RefundRequestCase::begin("refund-request:c-1".into(), end, day(0.0));
         case.opened(amount(300), deposits(&[300]), None, day(0.0));
         let message = Message {
@@ -331,21 +335,22 @@ fn whoever_must_act_is_reminded_before_the_deadline() {
 /// R1: what another case holds is not said to be nothing; that case is named.
 #[test]
 fn what_another_case_holds_is_named() {
-    let end = ContractEnd { contract: contract(), pay_now: amount(0), reason: None, policy: Policy::default() };
+    let end =
+        RefundRequestStart { contract: contract(), pay_now: amount(0), reason: None, policy: Some(Policy::default()) };
     let mut case = RefundRequestCase::begin("refund-request:c-1".into(), end, day(0.0));
     case.opened(amount(0), vec![], Some("dispute:c-1 holds 3.00 USD"), day(0.0));
     assert_eq!(shown(&case), "refused rule R1 0/0/0");
     assert!(case.outcome().unwrap().message.as_ref().unwrap().contains("dispute:c-1 holds 3.00 USD"));
     assert!(case.file_mut().take_notices().is_empty());
 
-    let filing = Filing {
+    let filing = DisputeStart {
         contract: contract(),
         grounds: Grounds::RefundRequest,
         milestone: None,
         claim: claim(100),
-        contacted_client: false,
+        contacted_client: Some(false),
         attested_by: None,
-        policy: Policy::default(),
+        policy: Some(Policy::default()),
     };
     let mut dispute = DisputeCase::begin("dispute:c-1".into(), filing, day(0.0));
     let opened = Opened { held: amount(100), deposits: deposits(&[100]) };
