@@ -316,7 +316,7 @@ fn a_submission_and_an_approval_twice_act_once() {
         let mut story = funded(world, "twice").await;
         story.submit("m-1", 1, 30_000).await;
         let again = story.submit("m-1", 1, 30_000).await;
-        assert_eq!(again.review.unwrap().submissions, 1);
+        assert_eq!(again.particulars.review.unwrap().submissions, 1);
         let (verb, mut body) = story.command("client", "approve 35000");
         body.insert("key".into(), json!("k-1"));
         assert_eq!(verb, Verb::Approve);

@@ -106,7 +106,7 @@ fn mediation_help_ends_after_thirty_days() {
         let status = story.ask_back(&payment, at, 30_000).await;
         story.play("20 client ask; 21 mediator opinion; 22 freelancer keep").await;
         let ended = story.wait(&status.case, |status| status.stage == Stage::Closed).await;
-        assert_eq!(ended.payment.unwrap().opinion.as_deref(), Some("Half of it would be fair."));
+        assert_eq!(ended.particulars.payment.unwrap().opinion.as_deref(), Some("Half of it would be fair."));
         assert_eq!(shown(&story.outcome_of(&status.case).await), "declined freelancer_rejection P2 0/0/0");
         let (mut story, payment, at) = released(world, "toolate").await;
         story.ask_back(&payment, at, 30_000).await;

@@ -24,7 +24,7 @@ fn a_case_rests_when_its_dispute_has_begun_and_once_it_has_heard_of_its_end() {
         let review = story.review("m-1");
         world.quiet(&review).await;
         for round in 0..2 {
-            let dispute = told(&world, &story, &review, "freelancer", "claim 20000").await.dispute.unwrap();
+            let dispute = told(&world, &story, &review, "freelancer", "claim 20000").await.particulars.dispute.unwrap();
             // With what is known of the review alone.
             world.quiet(&review).await;
             assert!(world.client.closed_for(&dispute).await.unwrap().is_none(), "round {round}: the dispute before");

@@ -59,11 +59,11 @@ pub fn admit<C: Case>(
 pub const fn takes_all(kind: CaseKind, handled: &[Verb]) -> bool {
     let mut index = 0;
     while index < Verb::ALL.len() {
-        let (verb, mut handler) = (Verb::ALL[index], 0);
-        while handler < handled.len() && handled[handler] as u8 != verb as u8 {
-            handler += 1;
+        let (verb, mut place) = (Verb::ALL[index], 0);
+        while place < handled.len() && handled[place] as u8 != verb as u8 {
+            place += 1;
         }
-        if verb.is_taken_by(kind) != (handler < handled.len()) {
+        if verb.is_taken_by(kind) != (place < handled.len()) {
             return false;
         }
         index += 1;

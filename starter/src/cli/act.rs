@@ -324,13 +324,13 @@ mod tests {
 
     #[test]
     fn options_become_the_wire_contracts_fields() {
+        use CaseKind::{Dispute, MilestoneReview, PaymentRefund, RefundRequest};
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.pdf");
         std::fs::write(&path, "abc").unwrap();
         let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let file = json!([{"sha256": sha256, "name": "a.pdf", "size": 3, "media_type": "application/pdf"}]);
         let submit = format!("--note Again --file {}", path.display());
-        use CaseKind::{Dispute, MilestoneReview, PaymentRefund, RefundRequest};
         for (kind, verb, options, expected) in [
             (
                 Dispute,

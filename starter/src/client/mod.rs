@@ -26,6 +26,7 @@ use jiff::Timestamp;
 use recourse_activities::temporal::{self, ConnectOptions, PayloadKeys, codec};
 use recourse_workflows::{
     domain::{
+        case::Particulars,
         money::Currency,
         outcome::{Outcome, ResultKind},
     },
@@ -195,7 +196,8 @@ impl Client {
         let status: Status = read_payload(case, raw)?;
         let Some(workflow_id) = &status.dispute else { return Ok(status) };
         let dispute = Some(self.dispute_of(&status, workflow_id).await);
-        Ok(Status { dispute, ..status })
+        let particulars = Particulars { dispute, ..status.particulars };
+        Ok(Status { particulars, ..status })
     }
 
     /// Waits until the case's status is as wanted, for at most `patience`; the last status otherwise.

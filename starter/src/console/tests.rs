@@ -253,7 +253,7 @@ fn a_demand_of_arbitration_says_what_it_charges_and_asks_for_the_billing_method(
         assert!(shown.contains("Billing method that pays your share of 337.50 USD"), "{shown}");
     }
     let mut other_paid = demanding(33_750);
-    other_paid.arbitration.as_mut().unwrap().shares.insert(Role::Freelancer, ShareState::Paid);
+    other_paid.particulars.arbitration.as_mut().unwrap().shares.insert(Role::Freelancer, ShareState::Paid);
     let told = Act::all(&other_paid, Role::Client)[0].consequence(&other_paid, &people, None);
     assert!(
         told.ends_with(

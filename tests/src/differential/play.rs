@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use recourse_activities::payments::Fault;
 use recourse_starter::client::ClientError;
 use recourse_workflows::{
-    domain::{command::Refusal, ids::Id, party::Role},
+    domain::{case::Particulars, command::Refusal, ids::Id, party::Role},
     messages::Status,
 };
 use serde_json::{Map, Value, json};
@@ -244,8 +244,8 @@ fn bonus_last(shown: &str) -> String {
 
 /// What must be the same in both statuses.
 fn shown(status: &Status) -> Value {
-    let Status { stage, waiting_on, held, if_silent, overdue, allowed, claim, rejection, offers, resolution, .. } =
-        status;
+    let Status { stage, waiting_on, held, if_silent, overdue, allowed, .. } = status;
+    let Particulars { claim, rejection, offers, resolution, .. } = &status.particulars;
     let allowed: Vec<_> = Role::ALL.iter().map(|role| allowed.get(role)).collect();
     let timeline: Vec<_> = status.timeline.iter().map(|entry| json!([entry.by, entry.what, entry.rule])).collect();
     let payment = status.payment.as_ref();

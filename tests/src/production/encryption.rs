@@ -102,7 +102,7 @@ fn the_server_keeps_nothing_that_people_wrote() {
         let mut story = named(&world, "secret");
         dispute(&world, &story).await;
         let status = world.status(&story.dispute).await;
-        assert_eq!(status.claim.unwrap().details, "The emerald logo.", "those with the keys see it");
+        assert_eq!(status.particulars.claim.unwrap().details, "The emerald logo.", "those with the keys see it");
         story.on(&story.dispute.clone());
         story.play("1 client demand_arbitration; 25").await;
         story.outcome().await;

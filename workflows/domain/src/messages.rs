@@ -3,7 +3,7 @@
 //!
 //! Commands are read in [`command`](crate::command), outcomes are [`outcome`](crate::outcome).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Deref};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -11,18 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     case::{Case, Particulars, TimelineEntry},
-    claim::{Claim, Rejection},
     command::Verb,
-    fee::Arbitration,
     ids::{CaseKind, Id},
-    milestone::Review,
     money::{Amount, Currency},
     notice::IfSilent,
-    offers::Offer,
     outcome::Outcome,
     party::Role,
-    payment::PaymentRequest,
-    resolution::{Answer, Resolution},
     stage::Stage,
 };
 
@@ -61,28 +55,9 @@ pub struct Status {
     pub overdue: bool,
     /// Who can do what now.
     pub allowed: BTreeMap<Role, Vec<Verb>>,
-    /// The claim.
-    pub claim: Option<Claim>,
-    /// The client's rejection of it.
-    pub rejection: Option<Rejection>,
-    /// The parties' offers, oldest first.
-    pub offers: Vec<Offer>,
-    /// The mediator's resolution.
-    pub resolution: Option<Resolution>,
-    /// The parties' answers to the resolution.
-    pub answers: BTreeMap<Role, Answer>,
-    /// What arbitration costs each party, and who has paid: in a dispute (A1).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arbitration: Option<Arbitration>,
-    /// The workflow id of the dispute that took over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dispute: Option<String>,
-    /// The milestone under review, and what was submitted and asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub review: Option<Review>,
-    /// The payment that is asked back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payment: Option<PaymentRequest>,
+    /// What else there is to show of such a case.
+    #[serde(flatten)]
+    pub particulars: Particulars,
     /// What happened, oldest first.
     pub timeline: Vec<TimelineEntry>,
     /// How many refused commands the timeline no longer shows.
@@ -97,6 +72,15 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+/// A status is read as one object, on the wire and here.
+impl Deref for Status {
+    type Target = Particulars;
+
+    fn deref(&self) -> &Particulars {
+        &self.particulars
+    }
+}
+
 impl Status {
     /// Whether the case has just begun and does not know yet what is held.
     pub fn is_opening(&self) -> bool {
@@ -106,8 +90,6 @@ impl Status {
     /// The status of a case.
     pub fn of<C: Case>(case: &C) -> Self {
         let file = case.file();
-        let Particulars { claim, rejection, offers, resolution, answers, arbitration, dispute, review, payment } =
-            case.particulars();
         Self {
             case: file.case_id(),
             workflow_id: file.id.clone(),
@@ -122,15 +104,7 @@ impl Status {
             if_silent: case.if_silent(),
             overdue: file.overdue,
             allowed: Role::ALL.into_iter().map(|role| (role, case.allowed(role))).collect(),
-            claim,
-            rejection,
-            offers,
-            resolution,
-            answers,
-            arbitration,
-            dispute,
-            review,
-            payment,
+            particulars: case.particulars(),
             timeline: file.timeline.clone(),
             refusals_omitted: file.refusals_omitted,
             outcome: case.outcome().cloned(),

@@ -34,7 +34,7 @@ pub async fn partial_release(stage: &mut Stage<'_>) -> Result<String, Failure> {
     stage.act(&review, Role::Client, Verb::Approve, json!({"amount": 20_000}), told).await?;
     // What is held over can be disputed as soon as the review has let go of it.
     let status = stage.ended(&review).await?;
-    let milestone = status.review.map(|review| review.milestone.id);
+    let milestone = status.particulars.review.map(|review| review.milestone.id);
     let claim = json!({"amount": 10_000, "reason": "work_delivered", "details": "Both drafts are in use"});
     let filing = DisputeStart {
         contract: stage.contract().clone(),

@@ -104,11 +104,12 @@ fn weight(status: &Status, role: Role, verb: Verb) -> u64 {
         // Who is neither awaited nor bargaining says little.
         Verb::Extend | Verb::Retract | Verb::Withdraw | Verb::Release | Verb::Close | Verb::Amend => 1,
         Verb::Offer | Verb::RequestMediation => 2,
-        Verb::RequestChanges | Verb::Opinion => 4,
         Verb::Accept | Verb::Reject => 5,
         Verb::Approve | Verb::Submit => 6,
         Verb::Dispute if status.review.is_some() => 3,
         Verb::Dispute | Verb::Propose | Verb::DemandArbitration | Verb::Award => 8,
+        // Also what nobody has weighed yet.
+        _ => 4,
     }
 }
 

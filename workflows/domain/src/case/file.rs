@@ -211,26 +211,30 @@ pub enum What {
     OpinionGiven,
 }
 
-/// What a status shows beyond the common part.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What a status shows beyond what every case has.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Particulars {
     /// The claim.
     pub claim: Option<Claim>,
-    /// Its rejection.
+    /// The client's rejection of it.
     pub rejection: Option<Rejection>,
-    /// The offers.
+    /// The parties' offers, oldest first.
     pub offers: Vec<Offer>,
-    /// The resolution.
+    /// The mediator's resolution.
     pub resolution: Option<Resolution>,
-    /// The answers to the resolution.
+    /// The parties' answers to the resolution.
     pub answers: BTreeMap<Role, Answer>,
-    /// What arbitration costs each party, and who has paid.
+    /// What arbitration costs each party, and who has paid: in a dispute (A1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arbitration: Option<Arbitration>,
-    /// The dispute's workflow id, where there is one.
+    /// The workflow id of the dispute that took over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispute: Option<String>,
-    /// The milestone under review.
+    /// The milestone under review, and what was submitted and asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<Review>,
     /// The payment that is asked back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaymentRequest>,
 }
 

@@ -16,10 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use answer::{Accept, Reject, SubjectName};
-pub use catalogue::{
-    Amend, Approve, Award, Close, Command, DemandArbitration, Dispute, Extend, Offer, Opinion, Propose, Release,
-    RequestChanges, RequestMediation, Retract, Submit, Supersede, Use, Verb, Visit, Withdraw,
-};
+pub use catalogue::*;
 pub use field::{Field, FieldKind, Payload};
 pub use read::{COMMAND_BYTES_MAX, fields};
 pub use refusal::{Refusal, RefusalKind};

@@ -85,7 +85,7 @@ fn refund_request(held: i64, pay_now: i64, policy: &Policy) -> RefundRequestCase
 fn disputing(claim: Claim, contacted_client: bool) -> Command {
     let Claim { amount, reason, details, evidence } = claim;
     let contacted_client = Some(contacted_client);
-    Command::Dispute(command::Dispute { amount, reason, details, evidence, contacted_client })
+    Command::Dispute(command::Dispute { amount, reason, details, contacted_client, evidence })
 }
 
 fn claim(minor: i64) -> Claim {
