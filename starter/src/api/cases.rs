@@ -13,6 +13,7 @@ use recourse_workflows::domain::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Front, Problems,
@@ -22,7 +23,7 @@ use super::{
     identity::{Duty, Identity},
     lists::{Page, limited},
     once::Reply,
-    openapi::{InCase, Keyed},
+    openapi::{InCase, Keyed, Schemas},
     problem::Problem,
 };
 use crate::client::{CaseRow, CaseStatus, Filters};
@@ -119,6 +120,21 @@ pub fn path_of(case: &str) -> String {
 /// A case's id as a part of a path.
 pub fn segment(case: &str) -> String {
     case.replace('%', "%25").replace('/', "%2F").replace('#', "%23")
+}
+
+/// Its operations.
+pub fn routes() -> OpenApiRouter<Front> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(command)).routes(routes!(events))
+}
+
+/// What they speak of.
+pub fn schemas(schemas: &mut Schemas) {
+    schemas.add::<recourse_workflows::messages::Status>();
+    schemas.add::<CaseStatus>();
+    schemas.add::<SentCommand>();
+    schemas.add::<StatusEvent>();
+    schemas.add::<CaseRow>();
+    schemas.page::<CaseRow>("CaseList");
 }
 
 /// Lists cases that you may see, newest first.

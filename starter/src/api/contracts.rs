@@ -22,6 +22,7 @@ use recourse_workflows::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Front, Problems,
@@ -31,7 +32,7 @@ use super::{
     lists::{Limit, Page},
     money::ContractLedger,
     once::Reply,
-    openapi::{InContract, Keyed},
+    openapi::{InContract, Keyed, Schemas},
     problem::Problem,
 };
 use crate::client::{Money, Started};
@@ -129,6 +130,33 @@ pub struct StartedDeposit {
     /// What is known of its money, if it was not (L9).
     #[serde(skip_serializing_if = "Option::is_none")]
     money: Option<Money>,
+}
+
+/// Its operations.
+pub fn routes() -> OpenApiRouter<Front> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(ledger))
+        .routes(routes!(deposit))
+        .routes(routes!(submit))
+        .routes(routes!(end))
+        .routes(routes!(dispute))
+        .routes(routes!(ask_back))
+}
+
+/// What they speak of.
+pub fn schemas(schemas: &mut Schemas) {
+    schemas.add::<Contract>();
+    schemas.add::<ContractLedger>();
+    schemas.add::<NewDeposit>();
+    schemas.add::<NewSubmission>();
+    schemas.add::<NewEnd>();
+    schemas.add::<NewDispute>();
+    schemas.add::<NewPaymentRefund>();
+    schemas.add::<StartedCase>();
+    schemas.add::<StartedDeposit>();
+    schemas.page::<Contract>("ContractPage");
 }
 
 /// Lists your contracts that have a deposit, in the order of their ids.

@@ -21,13 +21,14 @@ use recourse_workflows::domain::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Front, Problems,
     extract::{Asked, Caller, Of, too_large},
     identity::Identity,
     lists::Page,
-    openapi::InContract,
+    openapi::{InContract, Schemas},
     problem::Problem,
 };
 use crate::client::CaseId;
@@ -50,6 +51,22 @@ pub struct Named {
     name: String,
     /// The case that it is for: what is taken is said by that case's policy, and by the default policy without one.
     case: Option<String>,
+}
+
+/// Its operations, but for uploads, which have a time limit of their own.
+pub fn routes() -> OpenApiRouter<Front> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(download))
+}
+
+/// What takes in files, and so as long as they take.
+pub fn uploads() -> OpenApiRouter<Front> {
+    OpenApiRouter::new().routes(routes!(upload))
+}
+
+/// What they speak of.
+pub fn schemas(schemas: &mut Schemas) {
+    schemas.add::<Evidence>();
+    schemas.page::<Evidence>("EvidencePage");
 }
 
 /// Uploads a file. Its type is told by its content and must fit its name and the case's policy.

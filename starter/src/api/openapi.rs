@@ -7,16 +7,8 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::IntoResponse as _,
 };
-use recourse_activities::{
-    ledger::TrackedRefund,
-    webhooks::{Delivery, FeedEntry},
-};
-use recourse_workflows::{
-    domain::{evidence::Evidence, party::Contract, policy::Policy},
-    messages::Status,
-};
-use schemars::{SchemaGenerator, generate::SchemaSettings};
-use serde_json::{Value, json};
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use utoipa::openapi::{
     Content, Info, License, OpenApi, OpenApiBuilder, Ref, RefOr,
@@ -24,22 +16,8 @@ use utoipa::openapi::{
     security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
 };
 
-use super::{
-    cases::{SentCommand, StatusEvent},
-    commands,
-    contracts::{NewDeposit, NewDispute, NewEnd, NewPaymentRefund, NewSubmission, StartedCase, StartedDeposit},
-    lists::Page,
-    money::ContractLedger,
-    problem::Problem,
-    reading::ShownNotice,
-    refunds::{OtherPayment, StatedFailure},
-    stripe::StripeEvent,
-    webhooks::{NewEndpoint, NewSecret, Nothing, ProviderReport, ShownEndpoint},
-};
-use crate::{
-    client::{CaseRow, CaseStatus},
-    hex,
-};
+use super::{cases, commands, contracts, evidence, lists::Page, problem::Problem, reading, refunds, stripe, webhooks};
+use crate::hex;
 
 /// A contract's part of a path.
 #[derive(Debug, utoipa::IntoParams)]
@@ -135,48 +113,22 @@ pub fn document(mut api: OpenApi) -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     "/components/schemas".clone_into(settings.definitions_path.to_mut());
     settings.meta_schema = None;
-    let mut schemas = settings.into_generator();
-    for schema in [
-        add::<Contract>,
-        add::<Status>,
-        add::<CaseStatus>,
-        add::<Policy>,
-        add::<ContractLedger>,
-        add::<Problem>,
-        add::<NewDeposit>,
-        add::<NewSubmission>,
-        add::<NewEnd>,
-        add::<NewDispute>,
-        add::<NewPaymentRefund>,
-        add::<StartedCase>,
-        add::<StartedDeposit>,
-        add::<SentCommand>,
-        add::<StatusEvent>,
-        add::<ShownNotice>,
-        add::<CaseRow>,
-        add::<Evidence>,
-        add::<NewEndpoint>,
-        add::<NewSecret>,
-        add::<Nothing>,
-        add::<TrackedRefund>,
-        add::<OtherPayment>,
-        add::<StatedFailure>,
-        add::<ProviderReport>,
-        add::<StripeEvent>,
+    let mut schemas = Schemas(settings.into_generator(), Map::new());
+    schemas.add::<Problem>();
+    for of_module in [
+        contracts::schemas,
+        cases::schemas,
+        evidence::schemas,
+        refunds::schemas,
+        webhooks::schemas,
+        stripe::schemas,
+        reading::schemas,
     ] {
-        schema(&mut schemas);
+        of_module(&mut schemas);
     }
-    for (name, page) in [
-        ("ContractPage", schemas.subschema_for::<Page<Contract>>()),
-        ("CaseList", schemas.subschema_for::<Page<CaseRow>>()),
-        ("NoticePage", schemas.subschema_for::<Page<ShownNotice>>()),
-        ("EvidencePage", schemas.subschema_for::<Page<Evidence>>()),
-        ("RefundPage", schemas.subschema_for::<Page<TrackedRefund>>()),
-        ("EndpointPage", schemas.subschema_for::<Page<ShownEndpoint>>()),
-        ("DeliveryPage", schemas.subschema_for::<Page<Delivery>>()),
-        ("EventPage", schemas.subschema_for::<Page<FeedEntry>>()),
-    ] {
-        document["components"]["schemas"][name] = page.to_value();
+    let Schemas(mut schemas, pages) = schemas;
+    for (name, page) in pages {
+        document["components"]["schemas"][name] = page;
     }
     document["components"]["schemas"]["FileContent"] = json!({"type": "string", "format": "binary"});
     commands::describe(&mut document, &mut schemas);
@@ -184,6 +136,22 @@ pub fn document(mut api: OpenApi) -> Value {
         document["components"]["schemas"][name] = schema;
     }
     document
+}
+
+/// The schemas that the operations refer to, each named by its type; pages have names of their own.
+#[derive(Debug)]
+pub struct Schemas(SchemaGenerator, Map<String, Value>);
+
+impl Schemas {
+    /// A type that an operation takes or gives.
+    pub fn add<T: JsonSchema>(&mut self) {
+        self.0.subschema_for::<T>();
+    }
+
+    /// A page of a list, under its name.
+    pub fn page<T: JsonSchema>(&mut self, name: &str) {
+        self.1.insert(name.to_owned(), self.0.subschema_for::<Page<T>>().to_value());
+    }
 }
 
 /// The description as it is served: made once, and told by a tag whether it is still the same.
@@ -211,10 +179,6 @@ impl Served {
         }
         (told, [(header::CONTENT_TYPE, "application/json")], self.json.clone()).into_response()
     }
-}
-
-fn add<T: schemars::JsonSchema>(schemas: &mut SchemaGenerator) {
-    schemas.subschema_for::<T>();
 }
 
 /// The problem of a path that is not there.

@@ -11,12 +11,14 @@ use recourse_activities::notices::NoticeFilter;
 use recourse_workflows::domain::{ids::Id, party::Role, policy::Policy};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Front, Problems,
     extract::{Asked, Caller},
     identity::{Duty, Identity},
     lists::{Limit, Page, position},
+    openapi::Schemas,
     problem::Problem,
 };
 
@@ -43,6 +45,18 @@ pub struct ShownNotice {
     pub subject: String,
     /// What happened, what can be done, by when, and what silence does.
     pub text: String,
+}
+
+/// Its operations.
+pub fn routes() -> OpenApiRouter<Front> {
+    OpenApiRouter::new().routes(routes!(notices)).routes(routes!(policy))
+}
+
+/// What they speak of.
+pub fn schemas(schemas: &mut Schemas) {
+    schemas.add::<ShownNotice>();
+    schemas.add::<Policy>();
+    schemas.page::<ShownNotice>("NoticePage");
 }
 
 /// Lists what you were told in the app, newest first.

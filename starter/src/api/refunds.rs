@@ -18,6 +18,7 @@ use recourse_workflows::domain::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Front, Problems,
@@ -25,7 +26,7 @@ use super::{
     identity::{Duty, Identity},
     lists::{Limit, Page, limited},
     once::Reply,
-    openapi::{InRefund, Keyed},
+    openapi::{InRefund, Keyed, Schemas},
     problem::Problem,
     webhooks::Nothing,
 };
@@ -79,6 +80,19 @@ pub enum Remedy {
         /// Where that word can be found.
         reference: String,
     },
+}
+
+/// Its operations.
+pub fn routes() -> OpenApiRouter<Front> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(retry)).routes(routes!(pay)).routes(routes!(failed))
+}
+
+/// What they speak of.
+pub fn schemas(schemas: &mut Schemas) {
+    schemas.add::<TrackedRefund>();
+    schemas.add::<OtherPayment>();
+    schemas.add::<StatedFailure>();
+    schemas.page::<TrackedRefund>("RefundPage");
 }
 
 /// Lists refunds, oldest first. Only operators may.

@@ -22,7 +22,7 @@ use tower_http::{
     trace::TraceLayer,
 };
 use tracing::Span;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
@@ -54,44 +54,18 @@ pub const PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
 /// The API with its description.
 fn described() -> OpenApiRouter<Front> {
     OpenApiRouter::with_openapi(openapi::base())
-        .routes(routes!(contracts::list))
-        .routes(routes!(contracts::show))
-        .routes(routes!(contracts::ledger))
-        .routes(routes!(contracts::deposit))
-        .routes(routes!(contracts::submit))
-        .routes(routes!(contracts::end))
-        .routes(routes!(contracts::dispute))
-        .routes(routes!(contracts::ask_back))
-        .routes(routes!(cases::list))
-        .routes(routes!(cases::show))
-        .routes(routes!(cases::command))
-        .routes(routes!(cases::events))
-        .routes(routes!(evidence::list))
-        .routes(routes!(evidence::download))
-        .routes(routes!(refunds::list))
-        .routes(routes!(refunds::retry))
-        .routes(routes!(refunds::pay))
-        .routes(routes!(refunds::failed))
-        .routes(routes!(webhooks::add))
-        .routes(routes!(webhooks::list))
-        .routes(routes!(webhooks::rotate))
-        .routes(routes!(webhooks::remove))
-        .routes(routes!(webhooks::deliveries))
-        .routes(routes!(webhooks::feed))
-        .routes(routes!(webhooks::callback))
-        .routes(routes!(stripe::event))
-        .routes(routes!(reading::notices))
-        .routes(routes!(reading::policy))
-}
-
-/// What takes in files, and so as long as they take.
-fn uploads() -> OpenApiRouter<Front> {
-    OpenApiRouter::new().routes(routes!(evidence::upload))
+        .merge(contracts::routes())
+        .merge(cases::routes())
+        .merge(evidence::routes())
+        .merge(refunds::routes())
+        .merge(webhooks::routes())
+        .merge(stripe::routes())
+        .merge(reading::routes())
 }
 
 /// The description of the API.
 pub fn description() -> serde_json::Value {
-    openapi::document(described().merge(uploads()).into_openapi())
+    openapi::document(described().merge(evidence::uploads()).into_openapi())
 }
 
 /// The description, made once: it is the same for everybody, and anybody may ask for it.
@@ -122,7 +96,7 @@ pub fn router(front: Front) -> Router {
         })
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .merge(
-            Router::from(uploads())
+            Router::from(evidence::uploads())
                 .merge(console::uploads(front.clone()))
                 .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, UPLOAD_TIMEOUT)),
         )

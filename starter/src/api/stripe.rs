@@ -10,10 +10,12 @@ use jiff::Timestamp;
 use recourse_activities::{payments::CallbackError, refunds::RefundError};
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Front, Problems, extract,
     limits::{Provider, Sender},
+    openapi::Schemas,
     problem::Problem,
     strangers::Comes,
 };
@@ -28,6 +30,16 @@ const EVENT_BYTES_MAX: usize = 1024 * 1024;
 pub struct StripeEvent {
     /// What it is about: `object` is one of Stripe's, such as a refund.
     data: Map<String, Value>,
+}
+
+/// Its operations.
+pub fn routes() -> OpenApiRouter<Front> {
+    OpenApiRouter::new().routes(routes!(event))
+}
+
+/// What they speak of.
+pub fn schemas(schemas: &mut Schemas) {
+    schemas.add::<StripeEvent>();
 }
 
 /// Takes an event of Stripe's. One about a refund has that refund looked up at Stripe at once; every other is left alone.

@@ -11,11 +11,12 @@ use jiff::Timestamp;
 use recourse_activities::{
     WebhookBook,
     refunds::Report,
-    webhooks::{SignedHeaders, TOLERANCE, WebhookError, verify},
+    webhooks::{Delivery, FeedEntry, SignedHeaders, TOLERANCE, WebhookError, verify},
 };
 use recourse_workflows::domain::ids::Id;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Front, Problems,
@@ -24,7 +25,7 @@ use super::{
     limits::{Provider, Sender},
     lists::{Newest, Page, limited, position},
     once::Reply,
-    openapi::{InEndpoint, Keyed},
+    openapi::{InEndpoint, Keyed, Schemas},
     problem::Problem,
     strangers::Comes,
 };
@@ -96,6 +97,29 @@ pub enum ProviderState {
     Settled,
     /// It has not, and will not.
     Failed,
+}
+
+/// Its operations.
+pub fn routes() -> OpenApiRouter<Front> {
+    OpenApiRouter::new()
+        .routes(routes!(add))
+        .routes(routes!(list))
+        .routes(routes!(rotate))
+        .routes(routes!(remove))
+        .routes(routes!(deliveries))
+        .routes(routes!(feed))
+        .routes(routes!(callback))
+}
+
+/// What they speak of.
+pub fn schemas(schemas: &mut Schemas) {
+    schemas.add::<NewEndpoint>();
+    schemas.add::<NewSecret>();
+    schemas.add::<Nothing>();
+    schemas.add::<ProviderReport>();
+    schemas.page::<ShownEndpoint>("EndpointPage");
+    schemas.page::<Delivery>("DeliveryPage");
+    schemas.page::<FeedEntry>("EventPage");
 }
 
 /// Sends events to a URL from now on. Answers with the secret, which is shown this once.
