@@ -5,7 +5,7 @@ use std::{path::Path, process::Stdio};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::harness::{World, program, run};
+use crate::harness::{World, free_port, program, run};
 
 const README: &str = include_str!("../../README.md");
 
@@ -142,7 +142,7 @@ fn what_is_away_is_named_with_how_to_get_it() {
     run(async {
         let world = World::shared().await;
         let directory = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let address = format!("127.0.0.1:{port}");
         for arguments in [&["show", "refund-request:c-1"][..], &["list"], &["setup"]] {
             let mut command = Command::new(program("recourse"));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use recourse_activities::notices::NoticeFilter;
 use serde_json::Value;
 
-use crate::harness::{Mailbox, Story, World, run, shown};
+use crate::harness::{Mailbox, Story, World, free_port, run, shown};
 
 /// N1, N2: by email for the policy's four events and every movement of money, once each; in the app for all.
 #[test]
@@ -66,7 +66,7 @@ fn each_party_is_told_once_of_what_concerns_them() {
 #[test]
 fn a_mail_server_that_is_down_holds_up_nothing() {
     run(async {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let world = World::apart("mail", &[("RECOURSE_SMTP_URL", &format!("smtp://127.0.0.1:{port}"))]).await;
         let mut story = Story::new(&world, "mail");
         story.deposit("d-1", 30_000, "card-1").await;

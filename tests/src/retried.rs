@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use crate::{
     api::{Served, as_party},
     command_line::{Run, recourse},
-    harness::{PATIENCE, Story, World, program, run},
-    production::metrics::{free_port, scrape},
+    harness::{PATIENCE, Story, World, free_port, program, run},
+    production::metrics::scrape,
 };
 
 /// The bank breaks off whatever it is asked for this card, until it is told to work again.

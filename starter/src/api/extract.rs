@@ -137,7 +137,7 @@ pub fn noting<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Vec<String>), Prob
     let mut unknown = Vec::new();
     let mut track = serde_path_to_error::Track::new();
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let mut note = |path: serde_ignored::Path<'_>| unknown.push(path.to_string());
+    let mut note = |path: serde_ignored::Path<'_>| unknown.push(path.to_string().replace(".?", ""));
     let read: Result<T, serde_json::Error> = T::deserialize(serde_ignored::Deserializer::new(
         serde_path_to_error::Deserializer::new(&mut reader, &mut track),
         &mut note,

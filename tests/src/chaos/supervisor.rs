@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::{books::Books, proxy::Proxy};
-use crate::harness::{Mailbox, program};
+use crate::harness::{Mailbox, free_port, program};
 
 /// How many workers there are.
 pub const WORKERS: usize = 2;
@@ -74,8 +74,9 @@ impl Parts {
     pub async fn start(folder: &Path) -> Arc<Self> {
         std::fs::create_dir(folder.join("logs")).unwrap();
         let books = Books::open(&folder.join("books")).await;
-        let server = LocalServer::start(server_options(folder, None)).await.expect("the Temporal server starts");
-        let server_port: u16 = server.address().rsplit(':').next().unwrap().parse().unwrap();
+        // It is killed and comes back at the same port, which nobody else may be given meanwhile.
+        let server_port = free_port();
+        let server = LocalServer::start(server_options(folder, server_port)).await.expect("the Temporal server starts");
         let mail = Mailbox::start(0).await;
         let clients_line = Proxy::to(server_port).await;
         let worker_lines = [Proxy::to(server_port).await, Proxy::to(server_port).await];
@@ -137,7 +138,7 @@ impl Parts {
 
     /// Starts the server again, on its port and with its database file.
     pub async fn start_server(&self) -> Option<LocalServer> {
-        let started = LocalServer::start(server_options(&self.folder, Some(self.server_port))).await;
+        let started = LocalServer::start(server_options(&self.folder, self.server_port)).await;
         started.map_err(|error| self.tell(&format!("the server does not start: {}", first_line(&error)))).ok()
     }
 
@@ -203,9 +204,9 @@ fn port_of(mail: &Mailbox) -> u16 {
     mail.url().rsplit(':').next().unwrap().parse().unwrap()
 }
 
-fn server_options(folder: &Path, port: Option<u16>) -> ServerOptions {
+fn server_options(folder: &Path, port: u16) -> ServerOptions {
     ServerOptions {
-        port,
+        port: Some(port),
         database: Some(folder.join("temporal.db")),
         log: Some(folder.join("logs/server.log")),
         ..ServerOptions::default()

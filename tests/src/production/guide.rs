@@ -5,13 +5,10 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use super::{
-    front::{API_KEY, Front, authority, certificate},
-    metrics::free_port,
-};
+use super::front::{API_KEY, Front, authority, certificate};
 use crate::{
     api::Issuer,
-    harness::{program, run, server_address, unique},
+    harness::{free_port, program, run, server_address, unique},
 };
 
 const GUIDE: &str = include_str!("../../../docs/production.md");

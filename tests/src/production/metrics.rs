@@ -14,13 +14,8 @@ use sqlx::Connection as _;
 use super::delivery;
 use crate::{
     api::{Issuer, Process},
-    harness::{PATIENCE, Story, World, run},
+    harness::{PATIENCE, Story, World, free_port, run},
 };
-
-/// A port that is free now.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
-}
 
 /// The metrics at this address, by name with labels.
 pub async fn scrape(address: &str) -> (String, BTreeMap<String, String>) {

@@ -15,8 +15,8 @@ use tokio::{
     process::{Child, ChildStdin, Command},
 };
 
-use super::{delivery, metrics::free_port, traces::Collector};
-use crate::harness::{Mailbox, World, program, run};
+use super::{delivery, traces::Collector};
+use crate::harness::{Mailbox, World, free_port, program, run};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
