@@ -167,9 +167,12 @@ fn with_commands(page: &str) -> String {
             let case = if index == 0 { name.as_str() } else { "" };
             let who = used.by.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
             let fields = verb.fields().iter().filter(|field| used.takes.contains(&field.name));
-            let fields = fields.map(|field| format!("`{}{}`", field.name, if field.needed { "" } else { "?" }));
+            let fields = fields.map(|field| {
+                let of = field.of.map(|of| format!(" ({})", of.name())).unwrap_or_default();
+                format!("`{}{}`{of}", field.name, if field.needed { "" } else { "?" })
+            });
             let fields = fields.collect::<Vec<_>>().join(", ");
-            format!("| {case} | `{verb}` | {who} | {fields} | {} |", verb.about().trim())
+            format!("| {case} | `{verb}` | {who} | {fields} | {} |", verb.does(kind))
         }));
     }
     format!("{before}{}\n\n{after}", rows.join("\n"))

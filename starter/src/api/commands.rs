@@ -79,7 +79,8 @@ pub fn describe(document: &mut Value, schemas: &mut SchemaGenerator) {
         paths.insert(PATH.replace("{command}", verb.name()), operation(of_all.clone(), verb));
     }
     for verb in Verb::ALL {
-        let schema = verb.visit(BodyOf(schemas));
+        let mut schema = verb.visit(BodyOf(schemas));
+        schema.insert("description".to_owned(), verb.about().trim().into());
         schemas.definitions_mut().insert(schema_name(verb), schema.to_value());
     }
 }
@@ -110,7 +111,8 @@ fn used(verb: Verb) -> String {
         let by: Vec<&str> = used.by.iter().map(|role| role.name()).collect();
         let fields: Vec<String> = used.takes.iter().map(|field| format!("`{field}`")).collect();
         let fields = if fields.is_empty() { "no fields".to_owned() } else { fields.join(", ") };
-        format!("- {}: by the {}, with {fields}", used.kind.name().replace('_', " "), by.join(" or the "))
+        let kind = used.kind.name().replace('_', " ");
+        format!("- {kind}: by the {}, with {fields}. {}", by.join(" or the "), verb.does(used.kind))
     };
     verb.uses().iter().map(of).collect::<Vec<_>>().join("\n")
 }

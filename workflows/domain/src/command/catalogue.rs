@@ -32,7 +32,9 @@ pub struct Use {
     pub called: &'static str,
     /// The names of the fields that it has there.
     pub takes: &'static [&'static str],
-    /// What it does, if that can be said without an amount; `{other}` is the other party.
+    /// What it does there, if the command's description does not say it for this kind of case.
+    pub does: Option<&'static str>,
+    /// What it means to whoever is about to give it, if that can be said without an amount; `{other}` is the other party.
     pub says: Option<&'static str>,
 }
 
@@ -46,13 +48,13 @@ pub trait Visit {
 }
 
 /// Declares the commands. Each has a description, a type, a name on the wire, its fields or `own` if its type is declared
-/// elsewhere, and a line for each kind of case that takes it: who gives it, what it is called, which fields it has, and what it
-/// does.
+/// elsewhere, and a line for each kind of case that takes it: who gives it, what it is called, which fields it has, what it does
+/// if the description does not say it for this kind, and what it means.
 macro_rules! commands {
     ($(
         $(#[doc = $about:literal])+
         $name:ident = $wire:literal $payload:tt
-        $($kind:ident by [$($by:ident),+]: $called:literal [$($takes:ident),*] $(says $says:literal)?;)+
+        $($kind:ident by [$($by:ident),+]: $called:literal [$($takes:ident),*] $(does $does:literal)? $(says $says:literal)?;)+
     )+) => {
         $(payload! { [$(#[doc = $about])+] $name $payload })+
 
@@ -102,6 +104,7 @@ macro_rules! commands {
                         by: &[$(Role::$by),+],
                         called: $called,
                         takes: &[$(stringify!($takes)),*],
+                        does: says!($($does)?),
                         says: says!($($says)?),
                     }),+]),+
                 }
@@ -147,7 +150,7 @@ macro_rules! commands {
     };
 }
 
-/// What a command does, if the catalogue says it.
+/// What the catalogue says, if it says anything.
 macro_rules! says {
     () => {
         None
@@ -178,9 +181,10 @@ commands! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         submission: Option<u32> = "The submission that you saw",
     }
-    RefundRequest by [Freelancer]: "Approve the refund" [];
-    MilestoneReview by [Client]: "Approve the milestone" [amount, submission];
-    PaymentRefund by [Freelancer]: "Return money" [amount];
+    RefundRequest by [Freelancer]: "Approve the refund" [] does "Agrees to the refund (R4).";
+    MilestoneReview by [Client]: "Approve the milestone" [amount, submission]
+        does "Approves the milestone: in full, for less or for more (E5-E7).";
+    PaymentRefund by [Freelancer]: "Return money" [amount] does "Returns the payment, or a part of it (P2).";
 
     /// Asks for changes to the milestone (E8).
     RequestChanges = "request_changes" {
@@ -209,9 +213,10 @@ commands! {
         #[serde(default, deserialize_with = "or_none", skip_serializing_if = "Vec::is_empty")]
         evidence: Vec<Evidence> = "Files that support it",
     }
-    RefundRequest by [Freelancer]: "Dispute the refund" [amount, reason, details, evidence];
+    RefundRequest by [Freelancer]: "Dispute the refund" [amount, reason, details, evidence]
+        does "Disputes the refund (R5).";
     MilestoneReview by [Freelancer]: "Dispute that it is not released"
-        [amount, reason, details, contacted_client, evidence];
+        [amount, reason, details, contacted_client, evidence] does "Disputes that the milestone is not released (D1).";
 
     /// Gives up the refund request: everything that is held goes to the freelancer (R10).
     Release = "release" {}
@@ -223,8 +228,9 @@ commands! {
 
     /// Rejects the claim (D4), the resolution (M6) or an offer (M7); of a payment: returns nothing (P2).
     Reject = "reject" own
-    Dispute by [Client, Freelancer]: "Reject" [of, number, amount, reason, details, evidence];
-    PaymentRefund by [Freelancer]: "Return nothing" [];
+    Dispute by [Client, Freelancer]: "Reject" [of, number, amount, reason, details, evidence]
+        does "Rejects the claim (D4), the resolution (M6) or an offer (M7).";
+    PaymentRefund by [Freelancer]: "Return nothing" [] does "Returns nothing of the payment (P2).";
 
     /// Changes the claim (D5).
     Amend = "amend" {
@@ -353,6 +359,11 @@ impl Verb {
         self.in_case(kind).map_or(&[], |taken| taken.by)
     }
 
+    /// What it does in such a case, with the rule's id.
+    pub fn does(self, kind: CaseKind) -> &'static str {
+        self.in_case(kind).and_then(|taken| taken.does).unwrap_or(self.about()).trim()
+    }
+
     /// What it can say in such a case about `of`, where what it is about makes a difference.
     pub fn asks(self, kind: CaseKind, of: Option<SubjectName>) -> impl Iterator<Item = &'static Field> {
         let takes = self.in_case(kind).map_or(&[][..], |taken| taken.takes);
@@ -436,6 +447,9 @@ mod tests {
         for verb in Verb::ALL {
             let about = verb.about().trim();
             assert!(about.ends_with('.') && about.starts_with(char::is_uppercase), "{verb}: {about}");
+            for used in verb.uses() {
+                assert!(verb.does(used.kind).ends_with('.'), "{verb}: {:?}", used.does);
+            }
             for field in verb.fields() {
                 let about = field.about.trim();
                 assert!(
