@@ -24,7 +24,7 @@ use super::{
     payment::PaymentRequest,
     rule::Rule,
     stage::Stage as Shown,
-    starts::{PaymentRefundStart, opened_under},
+    starts::{PaymentRefundStart, check_opening},
     text::{TEXT_BYTES_MAX, check_length, check_text},
 };
 
@@ -247,7 +247,7 @@ impl PaymentRefundCase {
 }
 
 fn refusal_of(start: &PaymentRefundStart) -> Result<(), Outcome> {
-    opened_under(&start.contract, start.policy.as_ref())?;
+    check_opening(&start.contract, start.policy.as_ref())?;
     if start.amount.is_zero() {
         return Err(Outcome::refused(Rule::P1, "amount: ask for more than 0"));
     }

@@ -23,7 +23,7 @@ use super::{
     posting::{Close, FundedDeposit, Movement, Remainder, refund_legs},
     rule::Rule,
     stage::Stage as Shown,
-    starts::{RefundRequestStart, opened_under},
+    starts::{RefundRequestStart, check_opening},
     text::check_optional_text,
 };
 
@@ -250,7 +250,7 @@ impl RefundRequestCase {
 }
 
 fn refusal_of(start: &RefundRequestStart) -> Result<(), Outcome> {
-    opened_under(&start.contract, start.policy.as_ref())?;
+    check_opening(&start.contract, start.policy.as_ref())?;
     let reason = start.reason.as_deref().unwrap_or_default();
     check_optional_text("reason", reason).map_err(|reason| Outcome::refused(Rule::R2, reason))
 }

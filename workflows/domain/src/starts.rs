@@ -109,13 +109,12 @@ pub struct PaymentRefundStart {
     pub policy: Option<Policy>,
 }
 
-/// The policy that a case is opened under, if its contract and that policy can be used (E1, T3).
+/// Whether a case can be opened for this contract under this policy, or under the default one (E1, T3).
 ///
 /// # Errors
 /// The refused start, with the rule and the field.
-pub(crate) fn opened_under(contract: &Contract, policy: Option<&Policy>) -> Result<Policy, Outcome> {
+pub(crate) fn check_opening(contract: &Contract, policy: Option<&Policy>) -> Result<(), Outcome> {
     contract.check().map_err(|(rule, reason)| Outcome::refused(rule, format!("contract: {reason}")))?;
-    let policy = policy.cloned().unwrap_or_default();
-    policy.check().map_err(|reason| Outcome::refused(Rule::T3, format!("policy.{reason}")))?;
-    Ok(policy)
+    let checked = policy.map_or(Ok(()), Policy::check);
+    checked.map_err(|reason| Outcome::refused(Rule::T3, format!("policy.{reason}")))
 }

@@ -39,7 +39,7 @@ use super::{
     resolution::{Answer, Resolution},
     rule::Rule,
     split::Split,
-    starts::{DisputeStart, opened_under},
+    starts::{DisputeStart, check_opening},
 };
 
 /// Where the case stands.
@@ -271,7 +271,7 @@ impl DisputeCase {
 }
 
 fn refusal_of(start: &DisputeStart) -> Result<(), Outcome> {
-    opened_under(&start.contract, start.policy.as_ref())?;
+    check_opening(&start.contract, start.policy.as_ref())?;
     let reason = match (start.grounds, &start.milestone) {
         (Grounds::RefundRequest, None) => return Ok(()),
         (Grounds::RefundRequest, Some(_)) => "milestone: an ended contract's escrow is disputed as a whole",

@@ -26,9 +26,10 @@ use super::{
     notice::{Facts, IfSilent, NoticeEvent},
     outcome::{DecidedBy, Outcome, ResultKind},
     party::Role,
+    policy::Policy,
     posting::{Close, FundedDeposit, Movement, Remainder},
     rule::Rule,
-    starts::{MilestoneReviewStart, opened_under},
+    starts::{MilestoneReviewStart, check_opening},
     window::later,
 };
 
@@ -288,7 +289,11 @@ impl MilestoneReviewCase {
 }
 
 fn refusal_of(start: &MilestoneReviewStart) -> Result<(), Outcome> {
-    let policy = opened_under(&start.contract, start.policy.as_ref())?;
+    check_opening(&start.contract, start.policy.as_ref())?;
     start.milestone.check().map_err(|reason| Outcome::refused(Rule::E1, format!("milestone.{reason}")))?;
-    start.submission.check(&policy).map_err(|reason| Outcome::refused(Rule::E3, reason))
+    let default = Policy::default();
+    start
+        .submission
+        .check(start.policy.as_ref().unwrap_or(&default))
+        .map_err(|reason| Outcome::refused(Rule::E3, reason))
 }
