@@ -3,6 +3,8 @@
 //! Queries use only what `SQLite` and `PostgreSQL` both understand (`$1`, `ON CONFLICT`, BIGINT and TEXT); whatever is
 //! one database's own is in its migrations or in this file.
 
+#[cfg(test)]
+mod alike;
 mod desk;
 mod migrations;
 mod pools;

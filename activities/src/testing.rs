@@ -88,6 +88,28 @@ impl TestDatabase {
     }
 }
 
+/// By what a database refused: a rule's id, as its triggers say it, or the kind of constraint.
+pub fn refused_by(message: &str) -> &str {
+    let rule = |word: &&str| {
+        let id = word.strip_suffix([':', ',']).unwrap_or_default();
+        id.starts_with(|letter: char| letter.is_ascii_uppercase())
+            && id.len() > 1
+            && id[1..].bytes().all(|byte| byte.is_ascii_digit())
+    };
+    if let Some(word) = message.split_whitespace().find(rule) {
+        return word.trim_end_matches([':', ',']);
+    }
+    let kinds = [
+        ("unique", "UNIQUE"),
+        ("duplicate key", "UNIQUE"),
+        ("check constraint", "CHECK"),
+        ("foreign key", "KEY"),
+        ("null", "NULL"),
+    ];
+    let message = message.to_lowercase();
+    kinds.into_iter().find(|(words, _)| message.contains(words)).map_or("nothing known", |(_, kind)| kind)
+}
+
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         if Self::is_postgres() || std::thread::panicking() {

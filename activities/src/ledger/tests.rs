@@ -6,7 +6,7 @@ use recourse_workflows::{
 };
 
 use super::*;
-use crate::testing::{TestDatabase, at, contract, id};
+use crate::testing::{TestDatabase, at, contract, id, refused_by};
 
 fn insert(id: &str, kind: &str, debit: &str, credit: &str, minor: &str, of: &str) -> String {
     format!(
@@ -69,51 +69,51 @@ async fn the_journal_is_append_only() {
         let refused = test.run(sql).await.unwrap_err();
         assert!(refused.contains("E1"), "{sql}: {refused}");
     }
-    assert!(test.run(&insert("c-1-d", "deposit", "source:x", "escrow:c-1", "1", "c-1")).await.is_err(), "L2");
+    // L2: a posting happens once.
+    let again = test.run(&insert("c-1-d", "deposit", "source:x", "escrow:c-1", "1", "c-1")).await.unwrap_err();
+    assert_eq!(refused_by(&again), "UNIQUE", "{again}");
 }
 
 #[tokio::test]
 async fn the_schema_refuses_what_breaks_a_law() {
     let test = funded().await;
     let freelancer = "freelancer:fl-1";
-    for (why, sql) in [
-        ("an overdrawn escrow", insert("x", "release", "escrow:c-1", freelancer, "501", "c-1")),
-        ("an overdrawn freelancer", insert("x", "return", freelancer, "source:card-1", "1", "c-1")),
-        ("a source that gets more than it gave", insert("x", "fee_return", "fees", "source:card-9", "1", "c-1")),
-        ("another contract's escrow", insert("x", "release", "escrow:c-2", freelancer, "1", "c-1")),
-        ("paying into another contract's escrow", insert("x", "deposit", "source:s", "escrow:c-2", "1", "c-1")),
-        ("another contract's suspense", insert("x", "to_suspense", "escrow:c-1", "suspense:c-2", "1", "c-1")),
-        ("nothing moves", insert("x", "release", "escrow:c-1", freelancer, "0", "c-1")),
-        ("a negative amount", insert("x", "release", "escrow:c-1", freelancer, "-1", "c-1")),
-        ("a fraction", insert("x", "release", "escrow:c-1", freelancer, "0.5", "c-1")),
-        ("from and to the same account", insert("x", "release", "escrow:c-1", "escrow:c-1", "1", "c-1")),
-        ("an unknown kind", insert("x", "gift", "escrow:c-1", freelancer, "1", "c-1")),
-        ("an unknown account", insert("x", "release", "escrow:c-1", "mattress", "1", "c-1")),
+    for (why, by, sql) in [
+        ("an overdrawn escrow", "CHECK", insert("x", "release", "escrow:c-1", freelancer, "501", "c-1")),
+        ("an overdrawn freelancer", "CHECK", insert("x", "return", freelancer, "source:card-1", "1", "c-1")),
+        ("a source that gets more than it gave", "CHECK", insert("x", "fee_return", "fees", "source:card-9", "1", "c-1")),
+        ("another contract's escrow", "CHECK", insert("x", "release", "escrow:c-2", freelancer, "1", "c-1")),
+        ("paying into another contract's escrow", "CHECK", insert("x", "deposit", "source:s", "escrow:c-2", "1", "c-1")),
+        ("another contract's suspense", "CHECK", insert("x", "to_suspense", "escrow:c-1", "suspense:c-2", "1", "c-1")),
+        ("nothing moves", "CHECK", insert("x", "release", "escrow:c-1", freelancer, "0", "c-1")),
+        ("a negative amount", "CHECK", insert("x", "release", "escrow:c-1", freelancer, "-1", "c-1")),
+        ("a fraction", "CHECK", insert("x", "release", "escrow:c-1", freelancer, "0.5", "c-1")),
+        ("from and to the same account", "CHECK", insert("x", "release", "escrow:c-1", "escrow:c-1", "1", "c-1")),
+        ("an unknown kind", "CHECK", insert("x", "gift", "escrow:c-1", freelancer, "1", "c-1")),
+        ("an unknown account", "CHECK", insert("x", "release", "escrow:c-1", "mattress", "1", "c-1")),
         (
-            "a second currency",
-            insert("x", "deposit", "source:card-1", "escrow:c-1", "1", "c-1").replace("'USD'", "'EUR'"),
+            "a second currency", "L1", insert("x", "deposit", "source:card-1", "escrow:c-1", "1", "c-1").replace("'USD'", "'EUR'"),
         ),
         (
-            "a refund of no deposit",
-            insert("x", "refund", "escrow:c-1", "source:card-1", "1", "c-1").replace("'d-1'", "'d-9'"),
+            "a refund of no deposit", "R7", insert("x", "refund", "escrow:c-1", "source:card-1", "1", "c-1").replace("'d-1'", "'d-9'"),
         ),
-        ("a release to another freelancer", insert("x", "release", "escrow:c-1", "freelancer:fl-2", "1", "c-1")),
-        ("a release to an agency that is not there", insert("x", "release", "escrow:c-1", "agency:fl-1", "1", "c-1")),
-        ("money of a contract that nobody knows", insert("x", "deposit", "source:s", "escrow:c-3", "1", "c-3")),
+        ("a release to another freelancer", "E1", insert("x", "release", "escrow:c-1", "freelancer:fl-2", "1", "c-1")),
+        ("a release to an agency that is not there", "E1", insert("x", "release", "escrow:c-1", "agency:fl-1", "1", "c-1")),
+        ("money of a contract that nobody knows", "KEY", insert("x", "deposit", "source:s", "escrow:c-3", "1", "c-3")),
         (
-            "a contract of one party with itself",
-            "INSERT INTO contracts (contract, currency, client, freelancer, agency) VALUES ('c-4', 'USD', 'cl-1', 'cl-1', NULL)".into(),
+            "a contract of one party with itself", "CHECK", "INSERT INTO contracts (contract, currency, client, freelancer, agency) VALUES ('c-4', 'USD', 'cl-1', 'cl-1', NULL)".into(),
         ),
-        ("a contract that comes again", "INSERT INTO contracts (contract, currency, client, freelancer, agency) VALUES ('c-1', 'USD', 'cl-2', 'fl-1', NULL)".into()),
-        ("a hold of more than the escrow", hold("case", "c-1", 501)),
-        ("a negative hold", hold("case", "c-1", -1)),
-        ("a hold on no escrow", hold("case", "c-3", 1)),
+        ("a contract that comes again", "UNIQUE", "INSERT INTO contracts (contract, currency, client, freelancer, agency) VALUES ('c-1', 'USD', 'cl-2', 'fl-1', NULL)".into()),
+        ("a hold of more than the escrow", "L3", hold("case", "c-1", 501)),
+        ("a negative hold", "CHECK", hold("case", "c-1", -1)),
+        ("a hold on no escrow", "L3", hold("case", "c-3", 1)),
     ] {
         if why == "a fraction" && TestDatabase::is_postgres() {
             // Its columns of whole numbers round what comes without a type; the program's numbers have one.
             continue;
         }
-        assert!(test.run(&sql).await.is_err(), "the schema lets through: {why}");
+        let refused = test.run(&sql).await.expect_err(why);
+        assert!(by.split(' ').any(|by| by == refused_by(&refused)), "{why}: not by {by}: {refused}");
     }
     let report = Ledger::new(test.database.clone()).check().await.unwrap();
     assert!(report.is_sound(), "{report:?}");
@@ -125,9 +125,14 @@ async fn the_schema_refuses_what_breaks_a_law() {
 async fn escrow_that_is_held_cannot_leave_and_no_deposit_gets_back_more_than_it_was() {
     let test = funded().await;
     test.run(&hold("case", "c-1", 400)).await.unwrap();
-    assert!(test.run(&hold("case-2", "c-1", 101)).await.is_err());
-    assert!(test.run("UPDATE holds SET held = 501").await.is_err());
-    assert!(test.run("UPDATE holds SET closed = 1").await.is_err(), "a closed hold holds nothing");
+    for (by, sql) in [
+        ("L3", hold("case-2", "c-1", 101)),
+        ("L3", "UPDATE holds SET held = 501".to_owned()),
+        // A closed hold holds nothing.
+        ("CHECK", "UPDATE holds SET closed = 1".to_owned()),
+    ] {
+        assert_eq!(refused_by(&test.run(&sql).await.unwrap_err()), by, "{sql}");
+    }
     let release = insert("x", "release", "escrow:c-1", "freelancer:fl-1", "101", "c-1");
     assert!(test.run(&release).await.unwrap_err().contains("L3"));
     test.run("UPDATE holds SET held = 0").await.unwrap();

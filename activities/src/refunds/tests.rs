@@ -17,7 +17,7 @@ use crate::{
     escrow::EscrowError,
     notices::{NoticeFilter, StoredNotice},
     payments::{Charge, Fault, GatewayMovement, PayOut, Refund, SandboxBank},
-    testing::{TestDatabase, amount, at, contract, id},
+    testing::{TestDatabase, amount, at, contract, id, refused_by},
 };
 
 mod give_up;

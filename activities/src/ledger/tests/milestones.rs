@@ -71,8 +71,7 @@ async fn holds_and_set_asides_together_are_in_the_escrow() {
             // Its columns of whole numbers round what comes without a type; the program's numbers have one.
             continue;
         }
-        refused(&test, "CHECK", &sql).await;
-        assert!(test.run(&sql).await.is_err(), "{why}");
+        assert_eq!(refused_by(&test.run(&sql).await.expect_err(why)), "CHECK", "{why}");
     }
     test.run(&set_aside("held_over", "NULL", "NULL", "50")).await.unwrap();
     assert!(Ledger::new(test.database.clone()).check().await.unwrap().is_sound());

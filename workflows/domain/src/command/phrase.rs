@@ -54,7 +54,7 @@ fn filled_in(verb: Verb, field: &Field) -> Option<Value> {
         (Verb::Submit, FieldKind::Text) => "Another try.",
         (Verb::RequestChanges, FieldKind::Text) => "The brand is wrong.",
         (Verb::Dispute, FieldKind::Text) => "It is done.",
-        (Verb::Reject, FieldKind::Text) => "It is not what we agreed.",
+        (Verb::Reject, FieldKind::Text) => "Not what we agreed.",
         (Verb::Amend, FieldKind::Text) => "More precisely.",
         (Verb::Offer, FieldKind::Text) => "Shall we?",
         (Verb::Propose, FieldKind::Text) => "Half was delivered.",

@@ -569,11 +569,11 @@ fn both_sides_see_what_the_other_submitted() {
             .and_then(|notice| notice.facts.text.clone())
     };
     assert_eq!(told(Role::Client, NoticeEvent::DisputeFiled).as_deref(), Some("It is done."));
-    assert_eq!(told(Role::Freelancer, NoticeEvent::ClaimRejected).as_deref(), Some("It is not what we agreed."));
+    assert_eq!(told(Role::Freelancer, NoticeEvent::ClaimRejected).as_deref(), Some("Not what we agreed."));
     assert!(notices.iter().any(|notice| notice.to == Role::Mediator && notice.event == NoticeEvent::MediationNeeded));
     let seen = crate::messages::Status::of(&case);
     assert_eq!(seen.claim.as_ref().unwrap().details, "It is done.");
-    assert_eq!(seen.rejection.as_ref().unwrap().details, "It is not what we agreed.");
+    assert_eq!(seen.rejection.as_ref().unwrap().details, "Not what we agreed.");
     assert_eq!(seen.offers.len(), 1);
 }
 
