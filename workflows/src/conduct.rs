@@ -1,7 +1,7 @@
 //! How a case is conducted in Temporal: the part that all case workflows share.
 //!
 //! A workflow holds its case on a [`Desk`](crate::desk::Desk). Handlers put commands before the case; the workflow's `run`
-//! conducts it with a [`Conduct`]: shows every stage, races commands against the deadline, orders effects, and closes when the
+//! drives it with a [`Conduct`]: shows every stage, races commands against the deadline, orders effects, and closes when the
 //! last one is done. What is decided, and by which rule, is none of this module's business.
 //!
 //! Three rules of the SDK shape it. All handlers are asynchronous, because within one activation those are polled in the

@@ -5,28 +5,27 @@ use std::time::Duration;
 use jiff::Timestamp;
 use temporalio_common::data_converters::RawValue;
 use temporalio_workflow::{
-    ChildWorkflowOptions, ParentClosePolicy, TimerOptions, WorkflowCancellationToken, WorkflowContext, WorkflowResult,
+    ChildWorkflowOptions, ParentClosePolicy, TimerOptions, WorkflowCancellationToken, WorkflowContext,
 };
 
 use crate::{
     attributes,
-    conduct::{Conduct, now, order},
+    conduct::Conduct,
     domain::{
-        case::Case,
         claim::Grounds,
-        dispute::{DisputeCase, FeeDue, Opened},
+        dispute::{DisputeCase, Opened},
         ids::{CaseKind, dispute_id, milestone_review_id, refund_request_id},
         outcome::Outcome,
         rule::Rule,
     },
-    effects::{Escrow, FeeOrder, FeeReceipt, Take},
+    effects::Take,
     handlers::case_workflow,
     messages::{DISPUTE_START_BYTES_MAX, DisputeStart, read_up_to},
 };
 
 case_workflow! {
     /// The freelancer claims money in escrow.
-    Dispute(DisputeCase), begun by begin, conducted by conduct,
+    Dispute(DisputeCase), begun by begin, opened by open,
     taking ["accept", "reject", "amend", "withdraw", "offer", "retract", "propose", "close", "demand_arbitration", "award", "extend"]
 }
 
@@ -36,30 +35,7 @@ fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<DisputeCase, Ou
     Ok(DisputeCase::begin(id, start, now))
 }
 
-async fn conduct(ctx: &WorkflowContext<Dispute>) -> WorkflowResult<Outcome> {
-    let mut case = match Conduct::take_up(ctx) {
-        Ok(case) => case,
-        Err(refused) => return Ok(refused),
-    };
-    if !case.is_open() {
-        open(ctx, &mut case).await; // D1, R6
-    }
-    while !case.read(Case::is_decided) {
-        let due = case.change(|case, _| case.take_fees_due());
-        if due.is_empty() {
-            case.next_change().await?;
-        }
-        for fee in due {
-            charge_fee(ctx, &case, fee).await; // A1
-        }
-    }
-    let movements = case.change(|case, now| case.settlement(now)).expect("L3: the deposits hold what is in escrow");
-    let close = case.read(DisputeCase::close_hold);
-    case.settle(movements, close).await; // D3, D5, M5, M7, A2, A3, A5
-    case.change(DisputeCase::close);
-    Ok(case.finish().await)
-}
-
+/// Takes over the money of the case that it grew out of, or takes what it is about by itself (D1, R6).
 async fn open(ctx: &WorkflowContext<Dispute>, case: &mut Conduct<'_, Dispute>) {
     if ctx.info().parent().is_some() {
         // A child begins at its parent's time, which may have been fast-forwarded; its start is noted by the server's clock.
@@ -98,26 +74,6 @@ pub fn takes_alone(case: &DisputeCase) -> Take {
         Some(milestone) if case.grounds() == Grounds::PartialRelease => Take::HeldOver { milestone },
         Some(milestone) => Take::Unreviewed { milestone, claim: case.claimed() },
     }
-}
-
-async fn charge_fee(ctx: &WorkflowContext<Dispute>, case: &Conduct<'_, Dispute>, fee: FeeDue) {
-    let FeeDue { party, source, amount, step } = fee;
-    let summary = format!("charge the {party} {} for arbitration", case.contract().currency.show(amount));
-    let charge = FeeOrder {
-        case: ctx.workflow_id().to_owned(),
-        case_ref: case.case_ref(),
-        contract: case.contract().clone(),
-        party,
-        source,
-        step,
-        amount,
-        at: now(ctx),
-    };
-    let charged = match order(ctx, || Escrow::charge_fee, charge, summary).await {
-        FeeReceipt::Paid { charge } => Ok(charge),
-        FeeReceipt::Declined { reason } => Err(reason),
-    };
-    case.change(|case, now| case.fee_charged(party, charged, now));
 }
 
 /// Conducts a dispute as a child of the case that it grew out of. It settles its own money, and goes on if that case is

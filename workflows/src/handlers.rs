@@ -73,11 +73,11 @@ pub const fn takes_all(kind: CaseKind, handled: &[Verb]) -> bool {
 
 /// Makes a workflow of a case: its state, its `status` query, and each command as a signal and a validated update of the
 /// same name. Given are the workflow, its case, the function that begins the case from the start's payload, the one that
-/// conducts it, and the commands' names, which have to be those of the catalogue.
+/// takes what it is about, and the commands' names, which have to be those of the catalogue.
 macro_rules! case_workflow {
     (
         $(#[$doc:meta])*
-        $workflow:ident($case:ty), begun by $begin:path, conducted by $conduct:path,
+        $workflow:ident($case:ty), begun by $begin:path, opened by $open:path,
         taking [$($name:literal),+ $(,)?]
     ) => { pastey::paste! {
         const _: () = assert!(
@@ -121,7 +121,7 @@ macro_rules! case_workflow {
 
             #[run]
             pub async fn run(ctx: &mut temporalio_workflow::WorkflowContext<Self>) -> temporalio_workflow::WorkflowResult<$crate::domain::outcome::Outcome> {
-                $conduct(ctx).await
+                $crate::drive::conduct(ctx, $open).await
             }
 
             #[query]

@@ -1,8 +1,8 @@
 //! The workflows that conduct a case of escrow refunds and disputes by the rules.
 //!
 //! Read [`domain`] first, a crate of its own: everything that decides is there, without a Temporal type. Then a workflow a file:
-//! [`escrow_deposit`], [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`]; how they are conducted is
-//! in [`conduct`], how a case outlives a run's history is in `continuing`, how commands come in is in [`handlers`]. [`webhook_delivery`] is no case: it
+//! [`escrow_deposit`], [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`]; what a case asks for next is done in
+//! `drive`, how it waits and tells is in [`conduct`], how a case outlives a run's history is in `continuing`, how commands come in is in [`handlers`]. [`webhook_delivery`] is no case: it
 //! brings programs the news of one. [`effects`] is the only door to the world, [`messages`] and
 //! [`attributes`] are what programs outside see.
 //!
@@ -15,6 +15,7 @@ pub mod describe;
 pub mod desk;
 #[allow(missing_docs, reason = "the SDK's macro makes undocumented constants of a workflow's handlers")]
 pub mod dispute;
+mod drive;
 pub mod effects;
 #[allow(missing_docs, reason = "as above")]
 pub mod escrow_deposit;

@@ -5,10 +5,10 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-use recourse_workflows::domain::command::Message;
+use recourse_workflows::domain::{command::Message, order::Order};
 
 use super::footprint;
-use crate::paper::{Ask, Paper, To, on_case};
+use crate::paper::{Paper, To, on_case};
 
 /// Where a story stands.
 #[derive(Clone)]
@@ -76,9 +76,9 @@ fn footprint(paper: &Paper, handing: bool) -> String {
     }
     for ask in &paper.asked {
         let _ = match ask {
-            Ask::Fee(fee) => write!(text, "fee of the {},", fee.party),
-            Ask::Bonus(_) => write!(text, "bonus,"),
-            Ask::Return(amount) => write!(text, "return {},", amount.minor()),
+            Order::ChargeFee(fee) => write!(text, "fee of the {},", fee.party),
+            Order::ReturnPayment { amount, .. } => write!(text, "return {},", amount.minor()),
+            _ => write!(text, "bonus,"),
         };
     }
     let _ = write!(text, "{handing} {:?}", books.faults);

@@ -3,10 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
 use recourse_workflows::domain::{
-    case::Case,
-    dispute::{DisputeCase, FeeDue},
+    fee::FeeDue,
     ids::Id,
     money::Amount,
     outcome::{DecidedBy, Outcome},
@@ -198,15 +196,14 @@ impl Books {
         }
     }
 
-    /// A share of the arbitration fee was charged or declined (A1).
-    pub fn fee(&mut self, case: &mut DisputeCase, fee: FeeDue, paid: bool, now: Timestamp) {
-        let FeeDue { party, amount, step, .. } = fee;
-        let charge = format!("{}/{step}", self.reference(&case.file().id));
-        if paid {
-            self.fees += amount.minor();
-            self.book(charge.clone(), PostingKind::Fee, amount.minor(), None);
-        }
-        case.fee_charged(party, if paid { Ok(charge) } else { Err("declined".to_owned()) }, now);
+    /// A share of the arbitration fee was charged or declined (A1): under which key, if it was.
+    pub fn fee(&mut self, case: &str, fee: &FeeDue, paid: bool) -> Option<String> {
+        let charge = format!("{}/{}", self.reference(case), fee.step);
+        paid.then(|| {
+            self.fees += fee.amount.minor();
+            self.book(charge.clone(), PostingKind::Fee, fee.amount.minor(), None);
+            charge
+        })
     }
 
     /// A bonus was charged and paid on (E7).

@@ -2,8 +2,8 @@
 //! instead of a ledger and a bank that says what it is told to. No server, no I/O; its clock is a field.
 //!
 //! The model (`crate::model`) explores it, and the differential test (`crate::differential`) plays scripts on it and on
-//! the real server and compares. So it must follow `conduct.rs` and the workflows step by step, and it calls the very
-//! functions that they call. It may decide nothing: what a rule says is asked of the domain.
+//! the real server and compares. Which effect comes when is asked of the domain, by the workflows and here
+//! ([`order`](recourse_workflows::domain::order)). It may decide nothing.
 //!
 //! An activation of a workflow hands over all commands first, and then lets `run` go on until it waits: here
 //! [`Paper::receive`] for each command, then [`Paper::run`]. So a timely command is seen before the timer that it raced
@@ -18,12 +18,12 @@ use jiff::Timestamp;
 use recourse_workflows::{
     domain::{
         case::{Case, CaseFile, What},
-        claim::{Claim, Grounds},
         command::{Message, Refusal, Unreadable, Verb},
-        dispute::{DisputeCase, FeeDue, Opened},
+        dispute::{DisputeCase, Opened},
         ids::{CaseKind, dispute_id, payment_refund_id, refund_request_id},
-        milestone_review::{BonusDue, MilestoneReviewCase},
+        milestone_review::MilestoneReviewCase,
         money::Amount,
+        order::{Done, Next, Order},
         outcome::Outcome,
         party::{Contract, Role},
         payment_refund::PaymentRefundCase,
@@ -52,10 +52,9 @@ pub struct Paper {
     /// The money.
     pub books: Books,
     /// What the bank is asked, in this order. Its answers come with an activation.
-    pub asked: VecDeque<Ask>,
+    pub asked: VecDeque<Order>,
     /// Whether the dispute's clock is the case's too, as in the world; or its own, as on a server that skips time.
     pub one_clock: bool,
-    settled: bool,
 }
 
 /// A dispute that another case waits for.
@@ -78,17 +77,6 @@ pub enum To {
     Dispute,
 }
 
-/// What the bank is asked.
-#[derive(Debug, Clone)]
-pub enum Ask {
-    /// To charge a share of the arbitration fee (A1).
-    Fee(FeeDue),
-    /// To charge a bonus (E7).
-    Bonus(BonusDue),
-    /// To take so much of a payment back from the freelancer (P4).
-    Return(Amount),
-}
-
 impl Paper {
     /// The contract ends, with so much in escrow (R1, R2).
     pub fn contract_ends(end: RefundRequestStart, books: Books, now: Timestamp) -> Self {
@@ -98,8 +86,6 @@ impl Paper {
         if !case.is_decided() {
             let held = paper.books.take(&id);
             case.opened(held, paper.books.deposits(), None, now);
-            let paying = case.payment_now(now).filter(|_| case.is_waiting());
-            paper.books.post(&id, paying.into_iter().collect(), None);
         }
         paper.with(AnyCase::RefundRequest(case))
     }
@@ -277,134 +263,99 @@ impl Paper {
     fn bank_answers(&mut self, yes: bool) {
         let Some(ask) = self.asked.pop_front() else { return };
         let now = self.clock();
-        match (ask, &mut self.dispute, &mut self.main) {
-            (Ask::Fee(fee), Some(child), _) => self.books.fee(&mut child.case, fee, yes, now),
-            (Ask::Fee(fee), None, AnyCase::Dispute(case)) => self.books.fee(case, fee, yes, now),
-            (Ask::Bonus(bonus), _, AnyCase::Review(case)) => {
-                let reason = || "declined".to_owned();
-                if yes {
-                    self.books.bonus(&case.file().id, bonus.amount);
-                }
-                case.bonus_charged(bonus.amount, if yes { Ok(()) } else { Err(reason()) }, now);
+        let declined = || "declined".to_owned();
+        let id = match &self.dispute {
+            Some(child) => child.case.file().id.clone(),
+            None => on_case!(&self.main, case => case.file().id.clone()),
+        };
+        let done = match ask {
+            Order::ChargeFee(fee) => {
+                let charge = self.books.fee(&id, &fee, yes);
+                Done::Fee { party: fee.party, charged: charge.ok_or_else(declined) }
             }
-            (Ask::Return(amount), _, AnyCase::Payment(case)) => {
+            Order::PayBonus(bonus) => {
                 if yes {
-                    self.books.give_back(&case.file().id, amount);
-                    case.returned(amount, now);
-                } else {
-                    case.not_covered(Amount::ZERO, now);
+                    self.books.bonus(&id, bonus.amount);
                 }
+                Done::Bonus { amount: bonus.amount, charged: if yes { Ok(()) } else { Err(declined()) } }
             }
-            (ask, ..) => self.books.broken(format!("nobody asked for {ask:?}")),
+            Order::ReturnPayment { amount, .. } if yes => {
+                self.books.give_back(&id, amount);
+                Done::Returned(amount)
+            }
+            Order::ReturnPayment { .. } => Done::NotCovered(Amount::ZERO),
+            other => return self.books.broken(format!("nobody asks the bank for {other:?}")),
+        };
+        match &mut self.dispute {
+            Some(child) => child.case.done(done, now),
+            None => on_case!(&mut self.main, case => case.done(done, now)),
         }
     }
 
-    /// `run` goes on until it waits: with the bank's answer, if one has come; then whatever is due is done.
+    /// `run` goes on until it waits: with the bank's answer, if one has come; then whatever the case asks for is done, as
+    /// `drive.rs` does it.
     pub fn run(&mut self, bank: Option<bool>) {
         if let Some(yes) = bank {
             self.bank_answers(yes);
         }
-        if let Some(child) = &mut self.dispute {
-            if !conduct_dispute(&mut child.case, &mut self.books, &mut self.asked, child.now) {
-                return;
-            }
-            let outcome = child.case.outcome().cloned().expect("a closed case has an outcome");
-            self.ended = self.dispute.take().map(|child| child.case);
-            let now = self.now;
-            match &mut self.main {
-                AnyCase::RefundRequest(case) => case.dispute_ended(outcome, now),
-                AnyCase::Review(case) => case.dispute_ended(outcome, now),
-                AnyCase::Dispute(_) | AnyCase::Payment(_) => unreachable!("they wait for no dispute"),
+        while self.asked.is_empty() {
+            let now = self.clock();
+            let next = match &mut self.dispute {
+                Some(child) => child.case.next(now),
+                None => on_case!(&mut self.main, case => case.next(now)),
+            };
+            match next {
+                Next::Wait if self.ticked(now) => {}
+                Next::Wait => return,
+                Next::Do(orders) => orders.into_iter().for_each(|order| self.perform(order, now)),
+                Next::Over => match self.dispute.take() {
+                    Some(child) => {
+                        let outcome = child.case.outcome().cloned().expect("a closed case has an outcome");
+                        self.ended = Some(child.case);
+                        let now = self.now;
+                        on_case!(&mut self.main, case => case.done(Done::Disputed(Ok(outcome)), now));
+                    }
+                    None => return,
+                },
             }
         }
-        self.run_main();
     }
 
-    fn run_main(&mut self) {
-        let now = self.now;
-        match &mut self.main {
-            AnyCase::RefundRequest(case) => {
-                while case.is_waiting() {
-                    if !ticked(case, now) {
-                        return;
-                    }
-                }
-                if let Some(claim) = case.disputed().cloned() {
-                    return self.dispute_opens(Grounds::RefundRequest, claim);
-                }
-                if !is_over(case) {
-                    let movements = case.settlement(now).expect("L3: the deposits hold what is in escrow");
-                    let (id, outcome) = (case.file().id.clone(), case.outcome().cloned());
-                    self.books.post(&id, movements, outcome.as_ref());
-                    self.books.let_go(&id, case.close_hold().as_ref());
-                    case.close(now);
+    /// Does what the current case asks for. What the bank is asked waits for its answer.
+    fn perform(&mut self, order: Order, now: Timestamp) {
+        let (id, outcome) = match &self.dispute {
+            Some(child) => (child.case.file().id.clone(), child.case.outcome().cloned()),
+            None => on_case!(&self.main, case => (case.file().id.clone(), case.outcome().cloned())),
+        };
+        match order {
+            Order::PayBeside(payment) => self.books.post(&id, vec![payment], None),
+            Order::Settle { movements, close } => {
+                self.books.post(&id, movements, outcome.as_ref());
+                self.books.let_go(&id, close.as_ref());
+                match &mut self.dispute {
+                    Some(child) => child.case.done(Done::Settled, now),
+                    None => on_case!(&mut self.main, case => case.done(Done::Settled, now)),
                 }
             }
-            AnyCase::Dispute(case) => {
-                conduct_dispute(case, &mut self.books, &mut self.asked, now);
-            }
-            AnyCase::Review(case) => {
-                while case.is_waiting() {
-                    if !ticked(case, now) {
-                        return;
-                    }
-                }
-                if let Some(claim) = case.disputed().cloned() {
-                    return self.dispute_opens(Grounds::NonRelease, claim);
-                }
-                if !is_over(case) && !self.settled {
-                    self.settled = true;
-                    let (id, outcome) = (case.file().id.clone(), case.outcome().cloned());
-                    self.books.post(&id, case.settlement(now), outcome.as_ref());
-                    self.books.let_go(&id, Some(&case.close_hold()));
-                    self.asked.extend(case.take_bonus_due(now).map(Ask::Bonus));
-                }
-                if !is_over(case) && self.asked.is_empty() {
-                    case.close(now);
-                }
-            }
-            AnyCase::Payment(case) => {
-                while !case.is_decided() && self.asked.is_empty() {
-                    match case.returning() {
-                        Some(amount) => self.asked.push_back(Ask::Return(amount)),
-                        None if !ticked(case, now) => return,
-                        None => {}
-                    }
-                }
-                if case.is_decided() && !is_over(case) {
-                    case.close(now);
-                }
-            }
+            Order::Dispute(start) => self.dispute_opens(*start, now),
+            asked => self.asked.push_back(asked),
+        }
+    }
+
+    /// Lets silence or an alarm of the current case act that is due.
+    fn ticked(&mut self, now: Timestamp) -> bool {
+        match &mut self.dispute {
+            Some(child) => ticked(&mut child.case, now),
+            None => on_case!(&mut self.main, case => ticked(case, now)),
         }
     }
 
     /// Conducts the dispute as a case of its own, which takes over what this one holds (R6, D1).
-    fn dispute_opens(&mut self, grounds: Grounds, claim: Claim) {
-        if self.dispute.is_some() {
-            return;
-        }
-        let now = self.now;
-        let (contract, policy, parent) = on_case!(&self.main, case => {
-            let file = case.file();
-            (file.contract.clone(), file.policy.clone(), file.id.clone())
-        });
-        let milestone = match &self.main {
-            AnyCase::Review(case) => Some(case.milestone().id.clone()),
-            _ => None,
-        };
-        let review = milestone.is_some().then(|| parent.clone());
-        let id = dispute_id(&contract.id, milestone.as_ref());
-        let contacted_client = grounds.is_active();
-        let filing = DisputeStart {
-            contract,
-            grounds,
-            milestone,
-            claim,
-            contacted_client: Some(contacted_client),
-            attested_by: None,
-            policy: Some(policy),
-        };
-        let mut case = DisputeCase::begin(id.clone(), filing, now);
+    fn dispute_opens(&mut self, start: DisputeStart, now: Timestamp) {
+        let parent = on_case!(&self.main, case => case.file().id.clone());
+        let id = dispute_id(&start.contract.id, start.milestone.as_ref());
+        let review = start.milestone.is_some().then(|| parent.clone());
+        let mut case = DisputeCase::begin(id.clone(), start, now);
         let held = self.books.take_over(&parent, &id);
         case.opened(Opened { held, deposits: self.books.deposits() }, review, None, now);
         if case.is_decided() {
@@ -412,7 +363,6 @@ impl Paper {
         }
         let number = self.books.openings(&id);
         self.dispute = Some(Child { case, now, number });
-        self.run(None);
     }
 }
 
@@ -426,7 +376,7 @@ impl Begun {
     fn with(self, main: AnyCase) -> Paper {
         let Self { now, books } = self;
         let asked = VecDeque::new();
-        let mut paper = Paper { now, main, dispute: None, ended: None, books, asked, one_clock: true, settled: false };
+        let mut paper = Paper { now, main, dispute: None, ended: None, books, asked, one_clock: true };
         paper.run(None);
         paper
     }
@@ -459,31 +409,6 @@ fn ticked<C: Case>(case: &mut C, now: Timestamp) -> bool {
     }
     case.tick(now);
     case.wake_at() != due || case.file().version() != version
-}
-
-/// A dispute goes on until it waits, as in `dispute.rs`. Whether it is over.
-fn conduct_dispute(case: &mut DisputeCase, books: &mut Books, asked: &mut VecDeque<Ask>, now: Timestamp) -> bool {
-    if is_over(case) {
-        return true;
-    }
-    loop {
-        if !asked.is_empty() {
-            return false;
-        }
-        if case.is_decided() {
-            break;
-        }
-        asked.extend(case.take_fees_due().into_iter().map(Ask::Fee));
-        if asked.is_empty() && !ticked(case, now) {
-            return false;
-        }
-    }
-    let movements = case.settlement(now).expect("L3: the deposits hold what is in escrow");
-    let (id, outcome) = (case.file().id.clone(), case.outcome().cloned());
-    books.post(&id, movements, outcome.as_ref());
-    books.let_go(&id, case.close_hold().as_ref());
-    case.close(now);
-    true
 }
 
 /// The contract that stories on paper are of.

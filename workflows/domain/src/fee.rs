@@ -117,6 +117,19 @@ pub fn share_of(posting: &str) -> Option<Role> {
     Role::PARTIES.into_iter().find(|role| role.name() == name)
 }
 
+/// A share of the arbitration fee that is to be charged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeeDue {
+    /// Which party pays.
+    pub party: Role,
+    /// The billing method.
+    pub source: Id,
+    /// How much.
+    pub amount: Amount,
+    /// What makes the charge unique within the case.
+    pub step: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: what money and time are ([`money`], [`window`], [`policy`]), who is who ([`party`]), what can be
 //! said ([`text`], [`command`], [`milestone`], [`claim`], [`resolution`], [`payment`], [`split`], [`evidence`], [`fee`]), where it leads ([`stage`], [`posting`], [`notice`], [`outcome`]), and
-//! then the cases: what they share ([`case`]), [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`]. What starts a case is in [`starts`], what it shows in [`messages`].
+//! then the cases: what they share ([`case`]), what they ask for outside ([`order`]), [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`]. What starts a case is in [`starts`], what it shows in [`messages`].
 
 pub mod case;
 pub mod claim;
@@ -20,6 +20,7 @@ mod names;
 pub mod notice;
 pub mod offers;
 pub mod opening;
+pub mod order;
 pub mod outcome;
 pub mod party;
 pub mod payment;

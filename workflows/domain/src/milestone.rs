@@ -1,5 +1,6 @@
 //! Milestones and what is submitted for them (E1, E3, E8, E13).
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -178,6 +179,17 @@ pub struct Review {
     pub latest: Submission,
     /// What the client asked to be changed last.
     pub changes: Option<String>,
+}
+
+/// A bonus that is to be charged (E7).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BonusDue {
+    /// The billing method: that of the contract's newest deposit when the milestone was submitted.
+    pub source: Id,
+    /// How much.
+    pub amount: Amount,
+    /// When it is available to the freelancer (E9).
+    pub available_at: Timestamp,
 }
 
 #[cfg(test)]

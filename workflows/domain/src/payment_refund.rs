@@ -19,6 +19,7 @@ use super::{
     money::Amount,
     notice::{Facts, IfSilent, NoticeEvent},
     opening::{Asked, Asking},
+    order::{Done, Next, Order},
     outcome::{DecidedBy, Outcome, ResultKind},
     party::Role,
     payment::PaymentRequest,
@@ -142,11 +143,6 @@ impl PaymentRefundCase {
     /// The payment's id.
     pub const fn payment(&self) -> &PaymentId {
         &self.request.id
-    }
-
-    /// When money that is returned at `now` should have reached the client (R8).
-    pub fn expected_by(&self, now: Timestamp) -> Timestamp {
-        self.file.expected_by(now)
     }
 
     /// The money is on its way back (P2).
@@ -340,6 +336,29 @@ impl Case for PaymentRefundCase {
             Command::RequestMediation(RequestMediation { message }) => self.request_mediation(message, at),
             Command::Opinion(Opinion { text }) if self.request.mediation.is_some() => self.give_opinion(text, at),
             other => Err(self.not_now(other.verb())),
+        }
+    }
+
+    fn next(&mut self, now: Timestamp) -> Next {
+        match self.stage {
+            Stage::Opening | Stage::AwaitingFreelancer => Next::Wait,
+            Stage::Returning(amount) => {
+                let (payment, expected_by) = (self.request.id.clone(), self.file.expected_by(now));
+                Next::Do(vec![Order::ReturnPayment { payment, amount, expected_by }])
+            }
+            Stage::Settling => {
+                self.close(now);
+                Next::Over
+            }
+            Stage::Closed => Next::Over,
+        }
+    }
+
+    fn done(&mut self, done: Done, now: Timestamp) {
+        match done {
+            Done::Returned(amount) => self.returned(amount, now),
+            Done::NotCovered(available) => self.not_covered(available, now),
+            Done::Settled | Done::Fee { .. } | Done::Bonus { .. } | Done::Disputed(_) => {}
         }
     }
 

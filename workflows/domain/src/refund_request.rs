@@ -12,18 +12,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     case::{Case, CaseFile, Particulars, What, Who},
-    claim::Claim,
+    claim::{Claim, Grounds},
     command::{Command, Refusal, RefusalKind, Verb},
     ids::{CaseKind, dispute_id},
     money::Amount,
     notice::{Facts, IfSilent, NoticeEvent},
     opening::{Asked, refusal_of_end},
+    order::{Done, Next, Order},
     outcome::{DecidedBy, Outcome, ResultKind},
     party::Role,
     posting::{Close, FundedDeposit, Movement, Remainder, refund_legs},
     rule::Rule,
     stage::Stage as Shown,
-    starts::{RefundRequestStart, check_opening},
+    starts::{DisputeStart, RefundRequestStart, check_opening},
     text::check_optional_text,
 };
 
@@ -52,6 +53,9 @@ pub struct RefundRequestCase {
     rest: Amount,
     deposits: Vec<FundedDeposit>,
     claim: Option<Claim>,
+    /// Whether what is paid at the contract's end is still to be ordered (R2).
+    #[serde(default)]
+    pays_now: bool,
     outcome: Option<Outcome>,
 }
 
@@ -68,6 +72,7 @@ impl RefundRequestCase {
             rest: Amount::ZERO,
             deposits: Vec::new(),
             claim: None,
+            pays_now: false,
             outcome: refused,
         }
     }
@@ -97,6 +102,7 @@ impl RefundRequestCase {
         let window = self.file.policy.refund_response;
         self.file.enter(Some(window), now);
         if !self.pay_now.is_zero() {
+            self.pays_now = true;
             self.file.record(now, Role::Client, What::PaidNow, Rule::R2, currency.show(self.pay_now));
             self.announce(
                 NoticeEvent::PaidNow,
@@ -152,6 +158,20 @@ impl RefundRequestCase {
     /// The claim, if the freelancer disputes and the dispute is to be conducted (R6).
     pub fn disputed(&self) -> Option<&Claim> {
         self.claim.as_ref().filter(|_| self.stage == Stage::Disputed)
+    }
+
+    /// The dispute that is to be conducted, of all that is held (R6).
+    fn dispute(&self) -> Option<Order> {
+        let start = DisputeStart {
+            contract: self.file.contract.clone(),
+            grounds: Grounds::RefundRequest,
+            milestone: None,
+            claim: self.disputed()?.clone(),
+            contacted_client: None,
+            attested_by: None,
+            policy: Some(self.file.policy.clone()),
+        };
+        Some(Order::Dispute(Box::new(start)))
     }
 
     /// What moves the rest as decided (R4, R7, R10).
@@ -366,6 +386,33 @@ impl Case for RefundRequestCase {
             other => return Err(self.not_now(other.verb())),
         }
         Ok(())
+    }
+
+    fn next(&mut self, now: Timestamp) -> Next {
+        match self.stage {
+            Stage::AwaitingFreelancer if std::mem::take(&mut self.pays_now) => {
+                Next::Do(self.payment_now(now).map(Order::PayBeside).into_iter().collect())
+            }
+            Stage::Opening | Stage::AwaitingFreelancer => Next::Wait,
+            Stage::Disputed => Next::Do(self.dispute().into_iter().collect()),
+            Stage::Settling => {
+                let movements = self.settlement(now).expect("L3: the deposits hold what is in escrow");
+                Next::settle(movements, self.close_hold()).unwrap_or_else(|| {
+                    self.close(now);
+                    Next::Over
+                })
+            }
+            Stage::Closed => Next::Over,
+        }
+    }
+
+    fn done(&mut self, done: Done, now: Timestamp) {
+        match done {
+            Done::Settled => self.close(now),
+            Done::Disputed(Ok(outcome)) => self.dispute_ended(outcome, now),
+            Done::Disputed(Err(stopped)) => self.dispute_stopped(&stopped, now),
+            Done::Fee { .. } | Done::Bonus { .. } | Done::Returned(_) | Done::NotCovered(_) => {}
+        }
     }
 
     fn lapse(&mut self, now: Timestamp) {

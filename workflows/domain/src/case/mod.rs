@@ -17,6 +17,7 @@ use super::{
     ids::CaseKind,
     money::Amount,
     notice::{Facts, IfSilent, Notice, NoticeEvent},
+    order::{Done, Next},
     outcome::Outcome,
     party::Role,
     rule::Rule,
@@ -72,6 +73,10 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
     fn act(&mut self, role: Role, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal>;
     /// The window closed in silence.
     fn lapse(&mut self, now: Timestamp);
+    /// What it needs from outside next, once it is open. Whoever asks does it, hands the answers back and asks again.
+    fn next(&mut self, now: Timestamp) -> Next;
+    /// Takes what came of what it asked for.
+    fn done(&mut self, done: Done, now: Timestamp);
     /// Whether the case waits for an effect's result before its deadline may decide.
     fn awaits_effect(&self) -> bool {
         false

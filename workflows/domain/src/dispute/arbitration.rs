@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     command::RefusalKind,
-    fee::{Arbitration, ShareState, charge_step, return_step},
+    fee::{Arbitration, FeeDue, ShareState, charge_step, return_step},
     text::check_short_text,
     window::later,
 };
@@ -32,19 +32,6 @@ pub enum Demand {
     },
     /// Its share could not be charged, which counts as not paid; it may demand again.
     Declined(u32),
-}
-
-/// A share of the arbitration fee that is to be charged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FeeDue {
-    /// Which party pays.
-    pub party: Role,
-    /// The billing method.
-    pub source: Id,
-    /// How much.
-    pub amount: Amount,
-    /// What makes the charge unique within the case.
-    pub step: String,
 }
 
 impl DisputeCase {

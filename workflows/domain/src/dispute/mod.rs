@@ -21,12 +21,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use arbitration::{Demand, FeeDue};
+pub use arbitration::Demand;
 
 use super::{
     case::{Alarm, Case, CaseFile, Particulars, What, Who},
     claim::{Claim, Grounds, Rejection},
     command::{Accept, Amend, Award, Command, DemandArbitration, Offer, Propose, Refusal, Reject, Retract, Verb},
+    fee::FeeDue,
     ids::{CaseKind, Id},
     money::Amount,
     notice::{Facts, IfSilent, NoticeEvent},

@@ -5,8 +5,11 @@ use super::{
     IfSilent, Offer, OfferState, Outcome, Particulars, Refusal, Reject, Retract, Role, Rule, Stage, Timestamp, Verb,
     What, Who,
 };
-use crate::command::Unreadable;
-use crate::stage::Stage as Shown;
+use crate::{
+    command::Unreadable,
+    order::{Done, Next, Order},
+    stage::Stage as Shown,
+};
 
 impl Case for DisputeCase {
     const KIND: CaseKind = CaseKind::Dispute;
@@ -163,6 +166,29 @@ impl Case for DisputeCase {
                 Stage::AwaitingArbitrationDemand => self.demand(role, command, at, now),
                 _ => self.arbitrate(command, at, now),
             },
+        }
+    }
+
+    fn next(&mut self, now: Timestamp) -> Next {
+        match self.stage {
+            Stage::Settling => {
+                let movements = self.settlement(now).expect("L3: the deposits hold what is in escrow");
+                Next::settle(movements, self.close_hold()).unwrap_or_else(|| {
+                    self.close(now);
+                    Next::Over
+                })
+            }
+            Stage::OnHold | Stage::Closed => Next::Over,
+            _ if self.fees_due.is_empty() => Next::Wait,
+            _ => Next::Do(self.take_fees_due().into_iter().map(Order::ChargeFee).collect()),
+        }
+    }
+
+    fn done(&mut self, done: Done, now: Timestamp) {
+        match done {
+            Done::Settled => self.close(now),
+            Done::Fee { party, charged } => self.fee_charged(party, charged, now),
+            Done::Bonus { .. } | Done::Returned(_) | Done::NotCovered(_) | Done::Disputed(_) => {}
         }
     }
 

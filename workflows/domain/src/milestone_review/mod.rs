@@ -18,18 +18,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     case::{Case, CaseFile, Particulars, What, Who},
-    claim::Claim,
+    claim::{Claim, Grounds},
     command::{Approve, Command, Refusal, RefusalKind, RequestChanges, Verb},
     ids::{CaseKind, Id, dispute_id},
-    milestone::{Milestone, NotReviewable, Review},
+    milestone::{BonusDue, Milestone, NotReviewable, Review},
     money::Amount,
     notice::{Facts, IfSilent, NoticeEvent},
+    order::Order,
     outcome::{DecidedBy, Outcome, ResultKind},
     party::Role,
     policy::Policy,
     posting::{Close, FundedDeposit, Movement, Remainder},
     rule::Rule,
-    starts::{MilestoneReviewStart, check_opening},
+    starts::{DisputeStart, MilestoneReviewStart, check_opening},
     window::later,
 };
 
@@ -50,17 +51,6 @@ enum Stage {
     Closed,
 }
 
-/// A bonus that is to be charged (E7).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BonusDue {
-    /// The billing method: that of the contract's newest deposit when the milestone was submitted.
-    pub source: Id,
-    /// How much.
-    pub amount: Amount,
-    /// When it is available to the freelancer (E9).
-    pub available_at: Timestamp,
-}
-
 /// The case of a submitted milestone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MilestoneReviewCase {
@@ -73,6 +63,9 @@ pub struct MilestoneReviewCase {
     window_left: Option<SignedDuration>,
     contract_ended: bool,
     bonus_due: Option<Amount>,
+    /// Whether the money was ordered to move.
+    #[serde(default)]
+    settling: bool,
     outcome: Option<Outcome>,
 }
 
@@ -90,6 +83,7 @@ impl MilestoneReviewCase {
             window_left: None,
             contract_ended: false,
             bonus_due: None,
+            settling: false,
             outcome: refused,
         }
     }
@@ -226,6 +220,25 @@ impl MilestoneReviewCase {
     /// The claim, if the freelancer disputes and the dispute is to be conducted (D1).
     pub fn disputed(&self) -> Option<&Claim> {
         self.claim.as_ref().filter(|_| self.stage == Stage::Disputed)
+    }
+
+    /// The dispute that is to be conducted (D1).
+    fn dispute_order(&self) -> Option<Order> {
+        let start = DisputeStart {
+            contract: self.file.contract.clone(),
+            grounds: Grounds::NonRelease,
+            milestone: Some(self.review.milestone.id.clone()),
+            claim: self.disputed()?.clone(),
+            contacted_client: Some(true),
+            attested_by: None,
+            policy: Some(self.file.policy.clone()),
+        };
+        Some(Order::Dispute(Box::new(start)))
+    }
+
+    /// Whether there was nothing to review: such a case holds nothing (E3, E13).
+    fn is_refused(&self) -> bool {
+        self.outcome.as_ref().is_some_and(|outcome| outcome.result == ResultKind::Refused)
     }
 
     /// The milestone under review.

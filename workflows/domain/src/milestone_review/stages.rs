@@ -8,6 +8,7 @@ use crate::{
     claim::Claim,
     milestone::{Submission, check_changes},
     notice::{Facts, NoticeEvent},
+    order::{Done, Next, Order},
     stage::Stage as Shown,
 };
 
@@ -131,6 +132,34 @@ impl Case for MilestoneReviewCase {
                 Ok(())
             }
             other => Err(self.not_now(other.verb())),
+        }
+    }
+
+    fn next(&mut self, now: Timestamp) -> Next {
+        match self.stage {
+            Stage::Opening | Stage::AwaitingClient | Stage::ChangesRequested => Next::Wait,
+            Stage::Disputed => Next::Do(self.dispute_order().into_iter().collect()),
+            Stage::Settling if self.is_refused() || std::mem::replace(&mut self.settling, true) => {
+                self.close(now);
+                Next::Over
+            }
+            Stage::Settling => {
+                let settle = Order::Settle { movements: self.settlement(now), close: Some(self.close_hold()) };
+                // A bonus is charged beside the release, which stands whatever comes of it (E7).
+                let bonus = self.take_bonus_due(now).map(Order::PayBonus);
+                Next::Do(std::iter::once(settle).chain(bonus).collect())
+            }
+            Stage::Closed => Next::Over,
+        }
+    }
+
+    fn done(&mut self, done: Done, now: Timestamp) {
+        match done {
+            Done::Bonus { amount, charged } => self.bonus_charged(amount, charged, now),
+            Done::Disputed(Ok(outcome)) => self.dispute_ended(outcome, now),
+            Done::Disputed(Err(stopped)) => self.dispute_stopped(&stopped, now),
+            // It is over when the bonus is known too.
+            Done::Settled | Done::Fee { .. } | Done::Returned(_) | Done::NotCovered(_) => {}
         }
     }
 
