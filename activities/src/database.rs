@@ -5,10 +5,10 @@
 
 #[cfg(test)]
 mod alike;
-mod desk;
 mod migrations;
 mod pools;
 mod silence;
+mod write_queue;
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use sqlx::{Any, AnyPool, Transaction, any::install_default_drivers, migrate::Mig
 
 use self::pools::{Kind, Pools};
 pub(crate) use self::{
-    desk::{Desk, Together},
     silence::in_time,
+    write_queue::{Together, WriteQueue},
 };
 use crate::{ledger::chain, private};
 

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use self::note::Note;
-use crate::database::{Database, DatabaseError, Desk};
+use crate::database::{Database, DatabaseError, WriteQueue};
 
 /// How long a request may be under way before the same one is let in again.
 pub const LEASE: Duration = Duration::from_mins(1);
@@ -40,7 +40,7 @@ pub struct GivenAnswer {
 
 /// What becomes of a request that comes in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Begun {
+pub enum RequestState {
     /// It is new, and has to be done. Then [`RequestBook::answered`] or [`RequestBook::abandoned`] must be told.
     New,
     /// It was answered before.
@@ -55,20 +55,25 @@ pub enum Begun {
 #[derive(Debug, Clone)]
 pub struct RequestBook {
     database: Database,
-    desk: Desk<Note>,
+    queue: WriteQueue<Note>,
 }
 
 impl RequestBook {
     /// The requests in `database`, whose tables [`Database::migrate`] made.
     pub fn new(database: Database) -> Self {
-        Self { database, desk: Desk::default() }
+        Self { database, queue: WriteQueue::default() }
     }
 
     /// Takes note of a request, whose content `fingerprint` stands for.
     ///
     /// # Errors
     /// Only if the database cannot be written.
-    pub async fn begin(&self, key: &RequestKey, fingerprint: &str, now: Timestamp) -> Result<Begun, DatabaseError> {
+    pub async fn begin(
+        &self,
+        key: &RequestKey,
+        fingerprint: &str,
+        now: Timestamp,
+    ) -> Result<RequestState, DatabaseError> {
         let note = Note::Begin { key: key.clone(), fingerprint: fingerprint.to_owned(), now };
         self.write(note).await
     }
@@ -90,9 +95,9 @@ impl RequestBook {
         self.write(Note::Abandoned { key: key.clone() }).await.map(drop)
     }
 
-    async fn write(&self, note: Note) -> Result<Begun, DatabaseError> {
+    async fn write(&self, note: Note) -> Result<RequestState, DatabaseError> {
         let note = Arc::new(note);
-        if let Some(begun) = self.desk.written(&self.database, &note).await {
+        if let Some(begun) = self.queue.written(&self.database, &note).await {
             return Ok(begun);
         }
         // One of those that came together cannot be written; each finds out whether it is its own.
@@ -129,15 +134,15 @@ mod tests {
     async fn a_request_is_done_once_and_answered_as_often_as_it_comes() {
         let test = TestDatabase::new().await;
         let book = RequestBook::new(test.database.clone());
-        assert_eq!(book.begin(&key("a"), "x", at()).await.unwrap(), Begun::New);
-        assert_eq!(book.begin(&key("a"), "x", at()).await.unwrap(), Begun::UnderWay);
-        assert_eq!(book.begin(&key("a"), "y", at()).await.unwrap(), Begun::Other);
+        assert_eq!(book.begin(&key("a"), "x", at()).await.unwrap(), RequestState::New);
+        assert_eq!(book.begin(&key("a"), "x", at()).await.unwrap(), RequestState::UnderWay);
+        assert_eq!(book.begin(&key("a"), "y", at()).await.unwrap(), RequestState::Other);
         let other = RequestKey { sender: "cl-2".into(), ..key("a") };
-        assert_eq!(book.begin(&other, "y", at()).await.unwrap(), Begun::New, "somebody else's key");
+        assert_eq!(book.begin(&other, "y", at()).await.unwrap(), RequestState::New, "somebody else's key");
         let answer = GivenAnswer { status: 201, headers: "{}".into(), body: "done".into() };
         book.answered(&key("a"), &answer).await.unwrap();
-        assert_eq!(book.begin(&key("a"), "x", at()).await.unwrap(), Begun::Answered(answer));
-        assert_eq!(book.begin(&key("a"), "y", at()).await.unwrap(), Begun::Other);
+        assert_eq!(book.begin(&key("a"), "x", at()).await.unwrap(), RequestState::Answered(answer));
+        assert_eq!(book.begin(&key("a"), "y", at()).await.unwrap(), RequestState::Other);
     }
 
     /// Whoever goes away in the middle takes nobody with them, and each is told what is so of their own.
@@ -158,19 +163,19 @@ mod tests {
             leaves.abort();
         }
         for first in first {
-            assert_eq!(first.await.unwrap().unwrap(), Begun::New);
+            assert_eq!(first.await.unwrap().unwrap(), RequestState::New);
         }
         for stays in gone.into_iter().skip(1).step_by(3) {
-            assert_eq!(stays.await.unwrap().unwrap(), Begun::New);
+            assert_eq!(stays.await.unwrap().unwrap(), RequestState::New);
         }
         let answer = |number: u32| GivenAnswer { status: 200, headers: "{}".into(), body: number.to_string() };
         let again = futures_util::future::join_all((0..200).map(|number| {
             let (book, key) = (book.clone(), key(&format!("k-{number}")));
             async move {
-                assert_eq!(book.begin(&key, "x", at()).await.unwrap(), Begun::UnderWay);
-                assert_eq!(book.begin(&key, "y", at()).await.unwrap(), Begun::Other);
+                assert_eq!(book.begin(&key, "x", at()).await.unwrap(), RequestState::UnderWay);
+                assert_eq!(book.begin(&key, "y", at()).await.unwrap(), RequestState::Other);
                 book.answered(&key, &answer(number)).await.unwrap();
-                assert_eq!(book.begin(&key, "x", at()).await.unwrap(), Begun::Answered(answer(number)));
+                assert_eq!(book.begin(&key, "x", at()).await.unwrap(), RequestState::Answered(answer(number)));
             }
         }));
         again.await;
@@ -180,12 +185,12 @@ mod tests {
     async fn a_request_that_was_never_answered_can_come_again() {
         let test = TestDatabase::new().await;
         let book = RequestBook::new(test.database.clone());
-        assert_eq!(book.begin(&key("a"), "x", at()).await.unwrap(), Begun::New);
-        assert_eq!(book.begin(&key("a"), "x", at() + LEASE).await.unwrap(), Begun::New, "after a crash");
+        assert_eq!(book.begin(&key("a"), "x", at()).await.unwrap(), RequestState::New);
+        assert_eq!(book.begin(&key("a"), "x", at() + LEASE).await.unwrap(), RequestState::New, "after a crash");
         book.abandoned(&key("a")).await.unwrap();
-        assert_eq!(book.begin(&key("a"), "x", at() + LEASE).await.unwrap(), Begun::New, "after a failure");
+        assert_eq!(book.begin(&key("a"), "x", at() + LEASE).await.unwrap(), RequestState::New, "after a failure");
         assert_eq!(book.prune(at() + KEPT).await.unwrap(), 0);
         assert_eq!(book.prune(at() + LEASE + KEPT + Duration::from_secs(1)).await.unwrap(), 1);
-        assert_eq!(book.begin(&key("a"), "y", at() + KEPT).await.unwrap(), Begun::New, "forgotten");
+        assert_eq!(book.begin(&key("a"), "y", at() + KEPT).await.unwrap(), RequestState::New, "forgotten");
     }
 }

@@ -2,14 +2,14 @@
 //! activities, runs them with the postman, the courier and the refund desk beside them, and stops in good order when told to.
 
 mod config;
-mod forgets;
+mod evict;
 mod watch;
 
 use std::{num::NonZeroU64, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
 use config::{Config, Size, Unreachable};
-use forgets::ForgetsTheAsked;
+use evict::EvictAfterQuery;
 use recourse_activities::{
     EscrowActivities, Ledger, RefundDesk, WebhookActivities, WebhookBook,
     gauges::Gauges,
@@ -143,7 +143,7 @@ fn worker(
         .build();
     let core = options.to_core_options(client.namespace(), client.identity()).map_err(anyhow::Error::msg)?;
     let core = Arc::new(init_worker(runtime, core, client.connection().clone())?);
-    options.worker_interceptor(ForgetsTheAsked::new(core.clone()));
+    options.worker_interceptor(EvictAfterQuery::new(core.clone()));
     Ok(Worker::new_from_core_options(core, client.options().clone(), options)?)
 }
 

@@ -1,6 +1,6 @@
 //! How a case is conducted in Temporal: the part that all case workflows share.
 //!
-//! A workflow holds its case on a [`Desk`](crate::desk::Desk). Handlers put commands before the case; the workflow's `run`
+//! A workflow holds its case on a [`CaseState`](crate::case_state::CaseState). Handlers put commands before the case; the workflow's `run`
 //! drives it with a [`Conduct`]: shows every stage, races commands against the deadline, orders effects, and closes when the
 //! last one is done. What is decided, and by which rule, is none of this module's business.
 //!
@@ -27,21 +27,21 @@ use temporalio_workflow::{
 
 use crate::{
     attributes,
+    case_state::Conducts,
     continuing::HandedOn,
     describe,
-    desk::Conducts,
     domain::{
         case::Case,
         ids::case_number,
         milestone::NotReviewable,
         money::Amount,
-        opening::Asked,
+        opening::StartRequest,
         outcome::Outcome,
         party::Contract,
         posting::{Close, Movement},
         rule::Rule,
     },
-    effects::{Escrow, Notices, OpenCase, OpenReceipt, OpenedCase, RunningReview, Settlement, Take, Tell},
+    effects::{Escrow, HoldRequest, Notices, OpenCase, OpenReceipt, OpenedCase, RunningReview, Settlement, Tell},
     messages::Status,
 };
 
@@ -148,7 +148,7 @@ impl<'a, W: Conducts> Conduct<'a, W> {
     /// # Errors
     /// The refused outcome, if a rule forbids the start.
     pub fn take_up(ctx: &'a WorkflowContext<W>) -> Result<Self, Outcome> {
-        let contract = ctx.state(|state| match &state.desk().case {
+        let contract = ctx.state(|state| match &state.case_state().case {
             Ok(case) => Ok(case.file().contract.clone()),
             Err(outcome) => Err(outcome.clone()),
         })?;
@@ -165,7 +165,7 @@ impl<'a, W: Conducts> Conduct<'a, W> {
 
     /// Reads the case.
     pub fn read<R>(&self, read: impl FnOnce(&W::Case) -> R) -> R {
-        self.ctx.state(|state| match &state.desk().case {
+        self.ctx.state(|state| match &state.case_state().case {
             Ok(case) => read(case),
             Err(_) => unreachable!("a refused start is never taken up"),
         })
@@ -174,7 +174,7 @@ impl<'a, W: Conducts> Conduct<'a, W> {
     /// Changes the case, with the workflow's time.
     pub fn change<R>(&self, change: impl FnOnce(&mut W::Case, Timestamp) -> R) -> R {
         let now = now(self.ctx);
-        self.ctx.state_mut(|state| match &mut state.desk_mut().case {
+        self.ctx.state_mut(|state| match &mut state.case_state_mut().case {
             Ok(case) => change(case, now),
             Err(_) => unreachable!("a refused start is never taken up"),
         })
@@ -186,8 +186,8 @@ impl<'a, W: Conducts> Conduct<'a, W> {
     /// Why the escrow was not taken, where the case itself has to say what that means. It is then still closed to commands.
     pub async fn open(
         &mut self,
-        take: Take,
-        asked: Asked,
+        take: HoldRequest,
+        asked: StartRequest,
         opened: impl FnOnce(&mut W::Case, OpenedCase, Option<String>, Timestamp),
     ) -> Result<(), NotOpened> {
         let (case, first_run) = (self.case_id(), self.ctx.info().first_execution_run_id().to_owned());
@@ -196,7 +196,7 @@ impl<'a, W: Conducts> Conduct<'a, W> {
         self.show();
         match order(self.ctx, || Escrow::open, order_open, summary).await {
             OpenReceipt::Opened(answer) => {
-                self.ctx.state_mut(|state| state.desk_mut().case_ref.clone_from(&answer.case_ref));
+                self.ctx.state_mut(|state| state.case_state_mut().case_ref.clone_from(&answer.case_ref));
                 let elsewhere = describe::held_elsewhere(&answer.others, self.contract.currency);
                 self.change(|case, now| {
                     let file = case.file_mut();
@@ -222,12 +222,12 @@ impl<'a, W: Conducts> Conduct<'a, W> {
 
     /// Whether it is known what the case is about. A run that goes on for another begins with such a case.
     pub fn is_open(&self) -> bool {
-        self.ctx.state(|state| state.desk().open)
+        self.ctx.state(|state| state.case_state().open)
     }
 
     /// Lets the commands in that came before the case knew what it is about.
     pub fn open_to_commands(&self) {
-        self.ctx.state_mut(|state| state.desk_mut().open = true);
+        self.ctx.state_mut(|state| state.case_state_mut().open = true);
     }
 
     /// Shows and tells what is new, then waits until a command, silence or an alarm changes the case.
@@ -253,7 +253,7 @@ impl<'a, W: Conducts> Conduct<'a, W> {
                 None => self.alarm = None,
             }
             let fired = {
-                let changed = |state: &W| state.desk().version() != Some(seen);
+                let changed = |state: &W| state.case_state().version() != Some(seen);
                 let mut changed = std::pin::pin!(ctx.wait_condition_with_options(changed, detached_wait()));
                 let mut can_go_on = std::pin::pin!(can_go_on(ctx, &mut self.paying, &mut self.telling).fuse());
                 let mut alarm = self.alarm.as_mut().map_or_else(Fuse::terminated, |alarm| (&mut alarm.timer).fuse());
@@ -398,7 +398,7 @@ impl<'a, W: Conducts> Conduct<'a, W> {
 
     /// What this case's postings, charges and notices are named by.
     pub fn case_ref(&self) -> String {
-        self.ctx.state(|state| state.desk().case_ref.clone())
+        self.ctx.state(|state| state.case_state().case_ref.clone())
     }
 
     /// The contract.

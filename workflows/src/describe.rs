@@ -13,7 +13,7 @@ use crate::{
         party::{Contract, Role},
         posting::Movement,
     },
-    effects::{HeldByOther, Take},
+    effects::{HeldByOther, HoldRequest},
     messages::Status,
 };
 
@@ -117,17 +117,17 @@ pub(crate) fn timer(status: &Status, at: Timestamp) -> String {
 }
 
 /// The summary of an order to take escrow.
-pub(crate) fn take(take: &Take, contract: &Contract) -> String {
+pub(crate) fn take(take: &HoldRequest, contract: &Contract) -> String {
     let id = &contract.id;
     match take {
-        Take::Free | Take::AtContractEnd { .. } => format!("take the free escrow of contract {id}"),
-        Take::Over { case } => format!("take over what {case} holds"),
-        Take::Milestone { milestone, amount, .. } => {
+        HoldRequest::Free | HoldRequest::AtContractEnd { .. } => format!("take the free escrow of contract {id}"),
+        HoldRequest::Over { case } => format!("take over what {case} holds"),
+        HoldRequest::Milestone { milestone, amount, .. } => {
             format!("take the {} of milestone {milestone}", contract.currency.show(*amount))
         }
-        Take::HeldOver { milestone } => format!("take what is held over from milestone {milestone}"),
-        Take::Unreviewed { milestone, .. } => format!("take the escrow of milestone {milestone}"),
-        Take::Payment { payment } => format!("look at payment {payment}"),
+        HoldRequest::HeldOver { milestone } => format!("take what is held over from milestone {milestone}"),
+        HoldRequest::Unreviewed { milestone, .. } => format!("take the escrow of milestone {milestone}"),
+        HoldRequest::Payment { payment } => format!("look at payment {payment}"),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
         outcome::Outcome,
         rule::Rule,
     },
-    effects::Take,
+    effects::HoldRequest,
     handlers::case_workflow,
     messages::{DISPUTE_START_BYTES_MAX, DisputeStart, read_up_to},
 };
@@ -43,7 +43,7 @@ async fn open(ctx: &WorkflowContext<Dispute>, case: &mut Conduct<'_, Dispute>) {
     }
     let (take, parent) = takes(ctx, case);
     let review = parent.filter(|_| case.read(|case| case.grounds().is_active()));
-    let alone = !matches!(take, Take::Over { .. });
+    let alone = !matches!(take, HoldRequest::Over { .. });
     let asked = case.read(DisputeCase::asked);
     case.open(take, asked, |case, opened, elsewhere, now| {
         let opened = Opened { held: opened.held, deposits: opened.deposits };
@@ -54,7 +54,7 @@ async fn open(ctx: &WorkflowContext<Dispute>, case: &mut Conduct<'_, Dispute>) {
 }
 
 /// What the dispute takes of the escrow, and the case that held it until now, if it grew out of one (R6, D1).
-fn takes(ctx: &WorkflowContext<Dispute>, case: &Conduct<'_, Dispute>) -> (Take, Option<String>) {
+fn takes(ctx: &WorkflowContext<Dispute>, case: &Conduct<'_, Dispute>) -> (HoldRequest, Option<String>) {
     let contract = &case.contract().id;
     let held_by = case.read(|case| match case.milestone() {
         None => refund_request_id(contract),
@@ -62,17 +62,17 @@ fn takes(ctx: &WorkflowContext<Dispute>, case: &Conduct<'_, Dispute>) -> (Take, 
     });
     let alone = case.read(takes_alone);
     match ctx.info().parent().map(|parent| parent.workflow_id().to_owned()).filter(|parent| *parent == held_by) {
-        Some(case) => (Take::Over { case: case.clone() }, Some(case)),
+        Some(case) => (HoldRequest::Over { case: case.clone() }, Some(case)),
         None => (alone, None),
     }
 }
 
 /// What a dispute that grew out of no case takes of the escrow (D1).
-pub fn takes_alone(case: &DisputeCase) -> Take {
+pub fn takes_alone(case: &DisputeCase) -> HoldRequest {
     match case.milestone().cloned() {
-        None => Take::Free,
-        Some(milestone) if case.grounds() == Grounds::PartialRelease => Take::HeldOver { milestone },
-        Some(milestone) => Take::Unreviewed { milestone, claim: case.claimed() },
+        None => HoldRequest::Free,
+        Some(milestone) if case.grounds() == Grounds::PartialRelease => HoldRequest::HeldOver { milestone },
+        Some(milestone) => HoldRequest::Unreviewed { milestone, claim: case.claimed() },
     }
 }
 

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use temporalio_workflow::{WorkflowContext, WorkflowResult, WorkflowTermination};
 
 use crate::{
+    case_state::Conducts,
     conduct::{Conduct, now, order},
-    desk::Conducts,
     dispute,
     domain::{
         case::Case,

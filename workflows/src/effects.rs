@@ -12,7 +12,7 @@ use crate::domain::{
     milestone::NotReviewable,
     money::Amount,
     notice::Notice,
-    opening::Asked,
+    opening::StartRequest,
     party::{Contract, Role},
     posting::{Close, FundedDeposit, Movement},
     rule::Rule,
@@ -28,10 +28,10 @@ pub struct OpenCase {
     /// The contract whose escrow it is.
     pub contract: Contract,
     /// What the case is about.
-    pub take: Take,
+    pub take: HoldRequest,
     /// What the start asks for, to be judged with what the ledger knows.
     #[serde(default)]
-    pub asked: Asked,
+    pub asked: StartRequest,
     /// When, in the case's time.
     pub at: Timestamp,
 }
@@ -39,7 +39,7 @@ pub struct OpenCase {
 /// What a case takes of a contract's escrow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "take", rename_all = "snake_case")]
-pub enum Take {
+pub enum HoldRequest {
     /// What no case holds and no milestone was funded with: a dispute of a contract whose end is conducted elsewhere (D1).
     Free,
     /// Everything that no case holds, whatever it is for, at the contract's end, which running reviews have to let go for
@@ -368,7 +368,7 @@ pub struct Tell {
 
 /// What came of a [`Tell`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct NoticesStored {
     /// How many notices are stored; emails among them are queued and sent when their channel is up (N3).
     pub stored: u32,
 }
@@ -422,7 +422,7 @@ mod declared {
 
     use super::{
         BonusOrder, BonusReceipt, DeliveryOrder, DeliveryReceipt, DepositOrder, DepositReceipt, FeeOrder, FeeReceipt,
-        OpenCase, OpenReceipt, ReturnOrder, ReturnReceipt, Settled, Settlement, Tell, Told,
+        NoticesStored, OpenCase, OpenReceipt, ReturnOrder, ReturnReceipt, Settled, Settlement, Tell,
     };
 
     /// The money's side.
@@ -467,7 +467,7 @@ mod declared {
     #[activity_definitions]
     impl Notices {
         #[activity(name = "Notices.tell")]
-        pub fn tell(_: Tell) -> Result<Told, ActivityError> {
+        pub fn tell(_: Tell) -> Result<NoticesStored, ActivityError> {
             unimplemented!()
         }
     }

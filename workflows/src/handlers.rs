@@ -4,8 +4,8 @@ use temporalio_common::data_converters::RawValue;
 use temporalio_workflow::WorkflowContext;
 
 use crate::{
+    case_state::{CaseState, Conducts},
     conduct::{detached_wait, now},
-    desk::{Conducts, Desk},
     domain::{
         case::{Case, REFUSALS_KEPT_MAX},
         command::{Message, Refusal, Unreadable, Verb},
@@ -17,13 +17,13 @@ use crate::{
 /// Puts a command before the case as soon as it is open, and answers with its status or why it was not taken.
 pub async fn receive<W: Conducts>(ctx: WorkflowContext<W>, verb: Verb, raw: RawValue) -> Result<Status, Refusal> {
     let message = read::<W::Case>(verb, &raw);
-    let _ = ctx.wait_condition_with_options(|state: &W| state.desk().is_ready(), detached_wait()).await;
+    let _ = ctx.wait_condition_with_options(|state: &W| state.case_state().is_ready(), detached_wait()).await;
     let now = now(&ctx);
     ctx.state_mut(|state| {
-        let desk = state.desk_mut();
-        match &mut desk.case {
-            Ok(case) => case.receive(verb, message, now).and_then(|()| desk.status()),
-            Err(_) => desk.status(),
+        let case_state = state.case_state_mut();
+        match &mut case_state.case {
+            Ok(case) => case.receive(verb, message, now).and_then(|()| case_state.status()),
+            Err(_) => case_state.status(),
         }
     })
 }
@@ -40,13 +40,13 @@ fn read<C: Case>(verb: Verb, raw: &RawValue) -> Result<Message, Unreadable> {
 /// timeline keeps refusals: a server takes a limited number of updates per case, and a sender of nonsense must not use up
 /// the parties' share. Whether it is late cannot be judged here, where there is no time; that is left to the case.
 pub fn admit<C: Case>(
-    desk: &Desk<C>,
+    case_state: &CaseState<C>,
     verb: Verb,
     raw: &RawValue,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let message = read::<C>(verb, raw).map_err(Refusal::from)?;
-    if let Ok(case) = &desk.case
-        && desk.open
+    if let Ok(case) = &case_state.case
+        && case_state.open
         && case.file().refusals() >= REFUSALS_KEPT_MAX
     {
         let opened = case.file().stage_opened_at;
@@ -88,18 +88,18 @@ macro_rules! case_workflow {
         $(#[$doc])*
         #[temporalio_macros::workflow]
         pub struct $workflow {
-            desk: $crate::desk::Desk<$case>,
+            case_state: $crate::case_state::CaseState<$case>,
         }
 
-        impl $crate::desk::Conducts for $workflow {
+        impl $crate::case_state::Conducts for $workflow {
             type Case = $case;
 
-            fn desk(&self) -> &$crate::desk::Desk<$case> {
-                &self.desk
+            fn case_state(&self) -> &$crate::case_state::CaseState<$case> {
+                &self.case_state
             }
 
-            fn desk_mut(&mut self) -> &mut $crate::desk::Desk<$case> {
-                &mut self.desk
+            fn case_state_mut(&mut self) -> &mut $crate::case_state::CaseState<$case> {
+                &mut self.case_state
             }
 
             fn go_on(
@@ -116,7 +116,7 @@ macro_rules! case_workflow {
         impl $workflow {
             #[init]
             pub fn new(ctx: &temporalio_workflow::WorkflowContextView, start: temporalio_common::data_converters::RawValue) -> Self {
-                Self { desk: $crate::desk::Desk::new(ctx, &start, $begin) }
+                Self { case_state: $crate::case_state::CaseState::new(ctx, &start, $begin) }
             }
 
             #[run]
@@ -126,7 +126,7 @@ macro_rules! case_workflow {
 
             #[query]
             pub fn status(&self, _ctx: &temporalio_workflow::WorkflowContextView) -> Result<$crate::messages::Status, Box<dyn std::error::Error + Send + Sync>> {
-                self.desk.status().map_err(Into::into)
+                self.case_state.status().map_err(Into::into)
             }
 
             $(
@@ -150,7 +150,7 @@ macro_rules! case_workflow {
                     _ctx: &temporalio_workflow::WorkflowContextView,
                     raw: &temporalio_common::data_converters::RawValue,
                 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-                    $crate::handlers::admit(&self.desk, $crate::domain::command::Verb::[<$name:camel>], raw)
+                    $crate::handlers::admit(&self.case_state, $crate::domain::command::Verb::[<$name:camel>], raw)
                 }
             )+
         }

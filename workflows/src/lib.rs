@@ -9,10 +9,10 @@
 //! Nothing in this crate reads a clock, draws a random number, or performs I/O: see `clippy.toml` beside it.
 
 pub mod attributes;
+pub mod case_state;
 pub mod conduct;
 mod continuing;
 pub mod describe;
-pub mod desk;
 #[allow(missing_docs, reason = "the SDK's macro makes undocumented constants of a workflow's handlers")]
 pub mod dispute;
 mod drive;

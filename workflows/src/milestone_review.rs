@@ -6,8 +6,8 @@ use temporalio_workflow::WorkflowContext;
 
 use crate::{
     conduct::{Conduct, NotOpened},
-    domain::{milestone_review::MilestoneReviewCase, opening::Asked, outcome::Outcome, rule::Rule},
-    effects::Take,
+    domain::{milestone_review::MilestoneReviewCase, opening::StartRequest, outcome::Outcome, rule::Rule},
+    effects::HoldRequest,
     handlers::case_workflow,
     messages::{MilestoneReviewStart, read},
 };
@@ -28,9 +28,9 @@ fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<MilestoneReview
 async fn open(_: &WorkflowContext<MilestoneReview>, case: &mut Conduct<'_, MilestoneReview>) {
     let take = case.read(|case| {
         let milestone = case.milestone();
-        Take::Milestone { milestone: milestone.id.clone(), ordinal: milestone.ordinal, amount: milestone.amount }
+        HoldRequest::Milestone { milestone: milestone.id.clone(), ordinal: milestone.ordinal, amount: milestone.amount }
     });
-    let opened = case.open(take, Asked::Review, |case, opened, _, now| case.opened(&opened.deposits, now)).await;
+    let opened = case.open(take, StartRequest::Review, |case, opened, _, now| case.opened(&opened.deposits, now)).await;
     if let Err(NotOpened::NotReviewable(why)) = opened {
         case.change(|case, now| case.not_reviewable(&why, now));
         case.open_to_commands();

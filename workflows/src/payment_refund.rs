@@ -7,7 +7,7 @@ use temporalio_workflow::WorkflowContext;
 use crate::{
     conduct::{Conduct, NotOpened},
     domain::{outcome::Outcome, payment_refund::PaymentRefundCase, rule::Rule},
-    effects::Take,
+    effects::HoldRequest,
     handlers::case_workflow,
     messages::{PaymentRefundStart, read},
 };
@@ -25,7 +25,7 @@ fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<PaymentRefundCa
 
 /// Looks at the payment. No escrow is taken, so that there is nothing to let go of in the end.
 async fn open(_: &WorkflowContext<PaymentRefund>, case: &mut Conduct<'_, PaymentRefund>) {
-    let take = Take::Payment { payment: case.read(|case| case.payment().clone()) };
+    let take = HoldRequest::Payment { payment: case.read(|case| case.payment().clone()) };
     let asked = case.read(PaymentRefundCase::asked);
     let opened = case
         .open(take, asked, |case, opened, _, now| match opened.payment {

@@ -15,7 +15,7 @@ use crate::{
         refund_request::RefundRequestCase,
         rule::Rule,
     },
-    effects::{RunningReview, Take},
+    effects::{HoldRequest, RunningReview},
     handlers::case_workflow,
     messages::{RefundRequestStart, read},
     milestone_review::MilestoneReview,
@@ -37,7 +37,7 @@ fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<RefundRequestCa
 async fn open(ctx: &WorkflowContext<RefundRequest>, case: &mut Conduct<'_, RefundRequest>) {
     let (mut told, mut gone) = (Vec::new(), Vec::new());
     loop {
-        let take = Take::AtContractEnd { told: told.clone(), gone: gone.clone() };
+        let take = HoldRequest::AtContractEnd { told: told.clone(), gone: gone.clone() };
         let asked = case.read(RefundRequestCase::asked);
         let opened = case
             .open(take, asked, |case, opened, elsewhere, now| {

@@ -5,11 +5,11 @@ use std::{
 
 use recourse_workflows::{
     domain::{
-        opening::Asked,
+        opening::StartRequest,
         party::Role,
         posting::{Close, Remainder, refund_legs},
     },
-    effects::{DepositOrder, DepositReceipt, OpenCase, OpenReceipt, OpenedCase, Take},
+    effects::{DepositOrder, DepositReceipt, HoldRequest, OpenCase, OpenReceipt, OpenedCase},
 };
 
 use temporalio_sdk::WorkerOptions;
@@ -68,8 +68,8 @@ impl World {
             case: case.into(),
             first_run: first_run.into(),
             contract: contract("c-1"),
-            take: take_over.map_or(Take::Free, |case| Take::Over { case: case.into() }),
-            asked: Asked::Nothing,
+            take: take_over.map_or(HoldRequest::Free, |case| HoldRequest::Over { case: case.into() }),
+            asked: StartRequest::Nothing,
             at: at(),
         }
     }

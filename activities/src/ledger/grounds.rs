@@ -2,7 +2,7 @@
 
 use recourse_workflows::{
     domain::ids::Id,
-    effects::{OpenCase, Take},
+    effects::{HoldRequest, OpenCase},
 };
 use sqlx::{Any, Transaction};
 
@@ -17,13 +17,13 @@ use crate::database::Write;
 pub(super) async fn are_known(write: &mut Write, order: &OpenCase) -> Result<bool, LedgerError> {
     let contract = &order.contract.id;
     match &order.take {
-        Take::Free => has_ended(write, contract).await,
-        Take::Unreviewed { milestone, .. } => Ok(submitted(write, contract).await?.contains(milestone)),
-        Take::AtContractEnd { .. }
-        | Take::Over { .. }
-        | Take::Milestone { .. }
-        | Take::HeldOver { .. }
-        | Take::Payment { .. } => Ok(true),
+        HoldRequest::Free => has_ended(write, contract).await,
+        HoldRequest::Unreviewed { milestone, .. } => Ok(submitted(write, contract).await?.contains(milestone)),
+        HoldRequest::AtContractEnd { .. }
+        | HoldRequest::Over { .. }
+        | HoldRequest::Milestone { .. }
+        | HoldRequest::HeldOver { .. }
+        | HoldRequest::Payment { .. } => Ok(true),
     }
 }
 

@@ -71,7 +71,7 @@ pub use refunds::{RefundState, TrackedRefund};
 pub(crate) use returns::Plan;
 pub(crate) use together::Order;
 
-use crate::database::{Database, Desk};
+use crate::database::{Database, WriteQueue};
 
 /// The ledger in a database. Clones share it.
 #[derive(Debug, Clone)]
@@ -79,7 +79,7 @@ pub struct Ledger {
     database: Database,
     /// How long an opening waits for a review that was told to let go (E11), before it fails and is asked again.
     patience: Duration,
-    desk: Desk<Order>,
+    queue: WriteQueue<Order>,
 }
 
 /// See [`Ledger::patience`]. Shorter than any effect's time-out.
@@ -172,7 +172,7 @@ impl LedgerError {
 impl Ledger {
     /// The ledger in `database`, whose tables [`Database::migrate`] made.
     pub fn new(database: Database) -> Self {
-        Self { database, patience: PATIENCE, desk: Desk::default() }
+        Self { database, patience: PATIENCE, queue: WriteQueue::default() }
     }
 
     /// The same ledger, whose openings wait for nobody.

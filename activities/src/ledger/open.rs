@@ -12,11 +12,11 @@ use recourse_workflows::{
         ids::{Id, dispute_id, milestone_review_id, payment_refund_id, refund_request_id},
         milestone::{NotReviewable, out_of_order},
         money::Amount,
-        opening::{Asked, Known},
+        opening::{Known, StartRequest},
         party::Contract,
         rule::Rule,
     },
-    effects::{HeldByOther, OpenCase, OpenReceipt, OpenedCase, RunningReview, Take},
+    effects::{HeldByOther, HoldRequest, OpenCase, OpenReceipt, OpenedCase, RunningReview},
 };
 use sqlx::Row as _;
 
@@ -35,7 +35,7 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// What an opening may take, or why it takes nothing.
 enum May {
-    Take(Taken),
+    HoldRequest(Taken),
     Not(OpenReceipt),
 }
 
@@ -94,13 +94,13 @@ async fn open_in(write: &mut Write, order: &OpenCase) -> Result<OpenReceipt, Led
     }
     match contracts::compare(write, &order.contract).await? {
         Pin::Other { reason } => return Ok(OpenReceipt::Conflict { reason }),
-        Pin::Missing if matches!(order.take, Take::Milestone { .. }) => {
+        Pin::Missing if matches!(order.take, HoldRequest::Milestone { .. }) => {
             return Ok(OpenReceipt::NotReviewable(NotReviewable::NotFunded { available: Amount::ZERO }));
         }
         Pin::Missing | Pin::Same => {}
     }
     let payment = match &order.take {
-        Take::Payment { payment } => {
+        HoldRequest::Payment { payment } => {
             let Some(paid) = returns::paid_out(write, &order.contract.id, payment).await? else {
                 return Ok(OpenReceipt::NoSuchPayment);
             };
@@ -109,15 +109,15 @@ async fn open_in(write: &mut Write, order: &OpenCase) -> Result<OpenReceipt, Led
         _ => None,
     };
     let taken_from = match &order.take {
-        Take::Over { case } => holds::milestone_of(write, &order.contract.id, case).await?,
+        HoldRequest::Over { case } => holds::milestone_of(write, &order.contract.id, case).await?,
         _ => None,
     };
     let grounded = grounds::are_known(write, order).await?;
     let taken = match take(write, order, &open).await? {
-        May::Take(taken) => taken,
+        May::HoldRequest(taken) => taken,
         May::Not(receipt) => return Ok(receipt),
     };
-    if let Take::Over { .. } = order.take {
+    if let HoldRequest::Over { .. } = order.take {
         open = holds::open_of(write, &order.contract.id).await?;
     }
     let opened = OpenedCase {
@@ -139,7 +139,7 @@ async fn open_in(write: &mut Write, order: &OpenCase) -> Result<OpenReceipt, Led
 /// Why no case of this contract is begun under this id (E1), or none of such a contract at all (E14).
 fn misnamed(order: &OpenCase) -> Option<(Rule, String)> {
     let contract = &order.contract;
-    if order.asked == Asked::Nothing {
+    if order.asked == StartRequest::Nothing {
         return None;
     }
     if let Err(reason) = contract.check_sides() {
@@ -147,15 +147,15 @@ fn misnamed(order: &OpenCase) -> Option<(Rule, String)> {
     }
     let of_milestone = |milestone: &Id| milestone_review_id(&contract.id, milestone);
     let named = match (&order.take, &order.asked) {
-        (Take::AtContractEnd { .. }, _) => refund_request_id(&contract.id),
-        (Take::Free, _) => dispute_id(&contract.id, None),
-        (Take::Milestone { milestone, .. }, _) => of_milestone(milestone),
-        (Take::HeldOver { milestone } | Take::Unreviewed { milestone, .. }, _) => {
+        (HoldRequest::AtContractEnd { .. }, _) => refund_request_id(&contract.id),
+        (HoldRequest::Free, _) => dispute_id(&contract.id, None),
+        (HoldRequest::Milestone { milestone, .. }, _) => of_milestone(milestone),
+        (HoldRequest::HeldOver { milestone } | HoldRequest::Unreviewed { milestone, .. }, _) => {
             dispute_id(&contract.id, Some(milestone))
         }
-        (Take::Payment { payment }, _) => payment_refund_id(payment),
-        (Take::Over { .. }, Asked::Claim(claim)) => dispute_id(&contract.id, claim.milestone.as_ref()),
-        (Take::Over { .. }, _) => return None,
+        (HoldRequest::Payment { payment }, _) => payment_refund_id(payment),
+        (HoldRequest::Over { .. }, StartRequest::Claim(claim)) => dispute_id(&contract.id, claim.milestone.as_ref()),
+        (HoldRequest::Over { .. }, _) => return None,
     };
     (named != order.case).then(|| {
         let reason =
@@ -167,7 +167,7 @@ fn misnamed(order: &OpenCase) -> Option<(Rule, String)> {
 /// Why the start opens no case, by what the ledger knows now.
 fn refusal(order: &OpenCase, opened: &OpenedCase, grounded: bool) -> Option<(Rule, String)> {
     // What a case took over from another is not disputed there any more.
-    let alone = !matches!(order.take, Take::Over { .. });
+    let alone = !matches!(order.take, HoldRequest::Over { .. });
     let elsewhere = held_elsewhere(&opened.others, order.contract.currency).filter(|_| alone);
     let payment = opened.payment.as_ref();
     let known = Known {
@@ -200,14 +200,14 @@ async fn insert(
     (taken, taken_from): (&Taken, Option<Id>),
 ) -> Result<(), LedgerError> {
     let (milestone, ordinal) = match &order.take {
-        Take::Milestone { milestone, ordinal, .. } => (Some(milestone), Some(i64::from(*ordinal))),
-        Take::HeldOver { milestone } | Take::Unreviewed { milestone, .. } => (Some(milestone), None),
-        Take::Over { .. } => (taken_from.as_ref(), None),
-        Take::Free | Take::AtContractEnd { .. } | Take::Payment { .. } => (None, None),
+        HoldRequest::Milestone { milestone, ordinal, .. } => (Some(milestone), Some(i64::from(*ordinal))),
+        HoldRequest::HeldOver { milestone } | HoldRequest::Unreviewed { milestone, .. } => (Some(milestone), None),
+        HoldRequest::Over { .. } => (taken_from.as_ref(), None),
+        HoldRequest::Free | HoldRequest::AtContractEnd { .. } | HoldRequest::Payment { .. } => (None, None),
     };
     // An end that takes nothing while others hold something is refused (R1), and was none.
     let ends_contract =
-        matches!(order.take, Take::AtContractEnd { .. }) && (opened.others.is_empty() || !opened.held.is_zero());
+        matches!(order.take, HoldRequest::AtContractEnd { .. }) && (opened.others.is_empty() || !opened.held.is_zero());
     let answer = serde_json::to_string(opened)
         .map_err(|_| LedgerError::Damaged { what: format!("case {}", opened.case_ref), field: "opened" })?;
     sqlx::query(
@@ -236,27 +236,29 @@ async fn insert(
 
 async fn take(write: &mut Write, order: &OpenCase, open: &[Hold]) -> Result<May, LedgerError> {
     let contract = &order.contract;
-    Ok(May::Take(match &order.take {
-        Take::Free => {
+    Ok(May::HoldRequest(match &order.take {
+        HoldRequest::Free => {
             let whole = asides::whole_contract(write, Place::of(contract)).await?;
             asides::take(write, &contract.id, Part::HeldOver, None).await?.and(Taken::unmarked(whole))?
         }
-        Take::AtContractEnd { told, gone } => {
+        HoldRequest::AtContractEnd { told, gone } => {
             if let Some(receipt) = reviews_in_the_way(write, contract, (told, gone), open).await? {
                 return Ok(May::Not(receipt));
             }
             everything_free(write, contract).await?
         }
-        Take::Over { case } => holds::take_over(write, &contract.id, case).await?,
-        Take::Milestone { milestone, ordinal, amount } => {
+        HoldRequest::Over { case } => holds::take_over(write, &contract.id, case).await?,
+        HoldRequest::Milestone { milestone, ordinal, amount } => {
             if let Some(why) = not_reviewable(write, order, (milestone, *ordinal), open).await? {
                 return Ok(May::Not(OpenReceipt::NotReviewable(why)));
             }
             return for_milestone(write, contract, milestone, *amount).await;
         }
-        Take::HeldOver { milestone } => asides::take(write, &contract.id, Part::HeldOverFrom(milestone), None).await?,
-        Take::Unreviewed { milestone, claim } => unreviewed(write, contract, (milestone, *claim), open).await?,
-        Take::Payment { .. } => Taken::default(),
+        HoldRequest::HeldOver { milestone } => {
+            asides::take(write, &contract.id, Part::HeldOverFrom(milestone), None).await?
+        }
+        HoldRequest::Unreviewed { milestone, claim } => unreviewed(write, contract, (milestone, *claim), open).await?,
+        HoldRequest::Payment { .. } => Taken::default(),
     }))
 }
 
@@ -373,7 +375,7 @@ async fn for_milestone(
     let taken = taken.and(Taken::unmarked(whole))?;
     let rest = amount.minus(taken.amount).unwrap_or_default();
     let held_over = asides::take(write, &contract.id, Part::HeldOver, Some(rest)).await?;
-    Ok(May::Take(taken.and(held_over)?))
+    Ok(May::HoldRequest(taken.and(held_over)?))
 }
 
 /// What a dispute takes of a milestone that is not reviewed here (D1). A review has it already, if there is one; and of a

@@ -31,7 +31,7 @@ impl Ledger {
     }
 
     /// Makes `order`'s postings and closes its hold if it says so, both or neither. Those that were made before move nothing.
-    /// It is done together with what others ask for at the same time ([`Desk`](crate::database::Desk)), or by itself if that
+    /// It is done together with what others ask for at the same time ([`WriteQueue`](crate::database::WriteQueue)), or by itself if that
     /// does not work out.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl Ledger {
     #[tracing::instrument(name = "ledger: post", skip_all)]
     pub(crate) async fn settle(&self, order: Order) -> Result<(), LedgerError> {
         let order = Arc::new(order);
-        if order.may_be_made_together() && self.desk.written(&self.database, &order).await == Some(true) {
+        if order.may_be_made_together() && self.queue.written(&self.database, &order).await == Some(true) {
             return Ok(());
         }
         let Order { case_ref, contract, postings, close } = &*order;

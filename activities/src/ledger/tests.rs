@@ -1,8 +1,8 @@
 //! Each constraint of the schema is tried directly, as a program with a mistake in it would.
 
 use recourse_workflows::{
-    domain::opening::Asked,
-    effects::{OpenCase, OpenReceipt, Take},
+    domain::opening::StartRequest,
+    effects::{HoldRequest, OpenCase, OpenReceipt},
 };
 
 use super::*;
@@ -275,8 +275,8 @@ async fn the_same_case_opened_at_once_opens_once() {
         case: "refund-request:c-1".into(),
         first_run: "run".into(),
         contract: contract("c-1"),
-        take: Take::Free,
-        asked: Asked::Nothing,
+        take: HoldRequest::Free,
+        asked: StartRequest::Nothing,
         at: at(),
     };
     let tasks: Vec<_> = (0..10)

@@ -1,4 +1,4 @@
-//! Settlements that are made together, in one transaction with one commit ([`Desk`](crate::database::Desk)).
+//! Settlements that are made together, in one transaction with one commit ([`WriteQueue`](crate::database::WriteQueue)).
 //!
 //! They are made so only if all is as it should be: new postings of cases that hold enough, of contracts as they were deposited
 //! for. Whatever else there is (a posting that was made before, a constraint that refuses, a lost connection) undoes all of it,

@@ -19,7 +19,7 @@ use recourse_workflows::{
         notice::Notice,
         party::{Contract, Role},
     },
-    effects::{Tell, Told},
+    effects::{NoticesStored, Tell},
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{Row as _, any::AnyRow};
@@ -32,7 +32,7 @@ pub use email::{EmailState, OutboxEmail};
 pub use postman::{MailConfig, MailConfigError, Pace, Postman};
 
 use crate::{
-    database::{Database, Desk, Together, Write, batches, rows_of},
+    database::{Database, Together, Write, WriteQueue, batches, rows_of},
     webhooks::{self, Courier, WebhookBook},
 };
 use words::{Rendered, Words};
@@ -115,7 +115,7 @@ pub struct NoticeFilter {
 #[derive(Debug, Clone)]
 pub struct NoticeBook {
     database: Database,
-    desk: Desk<Telling>,
+    queue: WriteQueue<Telling>,
     words: Arc<Words>,
     waker: Arc<Notify>,
     /// Wakes whoever brings events to programs.
@@ -127,7 +127,7 @@ impl NoticeBook {
     pub fn new(database: Database) -> Self {
         Self {
             database,
-            desk: Desk::default(),
+            queue: WriteQueue::default(),
             words: Arc::new(Words::new()),
             waker: Arc::new(Notify::new()),
             events: Arc::new(Notify::new()),
@@ -157,17 +157,17 @@ impl NoticeBook {
     ///
     /// # Errors
     /// Only if the database cannot be written. Then nothing is stored.
-    pub async fn tell(&self, told: &Tell) -> Result<Told, NoticeError> {
+    pub async fn tell(&self, told: &Tell) -> Result<NoticesStored, NoticeError> {
         let rendered = told.notices.iter().map(|notice| self.words.render(told, notice));
         let telling = Arc::new(Telling { rendered: rendered.collect::<Result<_, _>>()?, told: told.clone() });
-        if self.desk.written(&self.database, &telling).await.is_none() {
+        if self.queue.written(&self.database, &telling).await.is_none() {
             let mut write = self.database.write().await?;
             Telling::write_all(&mut write, &[&telling]).await?;
             write.commit().await?;
         }
         self.waker.notify_one();
         self.events.notify_one();
-        Ok(Told { stored: u32::try_from(told.notices.len()).unwrap_or(u32::MAX) })
+        Ok(NoticesStored { stored: u32::try_from(told.notices.len()).unwrap_or(u32::MAX) })
     }
 
     /// The notices that fit `filter`, oldest first.
@@ -343,7 +343,7 @@ mod declared {
 
     use std::sync::Arc;
 
-    use recourse_workflows::effects::{Tell, TellDef, Told};
+    use recourse_workflows::effects::{NoticesStored, Tell, TellDef};
     use temporalio_macros::activities;
     use temporalio_sdk::activities::{ActivityContext, ActivityError};
 
@@ -354,7 +354,7 @@ mod declared {
     impl NoticeActivities {
         /// Tells people (N1–N3).
         #[activity(definition = TellDef)]
-        pub async fn tell(self: Arc<Self>, _: ActivityContext, told: Tell) -> Result<Told, ActivityError> {
+        pub async fn tell(self: Arc<Self>, _: ActivityContext, told: Tell) -> Result<NoticesStored, ActivityError> {
             in_time(self.book.tell(&told), NoticeError::from).await.map_err(retryable)
         }
     }

@@ -44,7 +44,7 @@ async fn a_notice_is_stored_once_however_often_it_is_told() {
         })
         .collect();
     for task in tasks {
-        assert_eq!(task.await.unwrap(), Told { stored: 2 });
+        assert_eq!(task.await.unwrap(), NoticesStored { stored: 2 });
     }
     assert_eq!(book.list(&NoticeFilter::default()).await.unwrap().len(), 2);
     assert_eq!(book.emails().await.unwrap().len(), 2);
@@ -68,7 +68,7 @@ async fn what_is_told_at_once_is_told_once_for_each_case() {
         if number % 7 == 0 {
             task.abort();
         } else {
-            assert_eq!(task.await.unwrap().unwrap(), Told { stored: 2 });
+            assert_eq!(task.await.unwrap().unwrap(), NoticesStored { stored: 2 });
         }
     }
     let notices = book.list(&NoticeFilter::default()).await.unwrap();

@@ -63,7 +63,7 @@ impl Way {
 }
 
 /// Where sending a refund's money on stands.
-enum Begun {
+enum PayOutState {
     /// It was done before; this is what came of it.
     Done(TrackedRefund),
     /// The provider is to be asked.
@@ -147,8 +147,8 @@ impl RefundDesk {
         self.check_operator(id, by).await?;
         self.settle_doubts(id, now).await?;
         let refund = match self.begin(id, way).await? {
-            Begun::Done(refund) => return Ok(refund),
-            Begun::Now(refund) => refund,
+            PayOutState::Done(refund) => return Ok(refund),
+            PayOutState::Now(refund) => refund,
         };
         let key = way.key(&refund);
         match payments::once(self.gateway.as_ref(), &key, &way.request(&refund)).await {
@@ -202,11 +202,11 @@ impl RefundDesk {
         }
     }
 
-    async fn begin(&self, id: &str, way: &Way) -> Result<Begun, RefundError> {
+    async fn begin(&self, id: &str, way: &Way) -> Result<PayOutState, RefundError> {
         let mut write = self.ledger.database().write().await.map_err(LedgerError::from)?;
         let refund = find(&mut write, id).await?;
         if let Some(done) = done_before(&mut write, &refund, way).await? {
-            return Ok(Begun::Done(done));
+            return Ok(PayOutState::Done(done));
         }
         if refund.state != RefundState::Failed {
             return Err(RefundError::NotParked { id: id.to_owned(), state: refund.state });
@@ -226,7 +226,7 @@ impl RefundDesk {
                 write.commit().await.map_err(LedgerError::from)?;
             }
         }
-        Ok(Begun::Now(refund))
+        Ok(PayOutState::Now(refund))
     }
 
     /// The provider took it on: the money leaves suspense, and a refund that was sent again is followed anew.

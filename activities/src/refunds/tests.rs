@@ -3,12 +3,12 @@
 use recourse_workflows::{
     domain::{
         money::Amount,
-        opening::Asked,
+        opening::StartRequest,
         party::Actor,
         posting::{Close, Movement, Remainder},
         rule::Rule,
     },
-    effects::{DepositOrder, FeeOrder, OpenCase, OpenReceipt, Settled, Settlement, Take},
+    effects::{DepositOrder, FeeOrder, HoldRequest, OpenCase, OpenReceipt, Settled, Settlement},
 };
 
 use super::*;
@@ -109,8 +109,8 @@ impl World {
             case: "refund-request:c-1".into(),
             first_run: "run".into(),
             contract: contract("c-1"),
-            take: Take::Free,
-            asked: Asked::Nothing,
+            take: HoldRequest::Free,
+            asked: StartRequest::Nothing,
             at: at(),
         };
         let OpenReceipt::Opened(_) = self.ledger.open(&order).await.unwrap() else { unreachable!("it is free") };

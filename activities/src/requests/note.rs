@@ -1,9 +1,9 @@
-//! What is noted of requests, written together where they come together ([`Desk`](crate::database::Desk)).
+//! What is noted of requests, written together where they come together ([`WriteQueue`](crate::database::WriteQueue)).
 
 use jiff::Timestamp;
 use sqlx::Row as _;
 
-use super::{Begun, GivenAnswer, LEASE, RequestKey};
+use super::{GivenAnswer, LEASE, RequestKey, RequestState};
 use crate::database::{DatabaseError, Together, Write};
 
 /// What is to be noted.
@@ -18,13 +18,13 @@ pub(super) enum Note {
 }
 
 impl Together for Note {
-    /// What was there; [`Begun::New`] for what is no beginning.
-    type Done = Begun;
+    /// What was there; [`RequestState::New`] for what is no beginning.
+    type Done = RequestState;
     type Error = DatabaseError;
 
     const MAX: usize = 64;
 
-    async fn write_all(write: &mut Write, notes: &[&Self]) -> Result<Option<Vec<Begun>>, DatabaseError> {
+    async fn write_all(write: &mut Write, notes: &[&Self]) -> Result<Option<Vec<RequestState>>, DatabaseError> {
         let mut begun = Vec::with_capacity(notes.len());
         for note in notes {
             begun.push(note.write_down(write).await?);
@@ -35,7 +35,7 @@ impl Together for Note {
 
 impl Note {
     /// Writes it down, and says what was there.
-    pub async fn write_down(&self, write: &mut Write) -> Result<Begun, DatabaseError> {
+    pub async fn write_down(&self, write: &mut Write) -> Result<RequestState, DatabaseError> {
         match self {
             Self::Begin { key, fingerprint, now } => return begin(write, key, fingerprint, *now).await,
             Self::Answered { key, answer } => {
@@ -56,11 +56,16 @@ impl Note {
                     .await?;
             }
         }
-        Ok(Begun::New)
+        Ok(RequestState::New)
     }
 }
 
-async fn begin(write: &mut Write, key: &RequestKey, fingerprint: &str, now: Timestamp) -> Result<Begun, DatabaseError> {
+async fn begin(
+    write: &mut Write,
+    key: &RequestKey,
+    fingerprint: &str,
+    now: Timestamp,
+) -> Result<RequestState, DatabaseError> {
     // Nearly every request is new.
     let inserted = sqlx::query(
         "INSERT INTO requests (sender, key, fingerprint, began_at) VALUES ($1, $2, $3, $4)
@@ -73,7 +78,7 @@ async fn begin(write: &mut Write, key: &RequestKey, fingerprint: &str, now: Time
     .execute(&mut **write)
     .await?;
     if inserted.rows_affected() == 1 {
-        return Ok(Begun::New);
+        return Ok(RequestState::New);
     }
     let found =
         sqlx::query("SELECT fingerprint, began_at, status, headers, body FROM requests WHERE sender = $1 AND key = $2")
@@ -82,16 +87,16 @@ async fn begin(write: &mut Write, key: &RequestKey, fingerprint: &str, now: Time
             .fetch_one(&mut **write)
             .await?;
     if found.try_get::<String, _>("fingerprint")? != fingerprint {
-        return Ok(Begun::Other);
+        return Ok(RequestState::Other);
     }
     if let Some(status) = found.try_get::<Option<i64>, _>("status")? {
         let status = u16::try_from(status).unwrap_or(500);
         let headers = found.try_get::<Option<String>, _>("headers")?.unwrap_or_default();
-        return Ok(Begun::Answered(GivenAnswer { status, headers, body: found.try_get("body")? }));
+        return Ok(RequestState::Answered(GivenAnswer { status, headers, body: found.try_get("body")? }));
     }
     let began_at: Timestamp = found.try_get::<String, _>("began_at")?.parse().unwrap_or(Timestamp::UNIX_EPOCH);
     if now.duration_since(began_at).unsigned_abs() < LEASE {
-        return Ok(Begun::UnderWay);
+        return Ok(RequestState::UnderWay);
     }
     sqlx::query("UPDATE requests SET began_at = $3 WHERE sender = $1 AND key = $2")
         .bind(&key.sender)
@@ -99,5 +104,5 @@ async fn begin(write: &mut Write, key: &RequestKey, fingerprint: &str, now: Time
         .bind(now.to_string())
         .execute(&mut **write)
         .await?;
-    Ok(Begun::New)
+    Ok(RequestState::New)
 }

@@ -18,8 +18,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Front, Problems,
     commands::Said,
-    extract::{Asked, Caller, Of, Write, bearer},
-    front::{Acted, Looked},
+    extract::{Caller, Of, QueryParams, Write, bearer},
+    front::{Acted, TargetCase},
     identity::{Duty, Identity},
     lists::{Page, limited},
     once::Reply,
@@ -145,7 +145,7 @@ pub fn schemas(schemas: &mut Schemas) {
 pub async fn list(
     State(front): State<Front>,
     Caller(who): Caller,
-    Asked(asked): Asked<CaseFilter>,
+    QueryParams(asked): QueryParams<CaseFilter>,
 ) -> Result<Response, Problem> {
     let page = front.client().list(&asked.filters(&front, &who).await?, asked.after.as_deref()).await?;
     let page: Page<CaseRow> = Page { items: page.cases, next: page.next };
@@ -182,7 +182,7 @@ pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(case): Of<
               Problems)
 )]
 pub async fn command(State(front): State<Front>, Of((case, verb)): Of<(String, String)>, write: Write) -> Response {
-    let work = async |looked: Result<Looked, Problem>| {
+    let work = async |looked: Result<TargetCase, Problem>| {
         let verb = Verb::named(&verb).ok_or_else(|| Problem::not_found("there is no such command"))?;
         let Said { role, fields } = Said::read(verb, write.body())?;
         match front.act_on(&write.who, looked, verb, role, fields, &write.key).await? {

@@ -26,8 +26,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Front, Problems,
-    extract::{Asked, Caller, Of, Write},
-    front::Begun,
+    extract::{Caller, Of, QueryParams, Write},
+    front::StartOutcome,
     identity::{Duty, Identity},
     lists::{Limit, Page},
     money::ContractLedger,
@@ -167,7 +167,7 @@ pub fn schemas(schemas: &mut Schemas) {
 pub async fn list(
     State(front): State<Front>,
     Caller(who): Caller,
-    Asked(page): Asked<Limit>,
+    QueryParams(page): QueryParams<Limit>,
 ) -> Result<Response, Problem> {
     let Page { items, next } = front.contracts(&who, &page).await?;
     let shown = |contract: Contract| {
@@ -308,7 +308,7 @@ impl Front {
     ///
     /// # Errors
     /// 404 if it is not theirs, 403 if they may not end it.
-    pub async fn end(&self, who: &Identity, id: &Id, end: NewEnd) -> Result<Begun, Problem> {
+    pub async fn end(&self, who: &Identity, id: &Id, end: NewEnd) -> Result<StartOutcome, Problem> {
         let NewEnd { pay_now, reason, policy } = end;
         let contract = self.contract_as(who, id, Role::Client, policy.is_some()).await?;
         self.start(who, RefundRequestStart { contract, pay_now, reason, policy }).await
@@ -318,7 +318,7 @@ impl Front {
     ///
     /// # Errors
     /// 404 if it is not theirs, 403 if they may not file it, 422 for files that they have not uploaded.
-    pub async fn dispute(&self, who: &Identity, id: &Id, dispute: NewDispute) -> Result<Begun, Problem> {
+    pub async fn dispute(&self, who: &Identity, id: &Id, dispute: NewDispute) -> Result<StartOutcome, Problem> {
         let NewDispute { grounds, milestone, claim, contacted_client, attested_by, policy } = dispute;
         let contract = self.contract_as(who, id, Role::Freelancer, policy.is_some()).await?;
         if attested_by.is_some() && !who.serves(&contract) {
@@ -338,7 +338,7 @@ impl Front {
     ///
     /// # Errors
     /// 404 if it is not theirs, 403 if they may not ask.
-    pub async fn ask_back(&self, who: &Identity, id: &Id, request: NewPaymentRefund) -> Result<Begun, Problem> {
+    pub async fn ask_back(&self, who: &Identity, id: &Id, request: NewPaymentRefund) -> Result<StartOutcome, Problem> {
         let NewPaymentRefund { payment, amount, message, policy } = request;
         let contract = self.contract_as(who, id, Role::Client, policy.is_some()).await?;
         // A payment of another contract is none of this one's, and does not exist for whoever asks here.
@@ -388,8 +388,8 @@ fn serving(who: &Identity, contract: &Contract, what: &str) -> Result<(), Proble
     Err(Problem { rule: Some("E14".to_owned()), ..problem })
 }
 
-fn started(begun: Begun) -> Result<Reply, Problem> {
-    let Begun { case, already_running, status, .. } = begun;
+fn started(begun: StartOutcome) -> Result<Reply, Problem> {
+    let StartOutcome { case, already_running, status, .. } = begun;
     let location = super::cases::path_of(&case);
     Ok(Reply::new(StatusCode::CREATED, &StartedCase { case, already_running, status })?.at(location))
 }

@@ -25,7 +25,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Front, Problems,
-    extract::{Asked, Caller, Of, too_large},
+    extract::{Caller, Of, QueryParams, too_large},
     identity::Identity,
     lists::Page,
     openapi::{InContract, Schemas},
@@ -82,7 +82,7 @@ pub async fn upload(
     State(front): State<Front>,
     Caller(who): Caller,
     Of(contract): Of<Id>,
-    Asked(named): Asked<Named>,
+    QueryParams(named): QueryParams<Named>,
     body: Body,
 ) -> Result<Response, Problem> {
     let limits = front.evidence_limits(&who, &contract, named.case.as_deref()).await?;

@@ -74,9 +74,9 @@ fn has_zero_byte(encoded: &str) -> bool {
 
 /// The query.
 #[derive(Debug, Clone)]
-pub struct Asked<T>(pub T);
+pub struct QueryParams<T>(pub T);
 
-impl<T: DeserializeOwned + Send> FromRequestParts<Front> for Asked<T> {
+impl<T: DeserializeOwned + Send> FromRequestParts<Front> for QueryParams<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, front: &Front) -> Result<Self, Problem> {

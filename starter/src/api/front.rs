@@ -85,7 +85,7 @@ pub struct Front {
 
 /// A case that somebody has looked at, to give it a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Looked {
+pub struct TargetCase {
     seen: SeenCase,
     /// The case's own time then: the receipt time of what it is given. From here on it does not matter how long the rest takes (T2).
     at: Timestamp,
@@ -103,7 +103,7 @@ pub enum Acted {
 
 /// A case that was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Begun {
+pub struct StartOutcome {
     /// Its id.
     pub case: String,
     /// Whether it ran already.
@@ -244,7 +244,7 @@ impl Front {
     ///
     /// # Errors
     /// As [`case`](Self::case).
-    pub async fn look(&self, who: &Identity, id: &str) -> Result<Looked, Problem> {
+    pub async fn look(&self, who: &Identity, id: &str) -> Result<TargetCase, Problem> {
         let CaseId { kind, contract } = CaseId::read(id).map_err(|_| seen::unknown(id))?;
         let (contract, row) = tokio::join!(self.ledger().contract(&contract), self.client().row(id));
         let contract = contract?;
@@ -253,7 +253,7 @@ impl Front {
             Some(contract) => SeenCase::of_contract(who, id, kind, contract)?,
             None => SeenCase::of_row(who, id, kind, &row)?,
         };
-        Ok(Looked { seen, at })
+        Ok(TargetCase { seen, at })
     }
 
     /// The status of a case.
@@ -301,7 +301,7 @@ impl Front {
     pub async fn act_on(
         &self,
         who: &Identity,
-        looked: Result<Looked, Problem>,
+        looked: Result<TargetCase, Problem>,
         verb: Verb,
         wanted: Option<Role>,
         fields: Map<String, Value>,
@@ -318,7 +318,7 @@ impl Front {
     async fn act_uncounted(
         &self,
         who: &Identity,
-        Looked { seen, at }: Looked,
+        TargetCase { seen, at }: TargetCase,
         verb: Verb,
         wanted: Option<Role>,
         fields: Map<String, Value>,
@@ -381,7 +381,7 @@ impl Front {
     /// # Errors
     /// A problem with the rule if one forbids it, 409 if the same id runs with other content; otherwise if the server cannot be
     /// reached. Whether somebody may start it is checked by whoever calls this.
-    pub async fn start(&self, who: &Identity, start: impl Into<Start>) -> Result<Begun, Problem> {
+    pub async fn start(&self, who: &Identity, start: impl Into<Start>) -> Result<StartOutcome, Problem> {
         let start = start.into();
         let case = start.case();
         if !CaseId::read(&case).is_ok_and(|id| id.contract == start.contract().id) {
@@ -404,7 +404,7 @@ impl Front {
         }
         if started.case.starts_with("escrow-deposit:") {
             let outcome = self.outcome_soon(&started).await?;
-            return Ok(Begun { case: started.case, already_running, status: None, outcome });
+            return Ok(StartOutcome { case: started.case, already_running, status: None, outcome });
         }
         let opened = self.client().wait_for_start(&started, self.parts.patience, |status| !status.is_opening());
         let opened = tokio::time::timeout(self.parts.patience, opened).await.ok().and_then(Result::ok);
@@ -419,6 +419,6 @@ impl Front {
             Some(_) => Some(self.status(who, &case).await?.1),
             None => None,
         };
-        Ok(Begun { case, already_running, status, outcome: None })
+        Ok(StartOutcome { case, already_running, status, outcome: None })
     }
 }

@@ -134,9 +134,9 @@ impl Front {
         let told = told(looking, sleep(believed_for), look, BEAT, still_believed);
         let events = told.map(move |told| {
             Ok::<_, Infallible>(match told {
-                Told::Status(status) => Event::default().event("status").data(show(&status)),
+                LiveEvent::Status(status) => Event::default().event("status").data(show(&status)),
                 // No event of its own: a browser that connects again would be told the same again.
-                Told::Over => Event::default().retry(ASKED_AGAIN_AFTER),
+                LiveEvent::Over => Event::default().retry(ASKED_AGAIN_AFTER),
             })
         });
         Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(BEAT)).into_response())
@@ -145,7 +145,7 @@ impl Front {
 
 /// What is told to whoever looks.
 #[derive(Debug, Clone, PartialEq)]
-enum Told<T> {
+enum LiveEvent<T> {
     /// How the case stands.
     Status(Arc<T>),
     /// Nothing will change any more.
@@ -159,7 +159,7 @@ fn told<T: PartialEq>(
     look: Look,
     beat: Duration,
     still: impl AsyncFn() -> bool + Send + 'static,
-) -> impl Stream<Item = Told<T>> {
+) -> impl Stream<Item = LiveEvent<T>> {
     looking.mark_changed();
     let mut beats = interval(beat);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -181,13 +181,13 @@ fn told<T: PartialEq>(
             }
             let told = match changed {
                 None => continue,
-                Some(false) => Told::Over,
+                Some(false) => LiveEvent::Over,
                 Some(true) => match looking.borrow_and_update().clone() {
                     None => continue,
-                    Some(status) => Told::Status(status),
+                    Some(status) => LiveEvent::Status(status),
                 },
             };
-            let is_over = told == Told::Over;
+            let is_over = told == LiveEvent::Over;
             return Some((told, (looking, until, look, beats, still, is_over)));
         }
     })
@@ -215,7 +215,7 @@ mod tests {
         case: watch::Sender<Option<Arc<String>>>,
         time_is_up: oneshot::Sender<()>,
         is_believed: Arc<AtomicBool>,
-        told: std::pin::Pin<Box<dyn Stream<Item = Told<String>>>>,
+        told: std::pin::Pin<Box<dyn Stream<Item = LiveEvent<String>>>>,
     }
 
     fn looked(beat: Duration) -> Looked {
@@ -238,10 +238,10 @@ mod tests {
         assert_eq!(told.next().now_or_never(), None, "nothing is known yet");
         for stage in [Stage::AwaitingClient, Stage::Closed] {
             case.send_replace(Some(status(stage)));
-            assert_eq!(told.next().await, Some(Told::Status(status(stage))));
+            assert_eq!(told.next().await, Some(LiveEvent::Status(status(stage))));
         }
         drop(case);
-        assert_eq!((told.next().await, told.next().await), (Some(Told::Over), None));
+        assert_eq!((told.next().await, told.next().await), (Some(LiveEvent::Over), None));
         drop(told);
         assert!(looks.open().of.is_empty(), "the look counts no more");
     }
@@ -257,7 +257,7 @@ mod tests {
         let Looked { case, mut told, looks, who, time_is_up: _time, .. } = looked(NEVER);
         looks.end(&who, "another");
         case.send_replace(Some(status(Stage::AwaitingClient)));
-        assert!(matches!(told.next().await, Some(Told::Status(_))), "another session's end");
+        assert!(matches!(told.next().await, Some(LiveEvent::Status(_))), "another session's end");
         looks.end(&who, "t");
         case.send_replace(Some(status(Stage::Closed)));
         assert_eq!(told.next().await, None, "the session is over");

@@ -7,7 +7,7 @@ use axum::{
 };
 use futures_util::future::{self, Either};
 use jiff::Timestamp;
-use recourse_activities::requests::{Begun, GivenAnswer, RequestKey};
+use recourse_activities::requests::{GivenAnswer, RequestKey, RequestState};
 use recourse_workflows::domain::ids::Id;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -96,14 +96,14 @@ impl Front {
     /// A problem named [`UNDER_WAY`] if the same request is being done, 422 if another one was sent under the key.
     pub async fn begun(&self, key: &RequestKey, fingerprint: &str) -> Result<Option<GivenAnswer>, Problem> {
         match self.requests().begin(key, fingerprint, Timestamp::now()).await? {
-            Begun::New => Ok(None),
-            Begun::Answered(answer) => Ok(Some(answer)),
-            Begun::UnderWay => {
+            RequestState::New => Ok(None),
+            RequestState::Answered(answer) => Ok(Some(answer)),
+            RequestState::UnderWay => {
                 let detail = "the same request is under way";
                 let problem = Problem::new(StatusCode::CONFLICT, UNDER_WAY, "This is being done", detail);
                 Err(Problem { retry_after: Some(1), ..problem })
             }
-            Begun::Other => {
+            RequestState::Other => {
                 let detail = "something else was sent before under the same key; nothing was done now";
                 Err(Problem::invalid(detail).hint("use a new key for every new request"))
             }

@@ -15,7 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Front, Problems,
-    extract::{Asked, Caller},
+    extract::{Caller, QueryParams},
     identity::{Duty, Identity},
     lists::{Limit, Page, position},
     openapi::Schemas,
@@ -67,7 +67,7 @@ pub fn schemas(schemas: &mut Schemas) {
 pub async fn notices(
     State(front): State<Front>,
     Caller(who): Caller,
-    Asked(page): Asked<Limit>,
+    QueryParams(page): QueryParams<Limit>,
 ) -> Result<Response, Problem> {
     Ok(Json(front.told(&who, &page).await?).into_response())
 }

@@ -22,7 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Front, Problems,
-    extract::{Asked, Caller, Of, Write},
+    extract::{Caller, Of, QueryParams, Write},
     identity::{Duty, Identity},
     lists::{Limit, Page, limited},
     once::Reply,
@@ -103,7 +103,7 @@ pub fn schemas(schemas: &mut Schemas) {
 pub async fn list(
     State(front): State<Front>,
     Caller(who): Caller,
-    Asked(asked): Asked<RefundQuery>,
+    QueryParams(asked): QueryParams<RefundQuery>,
 ) -> Result<Response, Problem> {
     let contract = asked.contract.as_deref().map(Id::new).transpose();
     let contract = contract.map_err(|_| Problem::unreadable("contract: that is no id"))?;

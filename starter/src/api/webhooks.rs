@@ -20,7 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Front, Problems,
-    extract::{self, Asked, BODY_BYTES_MAX, Caller, Of, Write},
+    extract::{self, BODY_BYTES_MAX, Caller, Of, QueryParams, Write},
     identity::{Duty, Identity},
     limits::{Provider, Sender},
     lists::{Newest, Page, limited, position},
@@ -198,7 +198,7 @@ pub async fn deliveries(
     State(front): State<Front>,
     Caller(who): Caller,
     Of(endpoint): Of<String>,
-    Asked(page): Asked<Newest>,
+    QueryParams(page): QueryParams<Newest>,
 ) -> Result<Response, Problem> {
     only_platform(&who)?;
     let items = front.webhooks().deliveries(&endpoint, page.limit()).await?;
@@ -213,7 +213,7 @@ pub async fn deliveries(
 pub async fn feed(
     State(front): State<Front>,
     Caller(who): Caller,
-    Asked(asked): Asked<FeedFilter>,
+    QueryParams(asked): QueryParams<FeedFilter>,
 ) -> Result<Response, Problem> {
     only_platform(&who)?;
     let after = asked.after.as_deref().map(position).transpose()?.unwrap_or(0);

@@ -14,13 +14,13 @@ use recourse_workflows::{
         dispute::DisputeCase,
         milestone_review::MilestoneReviewCase,
         money::Amount,
-        opening::{Asked, Known},
+        opening::{Known, StartRequest},
         outcome::Outcome,
         payment_refund::PaymentRefundCase,
         refund_request::RefundRequestCase,
         rule::Rule,
     },
-    effects::{OpenCase, OpenReceipt, Take},
+    effects::{HoldRequest, OpenCase, OpenReceipt},
 };
 
 use super::Start;
@@ -85,7 +85,7 @@ impl Start {
             Self::Deposit(_) => unreachable!("a deposit opens no case"),
             Self::RefundRequest(start) => {
                 let case = RefundRequestCase::begin(id, start, now);
-                let take = Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
+                let take = HoldRequest::AtContractEnd { told: Vec::new(), gone: Vec::new() };
                 (case.outcome().cloned(), take, case.asked())
             }
             Self::Dispute(start) => {
@@ -96,12 +96,12 @@ impl Start {
                 let case = MilestoneReviewCase::begin(id, start, now);
                 let milestone = case.milestone();
                 let (ordinal, amount) = (milestone.ordinal, milestone.amount);
-                let take = Take::Milestone { milestone: milestone.id.clone(), ordinal, amount };
-                (case.outcome().cloned(), take, Asked::Review)
+                let take = HoldRequest::Milestone { milestone: milestone.id.clone(), ordinal, amount };
+                (case.outcome().cloned(), take, StartRequest::Review)
             }
             Self::PaymentRefund(start) => {
                 let case = PaymentRefundCase::begin(id, start, now);
-                (case.outcome().cloned(), Take::Payment { payment: case.payment().clone() }, case.asked())
+                (case.outcome().cloned(), HoldRequest::Payment { payment: case.payment().clone() }, case.asked())
             }
         };
         if let Some(refused) = outcome {

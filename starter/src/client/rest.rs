@@ -18,7 +18,7 @@ use temporalio_common::protos::temporal::api::{
 use super::{
     Client, ClientError,
     time::{ADVANCE_TIMEOUT, is_running, now_of, run_of},
-    timers::Begun,
+    timers::RunProgress,
 };
 
 /// How often a case is looked at until it stands still.
@@ -95,12 +95,12 @@ impl Client {
         &self,
         case: &str,
         described: &DescribeWorkflowExecutionResponse,
-    ) -> Result<Option<Begun>, ClientError> {
+    ) -> Result<Option<RunProgress>, ClientError> {
         if !nothing_is_under_way(described) {
             return Ok(None);
         }
         if !is_running(described) {
-            return Ok(Some(Begun::default()));
+            return Ok(Some(RunProgress::default()));
         }
         for child in &described.pending_children {
             let latest = match self.describe(&child.workflow_id).await {

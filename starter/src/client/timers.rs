@@ -23,8 +23,8 @@ const SLOWER_MAX: u32 = 4;
 
 impl Client {
     /// What this run has begun and not heard the end of.
-    pub(super) async fn begun(&self, case: &str, run: &str) -> Result<Begun, ClientError> {
-        let mut begun = Begun::default();
+    pub(super) async fn begun(&self, case: &str, run: &str) -> Result<RunProgress, ClientError> {
+        let mut begun = RunProgress::default();
         let mut page = Vec::new();
         loop {
             let request = GetWorkflowExecutionHistoryRequest {
@@ -46,7 +46,7 @@ impl Client {
 
 /// What a run has begun and not heard the end of, as far as the server's description of it does not tell.
 #[derive(Debug, Default)]
-pub(super) struct Begun {
+pub(super) struct RunProgress {
     /// Whether its first task has been ordered. The server lets a run that follows a short one wait up to a second for it, and
     /// a dispute's a moment; meanwhile the case looks as if it had nothing to do.
     tasks: bool,
@@ -58,7 +58,7 @@ pub(super) struct Begun {
     signals: BTreeSet<i64>,
 }
 
-impl Begun {
+impl RunProgress {
     /// When the next timer is due, by the case's own clock.
     pub fn next_timer(&self) -> Option<Timestamp> {
         self.timers.values().min().copied()
@@ -183,7 +183,7 @@ mod tests {
             timer(150, "3", 900),
             event(0, 160, Attributes::TimerCanceledEventAttributes(cancelled)),
         ];
-        let mut begun = Begun::default();
+        let mut begun = RunProgress::default();
         let due: Vec<Option<Timestamp>> = events
             .iter()
             .map(|event| {
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn a_case_is_owed_its_first_task_the_timers_that_are_due_and_the_answers_to_its_signals() {
         let is_owed = |events: &[HistoryEvent], second: i64| {
-            let mut begun = Begun::default();
+            let mut begun = RunProgress::default();
             for event in events {
                 begun.read(event);
             }
@@ -225,7 +225,7 @@ mod tests {
     /// A timer that fires after a case was described and before its history is read has a task under way that neither tells of.
     #[test]
     fn a_history_is_of_the_moment_that_was_described_only_with_as_many_events() {
-        let mut begun = Begun::default();
+        let mut begun = RunProgress::default();
         for event in [tasked(), timer(100, "1", 50)] {
             begun.read(&event);
         }

@@ -155,8 +155,11 @@ impl Act {
 
     /// What it does to the money. `amount` is what was typed, if anything was.
     pub fn consequence(&self, status: &Status, people: &People, amount: Option<Amount>) -> String {
-        let told =
-            Told { status, people, other: self.role.other_party().map(|role| people.name(role)).unwrap_or_default() };
+        let told = Consequence {
+            status,
+            people,
+            other: self.role.other_party().map(|role| people.name(role)).unwrap_or_default(),
+        };
         let text = match self.verb {
             Verb::Approve => told.approval(amount),
             Verb::Accept => told.acceptance(self.of),
@@ -233,13 +236,13 @@ pub fn rest(status: &Status, people: &People) -> String {
 }
 
 /// Consequences in words.
-struct Told<'a> {
+struct Consequence<'a> {
     status: &'a Status,
     people: &'a People,
     other: String,
 }
 
-impl Told<'_> {
+impl Consequence<'_> {
     fn show(&self, amount: Amount) -> String {
         self.status.currency.show(amount)
     }

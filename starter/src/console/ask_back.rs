@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    contract::Seen,
+    contract::ContractView,
     fields::{self, Field, Wrong},
     forms::{self, Fields, Posted, in_query},
     page::{Done, Mishap, Named, Place},
@@ -23,24 +23,24 @@ use crate::api::{Front, contracts::NewPaymentRefund, extract::Of, problem::Probl
 
 /// Which payment.
 #[derive(Debug, Deserialize)]
-pub struct Asked {
+pub struct PaymentQuery {
     payment: String,
 }
 
 /// The link to ask a payment back, for the client whose payment it is.
-pub fn link(seen: &Seen, entry: &Entry) -> Markup {
+pub fn link(seen: &ContractView, entry: &Entry) -> Markup {
     let can = seen.roles.contains(&Role::Client) && matches!(entry.kind.as_str(), "release" | "bonus");
     html! {
         @if can { a href={ (action(seen)) "?payment=" (in_query(&entry.id)) } { "Ask back" } }
     }
 }
 
-fn action(seen: &Seen) -> String {
+fn action(seen: &ContractView) -> String {
     format!("/contracts/{}/ask-back", seen.contract.id)
 }
 
 /// The payment with this id, for the client.
-fn payment(seen: &Seen, id: &str) -> Result<(PaymentId, Amount), Problem> {
+fn payment(seen: &ContractView, id: &str) -> Result<(PaymentId, Amount), Problem> {
     if !seen.roles.contains(&Role::Client) {
         return Err(Problem::forbidden("only the client asks money back"));
     }
@@ -51,7 +51,7 @@ fn payment(seen: &Seen, id: &str) -> Result<(PaymentId, Amount), Problem> {
     Ok((id, Amount::new(entry.amount).map_err(|_| unknown())?))
 }
 
-fn asked(seen: &Seen, paid: Amount) -> Vec<Field> {
+fn asked(seen: &ContractView, paid: Amount) -> Vec<Field> {
     let hint = format!("More than 0, at most the {} paid, less what was returned.", seen.show(paid));
     let (label, rest) = ("How much you ask back".to_owned(), format!("Stays with {}", seen.people.payee()));
     vec![fields::amount("amount", label, hint, paid, rest), fields::text("message", "Why")]
@@ -62,14 +62,21 @@ pub async fn show(
     State(front): State<Front>,
     visit: Visit,
     Of(id): Of<String>,
-    Named(query): Named<Asked>,
+    Named(query): Named<PaymentQuery>,
 ) -> Result<Response, Mishap> {
-    let seen = Seen::at(&front, visit.who(), &id).await?;
+    let seen = ContractView::at(&front, visit.who(), &id).await?;
     let (payment, paid) = payment(&seen, &query.payment)?;
     Ok(asking(&seen, &visit, &payment, paid, &Fields::default(), &[]))
 }
 
-fn asking(seen: &Seen, visit: &Visit, payment: &PaymentId, paid: Amount, typed: &Fields, wrong: &[Wrong]) -> Response {
+fn asking(
+    seen: &ContractView,
+    visit: &Visit,
+    payment: &PaymentId,
+    paid: Amount,
+    typed: &Fields,
+    wrong: &[Wrong],
+) -> Response {
     let freelancer = seen.people.name(Role::Freelancer);
     let body = html! {
         p.small { a href={ "/contracts/" (seen.contract.id) } { (seen.title()) } }
@@ -93,7 +100,7 @@ fn asking(seen: &Seen, visit: &Visit, payment: &PaymentId, paid: Amount, typed: 
 /// Takes the form and asks.
 pub async fn send(State(front): State<Front>, Of(id): Of<String>, posted: Posted) -> Result<Response, Mishap> {
     let visit = &posted.visit;
-    let seen = Seen::at(&front, visit.who(), &id).await?;
+    let seen = ContractView::at(&front, visit.who(), &id).await?;
     let (payment, paid) = payment(&seen, posted.fields.get("payment"))?;
     let asked = asked(&seen, paid);
     let read = fields::read(&asked, &posted.fields, seen.contract.currency);
@@ -112,7 +119,7 @@ pub async fn send(State(front): State<Front>, Of(id): Of<String>, posted: Posted
     Ok(Redirect::to(&posted.once(&front, work).await?).into_response())
 }
 
-async fn give(front: Front, posted: Posted, seen: Seen, request: NewPaymentRefund) -> Result<String, Problem> {
+async fn give(front: Front, posted: Posted, seen: ContractView, request: NewPaymentRefund) -> Result<String, Problem> {
     let begun = front.ask_back(posted.visit.who(), &seen.contract.id, request).await?;
     Ok(Place::after(&case_path(&begun.case), Done::Asked))
 }

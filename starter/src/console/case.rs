@@ -49,7 +49,7 @@ use crate::{
 
 /// A case as somebody sees it.
 #[derive(Debug, Clone)]
-pub struct Looked {
+pub struct CaseView {
     /// Its status.
     pub status: Status,
     /// What is known of its money.
@@ -68,7 +68,7 @@ pub struct Looked {
     pub files: Vec<Evidence>,
 }
 
-impl Looked {
+impl CaseView {
     /// Looks at a case.
     ///
     /// # Errors
@@ -124,7 +124,7 @@ pub async fn show(State(front): State<Front>, visit: Visit, Of(case): Of<String>
     if let (CaseKind::EscrowDeposit, Some(contract)) = (seen.kind, &seen.contract) {
         return Ok(Redirect::to(&format!("/contracts/{}", contract.id)).into_response());
     }
-    let looked = Looked::at(&front, visit.who(), &case).await?;
+    let looked = CaseView::at(&front, visit.who(), &case).await?;
     Ok(page(&looked, &visit, StatusCode::OK, None))
 }
 
@@ -138,12 +138,12 @@ pub async fn live(State(front): State<Front>, visit: Visit, Of(case): Of<String>
 }
 
 /// The page of a case, with what has to be said first.
-pub fn page(looked: &Looked, visit: &Visit, status: StatusCode, alert: Option<&Markup>) -> Response {
+pub fn page(looked: &CaseView, visit: &Visit, status: StatusCode, alert: Option<&Markup>) -> Response {
     visit.wide(status, &looked.name(), &body(looked, visit, alert))
 }
 
 /// What is on the page.
-pub fn body(looked: &Looked, visit: &Visit, alert: Option<&Markup>) -> Markup {
+pub fn body(looked: &CaseView, visit: &Visit, alert: Option<&Markup>) -> Markup {
     let status = &looked.status;
     let live = (status.outcome.is_none() || status.stage != Stage::Closed)
         .then(|| format!("/cases/{}/live", segment(&status.case)));
@@ -167,7 +167,7 @@ pub fn body(looked: &Looked, visit: &Visit, alert: Option<&Markup>) -> Markup {
     }
 }
 
-fn standing(looked: &Looked) -> Markup {
+fn standing(looked: &CaseView) -> Markup {
     let status = &looked.status;
     let turn = match status.waiting_on.as_slice() {
         [] if status.outcome.is_some() && looked.money.not_moved().next().is_some() => {
@@ -228,7 +228,7 @@ fn times(submissions: u32) -> String {
     if submissions > 1 { format!("{submissions} times; last:") } else { String::new() }
 }
 
-fn can(looked: &Looked, visit: &Visit) -> Markup {
+fn can(looked: &CaseView, visit: &Visit) -> Markup {
     let acts = looked.acts();
     let several = acts.iter().any(|act| acts.first().is_some_and(|first| first.role != act.role));
     let is_form = |act: &&Act| act.verb == Verb::Propose;
@@ -257,7 +257,7 @@ fn can(looked: &Looked, visit: &Visit) -> Markup {
     }
 }
 
-fn sides(looked: &Looked) -> Markup {
+fn sides(looked: &CaseView) -> Markup {
     let status = &looked.status;
     html! {
         @if let Some(claim) = &status.claim {
@@ -285,7 +285,7 @@ fn sides(looked: &Looked) -> Markup {
 }
 
 /// Where the parties' shares of the arbitration fee stand, if they were demanded.
-fn shares(looked: &Looked) -> Option<Markup> {
+fn shares(looked: &CaseView) -> Option<Markup> {
     let arbitration = looked.status.arbitration.as_ref().filter(|arbitration| !arbitration.shares.is_empty())?;
     Some(html! {
         @for (party, share) in &arbitration.shares {
@@ -303,7 +303,7 @@ fn shares(looked: &Looked) -> Option<Markup> {
     })
 }
 
-fn offers(looked: &Looked) -> Markup {
+fn offers(looked: &CaseView) -> Markup {
     let status = &looked.status;
     let rest = if describe::is_about_a_milestone(status) { "Stays in escrow" } else { "Back to the client" };
     html! {
@@ -326,7 +326,7 @@ fn offers(looked: &Looked) -> Markup {
     }
 }
 
-fn offer_row(looked: &Looked, offer: &Offer) -> Markup {
+fn offer_row(looked: &CaseView, offer: &Offer) -> Markup {
     let about = |act: &Act| act.of == About::Offer(offer.number);
     let acts = looked.acts().into_iter().filter(about);
     html! {
@@ -346,7 +346,7 @@ fn offer_row(looked: &Looked, offer: &Offer) -> Markup {
     }
 }
 
-fn resolution(looked: &Looked) -> Markup {
+fn resolution(looked: &CaseView) -> Markup {
     let status = &looked.status;
     html! {
         @if let Some(resolution) = &status.resolution {
@@ -367,7 +367,7 @@ fn resolution(looked: &Looked) -> Markup {
     }
 }
 
-fn ended(looked: &Looked, outcome: &Outcome) -> Markup {
+fn ended(looked: &CaseView, outcome: &Outcome) -> Markup {
     let some = |amount: Amount| (!amount.is_zero()).then(|| html! { strong { (looked.show(amount)) } });
     let by = (outcome.decided_by != DecidedBy::Rule).then(|| html! { (label(&named(&outcome.decided_by))) });
     html! {
@@ -389,7 +389,7 @@ fn ended(looked: &Looked, outcome: &Outcome) -> Markup {
 }
 
 /// What was decided is not what has arrived: that is what the ledger and the server know (L9).
-fn money(looked: &Looked) -> Markup {
+fn money(looked: &CaseView) -> Markup {
     let movements = &looked.money.movements;
     html! {
         @if !movements.is_empty() {
@@ -401,7 +401,7 @@ fn money(looked: &Looked) -> Markup {
     }
 }
 
-fn happened(looked: &Looked) -> Markup {
+fn happened(looked: &CaseView) -> Markup {
     let status = &looked.status;
     html! {
         section.card aria-labelledby="happened" {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{
     acts::Act,
-    case::{self, Looked},
+    case::{self, CaseView},
     fields::{self, Field, Wrong},
     forms::{self, Fields, Posted},
     guard,
@@ -31,7 +31,7 @@ pub async fn show(
     Of((case, verb)): Of<(String, String)>,
     Query(asked): Query<Vec<(String, String)>>,
 ) -> Result<Response, Mishap> {
-    let looked = Looked::at(&front, visit.who(), &case).await?;
+    let looked = CaseView::at(&front, visit.who(), &case).await?;
     let act = act_of(&looked, &verb, &Fields::new(asked))?;
     if !looked.acts().contains(&act) {
         let alert = told(&Problem::forbidden(format!(
@@ -45,7 +45,7 @@ pub async fn show(
 }
 
 /// The act that a path and its query or form name.
-fn act_of(looked: &Looked, verb: &str, fields: &Fields) -> Result<Act, Problem> {
+fn act_of(looked: &CaseView, verb: &str, fields: &Fields) -> Result<Act, Problem> {
     let verb = Verb::named(verb).ok_or_else(|| Problem::not_found("there is no such command"))?;
     let named = Role::ALL.into_iter().find(|role| role.name() == fields.get("as"));
     // Without a role it is the one that can do it, so that a link by hand works too.
@@ -57,7 +57,7 @@ fn act_of(looked: &Looked, verb: &str, fields: &Fields) -> Result<Act, Problem> 
 
 /// The page that asks for a command's fields and for its confirmation.
 fn asking(
-    looked: &Looked,
+    looked: &CaseView,
     visit: &Visit,
     act: &Act,
     typed: &Fields,
@@ -81,7 +81,7 @@ fn asking(
 }
 
 /// The form of a command. One with an amount goes to a page that spells out what the amount does, others are sent at once.
-pub fn form(looked: &Looked, session: &Session, act: &Act, typed: &Fields, wrong: &[Wrong]) -> Markup {
+pub fn form(looked: &CaseView, session: &Session, act: &Act, typed: &Fields, wrong: &[Wrong]) -> Markup {
     let status = &looked.status;
     let asked = fields::of(act, status, &looked.people, &looked.files);
     let (step, button) = if fields::have_money(&asked) { ("review", "See what this does") } else { ("do", "Confirm") };
@@ -96,12 +96,12 @@ pub fn form(looked: &Looked, session: &Session, act: &Act, typed: &Fields, wrong
     }
 }
 
-fn action(looked: &Looked, act: &Act) -> String {
+fn action(looked: &CaseView, act: &Act) -> String {
     format!("/cases/{}/commands/{}", segment(&looked.status.case), act.verb)
 }
 
 /// What a form of this act carries without being seen.
-fn carried(looked: &Looked, session: &Session, act: &Act) -> Markup {
+fn carried(looked: &CaseView, session: &Session, act: &Act) -> Markup {
     html! {
         (forms::hidden(session))
         (guard::hidden(&looked.status, act))
@@ -116,7 +116,7 @@ pub async fn send(
     posted: Posted,
 ) -> Result<Response, Mishap> {
     let visit = &posted.visit;
-    let looked = Looked::at(&front, visit.who(), &case).await?;
+    let looked = CaseView::at(&front, visit.who(), &case).await?;
     let act = act_of(&looked, &verb, &posted.fields)?;
     if posted.fields.get("step") == "edit" {
         return Ok(asking(&looked, visit, &act, &posted.fields, &[], None));
@@ -174,7 +174,7 @@ async fn refused(front: &Front, posted: &Posted, case: &str, act: &Act, problem:
     if !matches!(problem.error, MOVED_ON | "Invalid" | "NotAllowed" | "TooLate" | "AlreadyAnswered") {
         return Err(problem.into());
     }
-    let looked = Looked::at(front, visit.who(), case).await?;
+    let looked = CaseView::at(front, visit.who(), case).await?;
     if problem.error != "Invalid" {
         return Ok(case::page(&looked, visit, problem.status(), Some(&told(&problem))));
     }
@@ -185,7 +185,7 @@ async fn refused(front: &Front, posted: &Posted, case: &str, act: &Act, problem:
 }
 
 /// The page that spells out what the typed amount does, to be confirmed or changed.
-fn reviewed(looked: &Looked, posted: &Posted, act: &Act, asked: &[Field], read: &Map<String, Value>) -> Response {
+fn reviewed(looked: &CaseView, posted: &Posted, act: &Act, asked: &[Field], read: &Map<String, Value>) -> Response {
     let visit = &posted.visit;
     let title = act.label(&looked.status);
     let amount = fields::amount_in(read);

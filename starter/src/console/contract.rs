@@ -29,7 +29,7 @@ use crate::{
 
 /// A contract as somebody sees it.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct ContractView {
     /// The contract.
     pub contract: Contract,
     /// Their roles in it.
@@ -48,7 +48,7 @@ pub struct Seen {
     pub people: People,
 }
 
-impl Seen {
+impl ContractView {
     /// Looks at a contract.
     ///
     /// # Errors
@@ -91,14 +91,14 @@ impl Seen {
 
 /// Shows a contract.
 pub async fn show(State(front): State<Front>, visit: Visit, Of(id): Of<String>) -> Result<Response, Mishap> {
-    let seen = Seen::at(&front, visit.who(), &id).await?;
+    let seen = ContractView::at(&front, visit.who(), &id).await?;
     let cases = lists::cases(&front, visit.who(), Some(&seen.contract.id), None, &visit.pages().page("cases")).await?;
     let title = format!("Contract: {}", seen.title());
     Ok(visit.wide(StatusCode::OK, &title, &body(&seen, &cases, &visit)))
 }
 
 /// What is on the page.
-pub fn body(seen: &Seen, cases: &Page<CaseRow>, visit: &Visit) -> Markup {
+pub fn body(seen: &ContractView, cases: &Page<CaseRow>, visit: &Visit) -> Markup {
     let agency = seen.contract.freelancer.agency.as_ref();
     let pages = visit.pages();
     let person = |role: Role| html! { (seen.people.name(role)) @if seen.roles.contains(&role) { " (you)" } };
@@ -130,7 +130,7 @@ pub fn body(seen: &Seen, cases: &Page<CaseRow>, visit: &Visit) -> Markup {
     }
 }
 
-fn balances(seen: &Seen) -> Markup {
+fn balances(seen: &ContractView) -> Markup {
     let Some(History { balances, currency, .. }) = &seen.history else {
         return html! { p { "No money of this contract has moved." } (not_moved(seen)) };
     };
@@ -163,7 +163,7 @@ fn balances(seen: &Seen) -> Markup {
 }
 
 /// Which cases hold the escrow, with links to them.
-pub fn held_in_cases(seen: &Seen) -> Markup {
+pub fn held_in_cases(seen: &ContractView) -> Markup {
     html! {
         @for hold in seen.holds.iter().filter(|hold| !hold.amount.is_zero()) {
             p { (seen.show(hold.amount)) " of the escrow is held by " a href=(case_path(&hold.case_ref)) { (hold.case_ref) } "." }
@@ -177,7 +177,7 @@ fn is_on_its_way(movement: &Movement) -> bool {
 }
 
 /// What is ordered and has not moved (L9).
-fn not_moved(seen: &Seen) -> Markup {
+fn not_moved(seen: &ContractView) -> Markup {
     html! {
         @if seen.money.not_moved().next().is_some() {
             h3 { "Has not moved yet" }
@@ -187,7 +187,7 @@ fn not_moved(seen: &Seen) -> Markup {
     }
 }
 
-fn transactions(seen: &Seen) -> Markup {
+fn transactions(seen: &ContractView) -> Markup {
     let entries = seen.history.as_ref().map(|history| history.entries.as_slice()).unwrap_or_default();
     html! {
         section.card aria-labelledby="transactions" {
@@ -208,7 +208,7 @@ fn transactions(seen: &Seen) -> Markup {
     }
 }
 
-fn transaction(seen: &Seen, entry: &Entry) -> Markup {
+fn transaction(seen: &ContractView, entry: &Entry) -> Markup {
     let is_deposit = entry.case.starts_with("escrow-deposit:");
     html! {
         tr {
@@ -226,7 +226,7 @@ fn case_name(case: &str) -> &str {
 }
 
 /// What became of what was given back.
-fn became(seen: &Seen, entry: &Entry) -> Markup {
+fn became(seen: &ContractView, entry: &Entry) -> Markup {
     let movement = seen.money.movements.iter().find(|movement| movement.posting == entry.id && movement.goes_back());
     html! { @if let Some(movement) = movement { ": " (parts::known(movement, Timestamp::now())) } }
 }

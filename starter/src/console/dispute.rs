@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    contract::{Seen, held_in_cases},
+    contract::{ContractView, held_in_cases},
     fields::{self, Field, Wrong},
     files,
     forms::{self, Fields, Posted, in_query},
@@ -35,13 +35,13 @@ pub struct Subject {
 
 /// Which of them, as a link names it.
 #[derive(Debug, Deserialize)]
-pub struct Asked {
+pub struct SubjectQuery {
     grounds: Grounds,
     /// The milestone, if the money is a milestone's.
     about: Option<Id>,
 }
 
-impl Asked {
+impl SubjectQuery {
     fn posted(fields: &Fields) -> Result<Self, Problem> {
         let about = Some(fields.get("about")).filter(|about| !about.is_empty());
         let named = json!({"grounds": fields.get("grounds"), "about": about});
@@ -64,7 +64,7 @@ fn moved_on() -> Problem {
     Problem::new(StatusCode::CONFLICT, "MovedOn", "The contract has moved on", detail)
 }
 
-fn only_the_freelancer(seen: &Seen) -> Result<(), Problem> {
+fn only_the_freelancer(seen: &ContractView) -> Result<(), Problem> {
     if seen.roles.contains(&Role::Freelancer) {
         return Ok(());
     }
@@ -73,7 +73,7 @@ fn only_the_freelancer(seen: &Seen) -> Result<(), Problem> {
 
 impl Subject {
     /// Everything that a dispute of this contract could be about and has its ground (D1). What a case holds is disputed in that case.
-    pub fn all(seen: &Seen) -> Vec<Self> {
+    pub fn all(seen: &ContractView) -> Vec<Self> {
         let mut subjects = Vec::new();
         let mut after_the_end = Amount::ZERO;
         for free in &seen.unheld {
@@ -105,14 +105,14 @@ impl Subject {
     }
 
     /// The one that a link or a form names, if it is there.
-    fn find(seen: &Seen, named: &Asked) -> Result<Self, Problem> {
+    fn find(seen: &ContractView, named: &SubjectQuery) -> Result<Self, Problem> {
         let is_it = |subject: &Self| subject.grounds == named.grounds && subject.milestone == named.about;
         Self::all(seen).into_iter().find(is_it).ok_or_else(moved_on)
     }
 
     /// The one that a form is about, as it was when its page was shown.
     fn posted(fields: &Fields) -> Result<Self, Problem> {
-        let Asked { grounds, about: milestone } = Asked::posted(fields)?;
+        let SubjectQuery { grounds, about: milestone } = SubjectQuery::posted(fields)?;
         let held = fields.get("held").parse().ok().and_then(|minor| Amount::new(minor).ok()).ok_or_else(moved_on)?;
         Ok(Self { grounds, milestone, held })
     }
@@ -125,7 +125,7 @@ impl Subject {
     }
 
     /// What it is, in words.
-    fn in_words(&self, seen: &Seen) -> String {
+    fn in_words(&self, seen: &ContractView) -> String {
         let held = seen.show(self.held);
         match (self.grounds, &self.milestone) {
             (Grounds::PartialRelease, Some(milestone)) => {
@@ -139,7 +139,7 @@ impl Subject {
         }
     }
 
-    fn fields(&self, seen: &Seen, uploaded: Vec<Evidence>) -> Vec<Field> {
+    fn fields(&self, seen: &ContractView, uploaded: Vec<Evidence>) -> Vec<Field> {
         let hint = fields::up_to(self.held, seen.contract.currency);
         let amount = fields::amount("amount", fields::CLAIMED.to_owned(), hint, self.held, self.rest(seen));
         let uploads = format!("/contracts/{}/evidence", seen.contract.id);
@@ -150,7 +150,7 @@ impl Subject {
         milestone.into_iter().chain(claim).collect()
     }
 
-    fn rest(&self, seen: &Seen) -> String {
+    fn rest(&self, seen: &ContractView) -> String {
         if self.grounds.is_active() {
             "Stays in escrow".to_owned()
         } else {
@@ -159,7 +159,7 @@ impl Subject {
     }
 
     /// What the claim does to the money.
-    fn consequence(&self, seen: &Seen, amount: Amount) -> String {
+    fn consequence(&self, seen: &ContractView, amount: Amount) -> String {
         let client = seen.people.name(Role::Client);
         let (payee, claimed) = (seen.people.payee(), seen.show(amount));
         let rest = match Split::of(self.held, amount, seen.contract.currency) {
@@ -181,7 +181,7 @@ impl Subject {
 }
 
 /// The offer to file a dispute, on the contract's page.
-pub fn offer(seen: &Seen) -> Markup {
+pub fn offer(seen: &ContractView) -> Markup {
     let subjects = Subject::all(seen);
     html! {
         @if !subjects.is_empty() {
@@ -196,11 +196,11 @@ pub fn offer(seen: &Seen) -> Markup {
     }
 }
 
-fn action(seen: &Seen) -> String {
+fn action(seen: &ContractView) -> String {
     format!("/contracts/{}/dispute", seen.contract.id)
 }
 
-fn link(seen: &Seen, subject: &Subject) -> String {
+fn link(seen: &ContractView, subject: &Subject) -> String {
     let about = subject.milestone.as_ref().map(|milestone| format!("&about={}", in_query(milestone.as_str())));
     format!("{}?grounds={}{}", action(seen), name(subject.grounds), about.unwrap_or_default())
 }
@@ -210,9 +210,9 @@ pub async fn show(
     State(front): State<Front>,
     visit: Visit,
     Of(id): Of<String>,
-    Named(asked): Named<Asked>,
+    Named(asked): Named<SubjectQuery>,
 ) -> Result<Response, Mishap> {
-    let seen = Seen::at(&front, visit.who(), &id).await?;
+    let seen = ContractView::at(&front, visit.who(), &id).await?;
     only_the_freelancer(&seen)?;
     let subject = Subject::find(&seen, &asked)?;
     let form = Form::of(&front, seen, subject).await?;
@@ -222,13 +222,16 @@ pub async fn show(
 /// Takes the form: asks again, spells out what it does, or files the dispute.
 pub async fn send(State(front): State<Front>, Of(id): Of<String>, posted: Posted) -> Result<Response, Mishap> {
     let visit = &posted.visit;
-    let seen = Seen::at(&front, visit.who(), &id).await?;
+    let seen = ContractView::at(&front, visit.who(), &id).await?;
     only_the_freelancer(&seen)?;
     let shown = Subject::posted(&posted.fields)?;
     let is_confirmed = posted.fields.get("step") == "do";
     // What was confirmed may have been done by the click before: then the money is in a case, and that is the answer.
-    let subject =
-        if is_confirmed { Some(shown.clone()) } else { Subject::find(&seen, &Asked::posted(&posted.fields)?).ok() };
+    let subject = if is_confirmed {
+        Some(shown.clone())
+    } else {
+        Subject::find(&seen, &SubjectQuery::posted(&posted.fields)?).ok()
+    };
     let Some(subject) = subject else { return Ok(gone(&seen, &posted)) };
     let form = Form::of(&front, seen, subject).await?;
     if form.subject != shown {
@@ -255,14 +258,14 @@ pub async fn send(State(front): State<Front>, Of(id): Of<String>, posted: Posted
         Ok(to) => Ok(Redirect::to(&to).into_response()),
         Err(problem) if problem.is_passing() => Err(problem.into()),
         Err(problem) if problem.error == "MovedOn" => {
-            Ok(gone(&Seen::at(&front, visit.who(), form.seen.contract.id.as_str()).await?, &posted))
+            Ok(gone(&ContractView::at(&front, visit.who(), form.seen.contract.id.as_str()).await?, &posted))
         }
         Err(problem) => Ok(form.asking(visit, &posted.fields, &[], Some(&problem))),
     }
 }
 
 /// The page when the money that a dispute was to be about is not there any more: where it is, and what was written.
-fn gone(seen: &Seen, posted: &Posted) -> Response {
+fn gone(seen: &ContractView, posted: &Posted) -> Response {
     let written = posted.fields.get("details");
     let body = html! {
         p.small { a href={ "/contracts/" (seen.contract.id) } { (seen.title()) } }
@@ -283,8 +286,8 @@ async fn give(
     shown: Subject,
     dispute: NewDispute,
 ) -> Result<String, Problem> {
-    let seen = Seen::at(&front, posted.visit.who(), &id).await?;
-    if Subject::find(&seen, &Asked::posted(&posted.fields)?)? != shown {
+    let seen = ContractView::at(&front, posted.visit.who(), &id).await?;
+    if Subject::find(&seen, &SubjectQuery::posted(&posted.fields)?)? != shown {
         return Err(moved_on());
     }
     let begun = front.dispute(posted.visit.who(), &seen.contract.id, dispute).await?;
@@ -300,13 +303,13 @@ async fn give(
 
 /// The form about a subject.
 struct Form {
-    seen: Seen,
+    seen: ContractView,
     subject: Subject,
     asked: Vec<Field>,
 }
 
 impl Form {
-    async fn of(front: &Front, seen: Seen, subject: Subject) -> Result<Self, Problem> {
+    async fn of(front: &Front, seen: ContractView, subject: Subject) -> Result<Self, Problem> {
         let uploaded = files::of_side(front, &seen.contract.id, &seen.roles).await?;
         let asked = subject.fields(&seen, uploaded);
         Ok(Self { seen, subject, asked })
@@ -379,7 +382,7 @@ mod tests {
     use super::*;
     use crate::{client::Money, console::parts::People};
 
-    fn seen(unheld: &[(KeptFor, i64)], holds: Vec<OpenHold>) -> Seen {
+    fn seen(unheld: &[(KeptFor, i64)], holds: Vec<OpenHold>) -> ContractView {
         let contract = serde_json::from_value(json!({
             "id": "c-1", "kind": "fixed_price", "currency": "USD", "client": {"id": "cl-1", "name": "Ada"},
             "freelancer": {"id": "fl-1", "name": "Ben"},
@@ -390,7 +393,7 @@ mod tests {
             .map(|(kept_for, minor)| FreeMoney { kept_for: kept_for.clone(), amount: Amount::new(*minor).unwrap() })
             .collect();
         let people = People::of(Some(&contract));
-        Seen {
+        ContractView {
             contract,
             roles: BTreeSet::from([Role::Freelancer]),
             history: None,
@@ -402,7 +405,7 @@ mod tests {
         }
     }
 
-    fn subjects(seen: &Seen) -> Vec<String> {
+    fn subjects(seen: &ContractView) -> Vec<String> {
         let shown = |subject: &Subject| {
             let milestone = subject.milestone.as_ref().map_or("-", Id::as_str);
             format!("{} {milestone} {}", name(subject.grounds), subject.held.minor())
@@ -428,7 +431,7 @@ mod tests {
         assert_eq!(subjects(&seen(&free, vec![hold])), own, "what another case holds is disputed there");
         assert!(subjects(&seen(&[], Vec::new())).is_empty());
         assert_eq!(offer(&seen(&[], Vec::new())).into_string(), "");
-        let fresh = Seen { grounds: Grounded::default(), ..seen(&free, Vec::new()) };
+        let fresh = ContractView { grounds: Grounded::default(), ..seen(&free, Vec::new()) };
         assert_eq!(subjects(&fresh), ["partial_release m-1 50"], "nothing ended, and nothing was submitted");
         let shown = offer(&nobody).into_string();
         assert!(shown.contains("/contracts/c-1/dispute?grounds=partial_release&amp;about=m-1"), "{shown}");

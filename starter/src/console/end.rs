@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use recourse_workflows::domain::{ids::CaseKind, money::Amount, party::Role, split::Split};
 
 use super::{
-    contract::{Seen, held_in_cases},
+    contract::{ContractView, held_in_cases},
     fields::{self, Field, Wrong},
     forms::{self, Fields, Posted},
     page::{Done, Mishap, Place, told},
@@ -21,7 +21,7 @@ use crate::{
     client::CaseRow,
 };
 
-fn asked(seen: &Seen) -> Vec<Field> {
+fn asked(seen: &ContractView) -> Vec<Field> {
     let hint = format!("0 to pay nothing, at most {}.", seen.show(seen.free()));
     let label = format!("What you pay {} now", seen.people.payee());
     let refund = "Refund that is asked for".to_owned();
@@ -29,7 +29,7 @@ fn asked(seen: &Seen) -> Vec<Field> {
 }
 
 /// The offer to end a contract, on its page.
-pub fn offer(seen: &Seen, cases: &[CaseRow], visit: &Visit) -> Markup {
+pub fn offer(seen: &ContractView, cases: &[CaseRow], visit: &Visit) -> Markup {
     let running = cases.iter().find(|case| case.open && case.kind == Some(CaseKind::RefundRequest));
     html! {
         section.card aria-labelledby="end" {
@@ -49,7 +49,7 @@ pub fn offer(seen: &Seen, cases: &[CaseRow], visit: &Visit) -> Markup {
     }
 }
 
-fn form(seen: &Seen, session: &Session, typed: &Fields, wrong: &[Wrong]) -> Markup {
+fn form(seen: &ContractView, session: &Session, typed: &Fields, wrong: &[Wrong]) -> Markup {
     let currency = seen.contract.currency;
     html! {
         form method="post" action=(action(seen)) data-once {
@@ -61,18 +61,18 @@ fn form(seen: &Seen, session: &Session, typed: &Fields, wrong: &[Wrong]) -> Mark
     }
 }
 
-fn action(seen: &Seen) -> String {
+fn action(seen: &ContractView) -> String {
     format!("/contracts/{}/end", seen.contract.id)
 }
 
 /// What was held when the page was shown.
-fn shown(seen: &Seen) -> Markup {
+fn shown(seen: &ContractView) -> Markup {
     html! { input type="hidden" name="held" value=(seen.free().minor()); }
 }
 
 /// The form by itself.
 pub async fn show(State(front): State<Front>, visit: Visit, Of(id): Of<String>) -> Result<Response, Mishap> {
-    let seen = Seen::at(&front, visit.who(), &id).await?;
+    let seen = ContractView::at(&front, visit.who(), &id).await?;
     if !seen.roles.contains(&Role::Client) {
         return Err(Problem::forbidden("only the client ends a contract here").into());
     }
@@ -80,7 +80,7 @@ pub async fn show(State(front): State<Front>, visit: Visit, Of(id): Of<String>) 
 }
 
 fn asking(
-    seen: &Seen,
+    seen: &ContractView,
     visit: &Visit,
     typed: &Fields,
     wrong: &[Wrong],
@@ -108,7 +108,7 @@ fn asking(
 /// Takes the form: asks again, spells out what it does, or ends the contract.
 pub async fn send(State(front): State<Front>, Of(id): Of<String>, posted: Posted) -> Result<Response, Mishap> {
     let visit = &posted.visit;
-    let seen = Seen::at(&front, visit.who(), &id).await?;
+    let seen = ContractView::at(&front, visit.who(), &id).await?;
     if posted.fields.get("step") == "edit" {
         return Ok(asking(&seen, visit, &posted.fields, &[], StatusCode::OK, None));
     }
@@ -139,7 +139,7 @@ pub async fn send(State(front): State<Front>, Of(id): Of<String>, posted: Posted
 }
 
 /// Whether something else is held now than the form said.
-fn held_otherwise(seen: &Seen, posted: &Posted) -> bool {
+fn held_otherwise(seen: &ContractView, posted: &Posted) -> bool {
     posted.fields.get("held") != seen.free().minor().to_string()
 }
 
@@ -149,13 +149,13 @@ fn moved_on() -> Problem {
     Problem::new(StatusCode::CONFLICT, "MovedOn", "The contract has moved on", detail)
 }
 
-fn moved(seen: &Seen, posted: &Posted) -> Response {
+fn moved(seen: &ContractView, posted: &Posted) -> Response {
     asking(seen, &posted.visit, &posted.fields, &[], StatusCode::CONFLICT, Some(&moved_on()))
 }
 
 async fn give(front: Front, posted: Posted, id: String, end: NewEnd) -> Result<String, Problem> {
     let who = posted.visit.who();
-    let seen = Seen::at(&front, who, &id).await?;
+    let seen = ContractView::at(&front, who, &id).await?;
     if held_otherwise(&seen, &posted) {
         return Err(moved_on());
     }
@@ -164,7 +164,7 @@ async fn give(front: Front, posted: Posted, id: String, end: NewEnd) -> Result<S
 }
 
 /// The page that spells out what the end does, to be confirmed or changed.
-fn reviewed(seen: &Seen, posted: &Posted, split: Split) -> Response {
+fn reviewed(seen: &ContractView, posted: &Posted, split: Split) -> Response {
     let visit = &posted.visit;
     let Split { to_freelancer, to_client } = split;
     let (payee, freelancer) = (seen.people.payee(), seen.people.name(Role::Freelancer));

@@ -16,7 +16,7 @@ use recourse_workflows::domain::{
 use serde::Deserialize;
 
 use super::{
-    contract::Seen,
+    contract::ContractView,
     forms::{self, Fields, in_query},
     page::{Done, Mishap, Named, Place, told},
     parts::{case_path, size},
@@ -79,13 +79,13 @@ pub async fn show(
     Of(id): Of<String>,
     Named(wanted): Named<For>,
 ) -> Result<Response, Mishap> {
-    let seen = Seen::at(&front, visit.who(), &id).await?;
+    let seen = ContractView::at(&front, visit.who(), &id).await?;
     Ok(page(&front, &seen, &visit, &wanted, StatusCode::OK, None).await?)
 }
 
 async fn page(
     front: &Front,
-    seen: &Seen,
+    seen: &ContractView,
     visit: &Visit,
     wanted: &For,
     status: StatusCode,
@@ -146,7 +146,7 @@ pub async fn take(
     mut form: Multipart,
 ) -> Result<Response, Mishap> {
     forms::check_origin(&headers)?;
-    let seen = Seen::at(&front, visit.who(), &id).await?;
+    let seen = ContractView::at(&front, visit.who(), &id).await?;
     let limits = front.evidence_limits(visit.who(), &seen.contract.id, wanted.case.as_deref()).await?;
     let broken = |error: axum::extract::multipart::MultipartError| Problem::unreadable(error.body_text());
     let mut believed = false;

@@ -17,7 +17,7 @@ use recourse_workflows::{
 use serde_json::json;
 
 use super::{
-    case::Looked,
+    case::CaseView,
     forms::{self, Posted},
     page::{Done, Mishap, Place},
     parts::{case_path, time},
@@ -122,7 +122,7 @@ async fn fresh(front: &Front) -> Result<Id, Problem> {
 }
 
 /// A case's clock, on its page.
-pub fn clock(looked: &Looked, session: &Session) -> Markup {
+pub fn clock(looked: &CaseView, session: &Session) -> Markup {
     let case = &looked.status.case;
     html! {
         section.card.sandbox aria-labelledby="clock" {
@@ -149,7 +149,7 @@ pub async fn advance(State(front): State<Front>, Of(case): Of<String>, posted: P
 }
 
 async fn advanced(front: Front, posted: Posted, case: String) -> Result<String, Problem> {
-    let looked = Looked::at(&front, posted.visit.who(), &case).await?;
+    let looked = CaseView::at(&front, posted.visit.who(), &case).await?;
     let by = match (posted.fields.get("by"), looked.status.deadline) {
         ("deadline", Some(deadline)) => past(deadline, looked.now),
         ("deadline", None) => return Err(Problem::invalid("the case has no deadline now")),

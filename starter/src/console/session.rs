@@ -169,14 +169,14 @@ pub fn local_path(to: &str) -> &str {
 /// Where to go after signing in, and why somebody has to.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub struct SignInQuery {
     to: String,
     expired: bool,
     out: bool,
 }
 
 /// The page to sign in on.
-pub async fn sign_in(State(front): State<Front>, Named(asked): Named<Asked>) -> Response {
+pub async fn sign_in(State(front): State<Front>, Named(asked): Named<SignInQuery>) -> Response {
     let to = local_path(&asked.to);
     let place = Place { sandbox: front.local().is_some(), path: to.to_owned(), done: None };
     let body = html! {

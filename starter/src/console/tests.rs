@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::{
     acts::{self, Act},
-    case::{self, Looked},
+    case::{self, CaseView},
     command, contract, fields,
     forms::{Fields, check_csrf, check_origin, in_query},
     guard, home,
@@ -70,8 +70,8 @@ fn dispute(more: Value) -> Status {
     serde_json::from_value(status).unwrap()
 }
 
-fn looked(status: Status, role: Role) -> Looked {
-    Looked {
+fn looked(status: Status, role: Role) -> CaseView {
+    CaseView {
         status,
         money: Money::default(),
         roles: BTreeSet::from([role]),
@@ -83,7 +83,7 @@ fn looked(status: Status, role: Role) -> Looked {
     }
 }
 
-fn page(looked: &Looked) -> String {
+fn page(looked: &CaseView) -> String {
     case::body(looked, &visit(), None).into_string()
 }
 
@@ -399,12 +399,12 @@ fn what_somebody_wrote_is_shown_and_never_obeyed() {
     let people = People::of(Some(&named));
     let mut pages = Vec::new();
     for role in Role::ALL {
-        let looked = Looked { people: people.clone(), title: SCRIPT.to_owned(), ..looked(status.clone(), role) };
+        let looked = CaseView { people: people.clone(), title: SCRIPT.to_owned(), ..looked(status.clone(), role) };
         pages.push(page(&looked));
         let form = typed(&["reason", "details", "evidence", "message", "amount"].map(|name| (name, SCRIPT)));
         pages.extend(looked.acts().iter().map(|act| command::form(&looked, &session(), act, &form, &[]).into_string()));
     }
-    let seen = contract::Seen {
+    let seen = contract::ContractView {
         grounds: recourse_activities::ledger::Grounded::default(),
         people,
         contract: named,

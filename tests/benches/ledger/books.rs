@@ -6,8 +6,8 @@ use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use recourse_activities::{Database, EscrowActivities, Ledger, SandboxBank};
 use recourse_workflows::{
-    domain::{ids::Id, money::Amount, opening::Asked, party::Contract, posting::Movement, rule::Rule},
-    effects::{DepositOrder, DepositReceipt, OpenCase, OpenReceipt, Settlement, Take},
+    domain::{ids::Id, money::Amount, opening::StartRequest, party::Contract, posting::Movement, rule::Rule},
+    effects::{DepositOrder, DepositReceipt, HoldRequest, OpenCase, OpenReceipt, Settlement},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -73,8 +73,8 @@ impl Books {
         let receipt = self.effects.make_deposit(&deposit).await?;
         anyhow::ensure!(matches!(receipt, DepositReceipt::Deposited { .. }), "{receipt:?}");
         let case = format!("refund-request:{}", contract.id);
-        let take = Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
-        let (first_run, asked) = (unique("run"), Asked::Nothing);
+        let take = HoldRequest::AtContractEnd { told: Vec::new(), gone: Vec::new() };
+        let (first_run, asked) = (unique("run"), StartRequest::Nothing);
         let opening = OpenCase { case: case.clone(), first_run, contract: contract.clone(), take, asked, at };
         match self.ledger.open(&opening).await? {
             OpenReceipt::Opened(opened) => Ok(Case { contract, id: case, reference: opened.case_ref }),

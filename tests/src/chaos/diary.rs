@@ -55,7 +55,7 @@ pub struct Given {
 
 /// What was started.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Begun {
+pub struct StartRecord {
     /// Whether somebody was told that it was.
     pub acknowledged: bool,
 }
@@ -74,7 +74,7 @@ pub struct Said {
 #[derive(Debug, Default)]
 pub struct Pages {
     /// Starts by case.
-    pub starts: BTreeMap<String, Begun>,
+    pub starts: BTreeMap<String, StartRecord>,
     /// Commands in the order in which they were given.
     pub commands: Vec<Given>,
     /// What cases answered to commands, by case and when that case began.

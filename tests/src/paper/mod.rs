@@ -127,8 +127,8 @@ impl Paper {
         Self::begun(books, now).with(AnyCase::Payment(case))
     }
 
-    fn begun(books: Books, now: Timestamp) -> Begun {
-        Begun { now, books }
+    fn begun(books: Books, now: Timestamp) -> Unopened {
+        Unopened { now, books }
     }
 
     /// The case that a command or silence is awaited in: the dispute while there is one.
@@ -367,12 +367,12 @@ impl Paper {
 }
 
 /// A story whose case is not there yet.
-struct Begun {
+struct Unopened {
     now: Timestamp,
     books: Books,
 }
 
-impl Begun {
+impl Unopened {
     fn with(self, main: AnyCase) -> Paper {
         let Self { now, books } = self;
         let asked = VecDeque::new();

@@ -8,10 +8,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use recourse_workflows::{
     attributes::{CASE_OUTCOME, CASE_STAGE},
+    case_state::{CaseState, Conducts},
     conduct::Conduct,
-    desk::{Conducts, Desk},
     domain::{command::Verb, deposit, notice::Notice, outcome::Outcome, refund_request::RefundRequestCase, rule::Rule},
-    effects::{DepositOrder, DepositReceipt, Escrow, Notices, Take, Tell},
+    effects::{DepositOrder, DepositReceipt, Escrow, HoldRequest, Notices, Tell},
     handlers::{admit, receive},
     messages::{EscrowDepositStart, RefundRequestStart, Status, read},
 };
@@ -155,7 +155,7 @@ async fn end<W: Conducts<Case = RefundRequestCase>>(
     change: Change,
 ) -> WorkflowResult<Outcome> {
     let mut case = Conduct::take_up(ctx).unwrap_or_else(|refused| panic!("{refused:?}"));
-    let take = Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
+    let take = HoldRequest::AtContractEnd { told: Vec::new(), gone: Vec::new() };
     let opened = case
         .open(take, case.read(RefundRequestCase::asked), |case, opened, _, now| {
             case.opened(opened.held, opened.deposits, None, now);
@@ -190,18 +190,18 @@ macro_rules! end_variant {
         $(#[$doc])*
         #[workflow]
         pub struct $name {
-            desk: Desk<RefundRequestCase>,
+            case_state: CaseState<RefundRequestCase>,
         }
 
         impl Conducts for $name {
             type Case = RefundRequestCase;
 
-            fn desk(&self) -> &Desk<RefundRequestCase> {
-                &self.desk
+            fn case_state(&self) -> &CaseState<RefundRequestCase> {
+                &self.case_state
             }
 
-            fn desk_mut(&mut self) -> &mut Desk<RefundRequestCase> {
-                &mut self.desk
+            fn case_state_mut(&mut self) -> &mut CaseState<RefundRequestCase> {
+                &mut self.case_state
             }
 
             fn go_on(ctx: &WorkflowContext<Self>, input: RawValue) -> WorkflowTermination {
@@ -214,7 +214,7 @@ macro_rules! end_variant {
         impl $name {
             #[init]
             pub fn new(ctx: &WorkflowContextView, start: RawValue) -> Self {
-                Self { desk: Desk::new(ctx, &start, begin) }
+                Self { case_state: CaseState::new(ctx, &start, begin) }
             }
 
             #[run(name = "RefundRequest")]
@@ -236,7 +236,7 @@ macro_rules! end_variant {
                 _ctx: &WorkflowContextView,
                 raw: &RawValue,
             ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-                admit(&self.desk, Verb::Approve, raw)
+                admit(&self.case_state, Verb::Approve, raw)
             }
         }
 

@@ -18,7 +18,7 @@ use super::{
 /// What a start asks for, as far as the ledger's knowledge decides about it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(tag = "asked", rename_all = "snake_case")]
-pub enum Asked {
+pub enum StartRequest {
     /// Nothing is judged: it was ordered by a build that judged starts in the workflow.
     #[default]
     Nothing,
@@ -30,7 +30,7 @@ pub enum Asked {
         pay_now: Amount,
     },
     /// The freelancer claims.
-    Claim(AskedClaim),
+    Claim(ClaimRequest),
     /// The client asks a payment back.
     Return {
         /// Which.
@@ -46,7 +46,7 @@ pub enum Asked {
 
 /// A claim that is to be opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AskedClaim {
+pub struct ClaimRequest {
     /// What it is about.
     pub grounds: Grounds,
     /// The milestone, on an active contract.
@@ -74,7 +74,7 @@ pub struct Known<'a> {
     pub payment: Option<(Amount, Timestamp)>,
 }
 
-impl Asked {
+impl StartRequest {
     /// Why this start does not open a case, with the rule.
     pub fn refusal(&self, contract: &Contract, known: Known<'_>, now: Timestamp) -> Option<(Rule, String)> {
         match self {
@@ -90,7 +90,7 @@ impl Asked {
     }
 }
 
-impl AskedClaim {
+impl ClaimRequest {
     fn refusal(&self, contract: &Contract, known: Known<'_>) -> Option<(Rule, String)> {
         if let Some(by) = &self.attested_by {
             if by.party != Role::Operator {

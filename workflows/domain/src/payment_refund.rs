@@ -18,7 +18,7 @@ use super::{
     ids::{CaseKind, PaymentId},
     money::Amount,
     notice::{Facts, IfSilent, NoticeEvent},
-    opening::{Asked, Asking},
+    opening::{Asking, StartRequest},
     order::{Done, Next, Order},
     outcome::{DecidedBy, Outcome, ResultKind},
     party::Role,
@@ -114,8 +114,8 @@ impl PaymentRefundCase {
     }
 
     /// What the start asks for, for the ledger to judge with what it knows.
-    pub fn asked(&self) -> Asked {
-        Asked::Return {
+    pub fn asked(&self) -> StartRequest {
+        StartRequest::Return {
             payment: self.request.id.clone(),
             amount: self.request.asked,
             released_at: self.request.released_at,
@@ -362,7 +362,7 @@ impl Case for PaymentRefundCase {
         }
     }
 
-    fn lapse(&mut self, now: Timestamp) {
+    fn deadline_passed(&mut self, now: Timestamp) {
         let at = self.file.deadline.unwrap_or(now);
         self.file.record(at, Who::Case, What::Silence, Rule::P2, "the freelancer did not answer");
         self.keep(DecidedBy::FreelancerSilence, now);

@@ -17,7 +17,7 @@ use super::{
     ids::{CaseKind, dispute_id},
     money::Amount,
     notice::{Facts, IfSilent, NoticeEvent},
-    opening::{Asked, refusal_of_end},
+    opening::{StartRequest, refusal_of_end},
     order::{Done, Next, Order},
     outcome::{DecidedBy, Outcome, ResultKind},
     party::Role,
@@ -134,8 +134,8 @@ impl RefundRequestCase {
     }
 
     /// What the start asks for, for the ledger to judge with what it knows.
-    pub const fn asked(&self) -> Asked {
-        Asked::End { pay_now: self.pay_now }
+    pub const fn asked(&self) -> StartRequest {
+        StartRequest::End { pay_now: self.pay_now }
     }
 
     /// How the case lets go of what it holds, if it has something to let go of. A refused end was none.
@@ -415,7 +415,7 @@ impl Case for RefundRequestCase {
         }
     }
 
-    fn lapse(&mut self, now: Timestamp) {
+    fn deadline_passed(&mut self, now: Timestamp) {
         let at = self.file.deadline.unwrap_or(now);
         self.file.record(at, Who::Case, What::Silence, Rule::R4, "the freelancer did not answer");
         self.refund(DecidedBy::FreelancerSilence, now);

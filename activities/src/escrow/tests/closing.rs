@@ -9,7 +9,7 @@ async fn disputed() -> (World, OpenedCase, OpenedCase) {
     let world = World::new().await;
     world.fund("d-1", "m-1", 70).await;
     let review = world.review(1, 70).await;
-    let dispute = world.taken("dispute:c-1:m-1", Take::Over { case: REVIEW.into() }).await;
+    let dispute = world.taken("dispute:c-1:m-1", HoldRequest::Over { case: REVIEW.into() }).await;
     assert_eq!(world.held().await, [(REVIEW.into(), 0), ("dispute:c-1:m-1".into(), 70)], "the review stays open");
     (world, review, dispute)
 }
@@ -64,7 +64,7 @@ async fn the_origins_are_served_first_and_the_rest_is_the_contracts() {
     world.fund("d-1", "m-1", 70).await;
     world.fund("d-2", "m-2", 20).await;
     world.deposit("d-3", 10).await;
-    let end = Take::AtContractEnd { told: vec![], gone: vec![] };
+    let end = HoldRequest::AtContractEnd { told: vec![], gone: vec![] };
     let request = world.taken("refund-request:c-1", end).await;
     world.close(&request, vec![release("release", 25)], Remainder::AsItWas, false).await;
     assert_eq!(world.set_aside().await, ["milestone m-1 70", "milestone m-2 5"]);
@@ -90,8 +90,8 @@ async fn a_milestones_case_leaves_the_newest_deposits_to_the_contracts_end() {
     world.fund("d-1", "m-1", 100).await;
     world.fund("d-2", "m-2", 100).await;
     world.review(1, 100).await;
-    world.taken("dispute:c-1:m-1", Take::Over { case: REVIEW.into() }).await;
-    let end = Take::AtContractEnd { told: vec![REVIEW.into()], gone: vec![] };
+    world.taken("dispute:c-1:m-1", HoldRequest::Over { case: REVIEW.into() }).await;
+    let end = HoldRequest::AtContractEnd { told: vec![REVIEW.into()], gone: vec![] };
     let ended = world.taken("refund-request:c-1", end).await;
     let left: Vec<_> = ended.deposits.iter().map(|from| from.left.minor()).collect();
     assert_eq!((ended.held.minor(), left), (100, vec![100, 100]), "newest first is d-2");

@@ -111,10 +111,10 @@ async fn what_a_deposit_in_flight_has_reserved_nobody_else_takes_until_it_is_ask
         assert!(world.effects.ledger.check().await.unwrap().is_sound());
         world.bank.clear_faults().await.unwrap();
         for (case, take) in [
-            ("dispute:c-1:m-1", Take::HeldOver { milestone: id("m-1") }),
-            ("refund-request:c-1", Take::Free),
-            ("refund-request:c-1:end", Take::AtContractEnd { told: Vec::new(), gone: Vec::new() }),
-            ("dispute:c-1:m-3", Take::Unreviewed { milestone: id("m-3"), claim: amount(9) }),
+            ("dispute:c-1:m-1", HoldRequest::HeldOver { milestone: id("m-1") }),
+            ("refund-request:c-1", HoldRequest::Free),
+            ("refund-request:c-1:end", HoldRequest::AtContractEnd { told: Vec::new(), gone: Vec::new() }),
+            ("dispute:c-1:m-3", HoldRequest::Unreviewed { milestone: id("m-3"), claim: amount(9) }),
         ] {
             assert_eq!(world.taken(case, take).await.held, Amount::ZERO, "{case}");
         }

@@ -8,13 +8,13 @@ use recourse_workflows::{
 use super::*;
 use crate::ledger::KeptFor;
 
-fn told(told: &[&str], gone: &[&str]) -> Take {
+fn told(told: &[&str], gone: &[&str]) -> HoldRequest {
     let owned = |cases: &[&str]| cases.iter().map(ToString::to_string).collect();
-    Take::AtContractEnd { told: owned(told), gone: owned(gone) }
+    HoldRequest::AtContractEnd { told: owned(told), gone: owned(gone) }
 }
 
-fn unreviewed(milestone: &str, claim: i64) -> Take {
-    Take::Unreviewed { milestone: id(milestone), claim: amount(claim) }
+fn unreviewed(milestone: &str, claim: i64) -> HoldRequest {
+    HoldRequest::Unreviewed { milestone: id(milestone), claim: amount(claim) }
 }
 
 const REVIEW_1: &str = "milestone-review:c-1:m-1";
@@ -88,9 +88,9 @@ async fn held_over_money_is_drawn_oldest_first_and_has_its_old_place_again() {
     assert_eq!(world.set_aside().await, ["held_over m-2 15", "held_over m-3 30"], "after the contract's own 40");
     world.close(&opened, Vec::new(), Remainder::AsItWas, false).await;
     assert_eq!(world.set_aside().await, all);
-    let disputed = world.taken("dispute:c-1:m-2", Take::HeldOver { milestone: id("m-2") }).await;
+    let disputed = world.taken("dispute:c-1:m-2", HoldRequest::HeldOver { milestone: id("m-2") }).await;
     assert_eq!((disputed.held, world.set_aside().await), (amount(20), vec![all[0].to_owned(), all[2].to_owned()]));
-    let again = world.taken("dispute:c-1:m-2#2", Take::HeldOver { milestone: id("m-2") }).await;
+    let again = world.taken("dispute:c-1:m-2#2", HoldRequest::HeldOver { milestone: id("m-2") }).await;
     assert_eq!(again.held, Amount::ZERO, "disputed money can't be drawn on");
     world.close(&disputed, vec![release("release", 5)], Remainder::AsItWas, false).await;
     assert_eq!(world.set_aside().await, ["held_over m-1 10", "held_over m-2 15", "held_over m-3 30"]);
@@ -101,7 +101,7 @@ async fn held_over_money_is_drawn_oldest_first_and_has_its_old_place_again() {
 #[tokio::test]
 async fn a_milestone_is_refused_while_another_is_reviewed_and_out_of_order_and_unfunded_and_once_decided() {
     let world = World::new().await;
-    let refused = async |case: &str, take: Take| {
+    let refused = async |case: &str, take: HoldRequest| {
         let receipt = world.take(case, take.clone()).await;
         assert_eq!(world.take(case, take).await, receipt);
         match receipt {
@@ -126,7 +126,7 @@ async fn a_milestone_is_refused_while_another_is_reviewed_and_out_of_order_and_u
     world.close(&first, vec![release("release", 70)], Remainder::AsItWas, true).await;
     assert_eq!(world.review(1, 70).await, first, "the same run gets its first answer");
     assert_eq!(world.review_again("run-2", 1, 10).await, OpenReceipt::NotReviewable(NotReviewable::Done));
-    let taken = Take::Milestone { milestone: id("m-9"), ordinal: 1, amount: amount(10) };
+    let taken = HoldRequest::Milestone { milestone: id("m-9"), ordinal: 1, amount: amount(10) };
     assert_eq!(refused("milestone-review:c-1:m-9", taken).await, NotReviewable::OrdinalTaken { milestone: id("m-1") });
     assert_eq!(refused("milestone-review:c-1:m-3", milestone(3, 10)).await, NotReviewable::OutOfOrder { unpaid: 2 });
     assert_eq!(world.review(2, 10).await.held, amount(10));
@@ -198,7 +198,7 @@ async fn an_end_that_takes_nothing_of_what_others_hold_was_none() {
     let world = World::new().await;
     world.fund("d-1", "m-1", 100).await;
     world.review(1, 100).await;
-    let dispute = world.taken("dispute:c-1:m-1", Take::Over { case: REVIEW_1.into() }).await;
+    let dispute = world.taken("dispute:c-1:m-1", HoldRequest::Over { case: REVIEW_1.into() }).await;
     let order = OpenCase { take: told(&[], &[]), ..World::opening("refund-request:c-1", "run", None) };
     let asked = world.effects.ledger.open(&order).await.unwrap();
     let OpenReceipt::ReviewsRunning { could_hold, others, .. } = asked else { unreachable!("{asked:?}") };
@@ -213,7 +213,7 @@ async fn an_end_that_takes_nothing_of_what_others_hold_was_none() {
 async fn a_milestone_that_was_disputed_or_is_being_is_not_paid_again() {
     let world = World::new().await;
     world.deposit("d-1", 100).await;
-    let unreviewed = || Take::Unreviewed { milestone: id("m-1"), claim: amount(30) };
+    let unreviewed = || HoldRequest::Unreviewed { milestone: id("m-1"), claim: amount(30) };
     let dispute = world.taken("dispute:c-1:m-1", unreviewed()).await;
     let under = NotReviewable::UnderReview { case: "dispute:c-1:m-1".into() };
     assert_eq!(world.take(REVIEW_1, milestone(1, 10)).await, OpenReceipt::NotReviewable(under));
@@ -229,7 +229,7 @@ async fn a_dispute_of_an_ended_contract_takes_no_milestones_deposit() {
     let world = World::new().await;
     world.fund("d-1", "m-1", 70).await;
     world.deposit("d-2", 30).await;
-    assert_eq!(world.taken("dispute:c-1", Take::Free).await.held, amount(30));
+    assert_eq!(world.taken("dispute:c-1", HoldRequest::Free).await.held, amount(30));
     assert_eq!(world.set_aside().await, ["milestone m-1 70"]);
 }
 
@@ -257,7 +257,7 @@ async fn a_contracts_end_waits_until_a_told_review_lets_go_and_leaves_a_gone_one
     world.close(&gone, Vec::new(), Remainder::AsItWas, false).await;
 
     // A dispute has taken the review's money over: there is nothing to wait for.
-    let dispute = world.taken("dispute:c-1:m-1", Take::Over { case: REVIEW_1.into() }).await;
+    let dispute = world.taken("dispute:c-1:m-1", HoldRequest::Over { case: REVIEW_1.into() }).await;
     let ended = world.taken("refund-request:c-1:disputed", told(&[REVIEW_1], &[])).await;
     assert_eq!((dispute.held, ended.held), (amount(70), amount(30)));
     assert_eq!(ended.others[0].case_ref, "dispute:c-1:m-1");
@@ -284,7 +284,7 @@ async fn a_hold_that_a_told_reviews_earlier_case_left_behind_is_not_waited_for()
     let earlier = OpenCase { take: told(&[REVIEW_1], &[]), ..World::opening("refund-request:c-1", "run", None) };
     let untold = world.effects.ledger.open(&earlier).await.unwrap();
     assert!(matches!(untold, OpenReceipt::ReviewsRunning { .. }), "a review that came after the telling: {untold:?}");
-    world.taken("dispute:c-1:m-1", Take::Over { case: REVIEW_1.into() }).await;
+    world.taken("dispute:c-1:m-1", HoldRequest::Over { case: REVIEW_1.into() }).await;
     let ended = world.taken("refund-request:c-1", told(&[&newest], &[])).await;
     assert_eq!((ended.held, ended.others.len()), (amount(20), 2));
 }
@@ -332,13 +332,13 @@ async fn every_take_of_another_contract_is_a_conflict() {
     let mut other = contract("c-1");
     other.client.id = id("cl-9");
     for take in [
-        Take::Free,
+        HoldRequest::Free,
         told(&[], &[]),
-        Take::Over { case: "nobody".into() },
+        HoldRequest::Over { case: "nobody".into() },
         milestone(1, 70),
-        Take::HeldOver { milestone: id("m-1") },
+        HoldRequest::HeldOver { milestone: id("m-1") },
         unreviewed("m-1", 70),
-        Take::Payment { payment: PaymentId::new("p").unwrap() },
+        HoldRequest::Payment { payment: PaymentId::new("p").unwrap() },
     ] {
         let order = OpenCase { contract: other.clone(), take, ..World::opening("case", "run", None) };
         let receipt = world.effects.ledger.open(&order).await.unwrap();

@@ -188,7 +188,7 @@ async fn what_is_planned_to_go_back_is_nobody_elses_meanwhile() {
         .effects
         .ledger
         .open(&OpenCase {
-            take: Take::Payment { payment: payment(RELEASE) },
+            take: HoldRequest::Payment { payment: payment(RELEASE) },
             ..World::opening("payment-refund:x", "run", None)
         })
         .await
@@ -236,7 +236,7 @@ async fn a_return_that_broke_off_between_its_legs_goes_on_where_it_was() {
     let order = give_back(RELEASE, "return", 150);
     world.effects.take_back(&order).await.unwrap_err();
     assert_eq!(balances(&world, at()).await, (100, 150, 0), "the first leg");
-    let opening = Take::Payment { payment: payment(RELEASE) };
+    let opening = HoldRequest::Payment { payment: payment(RELEASE) };
     assert_eq!(world.taken("payment-refund:x", opening).await.payment.unwrap().returned, amount(150));
     assert_eq!(world.effects.take_back(&order).await.unwrap(), ReturnReceipt::Returned);
     assert_eq!(balances(&world, at()).await, (150, 100, 0));
@@ -288,17 +288,17 @@ async fn only_a_payment_of_the_contract_can_be_asked_back() {
     let world = paid().await;
     for of in ["no-such", "escrow-deposit:c-1:d-1/deposit"] {
         for _ in 0..2 {
-            let receipt = world.take("payment-refund:x", Take::Payment { payment: payment(of) }).await;
+            let receipt = world.take("payment-refund:x", HoldRequest::Payment { payment: payment(of) }).await;
             assert_eq!(receipt, OpenReceipt::NoSuchPayment, "{of}");
         }
     }
     let order = OpenCase {
         contract: contract("c-2"),
-        take: Take::Payment { payment: payment(RELEASE) },
+        take: HoldRequest::Payment { payment: payment(RELEASE) },
         ..World::opening("payment-refund:x", "run", None)
     };
     assert_eq!(world.effects.ledger.open(&order).await.unwrap(), OpenReceipt::NoSuchPayment);
-    let opened = world.taken("payment-refund:x", Take::Payment { payment: payment(RELEASE) }).await;
+    let opened = world.taken("payment-refund:x", HoldRequest::Payment { payment: payment(RELEASE) }).await;
     let known = PaidOut { amount: amount(250), returned: Amount::ZERO, released_at: at() };
     assert_eq!((opened.payment, opened.case_ref.as_str()), (Some(known), "payment-refund:x"), "and not #2");
 }

@@ -5,16 +5,16 @@ use recourse_workflows::domain::{
     fee,
     ids::PaymentId,
     money::AMOUNT_MAX,
-    opening::AskedClaim,
+    opening::ClaimRequest,
     party::{Actor, Agency},
     rule::Rule,
 };
 
 use super::*;
 
-fn claim(grounds: Grounds, milestone: Option<&str>, minor: i64, attested_by: Option<Actor>) -> Asked {
+fn claim(grounds: Grounds, milestone: Option<&str>, minor: i64, attested_by: Option<Actor>) -> StartRequest {
     let milestone = milestone.map(id);
-    Asked::Claim(AskedClaim { grounds, milestone, amount: amount(minor), attested_by, unfit: None })
+    StartRequest::Claim(ClaimRequest { grounds, milestone, amount: amount(minor), attested_by, unfit: None })
 }
 
 fn by(party: Role, name: &str) -> Actor {
@@ -23,7 +23,7 @@ fn by(party: Role, name: &str) -> Actor {
 
 impl World {
     /// What a start comes to: the rule that refuses it, or nothing.
-    async fn asks(&self, case: &str, run: &str, take: Take, asked: Asked) -> Option<Rule> {
+    async fn asks(&self, case: &str, run: &str, take: HoldRequest, asked: StartRequest) -> Option<Rule> {
         let order = OpenCase { take, asked, ..Self::opening(case, run, None) };
         let judged = self.effects.ledger.would_open(&order).await.unwrap();
         let receipt = self.effects.ledger.open(&order).await.unwrap();
@@ -36,16 +36,16 @@ impl World {
     }
 
     async fn ends(&self, run: &str, pay_now: i64) -> Option<Rule> {
-        let take = Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
-        self.asks("refund-request:c-1", run, take, Asked::End { pay_now: amount(pay_now) }).await
+        let take = HoldRequest::AtContractEnd { told: Vec::new(), gone: Vec::new() };
+        self.asks("refund-request:c-1", run, take, StartRequest::End { pay_now: amount(pay_now) }).await
     }
 
     async fn claims_the_rest(&self, run: &str) -> Option<Rule> {
-        self.asks("dispute:c-1", run, Take::Free, claim(Grounds::RefundRequest, None, 1, None)).await
+        self.asks("dispute:c-1", run, HoldRequest::Free, claim(Grounds::RefundRequest, None, 1, None)).await
     }
 
     async fn claims(&self, run: &str, attested_by: Option<Actor>) -> Option<Rule> {
-        let take = Take::Unreviewed { milestone: id("m-1"), claim: amount(10) };
+        let take = HoldRequest::Unreviewed { milestone: id("m-1"), claim: amount(10) };
         self.asks("dispute:c-1:m-1", run, take, claim(Grounds::NonRelease, Some("m-1"), 10, attested_by)).await
     }
 }
@@ -125,8 +125,8 @@ async fn a_refused_start_takes_no_number() {
     assert_eq!(world.ends("run-2", 0).await, None);
     world.effects.ledger.free("refund-request:c-1").await.unwrap();
     assert_eq!(world.ends("run-3", 101).await, Some(Rule::R2));
-    let take = Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
-    let asked = Asked::End { pay_now: Amount::ZERO };
+    let take = HoldRequest::AtContractEnd { told: Vec::new(), gone: Vec::new() };
+    let asked = StartRequest::End { pay_now: Amount::ZERO };
     let order = OpenCase { take, asked, ..World::opening("refund-request:c-1", "run-4", None) };
     let OpenReceipt::Opened(opened) = world.effects.ledger.open(&order).await.unwrap() else { panic!("it is free") };
     assert_eq!(opened.case_ref, "refund-request:c-1#2");
@@ -137,21 +137,22 @@ async fn a_refused_start_takes_no_number() {
 async fn a_case_under_another_contracts_id_is_refused() {
     let world = World::new().await;
     world.deposit("d-1", 100).await;
-    let end = || Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
-    let nothing = || Asked::End { pay_now: Amount::ZERO };
+    let end = || HoldRequest::AtContractEnd { told: Vec::new(), gone: Vec::new() };
+    let nothing = || StartRequest::End { pay_now: Amount::ZERO };
     let back = PaymentId::new("dispute:c-1/release").unwrap();
-    let asked = Asked::Return { payment: back.clone(), amount: amount(1), released_at: at(), policy: Box::default() };
+    let asked =
+        StartRequest::Return { payment: back.clone(), amount: amount(1), released_at: at(), policy: Box::default() };
     for (case, take, asked) in [
         ("refund-request:c-2", end(), nothing()),
         ("dispute:c-1", end(), nothing()),
-        ("dispute:c-2", Take::Free, claim(Grounds::RefundRequest, None, 1, None)),
+        ("dispute:c-2", HoldRequest::Free, claim(Grounds::RefundRequest, None, 1, None)),
         (
             "dispute:c-1:m-2",
-            Take::HeldOver { milestone: id("m-1") },
+            HoldRequest::HeldOver { milestone: id("m-1") },
             claim(Grounds::PartialRelease, Some("m-1"), 1, None),
         ),
-        ("milestone-review:c-2:m-1", milestone(1, 50), Asked::Review),
-        ("payment-refund:dispute:c-2/release", Take::Payment { payment: back }, asked),
+        ("milestone-review:c-2:m-1", milestone(1, 50), StartRequest::Review),
+        ("payment-refund:dispute:c-2/release", HoldRequest::Payment { payment: back }, asked),
     ] {
         assert_eq!(world.asks(case, "run", take, asked).await, Some(Rule::E1), "{case}");
     }
@@ -172,8 +173,8 @@ async fn nobody_is_on_both_sides_of_a_contract() {
         let order = DepositOrder { contract: contract.clone(), ..World::order("d-1", 100) };
         let receipt = world.effects.make_deposit(&order).await.unwrap();
         assert!(matches!(receipt, DepositReceipt::Refused { rule: Rule::E14, .. }), "{receipt:?}");
-        let take = Take::AtContractEnd { told: Vec::new(), gone: Vec::new() };
-        let asked = Asked::End { pay_now: Amount::ZERO };
+        let take = HoldRequest::AtContractEnd { told: Vec::new(), gone: Vec::new() };
+        let asked = StartRequest::End { pay_now: Amount::ZERO };
         let order = OpenCase { contract, take, asked, ..World::opening("refund-request:c-1", "run", None) };
         let receipt = world.effects.ledger.open(&order).await.unwrap();
         assert!(matches!(receipt, OpenReceipt::Refused { rule: Rule::E14, .. }), "{receipt:?}");

@@ -3,11 +3,11 @@
 use super::*;
 
 impl World {
-    pub async fn take(&self, case: &str, take: Take) -> OpenReceipt {
+    pub async fn take(&self, case: &str, take: HoldRequest) -> OpenReceipt {
         self.effects.ledger.open(&OpenCase { take, ..Self::opening(case, "run", None) }).await.unwrap()
     }
 
-    pub async fn taken(&self, case: &str, take: Take) -> OpenedCase {
+    pub async fn taken(&self, case: &str, take: HoldRequest) -> OpenedCase {
         match self.take(case, take).await {
             OpenReceipt::Opened(opened) => opened,
             other => unreachable!("{case}: {other:?}"),
@@ -65,8 +65,8 @@ impl World {
     }
 }
 
-pub fn milestone(ordinal: u32, minor: i64) -> Take {
-    Take::Milestone { milestone: id(&format!("m-{ordinal}")), ordinal, amount: amount(minor) }
+pub fn milestone(ordinal: u32, minor: i64) -> HoldRequest {
+    HoldRequest::Milestone { milestone: id(&format!("m-{ordinal}")), ordinal, amount: amount(minor) }
 }
 
 pub fn held_over_from(milestone: &str) -> Remainder {

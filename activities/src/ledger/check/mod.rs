@@ -57,7 +57,7 @@ impl CheckReport {
 
 /// What the check has seen so far. Sums are `i128`: a damaged ledger must not overflow its own check.
 #[derive(Default)]
-struct Seen {
+struct CheckState {
     sums: BTreeMap<(String, String), i128>,
     /// What sources may have got beyond what they gave: what left suspense for them, less what was parked of theirs (R8).
     allowances: BTreeMap<(String, String), i128>,
@@ -65,7 +65,7 @@ struct Seen {
     findings: Vec<Finding>,
 }
 
-impl Seen {
+impl CheckState {
     fn find(&mut self, law: &str, culprit: impl Into<String>, problem: impl Into<String>) {
         self.findings.push(Finding { law: law.into(), culprit: culprit.into(), problem: problem.into() });
     }
@@ -78,7 +78,7 @@ impl Ledger {
     /// Only if the database cannot be read. What is wrong in it is in the report.
     pub async fn check(&self) -> Result<CheckReport, LedgerError> {
         let mut read = self.database.read().await?;
-        let mut seen = Seen::default();
+        let mut seen = CheckState::default();
         let mut payments = Payments::begin(&mut read).await?;
         let mut postings = 0;
         {
@@ -116,7 +116,7 @@ impl Ledger {
 }
 
 /// L2: no id is of two postings. The table's own constraint says so, as long as nobody takes it away.
-async fn check_ids(seen: &mut Seen, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
+async fn check_ids(seen: &mut CheckState, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
     let twice = sqlx::query("SELECT id FROM journal GROUP BY id HAVING COUNT(*) > 1 ORDER BY id");
     for row in &twice.fetch_all(&mut **read).await? {
         seen.find("L2", row.try_get::<String, _>("id")?, "is the id of more than one posting");
@@ -125,7 +125,7 @@ async fn check_ids(seen: &mut Seen, read: &mut Transaction<'static, Any>) -> Res
 }
 
 /// L2 and L3 of one posting: its content is what was posted, its escrow is its contract's.
-fn check_posting(seen: &mut Seen, row: &AnyRow) -> Result<(), LedgerError> {
+fn check_posting(seen: &mut CheckState, row: &AnyRow) -> Result<(), LedgerError> {
     let text = |name: &str| -> Result<String, sqlx::Error> { row.try_get(name) };
     let (id, debit, credit) = (text("id")?, text("debit")?, text("credit")?);
     let (contract, currency) = (text("contract")?, text("currency")?);
@@ -184,7 +184,7 @@ fn check_posting(seen: &mut Seen, row: &AnyRow) -> Result<(), LedgerError> {
 
 /// L1 and L3 of the balances: what the journal adds up to, zero in each currency, nobody overdrawn.
 async fn check_balances(
-    seen: &mut Seen,
+    seen: &mut CheckState,
     read: &mut Transaction<'static, Any>,
 ) -> Result<BTreeMap<(String, String), i64>, LedgerError> {
     let rows = sqlx::query("SELECT account, currency, balance FROM balances").fetch_all(&mut **read).await?;
@@ -223,7 +223,7 @@ async fn check_balances(
 
 /// L3 of the holds: what cases hold, and what is set aside, is in the escrow.
 async fn check_holds(
-    seen: &mut Seen,
+    seen: &mut CheckState,
     read: &mut Transaction<'static, Any>,
     balances: &BTreeMap<(String, String), i64>,
 ) -> Result<(), LedgerError> {
@@ -258,7 +258,7 @@ async fn check_holds(
 
 /// R8 of suspense: what is in it is what parked refunds say, no more and no less.
 async fn check_parked(
-    seen: &mut Seen,
+    seen: &mut CheckState,
     read: &mut Transaction<'static, Any>,
     balances: &BTreeMap<(String, String), i64>,
 ) -> Result<(), LedgerError> {

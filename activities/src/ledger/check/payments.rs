@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::TryStreamExt as _;
 use sqlx::{Any, Row as _, Transaction, any::AnyRow};
 
-use super::{LedgerError, Seen};
+use super::{CheckState, LedgerError};
 
 /// What is known of payments and charges so far. Payments themselves are as many as anything, and are not remembered.
 pub(super) struct Payments {
@@ -32,7 +32,7 @@ impl Payments {
     }
 
     /// Counts one posting. E1: payments go to whom the contract names.
-    pub fn count(&mut self, seen: &mut Seen, row: &AnyRow) -> Result<(), LedgerError> {
+    pub fn count(&mut self, seen: &mut CheckState, row: &AnyRow) -> Result<(), LedgerError> {
         let (kind, contract): (&str, &str) = (row.try_get("kind")?, row.try_get("contract")?);
         if matches!(kind, "release" | "bonus") {
             let (id, paid): (&str, &str) = (row.try_get("id")?, row.try_get("credit")?);
@@ -56,7 +56,7 @@ impl Payments {
     }
 
     /// What must be so once everything is counted.
-    pub async fn check(self, seen: &mut Seen, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
+    pub async fn check(self, seen: &mut CheckState, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
         if !self.returns.is_empty() {
             check_returns(seen, read).await?;
         }
@@ -66,7 +66,11 @@ impl Payments {
     }
 
     /// R7, P4: no more goes back to a charge than it was.
-    async fn check_deposits(&self, seen: &mut Seen, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
+    async fn check_deposits(
+        &self,
+        seen: &mut CheckState,
+        read: &mut Transaction<'static, Any>,
+    ) -> Result<(), LedgerError> {
         let rows = sqlx::query("SELECT contract, deposit, amount FROM deposits").fetch_all(&mut **read).await?;
         let mut deposits: BTreeMap<(String, String), i64> = BTreeMap::new();
         for row in &rows {
@@ -84,7 +88,11 @@ impl Payments {
     }
 
     /// P4: every return was planned, and what is marked as posted is.
-    async fn check_plans(&self, seen: &mut Seen, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
+    async fn check_plans(
+        &self,
+        seen: &mut CheckState,
+        read: &mut Transaction<'static, Any>,
+    ) -> Result<(), LedgerError> {
         let rows = sqlx::query("SELECT posting, amount, posted FROM return_legs").fetch_all(&mut **read).await?;
         let mut planned: BTreeMap<String, i64> = BTreeMap::new();
         for row in &rows {
@@ -108,7 +116,7 @@ impl Payments {
 }
 
 /// P4: a return takes back a payment of its contract that was made before it, and no more goes back than was paid.
-async fn check_returns(seen: &mut Seen, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
+async fn check_returns(seen: &mut CheckState, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
     let mut left: BTreeMap<String, i128> = BTreeMap::new();
     let mut rows = sqlx::query(
         "SELECT r.id, r.amount, p.id AS payment, p.amount AS paid FROM journal r
@@ -134,7 +142,7 @@ async fn check_returns(seen: &mut Seen, read: &mut Transaction<'static, Any>) ->
 }
 
 /// E6: what is reserved is what the deposits in flight draw on.
-async fn check_in_flight(seen: &mut Seen, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
+async fn check_in_flight(seen: &mut CheckState, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
     let mut reserved: BTreeMap<(String, String), (i64, i64)> = BTreeMap::new();
     let rows = sqlx::query("SELECT contract, deposit, from_held FROM milestone_deposits WHERE state = 'in_flight'")
         .fetch_all(&mut **read)

@@ -255,8 +255,8 @@ async fn a_ledger_with_money_in_it_learns_of_milestones() {
     let ledger = Ledger::new(database.clone());
     assert!(ledger.check().await.unwrap().is_sound());
     assert_eq!(ledger.free("case").await.unwrap().len(), 1);
-    let take = Take::Milestone { milestone: id("m-1"), ordinal: 1, amount: Amount::new(300).unwrap() };
-    let (case, first_run, asked) = ("review".into(), "run".into(), Asked::Nothing);
+    let take = HoldRequest::Milestone { milestone: id("m-1"), ordinal: 1, amount: Amount::new(300).unwrap() };
+    let (case, first_run, asked) = ("review".into(), "run".into(), StartRequest::Nothing);
     let order = OpenCase { case, first_run, contract: contract("c-1"), take, asked, at: at() };
     assert!(matches!(ledger.open(&order).await.unwrap(), OpenReceipt::Opened(_)));
     database.close().await;

@@ -16,7 +16,7 @@ use recourse_workflows::domain::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::chaos::diary::Begun;
+use crate::chaos::diary::StartRecord;
 
 const CASE: &str = "refund-request:c-1";
 const DEPOSIT: &str = "escrow-deposit:c-1:d-1";
@@ -98,7 +98,7 @@ fn sound() -> (Pages, Evidence) {
         answer: Answer::Taken,
         answers: ["taken"].into(),
     };
-    let begun = Begun { acknowledged: true };
+    let begun = StartRecord { acknowledged: true };
     let mut pages = Pages {
         starts: [(CASE.to_owned(), begun), (DEPOSIT.to_owned(), begun)].into(),
         commands: vec![given],

@@ -72,7 +72,7 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
     /// Applies a command that came from who may give it, in time. `at` is its receipt time, `now` the workflow's.
     fn act(&mut self, role: Role, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal>;
     /// The window closed in silence.
-    fn lapse(&mut self, now: Timestamp);
+    fn deadline_passed(&mut self, now: Timestamp);
     /// What it needs from outside next, once it is open. Whoever asks does it, hands the answers back and asks again.
     fn next(&mut self, now: Timestamp) -> Next;
     /// Takes what came of what it asked for.
@@ -109,7 +109,7 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
             return;
         }
         if !self.awaits_effect() && self.file().deadline.is_some_and(|deadline| deadline <= now) {
-            return self.lapse(now);
+            return self.deadline_passed(now);
         }
         let due: Vec<_> = self.file().alarms.iter().copied().filter(|(at, _)| *at <= now).collect();
         self.file_mut().alarms.retain(|(at, _)| *at > now);

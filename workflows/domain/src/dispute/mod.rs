@@ -32,7 +32,7 @@ use super::{
     money::Amount,
     notice::{Facts, IfSilent, NoticeEvent},
     offers::{OfferState, Offers},
-    opening::{Asked, AskedClaim, refusal_of_claim},
+    opening::{ClaimRequest, StartRequest, refusal_of_claim},
     outcome::{DecidedBy, Outcome, ResultKind},
     party::{Actor, Role},
     policy::{ClientSilence, NoArbitration},
@@ -155,8 +155,8 @@ impl DisputeCase {
     }
 
     /// What the start asks for, for the ledger to judge with what it knows.
-    pub fn asked(&self) -> Asked {
-        Asked::Claim(AskedClaim {
+    pub fn asked(&self) -> StartRequest {
+        StartRequest::Claim(ClaimRequest {
             grounds: self.grounds,
             milestone: self.milestone.clone(),
             amount: self.claim.amount,

@@ -192,7 +192,7 @@ impl Case for DisputeCase {
         }
     }
 
-    fn lapse(&mut self, now: Timestamp) {
+    fn deadline_passed(&mut self, now: Timestamp) {
         let at = self.file.deadline.unwrap_or(now);
         match self.stage {
             Stage::AwaitingClient => self.client_was_silent(at, now),

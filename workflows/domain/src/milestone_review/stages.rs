@@ -163,7 +163,7 @@ impl Case for MilestoneReviewCase {
         }
     }
 
-    fn lapse(&mut self, now: Timestamp) {
+    fn deadline_passed(&mut self, now: Timestamp) {
         let at = self.file.deadline.unwrap_or(now);
         self.file.record(at, Who::Case, What::Silence, Rule::E4, "the client did not answer");
         self.release(self.amount(), Amount::ZERO, DecidedBy::ClientSilence, Rule::E4, now);

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Where a workflow keeps its case.
-pub struct Desk<C> {
+pub struct CaseState<C> {
     pub(crate) case: Result<C, Outcome>,
     id: String,
     run_id: String,
@@ -28,16 +28,16 @@ pub struct Desk<C> {
 pub trait Conducts: Sized + 'static {
     /// The case's kind.
     type Case: Case;
-    /// Its desk.
-    fn desk(&self) -> &Desk<Self::Case>;
-    /// Its desk, to change.
-    fn desk_mut(&mut self) -> &mut Desk<Self::Case>;
+    /// Where its case is.
+    fn case_state(&self) -> &CaseState<Self::Case>;
+    /// The same, to change.
+    fn case_state_mut(&mut self) -> &mut CaseState<Self::Case>;
     /// Ends this run, and begins the next one with `input`.
     fn go_on(ctx: &WorkflowContext<Self>, input: RawValue) -> WorkflowTermination;
 }
 
-impl<C: Case> Desk<C> {
-    /// A desk with the case that a start begins, or with the outcome that refuses a start that cannot be read; or with the
+impl<C: Case> CaseState<C> {
+    /// With the case that a start begins, or with the outcome that refuses a start that cannot be read; or with the
     /// case that an earlier run of the workflow has handed on.
     pub fn new(
         ctx: &WorkflowContextView,

@@ -24,7 +24,7 @@ use temporalio_sdk::{interceptors::WorkerInterceptor, runtime::CoreWorker};
 const ASKED_BY_ITSELF: &str = "legacy_query";
 
 /// Forgets the cases of this worker that have run ahead of their time.
-pub struct ForgetsTheAsked {
+pub struct EvictAfterQuery {
     core: Arc<CoreWorker>,
     /// How far the cases in memory have come, by the id of their run.
     in_memory: Mutex<HashMap<String, Progress>>,
@@ -54,7 +54,7 @@ impl Progress {
     }
 }
 
-impl ForgetsTheAsked {
+impl EvictAfterQuery {
     /// For this worker.
     pub fn new(core: Arc<CoreWorker>) -> Self {
         Self { core, in_memory: Mutex::default() }
@@ -75,7 +75,7 @@ impl ForgetsTheAsked {
 }
 
 #[async_trait::async_trait(?Send)]
-impl WorkerInterceptor for ForgetsTheAsked {
+impl WorkerInterceptor for EvictAfterQuery {
     async fn on_workflow_activation(&self, activation: &WorkflowActivation) -> Result<(), anyhow::Error> {
         if self.must_forget(activation) {
             // The worker answers first. It is told now, because the next task may come right after the answer.

@@ -1,10 +1,10 @@
 //! What comes to be written at the same time is written in one transaction with one commit.
 //!
 //! A commit waits for the disk, and only one transaction writes at a time. So whoever comes while another one writes waits at
-//! a desk, and the first of those who wait writes for all of them. Nobody waits longer for that: there is no pause in which more
+//! a queue, and the first of those who wait writes for all of them. Nobody waits longer for that: there is no pause in which more
 //! might come, only the wait for the turn to write, which each would have had.
 //!
-//! A desk knows nothing of what is written. It may not be told what cannot be undone with the transaction.
+//! A queue knows nothing of what is written. It may not be told what cannot be undone with the transaction.
 
 use std::{
     collections::VecDeque,
@@ -39,7 +39,7 @@ pub(crate) trait Together: Debug + Send + Sync + Sized + 'static {
     ) -> impl Future<Output = Result<Option<Vec<Self::Done>>, Self::Error>> + Send;
 }
 
-/// Somebody at the desk.
+/// Somebody at the queue.
 #[derive(Debug)]
 struct Waiting<T: Together> {
     what: Arc<T>,
@@ -47,9 +47,9 @@ struct Waiting<T: Together> {
     done: oneshot::Sender<T::Done>,
 }
 
-/// Where those wait who want to write. Clones are the same desk.
+/// Where those wait who want to write. Clones are the same queue.
 #[derive(Debug)]
-pub(crate) struct Desk<T: Together>(Arc<Inside<T>>);
+pub(crate) struct WriteQueue<T: Together>(Arc<Inside<T>>);
 
 #[derive(Debug)]
 struct Inside<T: Together> {
@@ -57,19 +57,19 @@ struct Inside<T: Together> {
     turn: Turn<()>,
 }
 
-impl<T: Together> Clone for Desk<T> {
+impl<T: Together> Clone for WriteQueue<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<T: Together> Default for Desk<T> {
+impl<T: Together> Default for WriteQueue<T> {
     fn default() -> Self {
         Self(Arc::new(Inside { waiting: Mutex::default(), turn: Turn::default() }))
     }
 }
 
-impl<T: Together> Desk<T> {
+impl<T: Together> WriteQueue<T> {
     /// Has it written with others, and says what became of it. Nothing, if it was not written so, or that is not known: then it
     /// is to be written by itself.
     pub async fn written(&self, database: &Database, what: &Arc<T>) -> Option<T::Done> {
@@ -82,9 +82,9 @@ impl<T: Together> Desk<T> {
                 _turn = self.0.turn.lock() => {
                     // A task of its own: whoever's turn it is may go away in the middle, and the others have not. It ends also on
                     // a connection that has fallen silent, and gives that back.
-                    let (desk, database) = (Arc::clone(&self.0), database.clone());
+                    let (queue, database) = (Arc::clone(&self.0), database.clone());
                     let work = async move {
-                        desk.write(database).await;
+                        queue.write(database).await;
                         Ok::<(), sqlx::Error>(())
                     };
                     let _ = tokio::spawn(in_time(work, |late| late)).await;
