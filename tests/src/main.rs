@@ -14,6 +14,7 @@ mod contract;
 mod contract_end;
 mod cost;
 mod differential;
+mod documents;
 mod doors;
 mod edges;
 mod faults;

@@ -168,6 +168,53 @@ mod tests {
 
     use super::*;
 
+    /// The commands of a page: what stands in its blocks of code and between backticks.
+    fn commands_of(page: &str) -> Vec<Vec<String>> {
+        let page = page.replace("\\\n", " ");
+        let blocks = page.split("```").skip(1).step_by(2).flat_map(str::lines);
+        let inline = page.split("```").step_by(2).flat_map(|text| text.split('`').skip(1).step_by(2));
+        let words = |line: &str| line.replace('\n', " ").split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        blocks.chain(inline).map(words).filter(|words| words.first().is_some_and(|word| word == "recourse")).collect()
+    }
+
+    /// What a page tells people to type is taken.
+    #[test]
+    fn every_command_and_option_that_a_page_names_is_there() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let docs = std::fs::read_dir(format!("{root}/docs")).unwrap().map(|entry| entry.unwrap().path());
+        let pages = docs.filter(|path| path.extension().is_some_and(|ending| ending == "md"));
+        let (mut looked_at, mut wrong) = (0, Vec::new());
+        for path in pages.chain([format!("{root}/README.md").into()]) {
+            for words in commands_of(&std::fs::read_to_string(&path).unwrap()) {
+                let (mut command, mut nested) = (Cli::command(), true);
+                for word in &words[1..] {
+                    if let (true, Some(inner)) = (nested, command.find_subcommand(word).cloned()) {
+                        command = inner;
+                        continue;
+                    }
+                    nested &= word.starts_with('-');
+                    let Some(option) = word.strip_prefix("--").filter(|option| !option.is_empty()) else { continue };
+                    let option: String =
+                        option.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '-').collect();
+                    let globals = ["json", "help", "version"];
+                    let is_known = command.get_arguments().any(|argument| argument.get_long() == Some(option.as_str()));
+                    if !is_known && !globals.contains(&option.as_str()) {
+                        wrong.push(format!("{}: --{option} in {}", path.display(), words.join(" ")));
+                    }
+                }
+                if command.get_name() == "recourse"
+                    && words.len() > 1
+                    && !words[1].starts_with(['-', '<', '…', '&', '#'])
+                {
+                    wrong.push(format!("{}: {}", path.display(), words.join(" ")));
+                }
+                looked_at += 1;
+            }
+        }
+        assert!(looked_at > 50, "{looked_at} commands");
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
     #[test]
     fn the_arguments_are_consistent_and_every_command_says_what_it_does() {
         let command = Cli::command();
