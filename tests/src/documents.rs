@@ -40,9 +40,13 @@ fn files() -> Vec<String> {
     found.iter().map(|path| path.strip_prefix(root()).unwrap().to_string_lossy().into_owned()).collect()
 }
 
+fn is_text(path: &str) -> bool {
+    Path::new(path).extension().is_some_and(|ending| ending == "md")
+}
+
 /// The pages: their paths and texts. Decisions are history, and may name what is gone.
 fn pages() -> Vec<(String, String)> {
-    let is_page = |path: &String| path.ends_with(".md") && (path.starts_with("docs/") || !path.contains('/'));
+    let is_page = |path: &String| is_text(path) && (path.starts_with("docs/") || !path.contains('/'));
     let pages = files().into_iter().filter(is_page);
     pages.map(|path| (path.clone(), fs::read_to_string(root().join(&path)).unwrap())).collect()
 }
@@ -117,7 +121,7 @@ fn variables<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
 #[test]
 fn every_variable_that_a_page_names_is_read() {
     let is_code = |path: &String| {
-        !path.ends_with(".md") && !path.starts_with("tests/histories") && !path.starts_with("tests/fuzz/corpus")
+        !is_text(path) && !path.starts_with("tests/histories") && !path.starts_with("tests/fuzz/corpus")
     };
     let code: Vec<String> =
         files().into_iter().filter(is_code).filter_map(|path| fs::read_to_string(root().join(path)).ok()).collect();

@@ -9,7 +9,7 @@ use temporalio_workflow::{WorkflowContext, WorkflowResult, WorkflowTermination};
 
 use crate::{
     case_state::Conducts,
-    conduct::{Conduct, now, order},
+    conduct::{Conduct, now},
     dispute,
     domain::{
         case::Case,
@@ -22,6 +22,7 @@ use crate::{
         posting::{Close, Movement},
     },
     effects::{BonusOrder, BonusReceipt, Escrow, FeeOrder, FeeReceipt, ReturnOrder, ReturnReceipt},
+    ordering::order,
 };
 
 /// Conducts a case from its start, or from where the last run left it, to its end. `open` takes what it is about.

@@ -7,11 +7,12 @@ use temporalio_workflow::{WorkflowContext, WorkflowResult};
 
 use crate::{
     attributes,
-    conduct::{now, order},
+    conduct::now,
     describe,
     domain::{deposit, notice::Notice, outcome::Outcome, party::Contract, rule::Rule, stage::Stage},
     effects::{DepositOrder, DepositReceipt, Escrow, Notices, Tell},
     messages::{EscrowDepositStart, read},
+    ordering::order,
 };
 
 /// A client puts money in escrow.

@@ -23,6 +23,7 @@ pub mod handlers;
 pub mod messages;
 #[allow(missing_docs, reason = "as above")]
 pub mod milestone_review;
+mod ordering;
 #[allow(missing_docs, reason = "as above")]
 pub mod payment_refund;
 #[allow(missing_docs, reason = "as above")]

@@ -10,9 +10,9 @@ use temporalio_workflow::{
 };
 
 use crate::{
-    conduct::order,
     effects::{DeliveryOrder, DeliveryReceipt, Webhooks},
     messages::read,
+    ordering::order,
 };
 
 /// How long one try may take.

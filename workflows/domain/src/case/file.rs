@@ -3,21 +3,15 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{TimelineEntry, What, Who};
 use crate::{
-    claim::{Claim, Rejection},
     command::{Command, Refusal, RefusalKind},
-    fee::Arbitration,
     ids::case_id,
-    milestone::Review,
     notice::Notice,
-    offers::Offer,
     party::{Actor, Contract, Role},
-    payment::PaymentRequest,
     policy::Policy,
-    resolution::{Answer, Resolution},
     rule::Rule,
     text::{check_short_text, shortened},
     window::{Window, later},
@@ -107,135 +101,6 @@ pub enum Alarm {
     ArbitrationReminder,
     /// Mediation help for a released payment can no longer be asked for (P3).
     MediationHelpEnds,
-}
-
-/// One thing that happened in a case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct TimelineEntry {
-    /// When: for a command its receipt time, for silence the deadline.
-    pub at: Timestamp,
-    /// Who: a role, or `case` for what followed by rule.
-    pub by: Who,
-    /// What.
-    pub what: What,
-    /// By which rule.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rule: Option<Rule>,
-    /// In words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
-}
-
-/// Who did something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the names say it")]
-pub enum Who {
-    Client,
-    Freelancer,
-    Mediator,
-    Arbitrator,
-    Operator,
-    /// Nobody: it followed from a rule.
-    Case,
-    /// Somebody whose message could not be read.
-    Unknown,
-}
-
-impl From<Role> for Who {
-    fn from(role: Role) -> Self {
-        match role {
-            Role::Client => Self::Client,
-            Role::Freelancer => Self::Freelancer,
-            Role::Mediator => Self::Mediator,
-            Role::Arbitrator => Self::Arbitrator,
-            Role::Operator => Self::Operator,
-        }
-    }
-}
-
-/// What can happen in a case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the names are the rule book's words")]
-pub enum What {
-    ContractEnded,
-    PaidNow,
-    RefundRequested,
-    RefundApproved,
-    RefundRequestReleased,
-    ClaimFiled,
-    ClaimAmended,
-    ClaimWithdrawn,
-    ClaimAccepted,
-    ClaimRejected,
-    OfferMade,
-    OfferReplaced,
-    OfferRetracted,
-    OfferRejected,
-    OfferAccepted,
-    ResolutionOverdue,
-    ResolutionProposed,
-    ResolutionAccepted,
-    ResolutionRejected,
-    MediationClosed,
-    NoticeOfNonResolution,
-    ArbitrationDemanded,
-    ArbitrationFeePaid,
-    ArbitrationFeeDeclined,
-    ArbitrationStarted,
-    AwardGiven,
-    Extended,
-    Reminded,
-    Silence,
-    DisputeOpened,
-    DisputeStopped,
-    Refused,
-    Unreadable,
-    Decided,
-    Closed,
-    Submitted,
-    Approved,
-    ChangesRequested,
-    Superseded,
-    DisputeWithdrawn,
-    BonusPaid,
-    BonusDeclined,
-    ReturnAsked,
-    ReturnAgreed,
-    ReturnNotCovered,
-    Returned,
-    ReturnRejected,
-    MediationRequested,
-    MediationHelpEnded,
-    OpinionGiven,
-}
-
-/// What a status shows beyond what every case has.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Particulars {
-    /// The claim.
-    pub claim: Option<Claim>,
-    /// The client's rejection of it.
-    pub rejection: Option<Rejection>,
-    /// The parties' offers, oldest first.
-    pub offers: Vec<Offer>,
-    /// The mediator's resolution.
-    pub resolution: Option<Resolution>,
-    /// The parties' answers to the resolution.
-    pub answers: BTreeMap<Role, Answer>,
-    /// What arbitration costs each party, and who has paid: in a dispute (A1).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arbitration: Option<Arbitration>,
-    /// The workflow id of the dispute that took over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dispute: Option<String>,
-    /// The milestone under review, and what was submitted and asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub review: Option<Review>,
-    /// The payment that is asked back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payment: Option<PaymentRequest>,
 }
 
 impl CaseFile {

@@ -5,12 +5,14 @@
 //! should happen outside piles up in the file (notices) or is asked of the case (settlements), and the workflow does it.
 
 mod file;
+mod timeline;
 
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 
 use file::Key;
-pub use file::{Alarm, CaseFile, Particulars, REFUSALS_KEPT_MAX, RULES, TimelineEntry, What, Who};
+pub use file::{Alarm, CaseFile, REFUSALS_KEPT_MAX, RULES};
+pub use timeline::{Particulars, TimelineEntry, What, Who};
 
 use super::{
     command::{Command, Extend, Message, Refusal, RefusalKind, Unreadable, Verb},
