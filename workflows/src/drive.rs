@@ -48,6 +48,10 @@ async fn drive<W: Conducts>(ctx: &WorkflowContext<W>, case: &mut Conduct<'_, W>)
     loop {
         match case.change(Case::next) {
             Next::Wait => case.next_change().await?,
+            Next::PayBeside(payment) => {
+                case.publish();
+                case.pay_beside(payment);
+            }
             Next::Do(orders) => perform(ctx, case, orders).await,
             Next::Over => return Ok(()),
         }
@@ -62,21 +66,10 @@ async fn perform<W: Conducts>(ctx: &WorkflowContext<W>, case: &mut Conduct<'_, W
     if !orders.iter().all(|order| matches!(order, Order::ChargeFee(_))) {
         case.publish();
     }
-    let mut asked = Vec::with_capacity(orders.len());
-    for order in orders {
-        match order {
-            Order::PayBeside(payment) => case.pay_beside(payment),
-            order => {
-                if matches!(order, Order::Settle { .. } | Order::Dispute(_)) {
-                    case.paid().await;
-                }
-                asked.push(order);
-            }
-        }
-    }
+    case.paid().await;
     let case = &*case;
     // Each is ordered here, one after the other; only the waiting is left.
-    let pending: Vec<Pending<'_>> = asked.into_iter().map(|order| start(ctx, case, order)).collect();
+    let pending: Vec<Pending<'_>> = orders.into_iter().map(|order| start(ctx, case, order)).collect();
     join_all(pending.into_iter().map(|pending| async move {
         let done = pending.await;
         case.change(|case, now| case.done(done, now));
@@ -87,7 +80,6 @@ async fn perform<W: Conducts>(ctx: &WorkflowContext<W>, case: &mut Conduct<'_, W
 /// Orders one, and says what came of it once that is known.
 fn start<'a, W: Conducts>(ctx: &'a WorkflowContext<W>, case: &'a Conduct<'_, W>, order: Order) -> Pending<'a> {
     match order {
-        Order::PayBeside(payment) => settle(case, vec![payment], None),
         Order::Settle { movements, close } => settle(case, movements, close),
         Order::ChargeFee(fee) => charge_fee(ctx, case, fee),
         Order::PayBonus(bonus) => pay_bonus(ctx, case, bonus),

@@ -3,6 +3,7 @@
 use recourse_workflows::domain::{
     command::{Payload, Use, Verb, Visit},
     party::Role,
+    text::shortened,
 };
 use schemars::{Schema, SchemaGenerator};
 use serde::Deserialize;
@@ -40,7 +41,8 @@ impl Said {
         let (fields, unknown) = verb.visit(Fields(body))?;
         match unknown.iter().find(|path| *path != "as") {
             None => Ok(Self { role, fields }),
-            Some(path) => Err(Problem::invalid(unknown_in(verb, path))),
+            // The name is the sender's, and the answer is kept.
+            Some(path) => Err(Problem::invalid(shortened(&unknown_in(verb, path)))),
         }
     }
 }
@@ -165,6 +167,9 @@ mod tests {
             let refused = refused(verb, body);
             assert!(refused.contains(told), "{verb} {body}: {refused}");
         }
+        let name = "\\u001b[2J".repeat(500);
+        let told = refused(Verb::Release, &format!(r#"{{"{name}": 5}}"#));
+        assert!(told.len() <= 400 && !told.contains('\u{1b}'), "{told}");
         // What many clients write for nothing.
         let said = Said::read(Verb::Submit, br#"{"note": "x", "files": null, "as": null}"#).unwrap();
         assert_eq!(Value::from(said.fields), json!({"note": "x"}));

@@ -307,6 +307,10 @@ impl Paper {
             match next {
                 Next::Wait if self.ticked(now) => {}
                 Next::Wait => return,
+                Next::PayBeside(payment) => {
+                    let id = on_case!(&self.main, case => case.file().id.clone());
+                    self.books.post(&id, vec![payment], None);
+                }
                 Next::Do(orders) => orders.into_iter().for_each(|order| self.perform(order, now)),
                 Next::Over => match self.dispute.take() {
                     Some(child) => {
@@ -328,7 +332,6 @@ impl Paper {
             None => on_case!(&self.main, case => (case.file().id.clone(), case.outcome().cloned())),
         };
         match order {
-            Order::PayBeside(payment) => self.books.post(&id, vec![payment], None),
             Order::Settle { movements, close } => {
                 self.books.post(&id, movements, outcome.as_ref());
                 self.books.let_go(&id, close.as_ref());

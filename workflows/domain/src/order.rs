@@ -21,6 +21,8 @@ use crate::{
 pub enum Next {
     /// A command, silence or an alarm.
     Wait,
+    /// That this money moves while the case goes on (R2). Nothing is handed back of it.
+    PayBeside(Movement),
     /// That these are done, all at once.
     Do(Vec<Order>),
     /// Nothing: the case is over.
@@ -30,8 +32,6 @@ pub enum Next {
 /// Something that is to be done outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
-    /// Move money while the case goes on waiting (R2). It is answered by nobody.
-    PayBeside(Movement),
     /// Move the money as decided, and let go of what is held (L3).
     Settle {
         /// What moves.

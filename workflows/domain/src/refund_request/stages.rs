@@ -1,7 +1,7 @@
 //! The refund request as a case: its stages, who may do what in each, and where a command or silence leads.
 
 use super::{
-    Case, CaseFile, CaseKind, Command, DecidedBy, Done, IfSilent, Next, Order, Outcome, Particulars, RefundRequestCase,
+    Case, CaseFile, CaseKind, Command, DecidedBy, Done, IfSilent, Next, Outcome, Particulars, RefundRequestCase,
     Refusal, RefusalKind, ResultKind, Role, Rule, Shown, Stage, Timestamp, Verb, What, Who, dispute_id,
 };
 use crate::money::Amount;
@@ -120,10 +120,13 @@ impl Case for RefundRequestCase {
     }
 
     fn next(&mut self, now: Timestamp) -> Next {
+        // Whatever has come meanwhile: what is paid at the contract's end is in no later settlement.
+        if std::mem::take(&mut self.pays_now)
+            && let Some(payment) = self.payment_now(now)
+        {
+            return Next::PayBeside(payment);
+        }
         match self.stage {
-            Stage::AwaitingFreelancer if std::mem::take(&mut self.pays_now) => {
-                Next::Do(self.payment_now(now).map(Order::PayBeside).into_iter().collect())
-            }
             Stage::Opening | Stage::AwaitingFreelancer => Next::Wait,
             Stage::Disputed => Next::Do(self.dispute().into_iter().collect()),
             Stage::Settling => {

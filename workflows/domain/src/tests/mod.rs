@@ -6,6 +6,7 @@ mod dispute;
 mod laws;
 mod layers;
 mod milestone_review;
+mod orders;
 mod payment_refund;
 mod refund_request;
 mod size;
