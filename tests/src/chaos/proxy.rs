@@ -94,9 +94,10 @@ async fn serve(line: Arc<Line>, from: TcpStream) {
     let Ok(to) = TcpStream::connect(("127.0.0.1", target)).await else { return };
     let (_, _) = (from.set_nodelay(true), to.set_nodelay(true));
     let ((from_read, from_write), (to_read, to_write)) = (from.into_split(), to.into_split());
+    let lost = losses.clone();
     let (mut there, mut back) = (
-        pin!(pass(from_read, to_write, &line, |weather| weather.there)),
-        pin!(pass(to_read, from_write, &line, |weather| weather.back)),
+        pin!(pass(from_read, to_write, &line, &lost, |weather| weather.there)),
+        pin!(pass(to_read, from_write, &line, &lost, |weather| weather.back)),
     );
     let is_lost = tokio::select! {
         () = &mut there => false,
@@ -110,11 +111,13 @@ async fn serve(line: Arc<Line>, from: TcpStream) {
     }
 }
 
-/// Passes on what comes until an end closes.
+/// Passes on what comes until an end closes. What comes after the line was lost does not pass, even if this task has not heard of
+/// that yet.
 async fn pass(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     line: &Line,
+    lost: &watch::Receiver<u64>,
     delay: impl Fn(&Weather) -> Duration,
 ) {
     let mut bytes = vec![0; 64 * 1024];
@@ -122,6 +125,9 @@ async fn pass(
         let later = delay(&line.weather.borrow());
         if !later.is_zero() {
             tokio::time::sleep(later).await;
+        }
+        if lost.has_changed().unwrap_or(true) {
+            return std::future::pending().await;
         }
         if to.write_all(&bytes[..count]).await.is_err() {
             return;
