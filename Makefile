@@ -18,9 +18,8 @@ END_TO_END := outcomes:: milestones:: contract_end:: payments:: lateness:: edges
 # Of these, the ones that do not look at a run or stop the worker between a run and the next.
 IN_NEW_RUNS := outcomes:: milestones:: contract_end:: payments:: edges:: mode::
 
-# What touches the ledger and the other tables: the activities' own tests, cases that move money, and everything that fails there.
-ON_POSTGRES := database:: ledger:: escrow:: refunds:: notices:: evidence:: webhooks:: requests:: $(END_TO_END) \
-	api::stripe:: faults:: chaos::whatever_fails
+# Beside the crates' own tests: cases that move money, whatever else is kept in tables, and everything that fails there.
+ON_POSTGRES := refunds:: notices:: evidence:: webhooks:: requests:: $(END_TO_END) api::stripe:: faults:: chaos::whatever_fails
 
 # These mostly wait for the server.
 FOUR_AT_ONCE := RUST_TEST_THREADS=4
@@ -47,7 +46,7 @@ test: $(TEMPORAL) .tools/venv/ready browser delivery build ## Every test, on rea
 
 # The cases of both kinds are the same tests: in one run they are kept on the other database, and conducted by ever new workers.
 postgres: $(TEMPORAL) .tools/venv/ready build ## What moves money, on PostgreSQL, with the worker swapped in every case
-	.ci/with-postgres sh -c '$(FOUR_AT_ONCE) $(TESTS) --no-fail-fast --lib -- $(ON_POSTGRES) && \
+	.ci/with-postgres sh -c '$(FOUR_AT_ONCE) $(TESTS) --no-fail-fast --lib && \
 		$(EIGHT_AT_ONCE) $(SWAPPED) $(TESTS) --no-fail-fast --test recourse -- $(ON_POSTGRES)'
 
 new-runs: $(TEMPORAL) .tools/venv/ready build ## The end-to-end tests again, with cases that go on in new runs all the time

@@ -44,7 +44,7 @@ def load(path: str) -> dict:
 
 
 def sources(*crates: str) -> str:
-    return "\n".join(file.read_text() for crate in crates for file in sorted((ROOT / crate / "src").rglob("*.rs")))
+    return "\n".join(file.read_text() for crate in crates for file in sorted((ROOT / crate).rglob("src/**/*.rs")))
 
 
 # --- docker-compose.yml ---
@@ -160,8 +160,11 @@ def check_dockerfile() -> None:
     demand("STOPSIGNAL SIGTERM" in text, "Dockerfile: no STOPSIGNAL SIGTERM")
     for build in re.findall(r"cargo build[^\\\n]*", text):
         demand("--locked" in build, f"Dockerfile: `{build.strip()}` without --locked")
+    sent = set(read(".dockerignore").split())
     for member in tomllib.loads(read("Cargo.toml"))["workspace"]["members"]:
-        demand(f"COPY {member}/Cargo.toml" in text, f"Dockerfile: the workspace's {member} is not there when dependencies are built")
+        folder = member.split("/")[0]
+        there = {f"!{folder}", f"!{member}/Cargo.toml"} & sent
+        demand(there, f".dockerignore: the workspace's {member} is not there when the image is built")
 
 
 # --- what watches ---

@@ -3,14 +3,14 @@
 //! It reads the server's visibility and the database, and changes nothing. The numbers are of the whole installation, not
 //! of one process: whoever shows them from several processes takes the largest.
 
-use recourse_workflows::domain::{ids::CaseKind, stage::Stage};
+use recourse_database::{Database, in_time};
+use recourse_domain::{ids::CaseKind, stage::Stage};
+use recourse_ledger::{Ledger, LedgerError, MoneyHeld};
 use sqlx::Row as _;
 use temporalio_client::{Client, NamespacedClient as _, grpc::WorkflowService as _, tonic::IntoRequest as _};
 use temporalio_common::protos::temporal::api::workflowservice::v1::{
     CountWorkflowExecutionsRequest, DescribeNamespaceRequest,
 };
-
-use crate::{Database, Ledger, LedgerError, database::in_time, ledger::MoneyHeld};
 
 /// Why the numbers could not be read. Those from before still stand, and grow old.
 #[derive(Debug, thiserror::Error)]

@@ -6,5 +6,5 @@ use std::process::ExitCode;
 async fn main() -> ExitCode {
     // Evidence and everything else that is written is its owner's alone.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
-    recourse_starter::cli::main().await
+    recourse_starter::main().await
 }

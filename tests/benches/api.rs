@@ -11,9 +11,9 @@ use axum::{
     routing::get,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use recourse_activities::serving;
-use recourse_starter::client::{Client, Filters};
-use recourse_workflows::domain::ids::Id;
+use recourse_client::{Client, Filters};
+use recourse_domain::ids::Id;
+use recourse_programs::serving;
 use serde_json::json;
 use tokio::{net::TcpListener, process::Command};
 use tower_http::{

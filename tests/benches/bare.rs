@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
-use recourse_activities::temporal::{self, ConnectOptions};
+use recourse_programs::temporal::{self, ConnectOptions};
 use serde::{Deserialize, Serialize};
 use temporalio_client::NamespacedClient as _;
 use temporalio_common::data_converters::RawValue;

@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use recourse_workflows::domain::command::Verb;
+use recourse_domain::command::Verb;
 use serde_json::json;
 
 use crate::{

@@ -1,8 +1,8 @@
 //! A contract in the bench, and what its parties do: by the calls that a backend makes, and no more of them.
 
 use jiff::Timestamp;
-use recourse_workflows::{
-    domain::command::Verb,
+use recourse_domain::{
+    command::Verb,
     messages::{MilestoneReviewStart, RefundRequestStart},
 };
 use serde::{Deserialize, Serialize};

@@ -10,11 +10,12 @@ use std::{
     time::Duration,
 };
 
-use recourse_activities::{Database, EscrowActivities, Ledger, SandboxBank};
-use recourse_starter::{
-    client::{Client, Config},
-    local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
-};
+use recourse_activities::EscrowActivities;
+use recourse_client::{Client, Config};
+use recourse_database::Database;
+use recourse_ledger::Ledger;
+use recourse_local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess};
+use recourse_payments::SandboxBank;
 use recourse_workflows::effects::DepositOrder;
 use temporalio_client::{
     Client as Temporal, UntypedQuery, UntypedUpdate, UntypedWorkflow, UntypedWorkflowHandle,
@@ -28,7 +29,6 @@ use temporalio_common::{
         common::v1::WorkflowExecution, enums::v1::EventType, workflowservice::v1::GetWorkflowExecutionHistoryRequest,
     },
 };
-
 use tokio::sync::Mutex;
 
 use crate::bare::{self, Bare, Shape};
@@ -67,7 +67,7 @@ impl Parts {
         let client = Client::connect(Config { address: Some(server.address()), ..Config::default() }).await?;
         let database_url = format!("sqlite:{}", folder.join("recourse.db").display());
         let database = Database::connect(&database_url).await?;
-        database.migrate().await?;
+        recourse_ledger::set_up(&database).await?;
         let worker = worker(&server, &database_url, &[]).await?;
         let bare = bare_worker(&server, &[]).await?;
         let escrow = EscrowActivities::new(Ledger::new(database.clone()), Arc::new(SandboxBank::new(database)));

@@ -1,7 +1,7 @@
 //! Cases that are sent so much that they go on in a new run: what a case knows, holds, was promised and has answered goes with
 //! it, on its own clock.
 
-use recourse_workflows::messages::Status;
+use recourse_domain::messages::Status;
 use serde_json::{Value, json};
 use temporalio_client::{UntypedWorkflow, WorkflowDescribeOptions};
 

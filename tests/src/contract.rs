@@ -81,7 +81,7 @@ fn a_program_in_another_language_needs_nothing_but_the_contract() {
         );
         assert_eq!((&got["result"]["to_freelancer"], &got["result"]["to_client"]), (&19_000.into(), &11_000.into()));
         assert_eq!(&got["closed"]["outcome"], outcome);
-        let id = recourse_workflows::domain::ids::Id::new(&contract).unwrap();
+        let id = recourse_domain::ids::Id::new(&contract).unwrap();
         assert_eq!(ledger_of(world, &id).await, "deposit 30000, release 10000, release 9000, refund 11000");
     });
 }

@@ -1,7 +1,7 @@
 //! The contract's end on the real server while a milestone is reviewed or disputed (E11).
 
 use futures_util::future::join_all;
-use recourse_workflows::domain::stage::Stage;
+use recourse_domain::stage::Stage;
 use serde_json::Value;
 
 use crate::{

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use recourse_activities::payments::{Fault, Request};
-use recourse_workflows::domain::{command::Verb, ids::Id, stage::Stage};
+use recourse_domain::{command::Verb, ids::Id, stage::Stage};
+use recourse_payments::{Fault, Request};
 use serde_json::{Value, json};
 
 use crate::harness::{Story, World, run, shown};
@@ -163,7 +163,7 @@ fn a_declined_share_counts_as_not_paid() {
         story.play("1 freelancer claim 15000; 2 client reject claim; 3 mediator close").await;
         world.bank.set_fault(Some(&Id::new(&card).unwrap()), Fault::Decline, 1).await.unwrap();
         story.play("4 client demand").await;
-        let declined = |status: &recourse_workflows::messages::Status| {
+        let declined = |status: &recourse_domain::messages::Status| {
             status.timeline.iter().any(|entry| serde_json::to_value(entry.what).unwrap() == "arbitration_fee_declined")
         };
         story.wait(&story.dispute, declined).await;

@@ -6,11 +6,8 @@ use std::{
 };
 
 use jiff::Timestamp;
-use recourse_starter::client::Client;
-use recourse_workflows::{
-    domain::{case::What, command::Verb},
-    messages::Status,
-};
+use recourse_client::Client;
+use recourse_domain::{case::What, command::Verb, messages::Status};
 use serde_json::{Value, json};
 use temporalio_client::{UntypedWorkflow, WorkflowFetchHistoryOptions, tonic::IntoRequest as _};
 use temporalio_common::protos::temporal::api::{

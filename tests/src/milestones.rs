@@ -1,8 +1,8 @@
 //! Milestones on the real server: reviews, what is held over, disputes on an active contract.
 
 use futures_util::future::join_all;
-use recourse_activities::payments::Fault;
-use recourse_workflows::domain::{command::Verb, ids::Id, outcome::Outcome, posting::Account, stage::Stage};
+use recourse_domain::{command::Verb, ids::Id, outcome::Outcome, posting::Account, stage::Stage};
+use recourse_payments::Fault;
 use serde_json::json;
 
 use crate::harness::{Story, World, run, shown};
@@ -28,7 +28,7 @@ fn charged(outcome: &Outcome) -> (i64, i64, i64) {
 }
 
 /// The rule and the message of a refused start.
-pub fn refused(status: &recourse_workflows::messages::Status) -> String {
+pub fn refused(status: &recourse_domain::messages::Status) -> String {
     let outcome = status.outcome.as_ref().unwrap_or_else(|| panic!("{status:?}"));
     assert_eq!(outcome.result.name(), "refused", "{outcome:?}");
     format!("{} {}", outcome.rule, outcome.message.as_deref().unwrap_or_default())

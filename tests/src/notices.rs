@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use recourse_activities::notices::NoticeFilter;
+use recourse_notifications::notices::NoticeFilter;
 use serde_json::Value;
 
 use crate::harness::{Mailbox, Story, World, free_port, run, shown};
@@ -36,7 +36,7 @@ fn each_party_is_told_once_of_what_concerns_them() {
             for words in ["300.00 USD", "200.00 USD", "150.00 USD", "90.00 USD", "110.00 USD", "UTC"] {
                 assert!(all.contains(words), "{party} reads {words}");
             }
-            let recipient = recourse_workflows::domain::party::Role::ALL.into_iter().find(|role| role.name() == party);
+            let recipient = recourse_domain::party::Role::ALL.into_iter().find(|role| role.name() == party);
             let filter = NoticeFilter { contract: Some(story.id()), recipient, party: None };
             let stored = world.notices.list(&filter).await.unwrap();
             let events: Vec<_> = stored.iter().map(|notice| notice.event.as_str()).collect();
@@ -55,7 +55,7 @@ fn each_party_is_told_once_of_what_concerns_them() {
         }
         let mediators = NoticeFilter {
             contract: Some(story.id()),
-            recipient: Some(recourse_workflows::domain::party::Role::Mediator),
+            recipient: Some(recourse_domain::party::Role::Mediator),
             party: None,
         };
         assert_eq!(world.notices.list(&mediators).await.unwrap().len(), 1, "M1: the mediation queue is told");

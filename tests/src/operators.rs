@@ -3,11 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use recourse_starter::{
-    client::{CaseRow, Client, ClientError, Config, Filters},
-    local::{LocalServer, ServerOptions},
-};
-use recourse_workflows::domain::stage::Stage;
+use recourse_client::{CaseRow, Client, ClientError, Config, Filters};
+use recourse_domain::stage::Stage;
+use recourse_local::{LocalServer, ServerOptions};
 use serde_json::{Value, json};
 use temporalio_client::{UntypedQuery, UntypedWorkflow, WorkflowFetchHistoryOptions, WorkflowQueryOptions};
 use temporalio_common::data_converters::RawValue;

@@ -1,7 +1,7 @@
 //! Every way in which a refund request and a dispute can end, on the real server, with the ledger to the cent.
 
 use futures_util::future::join_all;
-use recourse_workflows::domain::{outcome::Outcome, stage::Stage};
+use recourse_domain::{outcome::Outcome, stage::Stage};
 use serde_json::{Value, json};
 
 use crate::harness::{Story, World, run, shown};
@@ -215,7 +215,7 @@ fn a_refund_spans_deposits_newest_first() {
         story.deposit("d-1", 10_000, "card-old").await;
         let second = story.deposit("d-2", 20_000, "card-new").await;
         assert_eq!(
-            second.held.map(recourse_workflows::domain::money::Amount::minor),
+            second.held.map(recourse_domain::money::Amount::minor),
             Some(30_000),
             "the escrow after the deposit"
         );
@@ -319,9 +319,9 @@ fn a_deposit_charges_once_or_not_at_all() {
         let story = Story::new(world, "deposit");
         let card = story.card();
         let first = story.deposit("d-1", 30_000, &card).await;
-        let amounts = |outcome: &recourse_workflows::domain::outcome::Outcome| {
+        let amounts = |outcome: &recourse_domain::outcome::Outcome| {
             [outcome.charged, outcome.from_held, outcome.held]
-                .map(|amount| amount.map(recourse_workflows::domain::money::Amount::minor))
+                .map(|amount| amount.map(recourse_domain::money::Amount::minor))
         };
         assert_eq!(amounts(&first), [Some(30_000), Some(0), Some(30_000)]);
         assert_eq!(shown(&story.deposit("d-1", 30_000, &card).await), "deposited rule E2 0/0/0");
@@ -331,11 +331,7 @@ fn a_deposit_charges_once_or_not_at_all() {
 
         world
             .bank
-            .set_fault(
-                Some(&recourse_workflows::domain::ids::Id::new(&card).unwrap()),
-                recourse_activities::payments::Fault::Decline,
-                1,
-            )
+            .set_fault(Some(&recourse_domain::ids::Id::new(&card).unwrap()), recourse_payments::Fault::Decline, 1)
             .await
             .unwrap();
         let declined = story.deposit("d-2", 5_000, &card).await;

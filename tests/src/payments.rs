@@ -1,10 +1,7 @@
 //! Money that was already released, asked back on the real server (P1–P4).
 
 use jiff::{SignedDuration, Timestamp};
-use recourse_workflows::{
-    domain::{posting::Account, stage::Stage},
-    messages::Status,
-};
+use recourse_domain::{messages::Status, posting::Account, stage::Stage};
 
 use crate::harness::{Story, World, run, shown};
 

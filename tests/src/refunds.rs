@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use recourse_activities::{Database, Ledger, NoticeBook, RefundDesk, SandboxBank, payments::Fault};
-use recourse_workflows::domain::ids::Id;
+use recourse_database::Database;
+use recourse_domain::ids::Id;
+use recourse_ledger::Ledger;
+use recourse_notifications::NoticeBook;
+use recourse_payments::{Fault, SandboxBank};
+use recourse_refunds::RefundDesk;
 use serde_json::Value;
 
 use crate::{

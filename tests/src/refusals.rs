@@ -1,8 +1,8 @@
 //! Commands that must not be taken: each leaves the money where it is, fails no workflow task, and its reason is in the
 //! answer and in the timeline.
 
-use recourse_starter::client::ClientError;
-use recourse_workflows::domain::{command::Verb, money::Amount, stage::Stage};
+use recourse_client::ClientError;
+use recourse_domain::{command::Verb, money::Amount, stage::Stage};
 use serde_json::{Map, Value, json};
 use temporalio_client::{UntypedSignal, UntypedWorkflow, WorkflowSignalOptions};
 use temporalio_common::{
@@ -20,7 +20,7 @@ pub async fn failed_tasks(world: &World, case: &str) -> usize {
     history.iter().filter(|event| event.event_type() == EventType::WorkflowTaskFailed).count()
 }
 
-fn refusal(answer: Result<recourse_workflows::messages::Status, ClientError>) -> (String, String) {
+fn refusal(answer: Result<recourse_domain::messages::Status, ClientError>) -> (String, String) {
     match answer {
         Err(ClientError::Refused { name, message, .. }) => (name.to_string(), message),
         other => panic!("expected a refusal, got {other:?}"),
@@ -286,8 +286,8 @@ fn a_signal_that_does_not_parse_is_noted_and_harmless() {
             handle.signal(signal, RawValue::new(payloads), WorkflowSignalOptions::default()).await.unwrap();
         }
         world.client.signal(&case, "no_such_command", b"{}".to_vec()).await.unwrap();
-        let noted = |status: &recourse_workflows::messages::Status| {
-            let unreadable = |entry: &&recourse_workflows::domain::case::TimelineEntry| {
+        let noted = |status: &recourse_domain::messages::Status| {
+            let unreadable = |entry: &&recourse_domain::case::TimelineEntry| {
                 serde_json::to_value(entry.what).unwrap() == "unreadable" && entry.note.is_some()
             };
             status.timeline.iter().filter(unreadable).count()
@@ -318,7 +318,7 @@ fn a_flood_of_nonsense_does_not_keep_the_parties_out() {
         story.play("1 freelancer claim 15000").await;
         // Refused updates are kept, up to a number; after that they leave no event.
         let (verb, body) = story.command("freelancer", "accept offer 99");
-        for _ in 0..recourse_workflows::domain::case::REFUSALS_KEPT_MAX {
+        for _ in 0..recourse_domain::case::REFUSALS_KEPT_MAX {
             refusal(world.client.command(&story.dispute, verb, body.clone()).await);
         }
         let events = history_length(world, &story.dispute).await;

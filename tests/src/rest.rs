@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use recourse_workflows::{domain::stage::Stage, messages::Status};
+use recourse_domain::{messages::Status, stage::Stage};
 
 use crate::harness::{Story, World, run, shown};
 

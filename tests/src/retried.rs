@@ -2,12 +2,10 @@
 
 use std::{path::Path, time::Instant};
 
-use recourse_activities::payments::Fault;
-use recourse_starter::{
-    client::Order,
-    local::{WorkerOptions, WorkerProcess},
-};
-use recourse_workflows::domain::ids::Id;
+use recourse_client::Order;
+use recourse_domain::ids::Id;
+use recourse_local::{WorkerOptions, WorkerProcess};
+use recourse_payments::Fault;
 use serde_json::{Value, json};
 
 use crate::{

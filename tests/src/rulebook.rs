@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use recourse_workflows::domain::{command::Verb, ids::CaseKind, rule::Rule};
+use recourse_domain::{command::Verb, ids::CaseKind, rule::Rule};
 
 /// How many tests a rule's proof names. The nearest to the product come first: the real server, then the rest.
 const NAMED_MAX: usize = 4;
@@ -40,16 +40,12 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// Every test of the workspace.
 pub fn tests() -> Vec<Test> {
+    let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    let members = manifest["workspace"]["members"].as_array().unwrap();
     let mut found = Vec::new();
-    for (package, folder) in [
-        ("domain", "workflows/domain"),
-        ("workflows", "workflows"),
-        ("activities", "activities"),
-        ("worker", "worker"),
-        ("starter", "starter"),
-        ("tests", "tests"),
-    ] {
-        let folder = root().join(folder).join("src");
+    for member in members.iter().map(|member| member.as_str().unwrap()) {
+        let package = member.rsplit('/').next().unwrap_or(member);
+        let folder = root().join(member).join("src");
         let mut paths = Vec::new();
         sources(&folder, &mut paths);
         paths.sort();

@@ -1,6 +1,11 @@
-//! The rules' crate stands on nothing that acts: purity by Cargo.
+//! How the crates and their modules stand on each other: see the map in `docs/architecture.md`.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// What a package may be called that runs, waits or talks. Nothing below the rules begins like one of these.
 const ACTING: [&str; 12] = [
@@ -21,21 +26,166 @@ const ACTING: [&str; 12] = [
 /// How many packages are below the rules at most, themselves included. A new one is a decision, and this number its place.
 const PACKAGES_MAX: usize = 30;
 
-#[test]
-fn the_rules_depend_on_nothing_that_acts() {
+/// What a crate does not need to be built, by its first words.
+const WITHOUT: [(&str, &[&str]); 4] = [
+    ("recourse-client", &["lettre", "recourse-payments", "recourse-notifications", "object_store", "axum-extra"]),
+    ("recourse-ledger", &["reqwest", "lettre", "temporalio-sdk"]),
+    ("recourse-notifications", &["temporalio-sdk"]),
+    ("recourse-console", &["clap"]),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The folders of our crates, each after those that it stands on.
+fn members() -> Vec<PathBuf> {
+    let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    let members = manifest["workspace"]["members"].as_array().unwrap();
+    members.iter().map(|member| root().join(member.as_str().unwrap())).collect()
+}
+
+/// The packages below a package, itself included.
+fn tree(package: &str) -> BTreeSet<String> {
     let tree = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--offline", "-p", "recourse-domain", "-e", "normal", "--prefix", "none"])
-        .current_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .args(["tree", "--locked", "--offline", "-p", package, "-e", "normal", "--prefix", "none"])
+        .current_dir(root())
         .output()
         .unwrap();
     assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
     let tree = String::from_utf8(tree.stdout).unwrap();
-    let mut packages: Vec<&str> =
-        tree.lines().filter_map(|line| line.split(' ').next()).filter(|name| !name.is_empty()).collect();
-    packages.sort_unstable();
-    packages.dedup();
-    assert!(packages.contains(&"recourse-domain") && packages.contains(&"serde"), "{packages:?}");
+    let packages = tree.lines().filter_map(|line| line.split(' ').next()).filter(|name| !name.is_empty());
+    let packages: BTreeSet<String> = packages.map(str::to_owned).collect();
+    assert!(packages.contains(package) && packages.contains("serde"), "{packages:?}");
+    packages
+}
+
+#[test]
+fn the_rules_depend_on_nothing_that_acts() {
+    let packages = tree("recourse-domain");
     let acting: Vec<_> = packages.iter().filter(|name| ACTING.iter().any(|word| name.starts_with(word))).collect();
     assert!(acting.is_empty(), "{acting:?}");
     assert!(packages.len() <= PACKAGES_MAX, "{} packages: {packages:?}", packages.len());
+}
+
+#[test]
+fn crates_are_built_without_what_they_do_not_need() {
+    for (package, without) in WITHOUT {
+        let packages = tree(package);
+        let found: Vec<_> = without.iter().filter(|name| packages.contains(**name)).collect();
+        assert!(found.is_empty(), "{package} is built with {found:?}");
+    }
+}
+
+/// Cargo refuses circles of crates; the order of the members says more: no crate depends on a later one, not even for its tests.
+#[test]
+fn no_crate_depends_on_one_above_it() {
+    let mut before = BTreeSet::new();
+    for folder in members() {
+        let manifest: toml::Table = fs::read_to_string(folder.join("Cargo.toml")).unwrap().parse().unwrap();
+        for table in ["dependencies", "dev-dependencies"] {
+            let needed = manifest.get(table).and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys);
+            let above: Vec<_> =
+                needed.filter(|name| name.starts_with("recourse-") && !before.contains(name.as_str())).collect();
+            let is_itself = |name: &&String| manifest["package"]["name"].as_str() == Some(name.as_str());
+            assert!(above.iter().all(is_itself), "{} depends on {above:?}, which come later", folder.display());
+        }
+        before.insert(manifest["package"]["name"].as_str().unwrap().to_owned());
+    }
+    assert!(before.len() > 10, "{before:?}");
+}
+
+/// The modules of a crate by their names, and what each takes from others of that crate.
+fn modules(folder: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut paths = vec![folder.to_owned()];
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let place = path.strip_prefix(folder).unwrap().with_extension("");
+        let parts: Vec<_> = place.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        let is_code = path.extension().is_some_and(|extension| extension == "rs");
+        if !is_code || parts.iter().any(|part| part == "tests") || ["lib", "main"].contains(&parts[0].as_str()) {
+            continue;
+        }
+        let source = fs::read_to_string(&path).unwrap();
+        let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let code: Vec<&str> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        // What is above a module of a folder is that folder's module.
+        let above = if parts.len() == 1 || parts[1] == "mod" { "super::" } else { "super::super::" };
+        let named = ["crate::", above].iter().flat_map(|root| named_after(&code.join("\n"), root)).collect::<Vec<_>>();
+        found.entry(parts[0].clone()).or_default().extend(named);
+    }
+    let known: BTreeSet<String> = found.keys().cloned().collect();
+    for (module, named) in &mut found {
+        named.retain(|name| name != module && known.contains(name));
+    }
+    found
+}
+
+/// The names that follow a path's root in some code: `a` and `b` of `crate::{a::X, b}`.
+fn named_after(code: &str, root: &str) -> Vec<String> {
+    let name = |text: &str| {
+        text.trim_start().chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
+    };
+    let mut found = Vec::new();
+    for (place, _) in code.match_indices(root) {
+        if code[..place].ends_with(|letter: char| letter.is_alphanumeric() || letter == '_' || letter == ':') {
+            continue;
+        }
+        let rest = &code[place + root.len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            found.push(name(rest));
+            continue;
+        };
+        let (mut depth, mut begins) = (0, 0);
+        for (at, letter) in group.char_indices() {
+            match letter {
+                '{' => depth += 1,
+                '}' if depth > 0 => depth -= 1,
+                ',' | '}' if depth == 0 => {
+                    found.push(name(&group[begins..at]));
+                    begins = at + 1;
+                    if letter == '}' {
+                        break;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// What a module leads to, over all others.
+fn reached(modules: &BTreeMap<String, BTreeSet<String>>, from: &str) -> BTreeSet<String> {
+    let (mut reached, mut open) = (BTreeSet::new(), vec![from.to_owned()]);
+    while let Some(module) = open.pop() {
+        for next in &modules[&module] {
+            if reached.insert(next.clone()) {
+                open.push(next.clone());
+            }
+        }
+    }
+    reached
+}
+
+#[test]
+fn no_module_stands_on_one_that_stands_on_it() {
+    let mut circles = Vec::new();
+    for folder in members() {
+        let modules = modules(&folder.join("src"));
+        let in_circle = modules.keys().filter(|module| reached(&modules, module).contains(*module));
+        circles.extend(in_circle.map(|module| format!("{}: {module} -> {:?}", folder.display(), modules[module])));
+    }
+    assert!(circles.is_empty(), "{circles:#?}");
+}
+
+#[test]
+fn what_a_module_takes_is_found_in_its_code() {
+    let code = "use crate::{a::{X, y}, b, c::Z};\nuse super::d::E;\nlet f = crate::f::g();\nother::crate::h";
+    assert_eq!(named_after(code, "crate::"), ["a", "b", "c", "f"]);
+    assert_eq!(named_after(code, "super::"), ["d"]);
 }

@@ -1,9 +1,9 @@
 //! What happens to a case when somebody stops a workflow: a dispute outlives its parent, money stays where it is, and a
 //! request to cancel changes nothing (E10).
 
-use recourse_activities::notices::NoticeFilter;
-use recourse_starter::client::ClientError;
-use recourse_workflows::{domain::stage::Stage, messages::DisputeStart};
+use recourse_client::ClientError;
+use recourse_domain::{messages::DisputeStart, stage::Stage};
+use recourse_notifications::notices::NoticeFilter;
 use serde_json::{Value, json};
 use temporalio_client::{
     UntypedWorkflow, WorkflowCancelOptions, WorkflowDescribeOptions, WorkflowFetchHistoryOptions,
@@ -162,7 +162,7 @@ fn a_dispute_may_run_alone() {
     });
 }
 
-async fn ended(story: &Story<'_>) -> recourse_workflows::domain::outcome::Outcome {
+async fn ended(story: &Story<'_>) -> recourse_domain::outcome::Outcome {
     story.end(0, Value::Null).await.outcome.expect("it is refused at once")
 }
 

@@ -10,8 +10,9 @@ use std::{
 };
 
 use jiff::Timestamp;
-use recourse_activities::{
-    Database, WebhookBook,
+use recourse_database::Database;
+use recourse_notifications::{
+    WebhookBook,
     webhooks::{CaseEvent, Delivery, DeliveryState, FeedEntry, SignedHeaders, TOLERANCE, verify},
 };
 use recourse_workflows::{

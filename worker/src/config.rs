@@ -3,10 +3,9 @@
 use std::{net::SocketAddr, num::NonZeroU64, time::Duration};
 
 use clap::{Args, Parser};
-use recourse_activities::{
-    Database, DatabaseError, Payments,
-    temporal::{self, ConnectError, ConnectOptions},
-};
+use recourse_database::{Database, DatabaseError};
+use recourse_payments::Payments;
+use recourse_programs::temporal::{self, ConnectError, ConnectOptions};
 use temporalio_client::Client;
 use temporalio_common::{
     telemetry::metrics::TemporalMeter,
@@ -158,7 +157,7 @@ pub struct Unreachable {
 pub async fn database(url: &str) -> Result<Database, Unreachable> {
     let open = async {
         let database = Database::connect(url).await?;
-        database.migrate().await?;
+        recourse_ledger::set_up(&database).await?;
         Ok::<_, DatabaseError>(database)
     };
     open.await.map_err(|error| Unreachable {

@@ -8,14 +8,11 @@ mod watch;
 use std::{num::NonZeroU64, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
-use config::{Config, Size, Unreachable};
-use evict::EvictAfterQuery;
-use recourse_activities::{
-    EscrowActivities, Ledger, RefundDesk, WebhookActivities, WebhookBook,
-    gauges::Gauges,
-    notices::{MailConfig, NoticeActivities, NoticeBook},
-    telemetry::Telemetry,
-};
+use recourse_activities::{EscrowActivities, NoticeActivities, WebhookActivities, gauges::Gauges};
+use recourse_ledger::Ledger;
+use recourse_notifications::{NoticeBook, WebhookBook, notices::MailConfig, webhooks::Deliverer};
+use recourse_programs::telemetry::Telemetry;
+use recourse_refunds::RefundDesk;
 use recourse_workflows::{
     Dispute, EscrowDeposit, MilestoneReview, PaymentRefund, RefundRequest, TASK_QUEUE, WebhookDelivery,
 };
@@ -27,6 +24,9 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch::{Receiver, channel},
 };
+
+use config::{Config, Size, Unreachable};
+use evict::EvictAfterQuery;
 use watch::Watch;
 
 #[tokio::main]
@@ -74,7 +74,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let desk = RefundDesk::new(ledger.clone(), bank.clone(), book.clone());
     let effects = EscrowActivities::new(ledger, bank);
     let watch = Watch::new(Gauges::new(client.clone(), database.clone()), effects.retries(), metrics_at)?;
-    let webhooks = WebhookActivities::new(webhooks)?;
+    let webhooks = WebhookActivities::new(Deliverer::new(webhooks)?);
     let work = Work { effects, book, webhooks };
     let mut worker = worker(&runtime, &client, work, &config.size, config.version.deployment())?;
 

@@ -25,8 +25,8 @@ use prometheus::{Gauge, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Te
 use recourse_activities::{
     escrow::{Effect, Retries},
     gauges::{Gauges, Reading},
-    serving,
 };
+use recourse_programs::serving;
 use temporalio_common::telemetry::{
     HistogramBucketOverrides, PrometheusExporterOptions, TelemetryOptions, metrics::CoreMeter,
     start_prometheus_metric_exporter,

@@ -1,13 +1,9 @@
 //! What a case shows in lists: its search attributes, the same whether a client sets them at the start or the workflow
 //! later. No personal data: they are stored in plain text even where payloads are encrypted.
 
+use recourse_domain::{case::Case, ids::CaseKind, messages::Status, party::Contract, stage::Stage};
 use temporalio_common::search_attributes::{
     SearchAttributeKey, SearchAttributeUpdate, SearchAttributeValue, SearchAttributes, Timestamp as Datetime,
-};
-
-use crate::{
-    domain::{case::Case, ids::CaseKind, party::Contract, stage::Stage},
-    messages::Status,
 };
 
 /// What the case is about.

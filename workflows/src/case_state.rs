@@ -1,19 +1,17 @@
 //! Where a workflow keeps its case, and what it says of itself before there is one.
 
 use jiff::Timestamp;
+use recourse_domain::{
+    case::Case,
+    command::{Refusal, RefusalKind},
+    ids::case_number,
+    messages::Status,
+    outcome::Outcome,
+};
 use temporalio_common::data_converters::RawValue;
 use temporalio_workflow::{WorkflowContext, WorkflowContextView, WorkflowTermination};
 
-use crate::{
-    continuing::{self, HandedOn},
-    domain::{
-        case::Case,
-        command::{Refusal, RefusalKind},
-        ids::case_number,
-        outcome::Outcome,
-    },
-    messages::Status,
-};
+use crate::continuing::{self, HandedOn};
 
 /// Where a workflow keeps its case.
 pub struct CaseState<C> {

@@ -16,6 +16,18 @@ use futures_util::{
     future::{Fuse, FusedFuture},
 };
 use jiff::Timestamp;
+use recourse_domain::{
+    case::Case,
+    ids::case_number,
+    messages::Status,
+    milestone::NotReviewable,
+    money::Amount,
+    opening::StartRequest,
+    outcome::Outcome,
+    party::Contract,
+    posting::{Close, Movement},
+    rule::Rule,
+};
 use temporalio_common::data_converters::RawValue;
 use temporalio_workflow::{
     TimerOptions, TimerResult, WaitConditionOptions, WorkflowCancellationToken, WorkflowContext, WorkflowTermination,
@@ -26,19 +38,7 @@ use crate::{
     case_state::Conducts,
     continuing::HandedOn,
     describe,
-    domain::{
-        case::Case,
-        ids::case_number,
-        milestone::NotReviewable,
-        money::Amount,
-        opening::StartRequest,
-        outcome::Outcome,
-        party::Contract,
-        posting::{Close, Movement},
-        rule::Rule,
-    },
     effects::{Escrow, HoldRequest, Notices, OpenCase, OpenReceipt, OpenedCase, RunningReview, Settlement, Tell},
-    messages::Status,
     ordering::order,
 };
 

@@ -7,11 +7,12 @@
 //! What is handed on must be read by the next run, maybe by a newer worker: a field that is added to a case's types needs a
 //! default. It may not be taken from anybody else: a start that merely looks like it is read as a start.
 
+use recourse_domain::case::Case;
 use serde::{Deserialize, Serialize};
 use temporalio_common::data_converters::RawValue;
 use temporalio_workflow::WorkflowContextView;
 
-use crate::{domain::case::Case, messages::json_of};
+use crate::messages::json_of;
 
 /// A case on its way into the next run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,18 +4,16 @@
 use std::fmt::Write as _;
 
 use jiff::{Timestamp, tz::TimeZone};
-
-use crate::{
-    domain::{
-        ids::dispute_id,
-        money::{Amount, Currency},
-        notice::Notice,
-        party::{Contract, Role},
-        posting::Movement,
-    },
-    effects::{HeldByOther, HoldRequest},
+use recourse_domain::{
+    ids::dispute_id,
     messages::Status,
+    money::{Amount, Currency},
+    notice::Notice,
+    party::{Contract, Role},
+    posting::Movement,
 };
+
+use crate::effects::{HeldByOther, HoldRequest};
 
 /// An instant as people read it: `Thu 3 Dec 2026 10:00 UTC`.
 pub fn instant(at: Timestamp) -> String {

@@ -1,26 +1,22 @@
 //! A claim on money in escrow: the client's answer, mediation, the parties' answers, arbitration (D2–D6, M1–M8, A1–A5).
 
-use std::time::Duration;
-
 use jiff::Timestamp;
-use temporalio_common::data_converters::RawValue;
-use temporalio_workflow::{
-    ChildWorkflowOptions, ParentClosePolicy, TimerOptions, WorkflowCancellationToken, WorkflowContext,
+use recourse_domain::{
+    claim::Grounds,
+    dispute::{DisputeCase, Opened},
+    ids::{milestone_review_id, refund_request_id},
+    messages::DisputeStart,
+    outcome::Outcome,
+    rule::Rule,
 };
+use temporalio_common::data_converters::RawValue;
+use temporalio_workflow::WorkflowContext;
 
 use crate::{
-    attributes,
     conduct::Conduct,
-    domain::{
-        claim::Grounds,
-        dispute::{DisputeCase, Opened},
-        ids::{CaseKind, dispute_id, milestone_review_id, refund_request_id},
-        outcome::Outcome,
-        rule::Rule,
-    },
     effects::HoldRequest,
     handlers::case_workflow,
-    messages::{DISPUTE_START_BYTES_MAX, DisputeStart, read_up_to},
+    messages::{DISPUTE_START_BYTES_MAX, read_up_to},
 };
 
 case_workflow! {
@@ -74,39 +70,4 @@ pub fn takes_alone(case: &DisputeCase) -> HoldRequest {
         Some(milestone) if case.grounds() == Grounds::PartialRelease => HoldRequest::HeldOver { milestone },
         Some(milestone) => HoldRequest::Unreviewed { milestone, claim: case.claimed() },
     }
-}
-
-/// Conducts a dispute as a child of the case that it grew out of. It settles its own money, and goes on if that case is
-/// stopped.
-///
-/// # Errors
-/// Why it has no outcome: somebody stopped its workflow.
-pub(crate) async fn conduct_as_child<W: 'static>(
-    ctx: &WorkflowContext<W>,
-    start: DisputeStart,
-) -> Result<Outcome, String> {
-    let id = dispute_id(&start.contract.id, start.milestone.as_ref());
-    let input = RawValue::from_value(&start, ctx.payload_converter());
-    let mut pause = Duration::from_mins(1);
-    let started = loop {
-        let options = ChildWorkflowOptions::builder()
-            .workflow_id(id.clone())
-            .parent_close_policy(ParentClosePolicy::Abandon)
-            .cancellation_token(WorkflowCancellationToken::new())
-            .search_attributes(attributes::at_start(CaseKind::Dispute, &start.contract))
-            .static_summary(format!("Dispute of contract {}", start.contract.id))
-            .build();
-        if let Ok(started) = ctx.start_child_workflow(Dispute::run, input.clone(), options).await {
-            break started;
-        }
-        // Somebody started a dispute with this id by itself. While the parent holds the money it is refused at once, so
-        // this is soon over; the growing pause keeps the history small if it is not.
-        let again = TimerOptions::builder(pause)
-            .summary(format!("{id} is taken; try again"))
-            .cancellation_token(WorkflowCancellationToken::new())
-            .build();
-        ctx.timer(again).await;
-        pause = (pause * 2).min(Duration::from_hours(6));
-    };
-    started.result().await.map_err(|stopped| stopped.to_string())
 }

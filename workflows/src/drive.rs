@@ -1,26 +1,26 @@
 //! Drives a case: does what it asks for next, and hands back what came of it. Which order comes when is the case's to say
-//! ([`order`](crate::domain::order)); how an order is done here is all that this module knows.
+//! ([`order`](recourse_domain::order)); how an order is done here is all that this module knows.
 
 use std::{future::Future, pin::Pin};
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use recourse_domain::{
+    case::Case,
+    fee::FeeDue,
+    ids::PaymentId,
+    milestone::BonusDue,
+    money::Amount,
+    order::{Done, Next, Order},
+    outcome::Outcome,
+    posting::{Close, Movement},
+};
 use temporalio_workflow::{WorkflowContext, WorkflowResult, WorkflowTermination};
 
 use crate::{
     case_state::Conducts,
+    child,
     conduct::{Conduct, now},
-    dispute,
-    domain::{
-        case::Case,
-        fee::FeeDue,
-        ids::PaymentId,
-        milestone::BonusDue,
-        money::Amount,
-        order::{Done, Next, Order},
-        outcome::Outcome,
-        posting::{Close, Movement},
-    },
     effects::{BonusOrder, BonusReceipt, Escrow, FeeOrder, FeeReceipt, ReturnOrder, ReturnReceipt},
     ordering::order,
 };
@@ -86,7 +86,7 @@ fn start<'a, W: Conducts>(ctx: &'a WorkflowContext<W>, case: &'a Conduct<'_, W>,
         Order::ReturnPayment { payment, amount, expected_by } => {
             return_payment(ctx, case, payment, amount, expected_by)
         }
-        Order::Dispute(start) => Box::pin(async move { Done::Disputed(dispute::conduct_as_child(ctx, *start).await) }),
+        Order::Dispute(start) => Box::pin(async move { Done::Disputed(child::dispute(ctx, *start).await) }),
     }
 }
 

@@ -1,6 +1,9 @@
 //! A deposit: the billing method is charged and the money is in escrow, or nothing happened (E1, E2, E12).
 
 use jiff::Timestamp;
+use recourse_domain::{
+    deposit, messages::EscrowDepositStart, notice::Notice, outcome::Outcome, party::Contract, rule::Rule, stage::Stage,
+};
 use temporalio_common::data_converters::RawValue;
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_workflow::{WorkflowContext, WorkflowResult};
@@ -9,9 +12,8 @@ use crate::{
     attributes,
     conduct::now,
     describe,
-    domain::{deposit, notice::Notice, outcome::Outcome, party::Contract, rule::Rule, stage::Stage},
     effects::{DepositOrder, DepositReceipt, Escrow, Notices, Tell},
-    messages::{EscrowDepositStart, read},
+    messages::read,
     ordering::order,
 };
 

@@ -1,17 +1,18 @@
 //! How commands come in: every command of a case as a signal and as a validated update of the same name.
 
+use recourse_domain::{
+    case::{Case, REFUSALS_KEPT_MAX},
+    command::{Message, Refusal, Unreadable, Verb},
+    ids::CaseKind,
+    messages::Status,
+};
 use temporalio_common::data_converters::RawValue;
 use temporalio_workflow::WorkflowContext;
 
 use crate::{
     case_state::{CaseState, Conducts},
     conduct::{detached_wait, now},
-    domain::{
-        case::{Case, REFUSALS_KEPT_MAX},
-        command::{Message, Refusal, Unreadable, Verb},
-        ids::CaseKind,
-    },
-    messages::{Status, json_of},
+    messages::json_of,
 };
 
 /// Puts a command before the case as soon as it is open, and answers with its status or why it was not taken.
@@ -81,7 +82,7 @@ macro_rules! case_workflow {
         taking [$($name:literal),+ $(,)?]
     ) => { pastey::paste! {
         const _: () = assert!(
-            $crate::handlers::takes_all(<$case as $crate::domain::case::Case>::KIND, &[$($crate::domain::command::Verb::[<$name:camel>]),+]),
+            $crate::handlers::takes_all(<$case as ::recourse_domain::case::Case>::KIND, &[$(::recourse_domain::command::Verb::[<$name:camel>]),+]),
             "a workflow handles the commands that the catalogue has for its case"
         );
 
@@ -120,12 +121,12 @@ macro_rules! case_workflow {
             }
 
             #[run]
-            pub async fn run(ctx: &mut temporalio_workflow::WorkflowContext<Self>) -> temporalio_workflow::WorkflowResult<$crate::domain::outcome::Outcome> {
+            pub async fn run(ctx: &mut temporalio_workflow::WorkflowContext<Self>) -> temporalio_workflow::WorkflowResult<::recourse_domain::outcome::Outcome> {
                 $crate::drive::conduct(ctx, $open).await
             }
 
             #[query]
-            pub fn status(&self, _ctx: &temporalio_workflow::WorkflowContextView) -> Result<$crate::messages::Status, Box<dyn std::error::Error + Send + Sync>> {
+            pub fn status(&self, _ctx: &temporalio_workflow::WorkflowContextView) -> Result<::recourse_domain::messages::Status, Box<dyn std::error::Error + Send + Sync>> {
                 self.case_state.status().map_err(Into::into)
             }
 
@@ -133,15 +134,15 @@ macro_rules! case_workflow {
                 #[signal(name = $name)]
                 pub async fn [<$name _signal>](ctx: &mut temporalio_workflow::WorkflowContext<Self>, raw: temporalio_common::data_converters::RawValue) {
                     // A signal has no answer: the timeline says what became of it.
-                    let _ = $crate::handlers::receive(ctx.clone(), $crate::domain::command::Verb::[<$name:camel>], raw).await;
+                    let _ = $crate::handlers::receive(ctx.clone(), ::recourse_domain::command::Verb::[<$name:camel>], raw).await;
                 }
 
                 #[update(name = $name)]
                 pub async fn [<$name>](
                     ctx: &mut temporalio_workflow::WorkflowContext<Self>,
                     raw: temporalio_common::data_converters::RawValue,
-                ) -> Result<$crate::messages::Status, Box<dyn std::error::Error + Send + Sync>> {
-                    $crate::handlers::receive(ctx.clone(), $crate::domain::command::Verb::[<$name:camel>], raw).await.map_err(Into::into)
+                ) -> Result<::recourse_domain::messages::Status, Box<dyn std::error::Error + Send + Sync>> {
+                    $crate::handlers::receive(ctx.clone(), ::recourse_domain::command::Verb::[<$name:camel>], raw).await.map_err(Into::into)
                 }
 
                 #[update_validator([<$name>])]
@@ -150,7 +151,7 @@ macro_rules! case_workflow {
                     _ctx: &temporalio_workflow::WorkflowContextView,
                     raw: &temporalio_common::data_converters::RawValue,
                 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-                    $crate::handlers::admit(&self.case_state, $crate::domain::command::Verb::[<$name:camel>], raw)
+                    $crate::handlers::admit(&self.case_state, ::recourse_domain::command::Verb::[<$name:camel>], raw)
                 }
             )+
         }

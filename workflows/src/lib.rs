@@ -1,6 +1,6 @@
 //! The workflows that conduct a case of escrow refunds and disputes by the rules.
 //!
-//! Read [`domain`] first, a crate of its own: everything that decides is there, without a Temporal type. Then a workflow a file:
+//! Read `recourse_domain` first: everything that decides is there, without a Temporal type. Then a workflow a file:
 //! [`escrow_deposit`], [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`]; what a case asks for next is done in
 //! `drive`, how it waits and tells is in [`conduct`], how a case outlives a run's history is in `continuing`, how commands come in is in [`handlers`]. [`webhook_delivery`] is no case: it
 //! brings programs the news of one. [`effects`] is the only door to the world, [`messages`] and
@@ -10,6 +10,7 @@
 
 pub mod attributes;
 pub mod case_state;
+mod child;
 pub mod conduct;
 mod continuing;
 pub mod describe;
@@ -30,9 +31,6 @@ pub mod payment_refund;
 pub mod refund_request;
 #[allow(missing_docs, reason = "as above")]
 pub mod webhook_delivery;
-
-/// The rules, which are a crate of their own.
-pub use recourse_domain as domain;
 
 pub use dispute::Dispute;
 pub use escrow_deposit::EscrowDeposit;

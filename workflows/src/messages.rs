@@ -2,12 +2,9 @@
 //!
 //! Whatever arrives is taken as raw payloads and read here: a payload that does not parse must never fail a workflow task.
 
+use recourse_domain::command::{COMMAND_BYTES_MAX, Unreadable, fields};
 use serde::de::DeserializeOwned;
 use temporalio_common::data_converters::RawValue;
-
-pub use recourse_domain::messages::*;
-
-use crate::domain::command::{COMMAND_BYTES_MAX, Unreadable, fields};
 
 /// The most bytes that the start of a dispute may have. One that grows out of a case carries that case's contract and policy and the
 /// command that filed it, and both were taken already: together they must never be too big. The third part is for what was left

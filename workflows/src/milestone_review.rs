@@ -1,15 +1,18 @@
 //! A submitted milestone and the client's review of it (E3–E8, E11, E13). Silence releases.
 
 use jiff::Timestamp;
+use recourse_domain::{
+    messages::MilestoneReviewStart, milestone_review::MilestoneReviewCase, opening::StartRequest, outcome::Outcome,
+    rule::Rule,
+};
 use temporalio_common::data_converters::RawValue;
 use temporalio_workflow::WorkflowContext;
 
 use crate::{
     conduct::{Conduct, NotOpened},
-    domain::{milestone_review::MilestoneReviewCase, opening::StartRequest, outcome::Outcome, rule::Rule},
     effects::HoldRequest,
     handlers::case_workflow,
-    messages::{MilestoneReviewStart, read},
+    messages::read,
 };
 
 case_workflow! {

@@ -1,15 +1,15 @@
 //! A request for money that was already released (P1–P4). Silence returns nothing.
 
 use jiff::Timestamp;
+use recourse_domain::{messages::PaymentRefundStart, outcome::Outcome, payment_refund::PaymentRefundCase, rule::Rule};
 use temporalio_common::data_converters::RawValue;
 use temporalio_workflow::WorkflowContext;
 
 use crate::{
     conduct::{Conduct, NotOpened},
-    domain::{outcome::Outcome, payment_refund::PaymentRefundCase, rule::Rule},
     effects::HoldRequest,
     handlers::case_workflow,
-    messages::{PaymentRefundStart, read},
+    messages::read,
 };
 
 case_workflow! {

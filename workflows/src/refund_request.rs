@@ -1,23 +1,24 @@
 //! The end of a contract with money in escrow, and the freelancer's answer (R1–R7, R10, E11). Silence refunds.
 
 use jiff::Timestamp;
+use recourse_domain::{
+    case::Case,
+    ids::Id,
+    messages::RefundRequestStart,
+    outcome::Outcome,
+    party::{Actor, CONTRACT_END, Role},
+    refund_request::RefundRequestCase,
+    rule::Rule,
+};
 use serde_json::json;
 use temporalio_common::data_converters::RawValue;
 use temporalio_workflow::{SignalWorkflowOptions, WorkflowCancellationToken, WorkflowContext};
 
 use crate::{
     conduct::{Conduct, NotOpened},
-    domain::{
-        case::Case,
-        ids::Id,
-        outcome::Outcome,
-        party::{Actor, CONTRACT_END, Role},
-        refund_request::RefundRequestCase,
-        rule::Rule,
-    },
     effects::{HoldRequest, RunningReview},
     handlers::case_workflow,
-    messages::{RefundRequestStart, read},
+    messages::read,
     milestone_review::MilestoneReview,
 };
 

@@ -1,15 +1,13 @@
 //! Bonuses: charged and paid on at once, and never in escrow (E7, L6).
 
-use recourse_workflows::{
-    domain::{
-        posting::{Account, PostingKind},
-        rule::Rule,
-    },
-    effects::{BonusOrder, BonusReceipt},
+use recourse_domain::{
+    posting::{Account, PostingKind},
+    rule::Rule,
 };
+use recourse_ledger::Posting;
+use recourse_workflows::effects::{BonusOrder, BonusReceipt};
 
 use super::{EscrowActivities, EscrowError};
-use crate::ledger::Posting;
 
 impl EscrowActivities {
     /// Charges a bonus and pays it on, once (E7).

@@ -1,15 +1,11 @@
 //! Deposits: held-over money is reserved, the rest is charged, and both are in escrow (E2, E6, L6).
 
-use recourse_workflows::{
-    domain::{money::Amount, rule::Rule},
-    effects::{DepositOrder, DepositReceipt},
-};
+use recourse_domain::{money::Amount, rule::Rule};
+use recourse_ledger::{Deposit, Known, LedgerError};
+use recourse_payments::{Charge, Did, GatewayError, Refund, Request};
+use recourse_workflows::effects::{DepositOrder, DepositReceipt};
 
 use super::{EscrowActivities, EscrowError};
-use crate::{
-    ledger::{Deposit, Known, LedgerError},
-    payments::{self, Charge, Did, GatewayError, Refund, Request},
-};
 
 impl EscrowActivities {
     /// Charges a billing method and puts the money in escrow, once (E2). For a milestone, held-over money pays first, and
@@ -102,7 +98,7 @@ impl EscrowActivities {
             tracing::warn!(charge = %deposit.charge, %rule, "a charge that cannot be put in escrow goes back to its source");
             let Charge { source, currency, amount } = charge;
             let refund = Refund { charge: deposit.charge.clone(), source, currency, amount };
-            payments::once(self.gateway.as_ref(), &back(deposit), &Request::Refund(refund)).await?;
+            recourse_payments::once(self.gateway.as_ref(), &back(deposit), &Request::Refund(refund)).await?;
         }
         self.ledger.give_up_deposit(deposit, None).await?;
         Ok(Known::Refused { rule, reason })

@@ -8,27 +8,23 @@ mod returns;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use recourse_workflows::{
-    domain::{
-        fee,
-        ids::Id,
-        money::{Amount, Currency},
-        party::Contract,
-        posting::{Account, Close, Movement, PostingKind},
-        rule::Rule,
-    },
-    effects::{FeeOrder, FeeReceipt, Settled, Settlement},
+use recourse_domain::{
+    fee,
+    ids::Id,
+    money::{Amount, Currency},
+    party::Contract,
+    posting::{Account, Close, Movement, PostingKind},
+    rule::Rule,
 };
+use recourse_workflows::effects::{FeeOrder, FeeReceipt, Settled, Settlement};
 use temporalio_common::error::ApplicationFailure;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 
 pub use retries::{Effect, Retries};
 
-use crate::{
-    database::in_time,
-    ledger::{GivenBack, Ledger, LedgerError, Order, Posting},
-    payments::{self, Charge, Did, GatewayError, PaymentGateway, Refund, Request},
-};
+use recourse_database::in_time;
+use recourse_ledger::{GivenBack, Ledger, LedgerError, Order, Posting};
+use recourse_payments::{Charge, Did, GatewayError, PaymentGateway, Refund, Request};
 
 /// The effects that move money.
 #[derive(Debug, Clone)]
@@ -217,7 +213,7 @@ impl EscrowActivities {
 
     async fn charge(&self, key: &str, source: &Id, currency: Currency, amount: Amount) -> Result<Did, GatewayError> {
         let charge = Charge { source: source.clone(), currency, amount };
-        payments::once(self.gateway.as_ref(), key, &Request::Charge(charge)).await
+        recourse_payments::once(self.gateway.as_ref(), key, &Request::Charge(charge)).await
     }
 
     /// Gives money back through the provider, writes it down, and has it followed until it settles. What the provider
@@ -232,7 +228,7 @@ impl EscrowActivities {
         close: Option<&Close>,
     ) -> Result<(), EscrowError> {
         let GiveBack { refund, expected_by } = give_back;
-        let asked = payments::once(self.gateway.as_ref(), &posting.id, &Request::Refund(refund.clone())).await;
+        let asked = recourse_payments::once(self.gateway.as_ref(), &posting.id, &Request::Refund(refund.clone())).await;
         let declined = match &asked {
             Ok(_) => None,
             Err(GatewayError::Declined { reason, .. }) => Some(reason.as_str()),

@@ -1,19 +1,15 @@
 //! Payments that go back to the client: planned in the ledger, then given back at the provider and posted, leg by leg (P2,
 //! P4, L6).
 
-use recourse_workflows::{
-    domain::{
-        posting::{Account, PostingKind},
-        rule::Rule,
-    },
-    effects::{ReturnOrder, ReturnReceipt},
+use recourse_domain::{
+    posting::{Account, PostingKind},
+    rule::Rule,
 };
+use recourse_ledger::{Plan, Posting};
+use recourse_payments::Refund;
+use recourse_workflows::effects::{ReturnOrder, ReturnReceipt};
 
 use super::{EscrowActivities, EscrowError, GiveBack};
-use crate::{
-    ledger::{Plan, Posting},
-    payments::Refund,
-};
 
 impl EscrowActivities {
     /// Takes a payment back, or a part of it, and gives it to where it was charged, once (P2, P4).

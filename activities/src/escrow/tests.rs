@@ -3,25 +3,20 @@ use std::{
     time::Duration,
 };
 
-use recourse_workflows::{
-    domain::{
-        opening::StartRequest,
-        party::Role,
-        posting::{Close, Remainder, refund_legs},
-    },
-    effects::{DepositOrder, DepositReceipt, HoldRequest, OpenCase, OpenReceipt, OpenedCase},
+use recourse_database::testing::{TestDatabase, amount, at, contract, id};
+use recourse_domain::{
+    opening::StartRequest,
+    party::Role,
+    posting::{Close, Remainder, refund_legs},
 };
-
+use recourse_notifications::NoticeBook;
+use recourse_payments::{Fault, GatewayMovement, PayOut, SandboxBank};
+use recourse_workflows::effects::{DepositOrder, DepositReceipt, HoldRequest, OpenCase, OpenReceipt, OpenedCase};
 use temporalio_sdk::WorkerOptions;
 
-use steps::{held_over_from, milestone};
-
 use super::*;
-use crate::{
-    notices::{NoticeActivities, NoticeBook},
-    payments::{Fault, GatewayMovement, PayOut, SandboxBank},
-    testing::{TestDatabase, amount, at, contract, id},
-};
+use crate::NoticeActivities;
+use steps::{held_over_from, milestone};
 
 mod closing;
 mod contracts;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
-use recourse_activities::{Database, EscrowActivities, Ledger, SandboxBank};
-use recourse_workflows::{
-    domain::{ids::Id, money::Amount, opening::StartRequest, party::Contract, posting::Movement, rule::Rule},
-    effects::{DepositOrder, DepositReceipt, HoldRequest, OpenCase, OpenReceipt, Settlement},
-};
+use recourse_activities::EscrowActivities;
+use recourse_database::Database;
+use recourse_domain::{ids::Id, money::Amount, opening::StartRequest, party::Contract, posting::Movement, rule::Rule};
+use recourse_ledger::Ledger;
+use recourse_payments::SandboxBank;
+use recourse_workflows::effects::{DepositOrder, DepositReceipt, HoldRequest, OpenCase, OpenReceipt, Settlement};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

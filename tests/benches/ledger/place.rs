@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use recourse_activities::Database;
+use recourse_database::Database;
 use sqlx::{AnyConnection, Connection as _, any::install_default_drivers};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -87,7 +87,7 @@ impl Place {
     /// The database as the programs connect to it, with its tables.
     pub async fn database(&self) -> anyhow::Result<Database> {
         let database = Database::connect(&self.url).await?;
-        database.migrate().await?;
+        recourse_ledger::set_up(&database).await?;
         Ok(database)
     }
 }
@@ -103,7 +103,7 @@ impl Raw {
     /// Makes it, for so many callers at once.
     pub async fn open(place: &Place, callers: usize) -> anyhow::Result<Self> {
         let (count, url, settings, key) = match place.kind {
-            // As `activities/src/database.rs` has it.
+            // As `activities/database/src/lib.rs` has it.
             Kind::Sqlite => (
                 1,
                 format!("{}?mode=rwc", place.url),

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use recourse_starter::local::ServerOptions;
+use recourse_local::ServerOptions;
 use serde::{Deserialize, Serialize};
 use temporalio_client::{grpc::WorkflowService as _, tonic::IntoRequest as _};
 use temporalio_common::protos::temporal::api::workflowservice::v1::CountWorkflowExecutionsRequest;

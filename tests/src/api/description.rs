@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use recourse_starter::api::serve;
+use recourse_api::description;
 use serde_json::Value;
 
 use super::Served;
@@ -12,7 +12,7 @@ use crate::harness::{Story, World, run};
 #[test]
 fn the_description_is_in_the_documentation() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
-    let description = format!("{:#}\n", serve::description());
+    let description = format!("{:#}\n", description::description());
     if std::env::var_os("RECOURSE_WRITE_DOCS").is_some() {
         std::fs::write(&path, &description).unwrap();
     }
@@ -26,7 +26,7 @@ fn the_description_is_in_the_documentation() {
 /// Every reference leads somewhere.
 #[test]
 fn every_schema_that_is_referred_to_is_there() {
-    let description = serve::description();
+    let description = description::description();
     let text = description.to_string();
     for reference in text.split("\"#/components/schemas/").skip(1) {
         let name = reference.split('"').next().unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use jsonwebtoken::{Algorithm, get_current_timestamp};
-use recourse_workflows::domain::outcome::{DecidedBy, ResultKind};
+use recourse_domain::outcome::{DecidedBy, ResultKind};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use temporalio_client::{UntypedWorkflow, WorkflowTerminateOptions};

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use recourse_starter::api::serve;
-use recourse_workflows::domain::command::Verb;
+use recourse_api::description;
+use recourse_domain::command::Verb;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -75,7 +75,7 @@ impl<'a> Disputed<'a> {
 
 /// Every operation that is described: its method, and its path with parameters.
 fn operations() -> Vec<(Method, String)> {
-    let description = serve::description();
+    let description = description::description();
     let paths = description["paths"].as_object().unwrap();
     let of = |(path, methods): (&String, &Value)| {
         let methods: Vec<String> = methods.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();

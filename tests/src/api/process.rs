@@ -3,7 +3,7 @@
 use std::{process::Stdio, time::Duration};
 
 use jsonwebtoken::Algorithm;
-use recourse_starter::api::{keys::LocalIssuer, personas};
+use recourse_api::{keys::LocalIssuer, personas};
 use reqwest::{Client, StatusCode, redirect::Policy};
 use serde_json::{Value, json};
 use tokio::{

@@ -1,7 +1,7 @@
 //! Refunds over HTTP: who sees them, and what operators do about those that did not arrive (R8).
 
-use recourse_activities::payments::Fault;
-use recourse_workflows::domain::ids::Id;
+use recourse_domain::ids::Id;
+use recourse_payments::Fault;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 

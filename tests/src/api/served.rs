@@ -2,8 +2,10 @@
 
 use std::{
     num::NonZeroU32,
-    sync::atomic::{AtomicU32, Ordering},
-    sync::{Arc, LazyLock},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,23 +20,25 @@ use base64::{
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
-use recourse_activities::{
-    Database, EvidenceStore, Ledger, NoticeBook, RefundDesk, RequestBook, SandboxBank, WebhookBook,
-    evidence::IntakeLimits,
-    payments::{Hidden, StripeCallbacks},
-    serving,
-    webhooks::Secret,
-};
-use recourse_starter::api::{
+use recourse_api::{
     Front,
     front::{self, Parts},
     identity::{TokenRules, Tokens},
     keys::{KeySource, Keys, LocalIssuer},
     limits::Limits,
     peer::Proxies,
-    personas, serve,
+    personas,
+    requests::RequestBook,
+    serve,
+    site::Site,
 };
-use recourse_starter::console::site::Site;
+use recourse_database::Database;
+use recourse_evidence::{EvidenceStore, IntakeLimits};
+use recourse_ledger::Ledger;
+use recourse_notifications::{NoticeBook, WebhookBook, webhooks::Secret};
+use recourse_payments::{Hidden, SandboxBank, StripeCallbacks};
+use recourse_programs::serving;
+use recourse_refunds::RefundDesk;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::OnceCell};
@@ -247,7 +251,13 @@ impl Served {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = serve::url(listener.local_addr().unwrap());
-        tokio::spawn(serve::serve(front.clone(), listener, serving::Limits::default(), std::future::pending()));
+        tokio::spawn(serve::serve(
+            front.clone(),
+            recourse_console::pages(&front),
+            listener,
+            serving::Limits::default(),
+            std::future::pending(),
+        ));
         Self { issuer, url, files, front }
     }
 

@@ -1,7 +1,7 @@
 //! Webhooks over HTTP: managing endpoints, the feed, and what the payment provider calls back with (R8).
 
 use jiff::Timestamp;
-use recourse_activities::webhooks::{Secret, sign};
+use recourse_notifications::webhooks::{Secret, sign};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 

@@ -6,16 +6,14 @@ use std::{
 };
 
 use jiff::Timestamp;
-use recourse_workflows::{
-    domain::{
-        case::{TimelineEntry, What},
-        command::Verb,
-        ids::CaseKind,
-        outcome::Outcome,
-        party::Role,
-        stage::Stage,
-    },
+use recourse_domain::{
+    case::{TimelineEntry, What},
+    command::Verb,
+    ids::CaseKind,
     messages::Status,
+    outcome::Outcome,
+    party::Role,
+    stage::Stage,
 };
 use serde_json::{Map, Value};
 
@@ -87,7 +85,7 @@ pub struct Pages {
     /// The cases that are being played.
     pub open: BTreeSet<String>,
     /// The contracts that were begun.
-    pub contracts: Vec<recourse_workflows::domain::ids::Id>,
+    pub contracts: Vec<recourse_domain::ids::Id>,
 }
 
 /// The diary that everybody writes into.

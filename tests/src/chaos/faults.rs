@@ -7,11 +7,9 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use recourse_activities::payments::Fault as BankFault;
-use recourse_starter::{
-    cli::sim::dice::Dice,
-    local::{LocalServer, WorkerProcess},
-};
+use recourse_local::{LocalServer, WorkerProcess};
+use recourse_payments::Fault as BankFault;
+use recourse_simulation::dice::Dice;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{

@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use recourse_activities::notices::NoticeFilter;
-use recourse_workflows::{
-    domain::{ids::CaseKind, outcome::Outcome},
-    messages::Status,
-};
+use recourse_domain::{ids::CaseKind, messages::Status, outcome::Outcome};
+use recourse_notifications::notices::NoticeFilter;
 use serde::de::DeserializeOwned;
 use temporalio_client::{
     UntypedQuery, WorkflowExecutionInfo, WorkflowGetResultOptions, WorkflowQueryOptions, tonic::IntoRequest as _,

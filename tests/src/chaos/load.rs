@@ -10,24 +10,21 @@ use std::{
     time::Duration,
 };
 
-use recourse_starter::{
-    cli::sim::{
-        decide::{Move, Wait, decide},
-        dice::{Dice, amount},
-        plan::{Ending, Mix, Plan},
-    },
-    client::{ClientError, Start},
-};
-use recourse_workflows::{
-    domain::{
-        command::Verb,
-        ids::{CaseKind, Id, dispute_id},
-        money::Amount,
-        outcome::Outcome,
-        party::Role,
-        stage::Stage,
-    },
+use recourse_client::{ClientError, Start};
+use recourse_domain::{
+    command::Verb,
+    ids::{CaseKind, Id, dispute_id},
     messages::Status,
+    money::Amount,
+    outcome::Outcome,
+    party::Role,
+    stage::Stage,
+};
+use recourse_simulation::{
+    decide::decide,
+    dice::{Dice, amount},
+    moves::{Move, Wait},
+    plan::{Ending, Mix, Plan},
 };
 use serde_json::{Value, json};
 
@@ -329,7 +326,7 @@ impl Player {
     }
 
     async fn decline_next(&self, source: &Id) {
-        let decline = recourse_activities::payments::Fault::Decline;
+        let decline = recourse_payments::Fault::Decline;
         let _ = self.parts.bank.set_fault(Some(source), decline, 1).await;
     }
 

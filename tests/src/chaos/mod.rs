@@ -33,7 +33,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use recourse_activities::notices::{EmailState, MailConfig, Pace};
+use recourse_notifications::notices::{EmailState, MailConfig, Pace};
 
 use self::{
     diary::{Diary, Pages},

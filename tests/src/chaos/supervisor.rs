@@ -12,11 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use recourse_activities::{Database, Ledger, SandboxBank, notices::NoticeBook};
-use recourse_starter::{
-    client::{Client, Config},
-    local::{LocalError, LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
-};
+use recourse_client::{Client, Config};
+use recourse_database::Database;
+use recourse_ledger::Ledger;
+use recourse_local::{LocalError, LocalServer, ServerOptions, WorkerOptions, WorkerProcess};
+use recourse_notifications::notices::NoticeBook;
+use recourse_payments::SandboxBank;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -82,7 +83,7 @@ impl Parts {
         let worker_lines = [Proxy::to(server_port).await, Proxy::to(server_port).await];
         let mail_line = Proxy::to(port_of(&mail)).await;
         let database = Database::connect(&books.url()).await.unwrap();
-        database.migrate().await.unwrap();
+        recourse_ledger::set_up(&database).await.unwrap();
         let connect =
             async |address| Client::connect(Config { address: Some(address), ..Config::default() }).await.unwrap();
         let parts = Arc::new(Self {

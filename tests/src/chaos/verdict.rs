@@ -2,20 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use recourse_activities::{
-    ledger::{CheckReport, Entry, History},
-    notices::{EmailState, OutboxEmail, StoredNotice},
-    payments::{GatewayMovement, Request},
-};
-use recourse_starter::cli::sim::money::{Told, leaves_it_to_the_dispute, settle};
-use recourse_workflows::{
-    domain::{
-        case::{TimelineEntry, What, Who},
-        ids::CaseKind,
-        outcome::{Outcome, ResultKind},
-    },
+use recourse_domain::{
+    case::{TimelineEntry, What, Who},
+    ids::CaseKind,
     messages::Status,
+    outcome::{Outcome, ResultKind},
 };
+use recourse_ledger::{CheckReport, Entry, History};
+use recourse_notifications::notices::{EmailState, OutboxEmail, StoredNotice};
+use recourse_payments::{GatewayMovement, Request};
+use recourse_simulation::money::{Told, leaves_it_to_the_dispute, settle};
 
 use super::diary::{Answer, Given, Pages, Said};
 

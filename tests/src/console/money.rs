@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use recourse_activities::{Database, Ledger, NoticeBook, RefundDesk, SandboxBank, payments::Fault, refunds::Report};
-use recourse_workflows::domain::{ids::Id, stage::Stage};
+use recourse_database::Database;
+use recourse_domain::{ids::Id, stage::Stage};
+use recourse_ledger::Ledger;
+use recourse_notifications::NoticeBook;
+use recourse_payments::{Fault, SandboxBank};
+use recourse_refunds::{RefundDesk, Report};
 use serde_json::Value;
 
 use super::{browser::Person, parties::of_personas};

@@ -1,6 +1,6 @@
 //! Lists that are longer than a page.
 
-use recourse_starter::client::Filters;
+use recourse_client::Filters;
 use serde_json::Value;
 
 use super::{browser::Person, parties::of_personas};

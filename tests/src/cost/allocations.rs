@@ -7,7 +7,7 @@
 use std::{fmt::Write as _, fs, path::PathBuf};
 
 use allocation_counter::measure;
-use recourse_workflows::domain::{
+use recourse_domain::{
     command::{Message, Verb},
     money::Amount,
     policy::Policy,

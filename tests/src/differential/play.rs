@@ -3,12 +3,9 @@
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use recourse_activities::payments::Fault;
-use recourse_starter::client::ClientError;
-use recourse_workflows::{
-    domain::{case::Particulars, command::Refusal, ids::Id, party::Role},
-    messages::Status,
-};
+use recourse_client::ClientError;
+use recourse_domain::{case::Particulars, command::Refusal, ids::Id, messages::Status, party::Role};
+use recourse_payments::Fault;
 use serde_json::{Map, Value, json};
 
 use super::script::{Beginning, Say, Script, Step, hand_over, pass, stamped};

@@ -4,11 +4,7 @@
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
-use recourse_starter::cli::sim::{
-    decide::{Wait, decide},
-    dice::Dice,
-};
-use recourse_workflows::domain::{
+use recourse_domain::{
     command::{Message, Refusal, Verb},
     ids::{Id, PaymentId},
     milestone::{Milestone, Submission},
@@ -18,6 +14,7 @@ use recourse_workflows::domain::{
     stage::Stage,
     starts::{MilestoneReviewStart, PaymentRefundStart, RefundRequestStart},
 };
+use recourse_simulation::{decide::decide, dice::Dice, moves::Wait};
 use serde_json::{Map, Value, json};
 
 use crate::paper::{Books, Paper, To};

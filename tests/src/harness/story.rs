@@ -9,15 +9,15 @@ use std::{
 };
 
 use jiff::Timestamp;
-use recourse_starter::client::{ClientError, Started};
-use recourse_workflows::domain::{
+use recourse_client::{ClientError, Started};
+use recourse_domain::{
     command::{Verb, phrase},
     ids::Id,
+    messages::{
+        DisputeStart, EscrowDepositStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart, Status,
+    },
     outcome::Outcome,
     stage::Stage,
-};
-use recourse_workflows::messages::{
-    DisputeStart, EscrowDepositStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart, Status,
 };
 use serde_json::{Map, Value, json};
 
@@ -366,8 +366,8 @@ pub async fn ledger_of(world: &World, contract: &Id) -> String {
 /// `result decided_by rule freelancer/client/kept`.
 pub fn shown(outcome: &Outcome) -> String {
     let decided_by = serde_json::to_value(outcome.decided_by).unwrap();
-    let parts = [outcome.to_freelancer, outcome.to_client, outcome.kept_in_escrow]
-        .map(recourse_workflows::domain::money::Amount::minor);
+    let parts =
+        [outcome.to_freelancer, outcome.to_client, outcome.kept_in_escrow].map(recourse_domain::money::Amount::minor);
     let (result, decided_by) = (outcome.result.name(), decided_by.as_str().unwrap().to_owned());
     format!("{result} {decided_by} {} {}/{}/{}", outcome.rule, parts[0], parts[1], parts[2])
 }

@@ -7,16 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use recourse_activities::{
-    Database, Ledger, SandboxBank,
-    notices::NoticeBook,
-    temporal::{KEYS_FILE, PayloadKeys},
-};
-use recourse_starter::{
-    client::{Client, ClientError, Config},
-    local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
-};
-use recourse_workflows::messages::Status;
+use recourse_client::{Client, ClientError, Config};
+use recourse_database::Database;
+use recourse_domain::messages::Status;
+use recourse_ledger::Ledger;
+use recourse_local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess};
+use recourse_notifications::notices::NoticeBook;
+use recourse_payments::SandboxBank;
+use recourse_programs::temporal::{KEYS_FILE, PayloadKeys};
 use sqlx::Connection as _;
 use temporalio_client::tonic::IntoRequest as _;
 use temporalio_common::protos::temporal::api::workflowservice::v1::RegisterNamespaceRequest;
@@ -203,7 +201,7 @@ impl World {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         let database = Database::connect(&database_url).await.unwrap();
-        database.migrate().await.unwrap();
+        recourse_ledger::set_up(&database).await.unwrap();
         for (name, value) in [
             ("TEMPORAL_ADDRESS", &*address),
             ("TEMPORAL_NAMESPACE", &*namespace),

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path, process::Stdio, time::Duration};
 
-use recourse_activities::temporal::{KEYS_FILE, PayloadKeys};
+use recourse_programs::temporal::{KEYS_FILE, PayloadKeys};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::{

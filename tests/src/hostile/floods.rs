@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
-use recourse_starter::client::ClientError;
-use recourse_workflows::domain::{
+use recourse_client::ClientError;
+use recourse_domain::{
     case::{REFUSALS_KEPT_MAX, What},
     command::Verb,
     stage::Stage,
@@ -95,12 +95,12 @@ fn a_flood_of_signals_hides_nothing_and_ends_nothing() {
         let sent = started.elapsed();
         assert_eq!(results.into_iter().find_map(Result::err), None, "seed {seed}");
 
-        let counted = |status: &recourse_workflows::messages::Status| {
+        let counted = |status: &recourse_domain::messages::Status| {
             let kept = status.timeline.iter().filter(|entry| matches!(entry.what, What::Refused | What::Unreadable));
             kept.count() + status.refusals_omitted as usize
         };
         let is_worked_off =
-            |status: &recourse_workflows::messages::Status| counted(status) == refused && status.rejection.is_some();
+            |status: &recourse_domain::messages::Status| counted(status) == refused && status.rejection.is_some();
         let status = world.client.wait_for(&dispute, PATIENCE, is_worked_off).await.unwrap();
         println!("{count} signals were sent in {sent:.1?} and worked off in {:.1?}", started.elapsed());
         assert_eq!(counted(&status), refused, "seed {seed}: every refusal is counted");

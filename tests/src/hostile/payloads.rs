@@ -1,7 +1,7 @@
 //! Payloads of every size and form, as signals, updates and starts: each is refused in words or noted, no workflow task fails,
 //! and the case lives on.
 
-use recourse_workflows::domain::{
+use recourse_domain::{
     case::What,
     command::{COMMAND_BYTES_MAX, Verb},
     text::NOTE_BYTES_MAX,
@@ -86,10 +86,9 @@ fn a_huge_payload_is_refused_with_its_size() {
             }
         }
         // Two updates and four signals were kept: the rest left nothing, or never came.
-        let kept = |status: &recourse_workflows::messages::Status| {
-            let refused = |entry: &&recourse_workflows::domain::case::TimelineEntry| {
-                matches!(entry.what, What::Refused | What::Unreadable)
-            };
+        let kept = |status: &recourse_domain::messages::Status| {
+            let refused =
+                |entry: &&recourse_domain::case::TimelineEntry| matches!(entry.what, What::Refused | What::Unreadable);
             status.timeline.iter().filter(refused).count()
         };
         let status = story.wait(&case, |status| kept(status) == 6).await;
@@ -192,7 +191,7 @@ fn a_payload_that_is_no_json_object_is_told_in_words() {
             assert_eq!(result, "refused", "{name}");
             assert!(!message.is_empty() && !message.chars().any(char::is_control), "{name}: {message:?}");
         }
-        let unreadable = |status: &recourse_workflows::messages::Status| {
+        let unreadable = |status: &recourse_domain::messages::Status| {
             status.timeline.iter().filter(|entry| entry.what == What::Unreadable).count()
         };
         let status = story.wait(&case, |status| unreadable(status) == count).await;

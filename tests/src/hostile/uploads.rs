@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use recourse_activities::evidence::IntakeLimits;
+use recourse_evidence::IntakeLimits;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -4,7 +4,7 @@
 use std::fmt::{self, Write as _};
 
 use jiff::Timestamp;
-use recourse_workflows::domain::{case::Case, ids::CaseKind, stage::Stage};
+use recourse_domain::{case::Case, ids::CaseKind, stage::Stage};
 use serde::ser::{self, Serialize};
 
 /// What is left out: what happened (its number of amendments is bounded by the rules, D5), what was told, which keys were

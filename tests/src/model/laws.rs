@@ -1,6 +1,6 @@
 //! What must hold in every state, and after every step.
 
-use recourse_workflows::domain::{
+use recourse_domain::{
     case::{Case, Particulars},
     command::{Award, Command, FieldKind, Message, Refusal, RefusalKind, Supersede},
     ids::Id,

@@ -25,7 +25,7 @@ mod moves;
 mod runs;
 mod state;
 
-use recourse_workflows::domain::{command::Message, outcome::DecidedBy};
+use recourse_domain::{command::Message, outcome::DecidedBy};
 use stateright::{Model, Property};
 
 use self::{

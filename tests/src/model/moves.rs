@@ -4,7 +4,7 @@
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
-use recourse_workflows::domain::{
+use recourse_domain::{
     case::Case,
     command::{Message, Verb},
     party::Role,
@@ -110,8 +110,7 @@ pub type Times = (Timestamp, Option<Timestamp>, Timestamp);
 
 /// The clock, deadline and stage's beginning of one of the cases.
 pub fn times(state: &State, to: To) -> Option<Times> {
-    let of =
-        |now: Timestamp, file: &recourse_workflows::domain::case::CaseFile| (now, file.deadline, file.stage_opened_at);
+    let of = |now: Timestamp, file: &recourse_domain::case::CaseFile| (now, file.deadline, file.stage_opened_at);
     match (to, &state.paper.dispute) {
         (To::Main, _) => Some(on_case!(&state.paper.main, case => of(state.paper.now, case.file()))),
         (To::Dispute, Some(child)) => Some(of(child.now, child.case.file())),

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
-use recourse_workflows::domain::{
+use recourse_domain::{
     claim::{Claim, ClaimReason, Grounds},
     evidence::EvidenceLimits,
     ids::{Id, PaymentId},

@@ -5,7 +5,7 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-use recourse_workflows::domain::{command::Message, order::Order};
+use recourse_domain::{command::Message, order::Order};
 
 use super::footprint;
 use crate::paper::{Paper, To, on_case};

@@ -1,6 +1,6 @@
 //! A case of any kind that a story can be of.
 
-use recourse_workflows::domain::{
+use recourse_domain::{
     dispute::DisputeCase, milestone_review::MilestoneReviewCase, payment_refund::PaymentRefundCase,
     refund_request::RefundRequestCase,
 };

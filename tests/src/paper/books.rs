@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use recourse_workflows::domain::{
+use recourse_domain::{
     fee::FeeDue,
     ids::Id,
     money::Amount,
@@ -214,7 +214,7 @@ impl Books {
 
     /// A payment goes back: to the oldest deposits first (P4).
     pub fn give_back(&mut self, case: &str, amount: Amount) {
-        use recourse_workflows::domain::posting::return_legs;
+        use recourse_domain::posting::return_legs;
         self.returned += amount.minor();
         let Some(legs) = return_legs(&self.left, amount) else {
             return self.broken(format!("P4: the deposits do not have {} left", amount.minor()));

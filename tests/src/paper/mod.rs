@@ -3,7 +3,7 @@
 //!
 //! The model (`crate::model`) explores it, and the differential test (`crate::differential`) plays scripts on it and on
 //! the real server and compares. Which effect comes when is asked of the domain, by the workflows and here
-//! ([`order`](recourse_workflows::domain::order)). It may decide nothing.
+//! ([`order`](recourse_domain::order)). It may decide nothing.
 //!
 //! An activation of a workflow hands over all commands first, and then lets `run` go on until it waits: here
 //! [`Paper::receive`] for each command, then [`Paper::run`]. So a timely command is seen before the timer that it raced
@@ -11,32 +11,33 @@
 
 mod any;
 mod books;
+mod case;
 
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
-use recourse_workflows::{
-    domain::{
-        case::{Case, CaseFile, What},
-        command::{Message, Refusal, Unreadable, Verb},
-        dispute::{DisputeCase, Opened},
-        ids::{CaseKind, dispute_id, payment_refund_id, refund_request_id},
-        milestone_review::MilestoneReviewCase,
-        money::Amount,
-        order::{Done, Next, Order},
-        outcome::Outcome,
-        party::{Contract, Role},
-        payment_refund::PaymentRefundCase,
-        refund_request::RefundRequestCase,
-        stage::Stage,
-        starts::{DisputeStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart},
-    },
+use recourse_domain::{
+    case::Case,
+    command::{Message, Refusal, Unreadable, Verb},
+    dispute::{DisputeCase, Opened},
+    ids::{CaseKind, dispute_id, payment_refund_id, refund_request_id},
     messages::Status,
+    milestone_review::MilestoneReviewCase,
+    money::Amount,
+    order::{Done, Next, Order},
+    outcome::Outcome,
+    party::Role,
+    payment_refund::PaymentRefundCase,
+    refund_request::RefundRequestCase,
+    stage::Stage,
+    starts::{DisputeStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart},
 };
 
 pub use any::AnyCase;
 pub(crate) use any::on_case;
 pub use books::Books;
+pub use case::{contract, is_over};
+use case::{forget, kind_of, readable, ticked};
 
 /// A story on paper: a case, the dispute that grew out of it if one did, and the money.
 #[derive(Debug, Clone)]
@@ -383,42 +384,4 @@ impl Unopened {
         paper.run(None);
         paper
     }
-}
-
-fn forget(file: &mut CaseFile) {
-    drop(file.take_notices());
-    file.timeline.retain(|entry| entry.what == What::ClaimAmended);
-}
-
-const fn kind_of<C: Case>(_: &C) -> CaseKind {
-    C::KIND
-}
-
-fn readable<C: Case>(_: &C, message: &Message) -> Result<(), Unreadable> {
-    C::readable(&message.command)
-}
-
-/// Whether nothing is left to do: [`Case::is_decided`] is true while the money still moves.
-pub fn is_over<C: Case>(case: &C) -> bool {
-    matches!(case.stage(), Stage::Closed | Stage::OnHold)
-}
-
-/// Lets silence or an alarm act that is due, as `Conduct::next_change` does. Whether something came of it: a clock that
-/// ticked for nothing would never stop.
-fn ticked<C: Case>(case: &mut C, now: Timestamp) -> bool {
-    let (due, version) = (case.wake_at(), case.file().version());
-    if due.is_none_or(|at| at > now) {
-        return false;
-    }
-    case.tick(now);
-    case.wake_at() != due || case.file().version() != version
-}
-
-/// The contract that stories on paper are of.
-pub fn contract() -> Contract {
-    serde_json::from_value(serde_json::json!({
-        "id": "c-1", "title": "Logo", "kind": "fixed_price", "currency": "USD",
-        "client": {"id": "cl-1", "name": "Cleo"}, "freelancer": {"id": "fl-1", "name": "Finn"},
-    }))
-    .unwrap()
 }

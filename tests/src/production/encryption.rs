@@ -3,8 +3,8 @@
 use std::{path::Path, process::Stdio, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use recourse_activities::temporal::{KEYS_FILE, PayloadKeys};
-use recourse_workflows::domain::{case::What, stage::Stage};
+use recourse_domain::{case::What, stage::Stage};
+use recourse_programs::temporal::{KEYS_FILE, PayloadKeys};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use temporalio_client::{UntypedSignal, UntypedWorkflow, WorkflowSignalOptions};
@@ -41,7 +41,7 @@ async fn dispute(world: &World, story: &Story<'_>) {
     let client = json!({"party": "client", "id": story.contract["client"]["id"]});
     let mediator = json!({"party": "mediator", "id": "me-1"});
     let start = json!({"contract": story.contract, "pay_now": 0, "reason": "The turnip is missing."});
-    let start: recourse_workflows::messages::RefundRequestStart = serde_json::from_value(start).unwrap();
+    let start: recourse_domain::messages::RefundRequestStart = serde_json::from_value(start).unwrap();
     world.client.start(start).await.unwrap();
     story.opened(&story.refund_request).await;
     let say = async |case: &str, verb: &str, fields: Value| {
@@ -164,11 +164,11 @@ fn keys_can_be_missing_new_or_forged() {
         ];
         let forged = Payload { metadata: metadata.into(), data: vec![7; 64], ..Payload::default() };
         // Through a client without keys, which sends it as it is.
-        let config = recourse_starter::client::Config {
+        let config = recourse_client::Config {
             address: Some(world.client.address().to_owned()),
-            ..recourse_starter::client::Config::default()
+            ..recourse_client::Config::default()
         };
-        let outsider = recourse_starter::client::Client::connect(config).await.unwrap();
+        let outsider = recourse_client::Client::connect(config).await.unwrap();
         let handle = outsider.temporal().get_workflow_handle::<UntypedWorkflow>(&case);
         let signal = UntypedSignal::new("approve");
         handle.signal(signal, RawValue::new(vec![forged]), WorkflowSignalOptions::default()).await.unwrap();

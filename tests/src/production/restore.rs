@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use recourse_activities::{Database, Ledger};
-use recourse_starter::{
-    client::{Client, Config},
-    local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess},
-};
-use recourse_workflows::{
-    domain::stage::Stage,
+use recourse_client::{Client, Config};
+use recourse_database::Database;
+use recourse_domain::{
     messages::{EscrowDepositStart, RefundRequestStart},
+    stage::Stage,
 };
+use recourse_ledger::Ledger;
+use recourse_local::{LocalServer, ServerOptions, WorkerOptions, WorkerProcess};
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, command_of, program, run};
@@ -34,7 +33,7 @@ impl Installation {
         let client = Client::connect(config).await.unwrap();
         let url = format!("sqlite:{}", folder.join(FILES[1]).display());
         let database = Database::connect(&url).await.unwrap();
-        database.migrate().await.unwrap();
+        recourse_ledger::set_up(&database).await.unwrap();
         let options =
             WorkerOptions { binary: Some(program("recourse-worker")), ..WorkerOptions::new(server.address(), url) };
         let worker = WorkerProcess::start(options).await.unwrap();

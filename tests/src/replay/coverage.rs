@@ -5,8 +5,8 @@ use std::{
     fs,
 };
 
-use recourse_starter::client::check_command;
-use recourse_workflows::domain::{
+use recourse_client::check_command;
+use recourse_domain::{
     command::Verb,
     notice::NoticeEvent,
     outcome::{DecidedBy, ResultKind},

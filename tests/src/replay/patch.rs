@@ -2,10 +2,11 @@
 
 use std::{fs, sync::Arc};
 
-use recourse_activities::{
-    Database, EscrowActivities, Ledger, PaymentGateway, SandboxBank,
-    notices::{NoticeActivities, NoticeBook},
-};
+use recourse_activities::{EscrowActivities, NoticeActivities};
+use recourse_database::Database;
+use recourse_ledger::Ledger;
+use recourse_notifications::NoticeBook;
+use recourse_payments::{PaymentGateway, SandboxBank};
 use recourse_workflows::TASK_QUEUE;
 use temporalio_client::{UntypedWorkflow, WorkflowFetchHistoryOptions};
 use temporalio_common::WorkflowDefinition;

@@ -1,6 +1,6 @@
 //! The paths: every way through every workflow, as stories. What each recorded case is told, and what it comes to.
 
-use recourse_workflows::domain::ids::CaseKind;
+use recourse_domain::ids::CaseKind;
 use serde_json::Value;
 
 use super::play::policy_with;

@@ -6,11 +6,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use recourse_activities::payments::Fault;
-use recourse_workflows::{
-    TASK_QUEUE,
-    domain::{ids::Id, outcome::Outcome},
-};
+use recourse_domain::{ids::Id, outcome::Outcome};
+use recourse_payments::Fault;
+use recourse_workflows::TASK_QUEUE;
 use serde_json::{Value, json};
 use temporalio_client::{
     UntypedWorkflow, WorkflowFetchHistoryOptions, WorkflowHistory, WorkflowStartOptions, WorkflowTerminateOptions,

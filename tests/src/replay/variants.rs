@@ -6,14 +6,22 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use recourse_domain::{
+    command::Verb,
+    deposit,
+    messages::{EscrowDepositStart, RefundRequestStart, Status},
+    notice::Notice,
+    outcome::Outcome,
+    refund_request::RefundRequestCase,
+    rule::Rule,
+};
+use recourse_workflows::messages::read;
 use recourse_workflows::{
     attributes::{CASE_OUTCOME, CASE_STAGE},
     case_state::{CaseState, Conducts},
     conduct::Conduct,
-    domain::{command::Verb, deposit, notice::Notice, outcome::Outcome, refund_request::RefundRequestCase, rule::Rule},
     effects::{DepositOrder, DepositReceipt, Escrow, HoldRequest, Notices, Tell},
     handlers::{admit, receive},
-    messages::{EscrowDepositStart, RefundRequestStart, Status, read},
 };
 use temporalio_common::data_converters::RawValue;
 use temporalio_macros::{workflow, workflow_methods};

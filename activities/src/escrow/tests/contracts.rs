@@ -1,6 +1,6 @@
 //! E1: whose a contract is, its first deposit says, and nobody else moves its money.
 
-use recourse_workflows::domain::party::{Agency, Contract};
+use recourse_domain::party::{Agency, Contract};
 
 use super::*;
 

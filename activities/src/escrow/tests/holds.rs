@@ -1,9 +1,9 @@
 //! What other cases hold, and what an operator frees.
 
+use recourse_ledger::OpenHold;
 use recourse_workflows::effects::HeldByOther;
 
 use super::*;
-use crate::ledger::OpenHold;
 
 fn held_by(case_ref: &str, minor: i64) -> HeldByOther {
     HeldByOther { case_ref: case_ref.into(), amount: amount(minor) }

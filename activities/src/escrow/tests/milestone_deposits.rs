@@ -135,7 +135,7 @@ async fn what_a_deposit_in_flight_has_reserved_nobody_else_takes_until_it_is_ask
 async fn a_deposit_that_charges_nothing_is_repaired_by_asking_again() {
     let world = held_over().await;
     let order = World::order_for("d-3", "m-3", 50);
-    let deposit = crate::ledger::Deposit {
+    let deposit = recourse_ledger::Deposit {
         id: order.deposit.clone(),
         contract: order.contract.clone(),
         milestone: order.milestone.clone(),
@@ -147,7 +147,7 @@ async fn a_deposit_that_charges_nothing_is_repaired_by_asking_again() {
     };
     for _ in 0..2 {
         let known = world.effects.ledger.begin_deposit(&deposit).await.unwrap();
-        assert_eq!(known, crate::ledger::Known::New { to_charge: Amount::ZERO });
+        assert_eq!(known, recourse_ledger::Known::New { to_charge: Amount::ZERO });
     }
     assert_eq!(world.set_aside().await, ["held_over m-2 15", "deposit d-3 50"]);
     assert_eq!(world.effects.make_deposit(&order).await.unwrap(), deposited(0, 50, 65));

@@ -1,12 +1,12 @@
 //! What each kind of case takes of a contract's escrow, and what it is refused (E3, E11, E13, D1).
 
-use recourse_workflows::{
-    domain::{ids::PaymentId, milestone::NotReviewable},
-    effects::RunningReview,
-};
+use std::time::Duration;
+
+use recourse_domain::{ids::PaymentId, milestone::NotReviewable};
+use recourse_ledger::KeptFor;
+use recourse_workflows::effects::RunningReview;
 
 use super::*;
-use crate::ledger::KeptFor;
 
 fn told(told: &[&str], gone: &[&str]) -> HoldRequest {
     let owned = |cases: &[&str]| cases.iter().map(ToString::to_string).collect();
@@ -237,7 +237,7 @@ async fn a_dispute_of_an_ended_contract_takes_no_milestones_deposit() {
 #[tokio::test]
 async fn a_contracts_end_waits_until_a_told_review_lets_go_and_leaves_a_gone_one_its_money() {
     let mut world = World::new().await;
-    world.effects.ledger = world.effects.ledger.clone().impatient();
+    world.effects.ledger = world.effects.ledger.clone().with_patience(Duration::ZERO);
     world.fund("d-1", "m-1", 70).await;
     world.deposit("d-2", 30).await;
     let review = world.review(1, 70).await;
@@ -272,7 +272,7 @@ async fn a_contracts_end_waits_until_a_told_review_lets_go_and_leaves_a_gone_one
 #[tokio::test]
 async fn a_hold_that_a_told_reviews_earlier_case_left_behind_is_not_waited_for() {
     let mut world = World::new().await;
-    world.effects.ledger = world.effects.ledger.clone().impatient();
+    world.effects.ledger = world.effects.ledger.clone().with_patience(Duration::ZERO);
     world.deposit("d-1", 100).await;
     world.review(1, 70).await;
     let OpenReceipt::Opened(again) = world.review_again("run-2", 1, 20).await else { unreachable!("30 are free") };

@@ -1,13 +1,11 @@
 //! Bonuses, payments that go back, and what a payee has (E7, E9, P1, P2, P4).
 
 use jiff::{SignedDuration, Timestamp};
-use recourse_workflows::{
-    domain::ids::PaymentId,
-    effects::{BonusOrder, BonusReceipt, PaidOut, ReturnOrder, ReturnReceipt},
-};
+use recourse_domain::ids::PaymentId;
+use recourse_ledger::PayeeBalance;
+use recourse_workflows::effects::{BonusOrder, BonusReceipt, PaidOut, ReturnOrder, ReturnReceipt};
 
 use super::*;
-use crate::ledger::PayeeBalance;
 
 fn days(days: i64) -> Timestamp {
     at() + SignedDuration::from_hours(24 * days)

@@ -1,6 +1,6 @@
 //! Which starts open a case and which deposits are charged, by what the ledger knows (E1, E14, E15, D1, L8).
 
-use recourse_workflows::domain::{
+use recourse_domain::{
     claim::Grounds,
     fee,
     ids::PaymentId,

@@ -1,10 +1,6 @@
 //! Each thing that the verdict looks for is found when it is so, in evidence that is otherwise sound.
 
-use recourse_activities::{
-    ledger::{Balances, Finding},
-    payments::{Arrival, Charge, Refund},
-};
-use recourse_workflows::domain::{
+use recourse_domain::{
     command::Verb,
     ids::Id,
     money::{Amount, Currency},
@@ -13,6 +9,8 @@ use recourse_workflows::domain::{
     rule::Rule,
     stage::Stage,
 };
+use recourse_ledger::{Balances, Finding};
+use recourse_payments::{Arrival, Charge, Refund};
 use serde_json::{Value, json};
 
 use super::*;

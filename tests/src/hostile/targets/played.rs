@@ -4,25 +4,23 @@
 use std::{collections::BTreeSet, fmt::Debug};
 
 use jiff::{SignedDuration, Timestamp};
-use recourse_workflows::{
-    domain::{
-        case::{Case, REFUSALS_KEPT_MAX, What},
-        claim::Grounds,
-        command::{Message, Refusal, Verb},
-        dispute::{DisputeCase, Opened},
-        ids::Id,
-        milestone::{Milestone, Submission},
-        milestone_review::MilestoneReviewCase,
-        money::{AMOUNT_MAX, Amount},
-        party::{Contract, Role},
-        payment_refund::PaymentRefundCase,
-        policy::{ClientSilence, NoArbitration, Policy},
-        posting::{FundedDeposit, Movement},
-        refund_request::RefundRequestCase,
-        starts::{DisputeStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart},
-        text::NOTE_BYTES_MAX,
-    },
+use recourse_domain::{
+    case::{Case, REFUSALS_KEPT_MAX, What},
+    claim::Grounds,
+    command::{Message, Refusal, Verb},
+    dispute::{DisputeCase, Opened},
+    ids::Id,
     messages::Status,
+    milestone::{Milestone, Submission},
+    milestone_review::MilestoneReviewCase,
+    money::{AMOUNT_MAX, Amount},
+    party::{Contract, Role},
+    payment_refund::PaymentRefundCase,
+    policy::{ClientSilence, NoArbitration, Policy},
+    posting::{FundedDeposit, Movement},
+    refund_request::RefundRequestCase,
+    starts::{DisputeStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart},
+    text::NOTE_BYTES_MAX,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};

@@ -3,19 +3,18 @@
 use std::fmt::Debug;
 
 use jiff::Timestamp;
-use recourse_workflows::{
-    domain::{
-        command::{COMMAND_BYTES_MAX, Message, Verb},
-        deposit,
-        dispute::DisputeCase,
-        milestone_review::MilestoneReviewCase,
-        payment_refund::PaymentRefundCase,
-        refund_request::RefundRequestCase,
-    },
+use recourse_domain::{
+    command::{COMMAND_BYTES_MAX, Message, Verb},
+    deposit,
+    dispute::DisputeCase,
     messages::{
-        self, DisputeStart, EscrowDepositStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart, Status,
+        DisputeStart, EscrowDepositStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart, Status,
     },
+    milestone_review::MilestoneReviewCase,
+    payment_refund::PaymentRefundCase,
+    refund_request::RefundRequestCase,
 };
+use recourse_workflows::messages;
 use serde::{Serialize, de::DeserializeOwned};
 use temporalio_common::{data_converters::RawValue, protos::temporal::api::common::v1::Payload};
 
@@ -107,7 +106,7 @@ fn deposited(raw: &RawValue) {
     }
 }
 
-fn begun<C: recourse_workflows::domain::case::Case + Serialize + DeserializeOwned + PartialEq + Debug>(case: &C) {
+fn begun<C: recourse_domain::case::Case + Serialize + DeserializeOwned + PartialEq + Debug>(case: &C) {
     kept(case);
     kept(&Status::of(case));
     assert_eq!(case.is_decided(), case.outcome().is_some(), "a start is refused, or waits for what is held");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use recourse_activities::temporal::{PayloadCipher, PayloadKeys, codec::is_encrypted};
+use recourse_programs::temporal::{PayloadCipher, PayloadKeys, codec::is_encrypted};
 use temporalio_common::protos::temporal::api::common::v1::Payload;
 
 use super::{Bytes, plain};

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
 use jiff::Timestamp;
-use recourse_activities::payments::{CallbackError, Hidden, StripeCallbacks};
+use recourse_payments::{CallbackError, Hidden, StripeCallbacks};
 use serde_json::Value;
 
 use super::{Bytes, plain};

@@ -4,11 +4,8 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use recourse_starter::{
-    cli::{files::Text, policy, values},
-    client::{CaseId, check_command},
-};
-use recourse_workflows::domain::{
+use recourse_client::{CaseId, check_command};
+use recourse_domain::{
     claim::{ClaimReason, RejectionReason},
     command::Verb,
     ids::{Id, PaymentId},
@@ -17,6 +14,7 @@ use recourse_workflows::domain::{
     policy::WINDOW_DAYS_MAX,
     split::Split,
 };
+use recourse_starter::{files::Text, policy, values};
 use serde_json::Value;
 
 use super::{Bytes, REFUSAL_BYTES_MAX, kept, plain};

@@ -1,6 +1,6 @@
 //! Commands as a sender would write them.
 
-use recourse_workflows::domain::command::Message;
+use recourse_domain::command::Message;
 use serde_json::json;
 
 /// The JSON that this command is read from.

@@ -4,7 +4,6 @@ mod active;
 mod bounds;
 mod dispute;
 mod laws;
-mod layers;
 mod milestone_review;
 mod orders;
 mod payment_refund;

@@ -1,0 +1,81 @@
+//! The tables of both databases, step by step, as SQL that is part of the program.
+//!
+//! A step that was delivered is never changed: each database keeps the checksums of those that it has had. The steps are listed
+//! here and not found by `sqlx`'s macro, for which everything that talks to a database would be compiled twice.
+
+use std::sync::LazyLock;
+
+use sqlx::{
+    SqlSafeStr as _,
+    migrate::{Migration, MigrationType, Migrator},
+};
+
+macro_rules! steps {
+    ($folder:literal: $($file:literal)*) => {
+        LazyLock::new(|| {
+            let sql = [$(($file, include_str!(concat!("../migrations/", $folder, "/", $file, ".sql")))),*];
+            Migrator::with_migrations(sql.map(|(file, sql)| step(file, sql)).to_vec())
+        })
+    };
+}
+
+/// Versions mean the same on both databases.
+pub static SQLITE: LazyLock<Migrator> = steps!(
+    "sqlite":
+    "0001_ledger"
+    "0002_notices"
+    "0003_sandbox"
+    "0004_milestones"
+    "0005_refunds"
+    "0006_evidence"
+    "0007_webhooks"
+    "0008_contract_files"
+    "0009_requests"
+    "0010_chain"
+    "0011_stripe"
+    "0012_less_per_posting"
+    "0013_open_holds"
+    "0014_found_by_keys"
+    "0015_grounds"
+    "0016_sources"
+);
+
+/// Begins with the ninth: what came before is in it.
+pub static POSTGRES: LazyLock<Migrator> = steps!(
+    "postgres":
+    "0009_tables"
+    "0010_chain"
+    "0011_stripe"
+    "0012_less_per_posting"
+    "0013_open_holds"
+    "0014_found_by_keys"
+    "0015_grounds"
+    "0016_sources"
+);
+
+/// A step by the name of its file, `0001_ledger`.
+fn step(file: &'static str, sql: &'static str) -> Migration {
+    let (version, name) = file.split_once('_').expect("a step has a version and a name");
+    let version = version.parse().expect("a step's version is a number");
+    Migration::new(version, name.replace('_', " ").into(), MigrationType::Simple, sql.into_sql_str(), false)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    use super::{Migrator, POSTGRES, SQLITE};
+
+    /// What is in a folder and not in its list would never be applied.
+    #[test]
+    fn every_file_is_a_step() {
+        let lists: [(&str, &Migrator); 2] = [("sqlite", &SQLITE), ("postgres", &POSTGRES)];
+        for (folder, steps) in lists {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
+            let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+            let listed =
+                steps.iter().map(|step| format!("{:04}_{}.sql", step.version, step.description.replace(' ', "_")));
+            assert_eq!(listed.collect::<BTreeSet<_>>(), files.collect::<BTreeSet<_>>());
+        }
+    }
+}

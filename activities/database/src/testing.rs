@@ -1,0 +1,211 @@
+//! What the tests of this crate share: a database that goes away, and a contract.
+
+mod walks;
+
+use jiff::Timestamp;
+use recourse_domain::{
+    ids::Id,
+    money::{Amount, Currency},
+    party::{Contract, ContractKind, Party},
+};
+use sqlx::Connection as _;
+use tokio::sync::OnceCell;
+
+use self::walks::OF_A_TEST;
+use crate::Database;
+
+/// Names a `PostgreSQL` server, as the user who may make databases there.
+const SERVER: &str = "RECOURSE_TEST_POSTGRES";
+
+/// A database of its own: a file in a directory that goes away with it, or one on the server of `RECOURSE_TEST_POSTGRES`,
+/// which goes away with the server.
+///
+/// With it ends a test, which fails if a statement walked through what grows.
+pub struct TestDatabase {
+    /// Connected to it.
+    pub database: Database,
+    url: String,
+    _directory: Option<tempfile::TempDir>,
+}
+
+impl TestDatabase {
+    /// With its tables: a copy of one that was set up once, because that takes longer than most tests.
+    pub async fn new() -> Self {
+        static SET_UP: OnceCell<SetUp> = OnceCell::const_new();
+        let (url, directory) = made(Some(SET_UP.get_or_init(SetUp::new).await)).await;
+        if !Self::is_postgres() {
+            walks::note_statements();
+        }
+        Self { database: Database::connect(&url).await.unwrap(), url, _directory: directory }
+    }
+
+    /// Whether this run is on `PostgreSQL`.
+    pub fn is_postgres() -> bool {
+        std::env::var_os(SERVER).is_some()
+    }
+
+    /// Takes one of the database's protections away.
+    pub async fn drop_trigger(&self, name: &str) {
+        let on = if Self::is_postgres() {
+            let sql = format!("SELECT CAST(tgrelid::regclass AS TEXT) FROM pg_trigger WHERE tgname = '{name}'");
+            let table: String =
+                sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(self.database.pool()).await.unwrap();
+            format!(" ON {table}")
+        } else {
+            String::new()
+        };
+        self.run(&format!("DROP TRIGGER {name}{on}")).await.unwrap();
+    }
+
+    /// Runs one statement without the checks of rows.
+    pub async fn tamper(&self, sql: &str) {
+        let (before, after) = if Self::is_postgres() {
+            (
+                "DO $$ DECLARE c RECORD; BEGIN
+                     FOR c IN SELECT conrelid::regclass AS place, conname FROM pg_constraint
+                              WHERE contype = 'c' AND conrelid <> 0 LOOP
+                         EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.place, c.conname);
+                     END LOOP;
+                 END $$",
+                "SELECT 1",
+            )
+        } else {
+            ("PRAGMA ignore_check_constraints = ON", "PRAGMA ignore_check_constraints = OFF")
+        };
+        // One connection, so that the pragma is still on when the damage is done.
+        let mut connection = self.database.pool().acquire().await.unwrap();
+        for sql in [before, &format!("{OF_A_TEST}{sql}"), after] {
+            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *connection).await.unwrap();
+        }
+    }
+
+    /// Runs one statement, and gives back the database's message if it refused.
+    pub async fn run(&self, sql: &str) -> Result<u64, String> {
+        sqlx::query(sqlx::AssertSqlSafe(format!("{OF_A_TEST}{sql}")))
+            .execute(self.database.pool())
+            .await
+            .map(|done| done.rows_affected())
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// By what a database refused: a rule's id, as its triggers say it, or the kind of constraint.
+pub fn refused_by(message: &str) -> &str {
+    let rule = |word: &&str| {
+        let id = word.strip_suffix([':', ',']).unwrap_or_default();
+        id.starts_with(|letter: char| letter.is_ascii_uppercase())
+            && id.len() > 1
+            && id[1..].bytes().all(|byte| byte.is_ascii_digit())
+    };
+    if let Some(word) = message.split_whitespace().find(rule) {
+        return word.trim_end_matches([':', ',']);
+    }
+    let kinds = [
+        ("unique", "UNIQUE"),
+        ("duplicate key", "UNIQUE"),
+        ("check constraint", "CHECK"),
+        ("foreign key", "KEY"),
+        ("null", "NULL"),
+    ];
+    let message = message.to_lowercase();
+    kinds.into_iter().find(|(words, _)| message.contains(words)).map_or("nothing known", |(_, kind)| kind)
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        if Self::is_postgres() || std::thread::panicking() {
+            return;
+        }
+        let url = self.url.clone();
+        // A runtime cannot wait within another one.
+        let look = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(walks::found(&url))
+        };
+        let walks = std::thread::spawn(look).join().unwrap();
+        assert!(walks.is_empty(), "what grows with cases is to be found by keys:\n{}", walks.join("\n"));
+    }
+}
+
+/// The URL of a database, and the directory that it is in.
+type Made = (String, Option<tempfile::TempDir>);
+
+/// A database that was set up, to be copied.
+enum SetUp {
+    /// What is in the file; a directory would be left behind.
+    File(Vec<u8>),
+    /// Its name on the server.
+    Named(String),
+}
+
+impl SetUp {
+    async fn new() -> Self {
+        let (url, _directory) = new_database().await;
+        let database = Database::connect(&url).await.unwrap();
+        database.migrate().await.unwrap();
+        database.close().await;
+        match url.strip_prefix("sqlite:") {
+            Some(file) => Self::File(std::fs::read(file).unwrap()),
+            None => Self::Named(url.rsplit('/').next().unwrap_or_default().to_owned()),
+        }
+    }
+}
+
+/// An empty database.
+pub async fn new_database() -> Made {
+    made(None).await
+}
+
+/// A new database: a copy of this one, or empty.
+async fn made(like: Option<&SetUp>) -> Made {
+    let Ok(server) = std::env::var(SERVER) else {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("test.db");
+        if let Some(SetUp::File(content)) = like {
+            std::fs::write(&file, content).unwrap();
+        }
+        return (format!("sqlite:{}", file.display()), Some(directory));
+    };
+    sqlx::any::install_default_drivers();
+    let mut connection = sqlx::AnyConnection::connect(&server).await.unwrap();
+    let name = format!("test_{}", uuid::Uuid::now_v7().simple());
+    let template = if let Some(SetUp::Named(name)) = like { format!(" TEMPLATE {name}") } else { String::new() };
+    let sql = format!("CREATE DATABASE {name}{template}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let (server, _) = server.rsplit_once('/').unwrap();
+    (format!("{server}/{name}"), None)
+}
+
+/// An id.
+pub fn id(text: &str) -> Id {
+    Id::new(text).unwrap()
+}
+
+/// So many minor units.
+pub fn amount(minor: i64) -> Amount {
+    Amount::new(minor).unwrap()
+}
+
+/// The instant of everything that happens.
+pub fn at() -> Timestamp {
+    "2026-12-03T10:00:00Z".parse().unwrap()
+}
+
+/// A contract of this name, in USD, between `cl-1` and `fl-1`.
+pub fn contract(name: &str) -> Contract {
+    let party = |party: &str, name: &str, email: &str| Party {
+        id: id(party),
+        name: Some(name.into()),
+        email: Some(email.into()),
+        agency: None,
+    };
+    Contract {
+        id: id(name),
+        title: "Logo & brand".into(),
+        kind: ContractKind::FixedPrice,
+        currency: Currency::from_code("USD").unwrap(),
+        client: party("cl-1", "Ada <Client>", "ada@example.com"),
+        freelancer: party("fl-1", "Bo Freelancer", "bo@example.com"),
+    }
+}

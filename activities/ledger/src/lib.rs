@@ -1,0 +1,255 @@
+//! The ledger: double entry in integer minor units (L1–L5). Money that a payment provider moves is asked for in
+//! the escrow effects of `recourse-activities`; here it is written down.
+//!
+//! Each effect goes through phases, and each phase is one transaction that either all happened or did not. A crash
+//! between two phases is repaired by running the effect again from the top: what is done is recognised by its id.
+//!
+//! | effect | phases, in this order | recognised by |
+//! |---|---|---|
+//! | deposit | look for the deposit → charge → post it, its row and the contract's pin | posting id = charge key = `{case}/deposit` |
+//! | deposit for a milestone (E6) | reserve held-over money and remember the order → charge the rest → post, set aside | the same, and its row in `milestone_deposits` |
+//! | open | take what the case is about, and remember the answer | case and first run |
+//! | settle, releases | draw the hold, post all neighbouring releases; with those of other cases in one transaction, see [`together`] | posting id = `{case_ref}/{step}` |
+//! | settle, each refund | check the hold → refund at the provider → draw the hold, post, and follow it | the same, also the provider's key |
+//! | settle, end | close the hold and let go of what is left, with the last posting | closed holds stay closed |
+//! | fee, fee return, bonus | charge or refund → post | as a refund |
+//! | returned payment | plan its legs → for each leg: refund at the provider → post, mark and follow it | the plan's rows in `return_legs` |
+//! | what becomes of a refund | see [`refunds`] | its id and state |
+//!
+//! Ordering rules:
+//!
+//! 1. The provider acts before the ledger does (L6), so the ledger never says that money moved which did not.
+//! 2. No transaction is open while the provider is asked.
+//! 3. A hold is drawn before its escrow is debited, and money is let go of before it is set aside: at no instant do holds
+//!    and set-asides exceed the escrow.
+//! 4. Everything that can be refused is checked before the provider is asked.
+
+mod asides;
+pub mod chain;
+mod check;
+mod contracts;
+mod deposits;
+mod export;
+mod funding;
+mod grounds;
+mod history;
+mod holds;
+mod known;
+mod moved;
+mod open;
+mod payee;
+mod posting;
+pub mod refunds;
+mod returns;
+mod settle;
+mod sources;
+mod together;
+mod tracked;
+
+use std::time::Duration;
+
+use recourse_domain::{
+    deposit,
+    ids::Id,
+    money::{Amount, Currency},
+    posting::Account,
+};
+use sqlx::{Any, Transaction};
+
+pub use asides::{FreeMoney, KeptFor};
+pub use chain::{ChainReport, Head};
+pub use check::{CheckReport, Finding, MoneyHeld};
+pub use contracts::ContractFilter;
+pub use export::Exported;
+pub use grounds::Grounded;
+pub use history::{Balances, Entry, History};
+pub use holds::OpenHold;
+pub use known::{Deposit, Known};
+pub use moved::Moved;
+pub use payee::PayeeBalance;
+pub use posting::Posting;
+pub use returns::Plan;
+pub use together::Order;
+pub use tracked::{GivenBack, News, RefundState, TrackedRefund};
+
+use recourse_database::{Database, DatabaseError, WriteQueue};
+
+/// The ledger in a database. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    database: Database,
+    /// How long an opening waits for a review that was told to let go (E11), before it fails and is asked again.
+    patience: Duration,
+    queue: WriteQueue<Order>,
+}
+
+/// See [`Ledger::patience`]. Shorter than any effect's time-out.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why the ledger did not do as asked. Nothing has moved.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The database could not be asked, or one of its constraints refused.
+    #[error("the ledger's database did not do its work")]
+    Database(#[from] sqlx::Error),
+    /// L2: a posting's id came again with other content. An operator must look.
+    #[error("posting {id} was made before with other content: {differs}")]
+    PostingConflict {
+        /// The posting.
+        id: String,
+        /// Which fields, in words.
+        differs: String,
+    },
+    /// L3: the case asked for more than it holds.
+    #[error("{case_ref} holds {} minor units and asked for {}", held.minor(), asked.minor())]
+    ExceedsHold {
+        /// The case.
+        case_ref: String,
+        /// What it holds.
+        held: Amount,
+        /// What it asked for.
+        asked: Amount,
+    },
+    /// R7: a refund does not match the deposit that it goes back to.
+    #[error("refund {id} does not fit its deposit: {reason}")]
+    RefundMismatch {
+        /// The posting.
+        id: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// E1: money of a contract is asked for with another client, freelancer, agency or currency than it was deposited
+    /// with. An operator must look.
+    #[error("{reason}")]
+    OtherContract {
+        /// What differs, in words.
+        reason: String,
+    },
+    /// No case with this id holds anything of this contract.
+    #[error("there is no case {case_ref} to take over from")]
+    UnknownCase {
+        /// The case.
+        case_ref: String,
+    },
+    /// E11: a review was told that its contract ended, and has not let go of what it holds. Ask again.
+    #[error("{case} was told that its contract ended, and still holds escrow")]
+    StillHeld {
+        /// The review's workflow id.
+        case: String,
+    },
+    /// P1: the contract has no payment with this id.
+    #[error("there is no payment {payment}")]
+    NoSuchPayment {
+        /// The id.
+        payment: String,
+    },
+    /// A row says what this program never wrote.
+    #[error("{what} is damaged: its {field} cannot be read; run `recourse ledger --check`")]
+    Damaged {
+        /// Which row.
+        what: String,
+        /// Which field.
+        field: &'static str,
+    },
+}
+
+impl LedgerError {
+    /// What kind of error, as a name in a workflow's history.
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "LedgerUnavailable",
+            Self::PostingConflict { .. } => "PostingConflict",
+            Self::ExceedsHold { .. } => "ExceedsHold",
+            Self::RefundMismatch { .. } => "RefundMismatch",
+            Self::OtherContract { .. } => "OtherContract",
+            Self::UnknownCase { .. } => "UnknownCase",
+            Self::StillHeld { .. } => "StillHeld",
+            Self::NoSuchPayment { .. } => "NoSuchPayment",
+            Self::Damaged { .. } => "LedgerDamaged",
+        }
+    }
+}
+
+impl Ledger {
+    /// The ledger in `database`, whose tables [`Database::migrate`] made.
+    pub fn new(database: Database) -> Self {
+        Self { database, patience: PATIENCE, queue: WriteQueue::default() }
+    }
+
+    /// The same ledger, whose openings wait this long for a review that was told to release its money (E11).
+    #[must_use]
+    pub const fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+}
+
+impl Ledger {
+    /// Why what is about to be charged and posted would make a sum too large, if it would (E15).
+    ///
+    /// # Errors
+    /// Only if the database cannot be read, or was damaged.
+    pub async fn too_large(&self, posting: &Posting) -> Result<Option<String>, LedgerError> {
+        let mut read = self.database.read().await?;
+        let mut sums = Vec::new();
+        for account in [&posting.debit, &posting.credit] {
+            sums.push(size_of(&mut read, account, posting.currency).await?);
+        }
+        Ok(deposit::out_of_range(posting.amount, &sums))
+    }
+}
+
+/// Makes the tables of everything, or brings them up to date. Postings from before there was a chain get their links. Safe to
+/// repeat, and for two programs to do at once.
+///
+/// # Errors
+/// As [`Database::migrate`].
+pub async fn set_up(database: &Database) -> Result<(), DatabaseError> {
+    database.migrate().await?;
+    let mut write = database.write().await?;
+    chain::begin(&mut write).await?;
+    Ok(write.commit().await?)
+}
+
+/// What is in `account`, which is never negative.
+async fn balance(
+    transaction: &mut Transaction<'static, Any>,
+    account: &Account,
+    currency: Currency,
+) -> Result<Amount, LedgerError> {
+    amount_of(minor_in(transaction, account, currency).await?, &account.to_string())
+}
+
+/// How far `account` is from nothing, to whichever side: a source's balance is below it.
+async fn size_of(
+    transaction: &mut Transaction<'static, Any>,
+    account: &Account,
+    currency: Currency,
+) -> Result<Amount, LedgerError> {
+    let minor = minor_in(transaction, account, currency).await?;
+    amount_of(minor.saturating_abs(), &account.to_string())
+}
+
+async fn minor_in(
+    transaction: &mut Transaction<'static, Any>,
+    account: &Account,
+    currency: Currency,
+) -> Result<i64, LedgerError> {
+    let balance: Option<i64> = sqlx::query_scalar("SELECT balance FROM balances WHERE account = $1 AND currency = $2")
+        .bind(account.to_string())
+        .bind(currency.code())
+        .fetch_optional(&mut **transaction)
+        .await?;
+    Ok(balance.unwrap_or(0))
+}
+
+fn amount_of(minor: i64, what: &str) -> Result<Amount, LedgerError> {
+    Amount::new(minor).map_err(|_| LedgerError::Damaged { what: what.to_owned(), field: "amount" })
+}
+
+fn id_of(text: &str, field: &'static str) -> Result<Id, LedgerError> {
+    Id::new(text).map_err(|_| LedgerError::Damaged { what: format!("\"{text}\""), field })
+}
+
+#[cfg(test)]
+mod tests;

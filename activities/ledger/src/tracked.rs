@@ -1,0 +1,137 @@
+//! What the ledger knows of money on its way back (R8).
+
+use jiff::Timestamp;
+use recourse_domain::{
+    ids::Id,
+    money::{Amount, Currency},
+    notice::NoticeEvent,
+    party::Contract,
+    posting::Close,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What became of money that was given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundState {
+    /// On its way.
+    Issued,
+    /// Its source has it.
+    Settled,
+    /// It came back, and is in suspense.
+    Failed,
+    /// It should have settled and has not; it is in suspense.
+    Overdue,
+    /// It failed and was sent again, as another refund.
+    Retried,
+    /// It failed and was paid to another destination.
+    PaidOtherwise,
+}
+
+impl RefundState {
+    /// Every state.
+    pub const ALL: [Self; 6] =
+        [Self::Issued, Self::Settled, Self::Failed, Self::Overdue, Self::Retried, Self::PaidOtherwise];
+
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Settled => "settled",
+            Self::Failed => "failed",
+            Self::Overdue => "overdue",
+            Self::Retried => "retried",
+            Self::PaidOtherwise => "paid_otherwise",
+        }
+    }
+
+    /// Whether its money is in suspense.
+    pub const fn is_parked(self) -> bool {
+        matches!(self, Self::Failed | Self::Overdue)
+    }
+
+    /// Whether something has still to happen to it.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Issued) || self.is_parked()
+    }
+}
+
+/// One give-back and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TrackedRefund {
+    /// The id of its posting, and the payment provider's key.
+    pub id: String,
+    /// The refund that this one is another try of; its own id for a first one.
+    pub origin: String,
+    /// What the first one was: `refund`, `fee_return` or `return`.
+    pub kind: String,
+    /// The contract.
+    pub contract: Id,
+    /// The workflow id.
+    pub case: String,
+    /// The currency of `amount`.
+    pub currency: Currency,
+    /// How much, in minor units.
+    pub amount: Amount,
+    /// Where it goes back to.
+    pub source: Id,
+    /// The payment provider's key of the charge.
+    pub charge: String,
+    /// When it was issued; a first one in its case's time.
+    pub issued_at: Timestamp,
+    /// When it should have settled.
+    pub expected_by: Timestamp,
+    /// What became of it.
+    pub state: RefundState,
+    /// Whether it should have settled by the time it was looked at and has not, even if nobody parked it yet.
+    pub overdue: bool,
+    /// Why it failed, or is parked.
+    pub reason: Option<String>,
+    /// What an operator has begun and the provider has not answered yet: `retry`, or `pay:` and the destination.
+    pub under_way: Option<String>,
+    /// Which operator saw to it.
+    pub handled_by: Option<String>,
+    /// The operator's own reference.
+    pub reference: Option<String>,
+    /// The refund that was sent instead, or the destination that was paid.
+    pub followed_by: Option<String>,
+    /// How often its money was sent again before this, refusals included.
+    #[serde(skip)]
+    pub retries: i64,
+    /// The same for payments elsewhere.
+    #[serde(skip)]
+    pub payouts: i64,
+}
+
+/// What must be known of a give-back to follow it, besides its posting.
+#[derive(Debug, Clone, Copy)]
+pub struct GivenBack<'a> {
+    /// Whose money it is.
+    pub contract: &'a Contract,
+    /// The payment provider's key of the charge that it goes back to.
+    pub charge: &'a str,
+    /// When it should have arrived.
+    pub expected_by: Timestamp,
+    /// Why the provider will never do it, if so: it is parked at once.
+    pub declined: Option<&'a str>,
+    /// How the case lets go of its hold, if this is the last that it moves.
+    pub close: Option<&'a Close>,
+}
+
+/// What people are to be told of a refund.
+#[derive(Debug, Clone)]
+pub struct News {
+    /// Its place among all news; later ones are larger.
+    pub sequence: i64,
+    /// What happened.
+    pub event: NoticeEvent,
+    /// To which refund.
+    pub refund: TrackedRefund,
+    /// Whose money it is.
+    pub contract: Contract,
+    /// Why, if somebody said so.
+    pub reason: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}

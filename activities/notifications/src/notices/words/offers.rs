@@ -1,0 +1,123 @@
+//! What a recipient can do now, in the words of what it does in this case: the same command approves a milestone, a refund
+//! or the return of a payment.
+
+use recourse_domain::{
+    command::Verb,
+    notice::{IfSilent, Notice, NoticeEvent},
+    party::{Contract, Role},
+};
+use serde::Serialize;
+
+use super::{name_of, one_line};
+
+/// An action in words, as an offer to the recipient.
+pub(super) fn offer_of(verb: Verb, notice: &Notice, contract: &Contract) -> String {
+    let freelancer = name_of(Role::Freelancer, contract);
+    match verb {
+        Verb::Submit => format!("submit {} again", milestone(notice)),
+        Verb::Approve => match About::of(notice) {
+            About::Milestone => format!("approve {} in full, or pay less or more", milestone(notice)),
+            About::Payment => "return all of it, or a part".to_owned(),
+            About::Money => "approve the refund".to_owned(),
+        },
+        Verb::RequestChanges => format!("ask for changes to {}", milestone(notice)),
+        Verb::Supersede => "close the review, because the contract has ended".to_owned(),
+        Verb::Dispute => match About::of(notice) {
+            About::Milestone => {
+                format!("dispute that {} is not released: say how much you claim, and why", milestone(notice))
+            }
+            About::Payment | About::Money => "dispute it: say how much you claim, and why".to_owned(),
+        },
+        Verb::Release => format!("give up the refund request: everything that is held goes to {freelancer}"),
+        Verb::Accept => format!("accept {}", subject(notice)),
+        Verb::Reject => match About::of(notice) {
+            About::Payment => "return nothing".to_owned(),
+            About::Milestone | About::Money => format!("reject {}", subject(notice)),
+        },
+        Verb::Amend => "change your claim".to_owned(),
+        Verb::Withdraw => "withdraw your claim".to_owned(),
+        Verb::Offer => "offer a split of the money".to_owned(),
+        Verb::Retract => "take back your offer".to_owned(),
+        Verb::Close => "end the mediation with the Notice of Non-Resolution".to_owned(),
+        Verb::DemandArbitration => demand(notice, contract),
+        Verb::RequestMediation => "ask a mediator for an opinion, which binds nobody".to_owned(),
+        Verb::Opinion => "give your opinion, which binds nobody".to_owned(),
+        Verb::Extend => "extend the window once, with a reason".to_owned(),
+        // What its button says is enough.
+        verb => {
+            let called = verb.uses().first().map_or(verb.name(), |used| used.called);
+            let mut letters = called.chars();
+            letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+        }
+    }
+}
+
+/// What a demand of arbitration costs, where the notice says so (A1).
+fn demand(notice: &Notice, contract: &Contract) -> String {
+    use NoticeEvent::{ArbitrationDemanded, ArbitrationFeeDeclined, NonResolution};
+    let names_the_share = matches!(notice.event, NonResolution | ArbitrationDemanded | ArbitrationFeeDeclined);
+    match notice.facts.amount.filter(|_| names_the_share) {
+        Some(share) if share.is_zero() => "demand arbitration, for which nothing is charged".to_owned(),
+        Some(share) => format!("demand arbitration, and pay your share of the fee: {}", contract.currency.show(share)),
+        None => "demand arbitration, and pay your share of the fee".to_owned(),
+    }
+}
+
+/// What a notice's case is about, where a command's name alone does not say what it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum About {
+    /// A submitted milestone.
+    Milestone,
+    /// A payment that was released.
+    Payment,
+    /// Money in escrow: a refund request or a dispute.
+    Money,
+}
+
+impl About {
+    pub(super) fn of(notice: &Notice) -> Self {
+        use NoticeEvent::{
+            BonusFailed, BonusPaid, ChangesRequested, MediationRequested, MilestoneReleased, MilestoneSubmitted,
+            NothingReturned, OpinionGiven, PaymentRefundRequested, PaymentReturned, Reminder, ReturnFailed,
+            ReviewSuperseded, WindowExtended,
+        };
+        match (notice.event, notice.if_silent) {
+            (
+                MilestoneSubmitted | ChangesRequested | MilestoneReleased | ReviewSuperseded | BonusPaid | BonusFailed,
+                _,
+            ) => Self::Milestone,
+            (
+                PaymentRefundRequested | MediationRequested | OpinionGiven | ReturnFailed | PaymentReturned
+                | NothingReturned,
+                _,
+            )
+            // Every kind of case has these; only the silence tells which it is.
+            | (Reminder | WindowExtended, Some(IfSilent::ReturnNothing)) => Self::Payment,
+            (Reminder | WindowExtended, Some(IfSilent::ReleaseFreelancer)) if notice.facts.milestone.is_some() => {
+                Self::Milestone
+            }
+            _ => Self::Money,
+        }
+    }
+}
+
+/// What there is to accept or reject.
+fn subject(notice: &Notice) -> String {
+    use NoticeEvent::{ClaimAmended, DisputeFiled, OfferMade, ResolutionAnswered, ResolutionProposed};
+    match notice.event {
+        DisputeFiled | ClaimAmended => "the claim".to_owned(),
+        ResolutionProposed | ResolutionAnswered => "the proposed resolution".to_owned(),
+        OfferMade if notice.by != Some(notice.to) => match notice.facts.number {
+            Some(number) => format!("offer {number}"),
+            None => "the offer".to_owned(),
+        },
+        _ => "what is open: the claim, the resolution or an offer".to_owned(),
+    }
+}
+
+/// The milestone that a notice is about.
+pub(super) fn milestone(notice: &Notice) -> String {
+    let name = notice.facts.milestone.as_deref().map(one_line).unwrap_or_default();
+    if name.is_empty() { "the milestone".to_owned() } else { format!("milestone {name}") }
+}

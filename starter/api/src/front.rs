@@ -1,0 +1,392 @@
+//! What the API and the console are allowed to do for somebody: every read and every command of theirs goes through here.
+//!
+//! It holds no state of cases. Whether somebody may see or do something is decided from the contract's parties and their
+//! duties; whether a command is taken is decided by the case. What is not somebody's does not exist for them.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use recourse_client::{CaseId, Client, ClientError, Start, Started, check_command};
+use recourse_domain::{
+    command::Verb,
+    ids::{CaseKind, Id},
+    messages::Status,
+    outcome::ResultKind,
+    party::{Contract, Role},
+};
+use recourse_evidence::EvidenceStore;
+use recourse_ledger::{ContractFilter, Ledger};
+use recourse_notifications::{NoticeBook, WebhookBook, webhooks::Secret};
+use recourse_payments::StripeCallbacks;
+use recourse_refunds::RefundDesk;
+use serde_json::{Map, Value, json};
+
+use super::{
+    acted::{Acted, StartOutcome, TargetCase},
+    identity::{Duty, Identity, Tokens},
+    keys::LocalIssuer,
+    limits::Limits,
+    lists::{LIMIT_MAX, Limit, Page},
+    metrics::Metrics,
+    named::Missing,
+    problem::Problem,
+    requests::RequestBook,
+    seen::{self, SeenCase},
+    site::Site,
+    watch::Watchers,
+};
+
+/// How long a sender waits for what a worker says, unless it is said otherwise. It is there in milliseconds if a worker runs.
+pub const PATIENCE: Duration = Duration::from_secs(4);
+
+/// The parts that it needs. All are shared with others.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The typed client.
+    pub client: Client,
+    /// The ledger, which is only read.
+    pub ledger: Ledger,
+    /// The notices, which are only read.
+    pub notices: NoticeBook,
+    /// What is on its way back to clients.
+    pub refunds: RefundDesk,
+    /// What was answered.
+    pub requests: RequestBook,
+    /// The files.
+    pub evidence: EvidenceStore,
+    /// Where events go.
+    pub webhooks: WebhookBook,
+    /// What the payment provider signs its calls with, if it calls.
+    pub callback_secret: Option<Arc<Secret>>,
+    /// What reads Stripe's events, if Stripe sends any.
+    pub stripe: Option<StripeCallbacks>,
+    /// Reads tokens.
+    pub tokens: Tokens,
+    /// The local issuer, where people only play.
+    pub local: Option<LocalIssuer>,
+    /// How many requests a sender may send.
+    pub limits: Limits,
+    /// Temporal's Web UI, for operators.
+    pub temporal_ui: Option<String>,
+    /// Where people open the console.
+    pub site: Site,
+    /// How long a sender waits for a case's answer to a command, and for a case that was just started to open.
+    pub patience: Duration,
+}
+
+/// The guarded door to cases, contracts and money. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Front {
+    parts: Arc<Parts>,
+    watchers: Watchers,
+    metrics: Metrics,
+}
+
+impl Front {
+    /// A door to these parts.
+    pub fn new(parts: Parts) -> Self {
+        let watchers = Watchers::new(parts.client.clone());
+        let metrics = Metrics::default();
+        metrics.watch(parts.tokens.keys().clone());
+        Self { parts: Arc::new(parts), watchers, metrics }
+    }
+
+    /// Where people open the console.
+    pub fn site(&self) -> &Site {
+        &self.parts.site
+    }
+
+    pub(super) fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// The typed client, for what is nobody's in particular.
+    pub fn client(&self) -> &Client {
+        &self.parts.client
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.parts.ledger
+    }
+
+    /// The notices.
+    pub fn notices(&self) -> &NoticeBook {
+        &self.parts.notices
+    }
+
+    /// What was answered.
+    pub fn requests(&self) -> &RequestBook {
+        &self.parts.requests
+    }
+
+    /// Reads tokens.
+    pub fn tokens(&self) -> &Tokens {
+        &self.parts.tokens
+    }
+
+    /// The local issuer, where people only play.
+    pub fn local(&self) -> Option<&LocalIssuer> {
+        self.parts.local.as_ref()
+    }
+
+    /// How many requests a sender may send.
+    pub fn limits(&self) -> &Limits {
+        &self.parts.limits
+    }
+
+    /// Temporal's Web UI.
+    pub fn temporal_ui(&self) -> Option<&str> {
+        self.parts.temporal_ui.as_deref()
+    }
+
+    /// What is counted.
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Who is told when a case changes.
+    pub fn watchers(&self) -> &Watchers {
+        &self.watchers
+    }
+
+    /// A contract that somebody may see, and their roles in it.
+    ///
+    /// # Errors
+    /// 404 if there is none, or if it is not theirs.
+    pub async fn contract(&self, who: &Identity, id: &Id) -> Result<(Contract, BTreeSet<Role>), Problem> {
+        let unknown = || Problem::not_found(format!("there is no contract {id} of yours with a deposit"));
+        let contract = self.ledger().contract(id).await?.ok_or_else(unknown)?;
+        let roles = who.roles_in(&contract);
+        let sees = who.serves(&contract) || roles.iter().any(|role| *role != Role::Arbitrator);
+        // What comes to an arbitrator is a dispute; a contract without one is nothing of theirs.
+        if sees || roles.contains(&Role::Arbitrator) && self.ledger().has_dispute(id).await? {
+            return Ok((contract, roles));
+        }
+        Err(unknown())
+    }
+
+    /// The contracts that somebody may see, in the order of their ids.
+    ///
+    /// # Errors
+    /// 400 for a page that there cannot be; otherwise if the ledger cannot be read.
+    pub async fn contracts(&self, who: &Identity, page: &Limit) -> Result<Page<Contract>, Problem> {
+        let after = page.after().map(Id::new).transpose();
+        let after = after.map_err(|_| Problem::unreadable("after: that is no contract's id"))?;
+        let sees_all = who.is(Duty::Service) || who.is(Duty::Operator) || who.is(Duty::Mediator);
+        let parties: Vec<Option<Id>> =
+            if sees_all { vec![None] } else { who.parties.iter().cloned().map(Some).collect() };
+        let mut items = Vec::new();
+        for party in parties {
+            let filter = ContractFilter { party, after: after.clone(), limit: page.limit() + 1 };
+            items.extend(self.ledger().contracts(&filter).await?);
+        }
+        items.sort_by(|one, other| one.id.cmp(&other.id));
+        items.dedup_by(|one, other| one.id == other.id);
+        let next = Page::cut(&mut items, page.limit(), |last| last.id.to_string());
+        Ok(Page { items, next })
+    }
+
+    /// The contracts whose agency somebody owns: lists of cases know only the freelancer.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub async fn contracts_of_agencies(&self, who: &Identity) -> Result<Vec<Id>, Problem> {
+        let mut found = Vec::new();
+        for party in who.parties.iter().filter(|party| **party != who.subject) {
+            let filter = ContractFilter { party: Some(party.clone()), after: None, limit: LIMIT_MAX };
+            found.extend(self.ledger().contracts(&filter).await?.into_iter().map(|contract| contract.id));
+        }
+        Ok(found)
+    }
+
+    /// A case that somebody may see.
+    ///
+    /// # Errors
+    /// 404 if there is none, or if it is not theirs.
+    pub async fn case(&self, who: &Identity, id: &str) -> Result<SeenCase, Problem> {
+        Ok(self.look(who, id).await?.seen)
+    }
+
+    /// Looks at a case that somebody is about to give a command.
+    ///
+    /// # Errors
+    /// As [`case`](Self::case).
+    pub async fn look(&self, who: &Identity, id: &str) -> Result<TargetCase, Problem> {
+        let CaseId { kind, contract } = CaseId::read(id).map_err(|_| seen::unknown(id))?;
+        let (contract, row) = tokio::join!(self.ledger().contract(&contract), self.client().row(id));
+        let contract = contract?;
+        let (row, at) = row.map_err(|error| seen::not_asked(error, id))?;
+        let seen = match contract {
+            Some(contract) => SeenCase::of_contract(who, id, kind, contract)?,
+            None => SeenCase::of_row(who, id, kind, &row)?,
+        };
+        Ok(TargetCase { seen, at })
+    }
+
+    /// The status of a case.
+    ///
+    /// # Errors
+    /// As [`case`](Self::case); 503 if no worker answers; 422 for a deposit, which has no status.
+    pub async fn status(&self, who: &Identity, id: &str) -> Result<(SeenCase, Status), Problem> {
+        let CaseId { kind, contract } = CaseId::read(id).map_err(|_| seen::unknown(id))?;
+        if kind == CaseKind::EscrowDeposit {
+            self.case(who, id).await?;
+            return Err(Problem::invalid("a deposit has no status; see the contract's ledger"));
+        }
+        // Whose it is says the contract, and whether it is there says the case when it is asked.
+        let seen = match self.ledger().contract(&contract).await? {
+            Some(contract) => SeenCase::of_contract(who, id, kind, contract)?,
+            None => self.case(who, id).await?,
+        };
+        let status = self.client().status(id).await.map_err(|error| seen::not_asked(error, id))?;
+        Ok((seen, status))
+    }
+
+    /// Gives a case a command in one of somebody's roles.
+    ///
+    /// `wanted` says in which, if they have several that can give it. `key` makes the command one command (L7).
+    ///
+    /// # Errors
+    /// As [`case`](Self::case); 403 if they have no role that gives such a command; what the case says if it refuses.
+    pub async fn act(
+        &self,
+        who: &Identity,
+        id: &str,
+        verb: Verb,
+        wanted: Option<Role>,
+        fields: Map<String, Value>,
+        key: &str,
+    ) -> Result<Acted, Problem> {
+        let looked = self.look(who, id).await;
+        self.act_on(who, looked, verb, wanted, fields, key).await
+    }
+
+    /// The same for a case that was looked at.
+    ///
+    /// # Errors
+    /// As [`act`](Self::act), and that it could not be looked at.
+    pub async fn act_on(
+        &self,
+        who: &Identity,
+        looked: Result<TargetCase, Problem>,
+        verb: Verb,
+        wanted: Option<Role>,
+        fields: Map<String, Value>,
+        key: &str,
+    ) -> Result<Acted, Problem> {
+        let answered = match looked {
+            Ok(looked) => self.act_uncounted(who, looked, verb, wanted, fields, key).await,
+            Err(problem) => Err(problem),
+        };
+        self.metrics.command(verb, &answered);
+        answered
+    }
+
+    async fn act_uncounted(
+        &self,
+        who: &Identity,
+        TargetCase { seen, at }: TargetCase,
+        verb: Verb,
+        wanted: Option<Role>,
+        fields: Map<String, Value>,
+        key: &str,
+    ) -> Result<Acted, Problem> {
+        let id = seen.id.as_str();
+        check_command(id, verb)?;
+        let role = seen.role_for(verb, wanted)?;
+        let contract = CaseId::read(id)?.contract;
+        self.names_what_was_seen(&seen, verb, &fields).await?;
+        let files = self.files_in(&contract, role, &fields).await?;
+        let mut body = fields;
+        body.insert("by".to_owned(), json!({"party": role, "id": seen.id_as(role, who)}));
+        body.insert("key".to_owned(), Value::String(key.to_owned()));
+        body.insert("at".to_owned(), Value::String(at.to_string()));
+        let asked = tokio::time::timeout(self.parts.patience, self.client().command(id, verb, body.clone())).await;
+        match asked {
+            Ok(Ok(status)) => {
+                self.seal(&contract, role, &files, id).await;
+                Ok(Acted::Taken(Box::new(status)))
+            }
+            Err(_) | Ok(Err(ClientError::NoWorker { .. } | ClientError::Busy { .. })) => {
+                let json = serde_json::to_vec(&body).map_err(|error| Problem::unexpected(&error))?;
+                self.client().signal(id, verb.name(), json).await?;
+                self.seal(&contract, role, &files, id).await;
+                Ok(Acted::Sent)
+            }
+            Ok(Err(error)) => Err(self.refused(error, id, role).await),
+        }
+    }
+
+    /// What a party accepts is what it saw: over HTTP a command that pays names it.
+    async fn names_what_was_seen(
+        &self,
+        seen: &SeenCase,
+        verb: Verb,
+        fields: &Map<String, Value>,
+    ) -> Result<(), Problem> {
+        let Some(missing) = Missing::of(seen.kind, verb, fields) else { return Ok(()) };
+        let status = tokio::time::timeout(self.parts.patience, self.client().status(&seen.id)).await;
+        Err(missing.problem(status.ok().and_then(Result::ok).as_ref()))
+    }
+
+    /// A refusal, with what can be done instead.
+    async fn refused(&self, error: ClientError, id: &str, role: Role) -> Problem {
+        let is_refusal = matches!(error, ClientError::Refused { .. });
+        let problem = Problem::from(error);
+        if !is_refusal {
+            return problem;
+        }
+        match tokio::time::timeout(self.parts.patience, self.client().status(id)).await {
+            Ok(Ok(mut status)) => problem.allowed(status.allowed.remove(&role).unwrap_or_default()),
+            _ => problem,
+        }
+    }
+
+    /// Starts a case for somebody, and waits a moment for it to open. What would be refused is refused before it is a workflow
+    /// (L8).
+    ///
+    /// # Errors
+    /// A problem with the rule if one forbids it, 409 if the same id runs with other content; otherwise if the server cannot be
+    /// reached. Whether somebody may start it is checked by whoever calls this.
+    pub async fn start(&self, who: &Identity, start: impl Into<Start>) -> Result<StartOutcome, Problem> {
+        let start = start.into();
+        let case = start.case();
+        if !CaseId::read(&case).is_ok_and(|id| id.contract == start.contract().id) {
+            let detail = format!("{case} is not of contract {}", start.contract().id);
+            return Err(Problem::not_found(detail));
+        }
+        let already_running = self.client().is_running(&case).await?;
+        if !already_running && let Some(refused) = start.would_be_refused(self.ledger(), Timestamp::now()).await? {
+            return Err(Problem::refused_start(&refused, None));
+        }
+        let started = if already_running {
+            let same = self.client().began_with(&case, &start).await?;
+            Started { case, already_running, same, run_id: None }
+        } else {
+            self.client().start_or_find(start).await?
+        };
+        if !started.same {
+            let detail = format!("{} runs, and was started with other content; nothing was done", started.case);
+            return Err(Problem::conflict(detail).hint("look at the case; use another id for another deposit"));
+        }
+        if started.case.starts_with("escrow-deposit:") {
+            let outcome = self.outcome_soon(&started).await?;
+            return Ok(StartOutcome { case: started.case, already_running, status: None, outcome });
+        }
+        let opened = self.client().wait_for_start(&started, self.parts.patience, |status| !status.is_opening());
+        let opened = tokio::time::timeout(self.parts.patience, opened).await.ok().and_then(Result::ok);
+        if let Some(outcome) = opened.as_ref().and_then(|status| status.outcome.as_ref())
+            && outcome.result == ResultKind::Refused
+        {
+            return Err(Problem::refused_start(outcome, None));
+        }
+        // What is answered is what they would read.
+        let case = opened.as_ref().map_or(started.case, |status| status.case.clone());
+        let status = match opened {
+            Some(_) => Some(self.status(who, &case).await?.1),
+            None => None,
+        };
+        Ok(StartOutcome { case, already_running, status, outcome: None })
+    }
+}

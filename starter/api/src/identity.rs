@@ -1,0 +1,314 @@
+//! Who is asking: a bearer token (JWT) of one issuer, its claims, and what they make of somebody here.
+//!
+//! A token says who somebody is and which duties they have. Whether they are a party of a contract is read from the contract.
+//! Only signatures with a key pair are believed; what a token says of its own algorithm is compared with its key's.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, get_current_timestamp};
+use recourse_domain::{
+    ids::Id,
+    party::{Contract, Role},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{keys::Keys, problem::Problem};
+
+/// The algorithms that a token may be signed with. All are of key pairs, so that whoever checks cannot sign.
+pub const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
+
+/// How far the issuer's clock may differ from ours, in seconds.
+const LEEWAY_SECONDS: u64 = 30;
+
+/// How long at most a token is believed without being read again.
+const BELIEVED_FOR_MAX: Duration = Duration::from_hours(24);
+
+/// What somebody does here, besides being a party of contracts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Duty {
+    /// The platform's own backend: it deposits, submits and ends contracts for its users, and reads everything.
+    Service,
+    /// Proposes resolutions.
+    Mediator,
+    /// Gives awards.
+    Arbitrator,
+    /// Runs the platform.
+    Operator,
+}
+
+impl Duty {
+    /// Every duty.
+    pub const ALL: [Self; 4] = [Self::Service, Self::Mediator, Self::Arbitrator, Self::Operator];
+
+    /// Its name in a token, unless the configuration gives another.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Mediator => "mediator",
+            Self::Arbitrator => "arbitrator",
+            Self::Operator => "operator",
+        }
+    }
+
+    /// The role in which somebody with this duty gives commands.
+    pub const fn role(self) -> Option<Role> {
+        match self {
+            Self::Service => None,
+            Self::Mediator => Some(Role::Mediator),
+            Self::Arbitrator => Some(Role::Arbitrator),
+            Self::Operator => Some(Role::Operator),
+        }
+    }
+}
+
+/// Somebody, as a token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The token's subject: a party's id, or a colleague's.
+    pub subject: Id,
+    /// As which parties they act: themselves, and the agencies that they own.
+    pub parties: BTreeSet<Id>,
+    /// Their duties.
+    pub duties: BTreeSet<Duty>,
+}
+
+impl Identity {
+    /// Whether they have this duty.
+    pub fn is(&self, duty: Duty) -> bool {
+        self.duties.contains(&duty)
+    }
+
+    /// The roles that they have in this contract: one side's, or those of their duties. Nobody judges their own case, and nobody
+    /// is on both sides (E14): who acts for both is on the side that the contract names them on, and on none if it names them on
+    /// neither.
+    pub fn roles_in(&self, contract: &Contract) -> BTreeSet<Role> {
+        let agency = contract.freelancer.agency.as_ref().map(|agency| &agency.id);
+        let freelancer = |id: &Id| *id == contract.freelancer.id || agency == Some(id);
+        let sides = (self.parties.contains(&contract.client.id), self.parties.iter().any(freelancer));
+        match sides {
+            (false, false) => self.duties.iter().filter_map(|duty| duty.role()).collect(),
+            (true, false) => [Role::Client].into(),
+            (false, true) => [Role::Freelancer].into(),
+            (true, true) if self.subject == contract.client.id => [Role::Client].into(),
+            (true, true) if freelancer(&self.subject) => [Role::Freelancer].into(),
+            (true, true) => BTreeSet::new(),
+        }
+    }
+
+    /// Whether they are on a side of this contract, or act for somebody who is.
+    pub fn is_party_of(&self, contract: &Contract) -> bool {
+        self.parties.iter().any(|party| contract.has_party(party))
+    }
+
+    /// Whether they act for the platform in this contract, and so for no side of it (E14).
+    pub fn serves(&self, contract: &Contract) -> bool {
+        self.is(Duty::Service) && !self.is_party_of(contract)
+    }
+
+    /// A contract as they may see it: a party does not see where the other side reads email, and neither does who judges.
+    pub fn shown(&self, mut contract: Contract, roles: &BTreeSet<Role>) -> Contract {
+        let all = self.serves(&contract) || roles.contains(&Role::Operator);
+        if !all && !roles.contains(&Role::Client) {
+            contract.client.email = None;
+        }
+        if !all && !roles.contains(&Role::Freelancer) {
+            contract.freelancer.email = None;
+        }
+        contract
+    }
+
+    /// The id under which they give commands in this role: the party's as the contract has it, or their own.
+    pub fn id_as(&self, role: Role, contract: &Contract) -> Id {
+        match role {
+            Role::Client => contract.client.id.clone(),
+            Role::Freelancer if self.parties.contains(&contract.freelancer.id) => contract.freelancer.id.clone(),
+            Role::Freelancer => {
+                contract.freelancer.agency.as_ref().map_or_else(|| self.subject.clone(), |agency| agency.id.clone())
+            }
+            _ => self.subject.clone(),
+        }
+    }
+}
+
+/// How tokens are read.
+#[derive(Debug, Clone)]
+pub struct TokenRules {
+    /// Who must have issued them.
+    pub issuer: String,
+    /// Whom they must be for.
+    pub audience: String,
+    /// The claim with somebody's duties: a list, or words in a string.
+    pub duties_claim: String,
+    /// The duties by what the issuer calls them.
+    pub duty_names: Vec<(String, Duty)>,
+    /// The claim with the ids of further parties that somebody acts as.
+    pub parties_claim: String,
+}
+
+impl TokenRules {
+    /// Rules with the names that duties have here.
+    pub fn new(issuer: impl Into<String>, audience: impl Into<String>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            audience: audience.into(),
+            duties_claim: "roles".to_owned(),
+            duty_names: Duty::ALL.map(|duty| (duty.name().to_owned(), duty)).to_vec(),
+            parties_claim: "parties".to_owned(),
+        }
+    }
+
+    fn identity(&self, claims: &Claims) -> Result<Identity, Problem> {
+        let subject = Id::new(&claims.sub)
+            .map_err(|_| Problem::unauthenticated("the token's subject is not an id that anybody can have here"))?;
+        let listed = |claim: &str| claims.more.get(claim).map(words).unwrap_or_default();
+        let duties = listed(&self.duties_claim);
+        let mut parties: BTreeSet<Id> =
+            listed(&self.parties_claim).iter().filter_map(|party| Id::new(party).ok()).collect();
+        parties.insert(subject.clone());
+        let duties = self.duty_names.iter().filter(|(name, _)| duties.contains(name)).map(|(_, duty)| *duty).collect();
+        Ok(Identity { subject, parties, duties })
+    }
+}
+
+/// A list of strings, or the words of a string.
+fn words(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => text.split_whitespace().map(str::to_owned).collect(),
+        Value::Array(values) => values.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Claims {
+    sub: String,
+    /// In seconds since 1970, with a fraction or not.
+    #[serde(default)]
+    exp: f64,
+    #[serde(flatten)]
+    more: Map<String, Value>,
+}
+
+/// Reads tokens.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    rules: TokenRules,
+    keys: Keys,
+}
+
+impl Tokens {
+    /// Tokens that are signed with one of these keys.
+    pub const fn new(rules: TokenRules, keys: Keys) -> Self {
+        Self { rules, keys }
+    }
+
+    /// The keys that they are checked with.
+    pub const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Who a token is of.
+    ///
+    /// # Errors
+    /// A problem of status 401 that says what is wrong with it, or 503 if the issuer's keys cannot be had.
+    pub async fn read(&self, token: &str) -> Result<Identity, Problem> {
+        self.read_for(token).await.map(|(who, _)| who)
+    }
+
+    /// Who a token is of, and for how much longer it is believed.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_for(&self, token: &str) -> Result<(Identity, Duration), Problem> {
+        let header = decode_header(token).map_err(|_| Problem::unauthenticated("the token is not a signed JWT"))?;
+        if !ALGORITHMS.contains(&header.alg) {
+            let known = ALGORITHMS.map(|algorithm| format!("{algorithm:?}")).join(", ");
+            return Err(Problem::unauthenticated(format!("{:?} is not taken; sign with {known}", header.alg)));
+        }
+        let key = self.keys.find(header.kid.as_deref(), header.alg).await?;
+        let key = DecodingKey::from_jwk(&key)
+            .map_err(|_| Problem::unauthenticated("the issuer's key for this token cannot be used"))?;
+        let mut validation = Validation::new(header.alg);
+        validation.leeway = LEEWAY_SECONDS;
+        validation.validate_nbf = true;
+        validation.set_issuer(&[&self.rules.issuer]);
+        validation.set_audience(&[&self.rules.audience]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        let claims = decode::<Claims>(token, &key, &validation)
+            .map_err(|error| Problem::unauthenticated(format!("the token cannot be believed: {error}")))?;
+        let who = self.rules.identity(&claims.claims)?;
+        let ends = Duration::try_from_secs_f64(claims.claims.exp.max(0.0)).unwrap_or(Duration::MAX);
+        let ends = ends.saturating_add(Duration::from_secs(LEEWAY_SECONDS));
+        let believed_for = ends.saturating_sub(Duration::from_secs(get_current_timestamp()));
+        Ok((who, believed_for.min(BELIEVED_FOR_MAX)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use recourse_domain::party::Contract;
+    use serde_json::json;
+
+    use super::*;
+
+    fn claims(value: Value) -> Claims {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn contract() -> Contract {
+        serde_json::from_value(json!({
+            "id": "c-1", "kind": "fixed_price", "currency": "USD", "client": {"id": "cl-1"},
+            "freelancer": {"id": "fl-1", "agency": {"id": "ag-1"}}
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn claims_make_somebody_a_party_or_give_them_duties() {
+        let rules = TokenRules {
+            duty_names: vec![("dispute-team".into(), Duty::Mediator), ("ops".into(), Duty::Operator)],
+            ..TokenRules::new("https://issuer.example", "recourse")
+        };
+        for (given, roles, acts_as) in [
+            (json!({"sub": "cl-1"}), vec![Role::Client], "cl-1"),
+            (json!({"sub": "fl-1"}), vec![Role::Freelancer], "fl-1"),
+            (json!({"sub": "u-9", "parties": ["ag-1"]}), vec![Role::Freelancer], "ag-1"),
+            (json!({"sub": "m-1", "roles": "dispute-team other"}), vec![Role::Mediator], "m-1"),
+            (json!({"sub": "o-1", "roles": ["ops"]}), vec![Role::Operator], "o-1"),
+            (json!({"sub": "x-1", "roles": ["mediator", "operator"]}), vec![], ""),
+            (json!({"sub": "x-1", "roles": {"mediator": true}}), vec![], ""),
+        ] {
+            let identity = rules.identity(&claims(given.clone())).unwrap();
+            let found: Vec<Role> = identity.roles_in(&contract()).into_iter().collect();
+            assert_eq!(found, roles, "{given}");
+            if let Some(role) = found.first() {
+                assert_eq!(identity.id_as(*role, &contract()).as_str(), acts_as, "{given}");
+            }
+        }
+        assert_eq!(rules.identity(&claims(json!({"sub": "no id"}))).unwrap_err().status, 401);
+    }
+
+    /// E14: on a side somebody has that side's role alone, however they got there and whatever duties they have elsewhere.
+    #[test]
+    fn nobody_is_on_a_side_and_has_a_duty_or_is_on_both() {
+        let rules = TokenRules::new("https://issuer.example", "recourse");
+        for (subject, parties, role) in [
+            ("cl-1", vec![], Some(Role::Client)),
+            ("fl-1", vec![], Some(Role::Freelancer)),
+            ("ag-1", vec![], Some(Role::Freelancer)),
+            ("u-9", vec!["cl-1"], Some(Role::Client)),
+            ("u-9", vec!["fl-1"], Some(Role::Freelancer)),
+            ("u-9", vec!["ag-1"], Some(Role::Freelancer)),
+            ("cl-1", vec!["ag-1"], Some(Role::Client)),
+            ("fl-1", vec!["cl-1"], Some(Role::Freelancer)),
+            ("ag-1", vec!["cl-1"], Some(Role::Freelancer)),
+            ("u-9", vec!["cl-1", "fl-1"], None),
+        ] {
+            let all = ["mediator", "arbitrator", "operator", "service"];
+            let identity = rules.identity(&claims(json!({"sub": subject, "roles": all, "parties": parties}))).unwrap();
+            assert_eq!(identity.roles_in(&contract()), role.into_iter().collect(), "{subject} {parties:?}");
+            assert!(identity.is_party_of(&contract()) && !identity.serves(&contract()), "{subject} {parties:?}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What a party accepts is what it saw: a command that pays names it, so that it does nothing if that has changed.
+//!
+//! The case refuses what is named and has changed; through Temporal nothing needs to be named. Over HTTP it has to be.
+
+use recourse_domain::{command::Verb, ids::CaseKind, messages::Status};
+use serde_json::{Map, Value};
+
+use super::problem::Problem;
+
+/// What a command should have named, and did not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// The amount of the claim that is accepted.
+    Amount,
+    /// The number of the submission that is approved.
+    Submission,
+}
+
+impl Missing {
+    /// What this command does not name in a case of this kind, if it should.
+    pub fn of(kind: CaseKind, verb: Verb, fields: &Map<String, Value>) -> Option<Self> {
+        let is_of_claim = fields.get("of").and_then(Value::as_str) == Some("claim");
+        match (kind, verb) {
+            (CaseKind::Dispute, Verb::Accept) if is_of_claim && !fields.contains_key("amount") => Some(Self::Amount),
+            (CaseKind::MilestoneReview, Verb::Approve) if !fields.contains_key("submission") => Some(Self::Submission),
+            _ => None,
+        }
+    }
+
+    /// That it is missing, with what it is now if the case could be asked.
+    pub fn problem(self, status: Option<&Status>) -> Problem {
+        let (field, what) = match self {
+            Self::Amount => ("amount", "the amount of the claim that you accept, in minor units"),
+            Self::Submission => ("submission", "the number of the submission that you approve"),
+        };
+        let now = match self {
+            Self::Amount => {
+                let claim = status.and_then(|status| status.claim.as_ref());
+                claim.map(|claim| claim.amount.minor().to_string())
+            }
+            Self::Submission => {
+                status.and_then(|status| status.review.as_ref()).map(|review| review.submissions.to_string())
+            }
+        };
+        let now = now.map(|now| format!("; it is {now} now")).unwrap_or_default();
+        Problem::invalid(format!("{field}: missing; say {what}, as you saw it{now}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_pays_has_to_be_named() {
+        use CaseKind::{Dispute, MilestoneReview, PaymentRefund, RefundRequest};
+        for (kind, verb, fields, missing) in [
+            (Dispute, Verb::Accept, json!({"of": "claim"}), Some(Missing::Amount)),
+            (Dispute, Verb::Accept, json!({"of": "claim", "amount": 5}), None),
+            (Dispute, Verb::Accept, json!({"of": "resolution"}), None),
+            (Dispute, Verb::Accept, json!({"of": "offer", "number": 1}), None),
+            (Dispute, Verb::Reject, json!({"of": "claim"}), None),
+            (MilestoneReview, Verb::Approve, json!({}), Some(Missing::Submission)),
+            (MilestoneReview, Verb::Approve, json!({"amount": 5}), Some(Missing::Submission)),
+            (MilestoneReview, Verb::Approve, json!({"submission": 1}), None),
+            (RefundRequest, Verb::Approve, json!({}), None),
+            (PaymentRefund, Verb::Approve, json!({}), None),
+        ] {
+            let Value::Object(map) = fields.clone() else { unreachable!() };
+            assert_eq!(Missing::of(kind, verb, &map), missing, "{kind:?} {verb} {fields}");
+        }
+    }
+}

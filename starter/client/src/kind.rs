@@ -1,0 +1,144 @@
+//! What a case's id says: what it is about, whose money it is about, and so which commands it can have.
+
+use recourse_domain::{
+    command::{RefusalKind, Verb},
+    ids::{CaseKind, Id, PaymentId},
+    text::shortened,
+};
+
+use super::ClientError;
+
+/// What a case's id is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseId {
+    /// What the case is about.
+    pub kind: CaseKind,
+    /// The contract.
+    pub contract: Id,
+}
+
+impl CaseId {
+    /// Reads the id of a case of whatever kind.
+    ///
+    /// # Errors
+    /// [`ClientError::NoCaseId`] if no case can have this id.
+    pub fn read(case: &str) -> Result<Self, ClientError> {
+        let (workflow_id, number) = super::find::parts(case);
+        let read = match workflow_id.strip_prefix("payment-refund:").filter(|_| number != Some(0)) {
+            Some(payment) => Self::of_payment(payment),
+            None => Self::of_escrow(workflow_id).filter(|_| number != Some(0)),
+        };
+        read.ok_or_else(|| ClientError::NoCaseId { case: shortened(case) })
+    }
+
+    /// A request for a payment is named by the payment's posting: `{case}/{step}`, or `{case}#2/{step}` if that was the
+    /// second case with its id. The contract is that of the case which paid.
+    fn of_payment(payment: &str) -> Option<Self> {
+        let payment = PaymentId::new(payment).ok()?;
+        let (paid_by, step) = payment.as_str().split_once('/')?;
+        let paid_by = paid_by.split_once('#').map_or(paid_by, |(case, _)| case);
+        let contract = Self::of_escrow(paid_by).filter(|_| !step.is_empty())?.contract;
+        Some(Self { kind: CaseKind::PaymentRefund, contract })
+    }
+
+    /// A case about escrow is named by the contract, and some by what of it they are about.
+    fn of_escrow(case: &str) -> Option<Self> {
+        let parts: Vec<&str> = case.split(':').collect();
+        let (kind, contract, more) = match parts.as_slice() {
+            ["refund-request", contract] => (CaseKind::RefundRequest, contract, None),
+            ["dispute", contract] => (CaseKind::Dispute, contract, None),
+            ["dispute", contract, milestone] => (CaseKind::Dispute, contract, Some(milestone)),
+            ["milestone-review", contract, milestone] => (CaseKind::MilestoneReview, contract, Some(milestone)),
+            ["escrow-deposit", contract, deposit] => (CaseKind::EscrowDeposit, contract, Some(deposit)),
+            _ => return None,
+        };
+        let is_id = |text: &&str| Id::new(text).is_ok();
+        more.is_none_or(is_id).then_some(())?;
+        Some(Self { kind, contract: Id::new(contract).ok()? })
+    }
+}
+
+/// Whether such a case has such a command at all, in whatever stage and whoever gives it. A case cannot say so itself: to
+/// its workflow the command is unknown.
+///
+/// # Errors
+/// [`ClientError::Refused`] with the commands that there are, or [`ClientError::NoCaseId`].
+pub fn check_command(case: &str, verb: Verb) -> Result<(), ClientError> {
+    let kind = CaseId::read(case)?.kind;
+    if verb.is_taken_by(kind) {
+        return Ok(());
+    }
+    let taken: Vec<&str> = Verb::of_case(kind).map(Verb::name).collect();
+    let name = kind.name().replace('_', " ");
+    let reason = match taken.as_slice() {
+        [] => format!("{case} takes no commands; {name}s take none"),
+        taken => format!("{verb} is no command of a {name}; its commands are {}", taken.join(", ")),
+    };
+    Err(ClientError::refused(RefusalKind::NotAllowed, reason, Some(format!("see `recourse show {case}`"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use recourse_domain::ids::{
+        dispute_id, escrow_deposit_id, milestone_review_id, payment_refund_id, refund_request_id,
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_case_tells_its_kind_and_contract() {
+        let (contract, other) = (Id::new("c-1").unwrap(), Id::new("x-1").unwrap());
+        let of_payment = |payment: &str| payment_refund_id(&PaymentId::new(payment).unwrap());
+        for (case, kind) in [
+            (refund_request_id(&contract), CaseKind::RefundRequest),
+            (dispute_id(&contract, None), CaseKind::Dispute),
+            (dispute_id(&contract, Some(&other)), CaseKind::Dispute),
+            (escrow_deposit_id(&contract, &other), CaseKind::EscrowDeposit),
+            (milestone_review_id(&contract, &other), CaseKind::MilestoneReview),
+            (of_payment("milestone-review:c-1:m-1/release"), CaseKind::PaymentRefund),
+            (of_payment("milestone-review:c-1:m-1#2/bonus"), CaseKind::PaymentRefund),
+            (of_payment("refund-request:c-1#12/pay_now"), CaseKind::PaymentRefund),
+            (of_payment("dispute:c-1/release"), CaseKind::PaymentRefund),
+        ] {
+            assert_eq!(CaseId::read(&case), Ok(CaseId { kind, contract: contract.clone() }), "{case}");
+        }
+        for case in [
+            "",
+            "c-1",
+            "refund:c-1",
+            "refund-request:",
+            "refund-request:c-1:m",
+            "dispute:c-1:",
+            "dispute:c 1",
+            "milestone-review:c-1",
+            "milestone-review:c-1:m-1/release",
+            "payment-refund:",
+            "payment-refund:c-1",
+            "payment-refund:dispute:c-1",
+            "payment-refund:dispute:c-1/",
+            "payment-refund:dispute:c 1/release",
+            "payment-refund:payment-refund:dispute:c-1/release/return",
+        ] {
+            let error = CaseId::read(case).unwrap_err();
+            assert_eq!((error.kind(), error.exit_code()), ("not_found", 1), "{case}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("refund-request:CONTRACT")), "{case}");
+        }
+    }
+
+    #[test]
+    fn a_command_that_a_kind_of_case_does_not_have_is_refused_with_those_it_has() {
+        for (case, verb, words) in [
+            ("refund-request:c-1", Verb::Award, "award is no command of a refund request"),
+            ("refund-request:c-1", Verb::Award, "its commands are approve, dispute, release, extend"),
+            ("dispute:c-1:m-1", Verb::Approve, "its commands are accept, reject, amend, withdraw, offer"),
+            ("escrow-deposit:c-1:d-1", Verb::Extend, "takes no commands"),
+        ] {
+            let error = check_command(case, verb).unwrap_err();
+            assert_eq!((error.kind(), error.exit_code()), ("refused", 1), "{case} {verb}");
+            assert!(error.to_string().starts_with("NotAllowed: ") && error.to_string().contains(words), "{error}");
+        }
+        for (case, verb) in [("refund-request:c-1", Verb::Approve), ("dispute:c-1", Verb::Award)] {
+            assert_eq!(check_command(case, verb), Ok(()), "{case} {verb}");
+        }
+    }
+}

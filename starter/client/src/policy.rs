@@ -1,0 +1,72 @@
+//! The policy that is pinned in a case (T3).
+
+use recourse_domain::policy::Policy;
+use recourse_programs::temporal::codec;
+use serde_json::Value;
+use temporalio_client::tonic::IntoRequest as _;
+use temporalio_common::protos::temporal::api::{
+    common::v1::Payload,
+    history::v1::{HistoryEvent, history_event::Attributes},
+    workflowservice::v1::GetWorkflowExecutionHistoryRequest,
+};
+
+use super::{Client, ClientError, plain};
+
+impl Client {
+    /// The policy of a case.
+    ///
+    /// Its status does not say it, so it is read from what the case's present run was started with.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`] if there is no such case.
+    pub async fn policy(&self, case: &str) -> Result<Policy, ClientError> {
+        let place = self.find(case).await?;
+        let request = GetWorkflowExecutionHistoryRequest {
+            namespace: self.namespace().to_owned(),
+            execution: Some(place.into()),
+            maximum_page_size: 1,
+            ..GetWorkflowExecutionHistoryRequest::default()
+        };
+        let answer = self.service().get_workflow_execution_history(request.into_request()).await;
+        let history = answer.map_err(|status| self.rpc_error(case, &status))?.into_inner().history.unwrap_or_default();
+        let Some(input) = history.events.first().and_then(started_with) else { return Ok(Policy::default()) };
+        let input = self.plain(input).await?;
+        if codec::is_encrypted(&input) {
+            return Err(plain::no_keys(case));
+        }
+        Ok(serde_json::from_slice(&input.data).map(|start| policy_in(&start)).unwrap_or_default())
+    }
+}
+
+/// What a run was started with.
+fn started_with(first: &HistoryEvent) -> Option<Payload> {
+    let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) = &first.attributes else { return None };
+    started.input.as_ref()?.payloads.first().cloned()
+}
+
+/// A case's first run is started with its policy; a later one with the case as it stood. Without one it is the default.
+fn policy_in(start: &Value) -> Policy {
+    let said = start.pointer("/case/file/policy").or_else(|| start.get("policy"));
+    said.and_then(|policy| serde_json::from_value(policy.clone()).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_policy_is_in_the_start_or_in_what_the_last_run_handed_on() {
+        let policy = json!({"evidence": {"max_files": 3}});
+        for (start, files) in [
+            (json!({"policy": policy}), 3),
+            (json!({"case": {"file": {"policy": policy}}, "case_ref": "dispute:c-1"}), 3),
+            (json!({"policy": null}), 10),
+            (json!({}), 10),
+            (json!("not an object"), 10),
+        ] {
+            assert_eq!(policy_in(&start).evidence.max_files, files, "{start}");
+        }
+    }
+}

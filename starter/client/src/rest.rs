@@ -1,0 +1,230 @@
+//! When a case rests: nothing is under way that it ordered, that it is owed by the server, or that it will hear of by itself.
+//!
+//! The server says of a case what it has ordered: its task, its effects, its disputes. It does not say what itself has yet to do:
+//! tell the case of a timer that is due or of a dispute that has ended, start the dispute that was filed, deliver a signal. Each
+//! takes milliseconds, and as long as it takes on a machine with too much to do. Whoever looks at a case meanwhile sees it as it
+//! was; and under the id of a dispute that was filed again, the dispute before.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use recourse_domain::messages::Status;
+use temporalio_common::protos::temporal::api::{
+    enums::v1::{PendingActivityState, WorkflowExecutionStatus},
+    workflow::v1::{PendingActivityInfo, PendingChildExecutionInfo, WorkflowExecutionInfo},
+    workflowservice::v1::DescribeWorkflowExecutionResponse,
+};
+
+use super::{
+    Client, ClientError,
+    described::{is_running, now_of, run_of},
+    timers::RunProgress,
+};
+
+/// How long a fast-forward may take. The clock stands still while an effect is under way.
+pub(super) const ADVANCE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often a case is looked at until it stands still.
+pub(super) const REST_POLL: Duration = Duration::from_millis(20);
+
+/// A case that stands still.
+#[derive(Debug)]
+pub(super) struct Still {
+    /// As the server describes it.
+    pub described: DescribeWorkflowExecutionResponse,
+    /// Its own time then.
+    pub now: Timestamp,
+    /// When it was looked at: before the question, so that its clock is not further than what has passed since.
+    pub seen: Instant,
+    /// When its next timer is due, by its own clock.
+    pub next_timer: Option<Timestamp>,
+}
+
+impl Client {
+    /// Whether nothing is under way that would change the case by itself: it only waits for commands, its clock and its dispute,
+    /// or is over. What is under its dispute's id is then that dispute, and not one before it.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`] if there is no such case.
+    pub async fn at_rest(&self, case: &str) -> Result<bool, ClientError> {
+        Ok(self.resting(case).await?.is_some())
+    }
+
+    /// The case's status, if it rested when it was asked; nothing if something was under way.
+    ///
+    /// # Errors
+    /// As [`status`](Self::status).
+    pub async fn status_at_rest(&self, case: &str) -> Result<Option<Status>, ClientError> {
+        let Some(before) = self.resting(case).await? else { return Ok(None) };
+        let status = self.status(case).await?;
+        // It may have begun something just before it answered.
+        let after = self.resting(case).await?;
+        Ok(after.filter(|after| moment_of(after) == moment_of(&before)).map(|_| status))
+    }
+
+    async fn resting(&self, case: &str) -> Result<Option<DescribeWorkflowExecutionResponse>, ClientError> {
+        let described = self.describe(case).await?;
+        let rests = described.pending_activities.is_empty() && self.still(case, &described).await?.is_some();
+        Ok(rests.then_some(described))
+    }
+
+    /// The case once it stands still: no task is there or about to come.
+    pub(super) async fn standing_still(&self, case: &str) -> Result<Still, ClientError> {
+        let started = Instant::now();
+        loop {
+            match self.seen_still(case).await {
+                Ok(Some(still)) => return Ok(still),
+                // A call that ran out says nothing of the case.
+                Ok(None) | Err(ClientError::NoWorker { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            if started.elapsed() >= ADVANCE_TIMEOUT {
+                return Err(self.clock_stands_still(case).await);
+            }
+            tokio::time::sleep(REST_POLL).await;
+        }
+    }
+
+    async fn seen_still(&self, case: &str) -> Result<Option<Still>, ClientError> {
+        let seen = Instant::now();
+        let described = self.describe(case).await?;
+        let now = now_of(&described);
+        let begun = self.still(case, &described).await?;
+        Ok(begun.map(|begun| Still { described, now, seen, next_timer: begun.next_timer() }))
+    }
+
+    /// What the case waits for, if it has no task and no effect under way.
+    async fn still(
+        &self,
+        case: &str,
+        described: &DescribeWorkflowExecutionResponse,
+    ) -> Result<Option<RunProgress>, ClientError> {
+        if !nothing_is_under_way(described) {
+            return Ok(None);
+        }
+        if !is_running(described) {
+            return Ok(Some(RunProgress::default()));
+        }
+        for child in &described.pending_children {
+            let latest = match self.describe(&child.workflow_id).await {
+                Ok(latest) => Some(latest),
+                Err(ClientError::NotFound { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            if !goes_on(child, latest.as_ref()) {
+                return Ok(None);
+            }
+        }
+        let begun = self.begun(case, &run_of(described)).await?;
+        let length = described.workflow_execution_info.as_ref().map(|info| info.history_length).unwrap_or_default();
+        // A clock that is fast-forwarded while a task is under way may run on to the next timer.
+        Ok(Some(begun).filter(|begun| begun.is_of(length) && !begun.is_owed(now_of(described))))
+    }
+}
+
+/// Whether the server knows of no task and no effect under way. An effect that failed and waits to be tried again is none: that
+/// wait passes with the case's clock.
+fn nothing_is_under_way(described: &DescribeWorkflowExecutionResponse) -> bool {
+    let status = described.workflow_execution_info.as_ref().map(WorkflowExecutionInfo::status);
+    // It was described by the run that had just made place for the next.
+    let between_runs = status == Some(WorkflowExecutionStatus::ContinuedAsNew);
+    let is_tried =
+        |activity: &PendingActivityInfo| activity.state() != PendingActivityState::Scheduled || activity.attempt <= 1;
+    !between_runs && described.pending_workflow_task.is_none() && !described.pending_activities.iter().any(is_tried)
+}
+
+/// Whether a dispute that a case has begun goes on, given what is under the dispute's id: nothing or one before it until it is
+/// started, and itself, closed, until the case hears of that.
+fn goes_on(child: &PendingChildExecutionInfo, latest: Option<&DescribeWorkflowExecutionResponse>) -> bool {
+    let Some(latest) = latest.filter(|latest| is_running(latest)) else { return false };
+    // A case may be more than one run.
+    let first = latest.workflow_execution_info.as_ref().map(|info| info.first_run_id.as_str()).unwrap_or_default();
+    let first = if first.is_empty() { &run_of(latest) } else { first };
+    first == child.run_id
+}
+
+/// What is not the same again once something has happened to the case.
+fn moment_of(described: &DescribeWorkflowExecutionResponse) -> (String, i64) {
+    let length = described.workflow_execution_info.as_ref().map(|info| info.history_length);
+    (run_of(described), length.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use temporalio_common::protos::temporal::api::{
+        common::v1::WorkflowExecution, workflow::v1::PendingWorkflowTaskInfo,
+    };
+
+    use super::*;
+
+    fn described(status: WorkflowExecutionStatus) -> DescribeWorkflowExecutionResponse {
+        let info = WorkflowExecutionInfo { status: status.into(), ..WorkflowExecutionInfo::default() };
+        DescribeWorkflowExecutionResponse {
+            workflow_execution_info: Some(info),
+            ..DescribeWorkflowExecutionResponse::default()
+        }
+    }
+
+    /// What a case that is to be advanced is waited for.
+    #[test]
+    fn a_case_stands_still_when_it_only_waits() {
+        let waits = described(WorkflowExecutionStatus::Running);
+        assert!(nothing_is_under_way(&waits));
+        assert!(nothing_is_under_way(&described(WorkflowExecutionStatus::Completed)));
+        assert!(!nothing_is_under_way(&described(WorkflowExecutionStatus::ContinuedAsNew)));
+        let mut tasked = waits.clone();
+        tasked.pending_workflow_task = Some(PendingWorkflowTaskInfo::default());
+        assert!(!nothing_is_under_way(&tasked));
+        let with = |state: PendingActivityState, attempt| {
+            let mut active = waits.clone();
+            let state = state.into();
+            active.pending_activities = vec![PendingActivityInfo { state, attempt, ..PendingActivityInfo::default() }];
+            nothing_is_under_way(&active)
+        };
+        assert!(!with(PendingActivityState::Scheduled, 1), "it is about to begin");
+        assert!(!with(PendingActivityState::Started, 1) && !with(PendingActivityState::Started, 2));
+        assert!(with(PendingActivityState::Scheduled, 2), "it waits to be tried again");
+    }
+
+    /// A dispute that was filed again has the id of the one before it.
+    #[test]
+    fn a_dispute_goes_on_from_its_start_until_it_closes_and_is_not_the_one_before_it() {
+        use WorkflowExecutionStatus::{Completed, Running, Terminated};
+        let child = |run: &str| PendingChildExecutionInfo {
+            workflow_id: "dispute:c-1".to_owned(),
+            run_id: run.to_owned(),
+            ..PendingChildExecutionInfo::default()
+        };
+        let run = |status, first: &str, run: &str| {
+            let mut described = described(status);
+            let info = described.workflow_execution_info.as_mut().unwrap();
+            info.first_run_id = first.to_owned();
+            info.execution = Some(WorkflowExecution { workflow_id: "dispute:c-1".to_owned(), run_id: run.to_owned() });
+            described
+        };
+        assert!(goes_on(&child("two"), Some(&run(Running, "two", "two"))));
+        assert!(goes_on(&child("two"), Some(&run(Running, "two", "three"))), "in its next run");
+        assert!(goes_on(&child("two"), Some(&run(Running, "", "two"))), "of a server that does not say");
+        assert!(!goes_on(&child(""), None), "it is not started");
+        assert!(
+            !goes_on(&child(""), Some(&run(Completed, "one", "one"))),
+            "it is not started, and there was one before"
+        );
+        assert!(!goes_on(&child("two"), Some(&run(Completed, "two", "two"))), "the case is about to hear of it");
+        assert!(!goes_on(&child("two"), Some(&run(Terminated, "two", "three"))));
+        assert!(!goes_on(&child("two"), Some(&run(Running, "four", "four"))), "the case is about to hear of it");
+    }
+
+    #[test]
+    fn a_case_that_did_anything_is_at_another_moment() {
+        let at = |run: &str, length| {
+            let mut described = described(WorkflowExecutionStatus::Running);
+            let info = described.workflow_execution_info.as_mut().unwrap();
+            info.execution = Some(WorkflowExecution { workflow_id: "c".to_owned(), run_id: run.to_owned() });
+            info.history_length = length;
+            moment_of(&described)
+        };
+        assert_eq!(at("one", 7), at("one", 7));
+        assert!(at("one", 7) != at("one", 8) && at("one", 7) != at("two", 7));
+    }
+}

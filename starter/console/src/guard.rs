@@ -1,0 +1,72 @@
+//! What a button meant when it was shown. A case may have moved on since: then nothing is done, and the page says so.
+
+use maud::{Markup, html};
+use recourse_client::words::{named, note_of, words};
+use recourse_domain::{
+    case::{TimelineEntry, What},
+    command::Verb,
+    messages::Status,
+    money::Amount,
+};
+use serde_json::{Map, Value};
+
+use super::{
+    acts::{Act, Of},
+    forms::Fields,
+};
+
+/// A command that was refused is in the timeline and changed nothing.
+fn changed(entry: &TimelineEntry) -> bool {
+    !matches!(entry.what, What::Refused | What::Unreadable)
+}
+
+/// What the page showed, for a form to carry.
+pub fn hidden(status: &Status, act: &Act) -> Markup {
+    html! {
+        input type="hidden" name="stage" value=(status.stage.name());
+        input type="hidden" name="seen" value=(status.timeline.len());
+        input type="hidden" name="named" value=(shown(act.amount(status)));
+        @if let Some(submission) = act.submission(status) { input type="hidden" name="submission" value=(submission); }
+    }
+}
+
+/// What a form carries on to the next step.
+pub fn names() -> [&'static str; 4] {
+    ["stage", "seen", "named", "submission"]
+}
+
+/// What the command says of what was shown, so that the case refuses it if that changes before it arrives.
+pub fn seen(status: &Status, act: &Act, fields: &Fields) -> Map<String, Value> {
+    let name = match (act.verb, act.of) {
+        (Verb::Accept | Verb::Reject, Of::Claim) => "amount",
+        _ if act.submission(status).is_some() => "submission",
+        _ => return Map::new(),
+    };
+    let shown = if name == "amount" { fields.get("named") } else { fields.get("submission") };
+    let shown = shown.parse::<i64>().ok().map(|number| (name.to_owned(), number.into()));
+    shown.into_iter().collect()
+}
+
+fn shown(amount: Option<Amount>) -> String {
+    amount.map(|amount| amount.minor().to_string()).unwrap_or_default()
+}
+
+/// How the case has moved on since the form was shown, if that matters to what it asks for.
+pub fn moved_on(status: &Status, act: &Act, fields: &Fields) -> Option<String> {
+    let submission = act.submission(status).is_none_or(|number| fields.get("submission") == number.to_string());
+    let is_same =
+        submission && fields.get("stage") == status.stage.name() && fields.get("named") == shown(act.amount(status));
+    if is_same {
+        return None;
+    }
+    let seen = fields.get("seen").parse().unwrap_or(usize::MAX);
+    let since: Vec<String> = status.timeline.iter().skip(seen).filter(|entry| changed(entry)).map(in_words).collect();
+    let what = if since.is_empty() { format!("it is now {}", words(status.stage.name())) } else { since.join("; ") };
+    Some(format!("The case has moved on: {what}. Nothing was done."))
+}
+
+fn in_words(entry: &TimelineEntry) -> String {
+    let note = entry.note.as_deref().filter(|note| !note.is_empty());
+    let note = note.map(|note| format!(" ({})", note_of(entry.what, note))).unwrap_or_default();
+    format!("{}: {}{note}", named(&entry.by), named(&entry.what))
+}

@@ -1,0 +1,228 @@
+//! What a contract of the simulation is like, before anybody acts: who, in which currency, by which policy, paid how, and
+//! how it will end.
+
+use recourse_domain::{
+    ids::Id,
+    milestone::Milestone,
+    money::Amount,
+    party::Contract,
+    policy::{ClientSilence, NoArbitration, Policy},
+    window::{Unit, Window},
+};
+use serde_json::json;
+
+use super::dice::{Dice, amount};
+
+/// Which parts of the rule book the contracts of a run make use of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mix {
+    /// All of them.
+    Everything,
+    /// Deposits for the whole contract, its end, and the dispute after it.
+    EndsOnly,
+}
+
+/// What a contract is like.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The contract. Nobody is a party of two of them: whether a freelancer's balance covers a return (P4) must not depend
+    /// on which contracts were played before.
+    pub contract: Contract,
+    /// The policy of its cases; the rule book's without one.
+    pub policy: Option<Policy>,
+    /// What is deposited for the whole contract, one deposit after the other.
+    pub deposits: Vec<Amount>,
+    /// The milestones, in their order.
+    pub milestones: Vec<Work>,
+    /// When the contract ends.
+    pub ending: Ending,
+    /// Which payments the client asks back at the end, in percent.
+    pub asks_back: u64,
+    /// Whether the bank reports later what became of refunds.
+    pub reports: bool,
+}
+
+/// A milestone, and how it is funded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// The milestone.
+    pub milestone: Milestone,
+    /// Whether it gets a deposit of its own.
+    pub own_deposit: bool,
+}
+
+/// When a contract ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// After its last milestone.
+    AfterWork,
+    /// In the middle of a review, or of a milestone's dispute, after so many moves in them.
+    During {
+        /// How many.
+        moves: u32,
+    },
+    /// Not at all, unless a milestone comes to a halt.
+    Never,
+}
+
+impl Plan {
+    /// The plan of the contract with this number in the run with this seed.
+    ///
+    /// # Errors
+    /// If no such contract can be written, which says what of it.
+    pub fn draw(dice: &mut Dice, seed: u64, number: u64, mix: Mix) -> Result<Self, String> {
+        let contract = contract(dice, seed, number)?;
+        let policy = policy(dice);
+        let (milestones, whole) = match mix {
+            Mix::EndsOnly => (Vec::new(), true),
+            Mix::Everything if dice.chance(30) => (Vec::new(), true),
+            Mix::Everything => {
+                let whole = dice.chance(25);
+                (milestones(dice, whole)?, whole)
+            }
+        };
+        let deposits = if !whole {
+            Vec::new()
+        } else if milestones.is_empty() {
+            let count = *dice.pick(&1, &[1, 2, 3]);
+            (0..count).map(|_| deposit(dice)).collect()
+        } else {
+            // Exactly what the milestones come to; one that is not funded is refused on the way (E13).
+            let sum = milestones.iter().map(|work| work.milestone.amount.minor()).sum();
+            vec![amount(sum)]
+        };
+        let ending = match (milestones.is_empty(), dice.below(10)) {
+            (true, _) | (_, 0..=3) => Ending::AfterWork,
+            (false, 4..=7) => Ending::During { moves: u32::try_from(dice.below(6)).unwrap_or(0) },
+            _ => Ending::Never,
+        };
+        let everything = mix == Mix::Everything;
+        let asks_back = if everything { *dice.pick(&0, &[30, 60]) } else { 0 };
+        let reports = everything && dice.chance(60);
+        Ok(Self { contract, policy, deposits, milestones, ending, asks_back, reports })
+    }
+
+    /// Whether a window of the policy that a case waits for counts working days: how long it is then depends on the day of
+    /// the week on which the simulation runs.
+    pub fn counts_working_days(&self) -> bool {
+        let Some(policy) = &self.policy else { return false };
+        let waited_for = [
+            policy.milestone_review,
+            policy.refund_response,
+            policy.claim_response,
+            policy.mediation_limit,
+            policy.resolution_response,
+            policy.arbitration_demand,
+            policy.payment_refund,
+        ];
+        waited_for.iter().any(|window| window.unit == Unit::Business)
+    }
+}
+
+fn contract(dice: &mut Dice, seed: u64, number: u64) -> Result<Contract, String> {
+    let id = format!("sim-{seed}-{number}");
+    let currency = *dice.pick(&"USD", &["USD", "USD", "USD", "EUR", "JPY", "KWD"]);
+    let kind = *dice.pick(&"fixed_price", &["fixed_price", "project_catalog", "consultation"]);
+    let mut contract = json!({
+        "id": id, "title": format!("Contract {number}"), "kind": kind, "currency": currency,
+        "client": {"id": format!("cl-{id}")}, "freelancer": {"id": format!("fl-{id}")},
+    });
+    if dice.chance(25) {
+        contract["freelancer"]["agency"] = json!({"id": format!("ag-{id}")});
+    }
+    serde_json::from_value(contract).map_err(|error| format!("contract {id}: {error}"))
+}
+
+fn policy(dice: &mut Dice) -> Option<Policy> {
+    let policy = Policy::default();
+    Some(match dice.below(12) {
+        0 => Policy { claim_response: Window::business(5), ..policy },
+        1 => Policy {
+            milestone_review: Window::business(10),
+            refund_response: Window::business(5),
+            claim_response: Window::business(5),
+            arbitration_demand: Window::business(5),
+            ..policy
+        },
+        2 => Policy { client_silence: ClientSilence::AllHeld, ..policy },
+        3 => Policy { no_arbitration: NoArbitration::ReleaseFreelancer, ..policy },
+        4 => Policy { no_arbitration: NoArbitration::FollowResolution, ..policy },
+        5 => Policy { no_arbitration: NoArbitration::Hold, ..policy },
+        6 => Policy { arbitration_fee_share: Amount::ZERO.into(), ..policy },
+        7 => Policy { reminder_hours: vec![24, 2], ..policy },
+        8 => Policy { arbitration_answer: Window::business(3), arbitration_fee_share: amount(5_000).into(), ..policy },
+        _ => return None,
+    })
+}
+
+fn milestones(dice: &mut Dice, whole: bool) -> Result<Vec<Work>, String> {
+    let count = u32::try_from(1 + dice.below(3)).unwrap_or(1);
+    let milestone = |ordinal: u32| {
+        let id = Id::new(&format!("m-{ordinal}")).map_err(|error| error.to_string())?;
+        let name = format!("Milestone {ordinal}");
+        let milestone = Milestone { id, ordinal, name, amount: deposit(dice), description: None };
+        Ok(Work { milestone, own_deposit: !whole })
+    };
+    (1..=count).map(milestone).collect()
+}
+
+/// What somebody puts in escrow: mostly hundreds or thousands, sometimes a few minor units, which divide badly.
+fn deposit(dice: &mut Dice) -> Amount {
+    let minor = if dice.chance(8) { dice.minor(1, 9) } else { dice.minor(5_000, 500_000) };
+    amount(minor)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn plans(mix: Mix) -> Vec<Plan> {
+        (1..=500).map(|number| Plan::draw(&mut Dice::new(1, number), 1, number, mix).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_plan_is_of_a_contract_and_a_policy_that_the_rules_take() {
+        for plan in plans(Mix::Everything) {
+            plan.contract.check().unwrap();
+            plan.policy.clone().unwrap_or_default().check().unwrap();
+            assert!(plan.deposits.iter().all(|amount| !amount.is_zero()));
+            for work in &plan.milestones {
+                work.milestone.check().unwrap();
+                assert_eq!(work.own_deposit, plan.deposits.is_empty());
+            }
+            assert!(!plan.milestones.is_empty() || !plan.deposits.is_empty(), "nothing to play");
+            assert!(plan.milestones.len() <= 3);
+        }
+    }
+
+    /// A part of the rule book that no plan touches would not be simulated, and nobody would notice.
+    #[test]
+    fn plans_make_use_of_everything() {
+        let plans = plans(Mix::Everything);
+        let currencies: BTreeSet<_> = plans.iter().map(|plan| plan.contract.currency.code()).collect();
+        assert_eq!(currencies, BTreeSet::from(["EUR", "JPY", "KWD", "USD"]));
+        let some = |is: fn(&Plan) -> bool| plans.iter().filter(|plan| is(plan)).count() > 10;
+        assert!(some(|plan| plan.contract.freelancer.agency.is_some()));
+        assert!(some(|plan| plan.milestones.len() == 3));
+        assert!(some(|plan| plan.milestones.is_empty() && plan.deposits.len() == 3));
+        assert!(some(|plan| plan.milestones.len() == 1 && plan.deposits.len() == 1));
+        assert!(some(Plan::counts_working_days) && some(|plan| !plan.counts_working_days()));
+        assert!(some(|plan| plan.ending == Ending::Never));
+        assert!(some(|plan| matches!(plan.ending, Ending::During { moves: 1.. })));
+        assert!(some(|plan| plan.asks_back > 0) && some(|plan| plan.reports));
+        let is = |policy: &Policy, no_arbitration| policy.no_arbitration == no_arbitration;
+        for no_arbitration in [NoArbitration::Hold, NoArbitration::FollowResolution, NoArbitration::ReleaseFreelancer] {
+            assert!(plans.iter().any(|plan| plan.policy.as_ref().is_some_and(|policy| is(policy, no_arbitration))));
+        }
+    }
+
+    #[test]
+    fn a_run_of_ends_only_has_no_milestones_and_nothing_that_comes_after_the_end() {
+        for plan in plans(Mix::EndsOnly) {
+            assert!(plan.milestones.is_empty() && plan.ending == Ending::AfterWork);
+            assert!(plan.asks_back == 0 && !plan.reports);
+        }
+    }
+}

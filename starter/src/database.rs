@@ -1,0 +1,55 @@
+//! Opening the database.
+
+use std::path::PathBuf;
+
+use recourse_database::Database;
+
+use super::{DatabaseArg, answer::Failure};
+
+/// Opens a database that is there; none is made.
+pub async fn existing_database(argument: &DatabaseArg) -> Result<Database, Failure> {
+    if let Some(path) = sqlite_path(&argument.url)
+        && !path.exists()
+    {
+        let failure = Failure::new("database", 3, format!("there is no ledger at {}", argument.url));
+        return Err(failure.hint("make it with `recourse setup`, or set RECOURSE_DATABASE_URL to where it is"));
+    }
+    let database = Database::connect(&argument.url).await?;
+    database.check_schema().await?;
+    Ok(database)
+}
+
+/// The file of `sqlite:path` and `sqlite://path?mode=…`.
+fn sqlite_path(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    Some(PathBuf::from(path.split('?').next().unwrap_or(path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_of_a_database_is_found_in_its_url() {
+        for (url, path) in [
+            ("sqlite:recourse.db", Some("recourse.db")),
+            ("sqlite:///var/lib/r.db?mode=rw", Some("/var/lib/r.db")),
+            ("sqlite:/var/lib/r.db", Some("/var/lib/r.db")),
+            ("postgres://host/db", None),
+        ] {
+            assert_eq!(sqlite_path(url), path.map(PathBuf::from), "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn reading_a_ledger_that_is_not_there_makes_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("none.db");
+        let argument = DatabaseArg { url: format!("sqlite:{}", path.display()) };
+        let Err(failure) = existing_database(&argument).await else { panic!("opened") };
+        assert_eq!(failure.exit, 3);
+        assert!(failure.hint.is_some_and(|hint| hint.contains("recourse setup")));
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,121 @@
+//! What a command says of the money that it moves: a moment is waited for it, and what is being tried again has an exit code of
+//! its own (L9).
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use recourse_client::{CaseId, CaseStatus, Client, ClientError, Money, Order, money::Movement};
+use recourse_database::Database;
+use recourse_domain::{ids::Id, messages::Status};
+use recourse_ledger::{Ledger, Moved};
+use serde_json::json;
+
+use super::{
+    DatabaseArg,
+    answer::{Answer, Failure, note},
+    database::existing_database,
+    progress::waiting,
+    view,
+};
+
+/// How long what was ordered may take to move before it is said that it has not. A bank that breaks off is asked again after
+/// a second, and after two more.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How often it is looked whether it has moved.
+const POLL: Duration = Duration::from_millis(50);
+
+/// The exit code of a command that was taken, and whose money is being tried again.
+pub const RETRIED: u8 = 4;
+
+/// A case with its money, once what a command has just ordered has moved, or after a moment.
+pub async fn settled(client: &Client, database: &DatabaseArg, status: Status) -> Result<Answer, Failure> {
+    let orders = waiting(format!("the money of {}", status.case), moved(client, &status.case)).await?;
+    with_money(client, database, status, &orders).await
+}
+
+/// A case with its money as it is now.
+pub async fn shown(client: &Client, database: &DatabaseArg, status: Status) -> Result<Answer, Failure> {
+    let orders = client.orders(&status.case).await?;
+    with_money(client, database, status, &orders).await
+}
+
+/// What a case has ordered of money and has not moved after a moment.
+pub async fn moved(client: &Client, case: &str) -> Result<Vec<Order>, ClientError> {
+    let started = Instant::now();
+    loop {
+        let orders = client.orders(case).await?;
+        if orders.is_empty() || started.elapsed() > PATIENCE {
+            return Ok(orders);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn with_money(
+    client: &Client,
+    database: &DatabaseArg,
+    status: Status,
+    orders: &[Order],
+) -> Result<Answer, Failure> {
+    let now = client.virtual_now(&status.case).await?;
+    let is_asked = status.outcome.is_some() || !orders.is_empty();
+    let ledger = read(database, &status.contract, is_asked).await;
+    let money = Money::of_case(&status, orders, ledger.as_ref());
+    let text = view::case(&status, &money, now);
+    let retried = failure(&status.case, &money, now);
+    Ok(Answer { unmoved: retried, ..Answer::new(&CaseStatus { status, money }, text)? })
+}
+
+/// A deposit that is not charged yet: what is known of it.
+pub async fn deposit(database: &DatabaseArg, case: &str, orders: &[Order], now: Timestamp) -> Result<Answer, Failure> {
+    let contract = CaseId::read(case)?.contract;
+    let ledger = read(database, &contract, true).await;
+    let money = Money::of_deposit(case, orders, ledger.as_ref());
+    let text = format!("{}{}", view::heading(case), view::money(&money, now));
+    let retried = failure(case, &money, now);
+    Ok(Answer { unmoved: retried, ..Answer::new(&json!({"case": case, "money": money}), text)? })
+}
+
+/// What has moved of a contract's money, if the ledger is here. Without it a case is shown all the same; that it is missing is
+/// said where somebody would look for it.
+async fn read(database: &DatabaseArg, contract: &Id, is_asked: bool) -> Option<Moved> {
+    match existing_database(database).await {
+        Ok(database) => read_from(&database, contract).await,
+        Err(failure) if is_asked => {
+            note(&format!("what has arrived is not known here: {}", failure.message));
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+async fn read_from(database: &Database, contract: &Id) -> Option<Moved> {
+    let read = Ledger::new(database.clone()).moved(contract, Timestamp::now()).await;
+    database.close().await;
+    match read {
+        Ok(moved) => Some(moved),
+        Err(error) => {
+            note(&format!("what has arrived is not known now: {}", super::answer::chain(&error)));
+            None
+        }
+    }
+}
+
+/// That money is being tried again, with what to do; nothing if none is.
+fn failure(case: &str, money: &Money, now: Timestamp) -> Option<Box<Failure>> {
+    let stuck: Vec<String> = money.tried_again().map(|movement| sentence(movement, now)).collect();
+    if stuck.is_empty() {
+        return None;
+    }
+    let why = format!("the money of {case} has not moved: {}", stuck.join("; "));
+    let hint = format!(
+        "nothing is lost, and nothing moves twice: it is tried again at least once a minute until it works. `recourse show \
+         {case}` says how far it is; if it lasts, mend what the failure says (in a sandbox: `recourse sandbox faults`)"
+    );
+    Some(Box::new(Failure::new("money_retried", RETRIED, why).hint(hint).details("money", money)))
+}
+
+fn sentence(movement: &Movement, now: Timestamp) -> String {
+    format!("{} {}", movement.what("the client", "the freelancer"), view::known(movement, now))
+}
