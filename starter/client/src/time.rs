@@ -67,8 +67,9 @@ impl Client {
 
     /// Fast-forwards up to each timer on the way, lets it run out by itself, and goes on.
     ///
-    /// Server 1.32.0 goes on to the case's next deadline if a task ends after the time that it was to be advanced to. So
-    /// no timer may run out while a fast-forward is on: neither on the way nor a moment after its aim.
+    /// Server 1.32.0 goes on to the case's next deadline if anything happens to the case after the time that it was to be advanced to,
+    /// and before the server has noted that it is there. So no timer may run out while a fast-forward is on: neither on the way nor a
+    /// moment after its aim. And a fast-forward must not be so short that it is over before the server gets to it.
     async fn advance_to(&self, case: &str, target: Timestamp) -> Result<Advanced, ClientError> {
         // When it last came further: a server that refuses at once, again and again, is not asked for ever.
         let mut further = Instant::now();
@@ -93,11 +94,10 @@ impl Client {
         if closed || now >= target {
             return Ok(Some(Advanced { now, closed }));
         }
-        let leg = Leg::plan(now, target, next_timer, seen.elapsed());
-        // A clock ticks on while it is looked at.
-        let skip = leg.skip.saturating_sub(seen.elapsed());
-        if skip > Duration::ZERO {
-            self.advance_run(case, &run, skip).await?;
+        let looked = seen.elapsed();
+        let leg = Leg::plan(now, target, next_timer, looked).after(seen.elapsed(), looked);
+        if leg.skip > Duration::ZERO {
+            self.advance_run(case, &run, leg.skip).await?;
         }
         tokio::time::sleep(leg.wait).await;
         Ok(None)

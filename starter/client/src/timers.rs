@@ -18,6 +18,10 @@ use super::{Client, ClientError, find};
 /// end. Its clock ticks on meanwhile.
 const BEFORE_A_TIMER: Duration = Duration::from_millis(250);
 
+/// The shortest fast-forward. Server 1.32.0 goes on to the next timer if the time that it was told to go to is over before it gets to
+/// that, as it can be on a busy machine: a shorter way is waited out.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 /// How much longer the server may take to be told of a fast-forward than it took to say where the clock is.
 const SLOWER_MAX: u32 = 4;
 
@@ -127,6 +131,16 @@ impl Leg {
             }
             _ => Self { skip: length(target), wait: Duration::ZERO },
         }
+    }
+
+    /// What is left of it after this long: a clock ticks on while it is looked at. What is too short to be fast-forwarded is waited
+    /// out. `looked` is how long it took to be told where the clock is.
+    pub fn after(self, elapsed: Duration, looked: Duration) -> Self {
+        let skip = self.skip.saturating_sub(elapsed);
+        if skip < SHORTEST.max(looked * SLOWER_MAX) {
+            return Self { skip: Duration::ZERO, wait: self.wait + skip };
+        }
+        Self { skip, ..self }
     }
 }
 
@@ -253,5 +267,20 @@ mod tests {
         assert_eq!(looked(300, 90_000, Some(60_000)), (57_800, 1_200));
         assert_eq!(looked(300, 90_000, Some(91_000)), (88_800, 200));
         assert_eq!(looked(300, 90_000, Some(91_300)), (89_000, 0));
+    }
+
+    /// A fast-forward that is over before the server gets to it leads to the next timer, which may be days away.
+    #[test]
+    fn a_short_way_is_waited_out_and_not_fast_forwarded() {
+        let after = |skip: u64, elapsed: u64, looked: u64| {
+            let leg = Leg { skip: Duration::from_millis(skip), wait: Duration::from_millis(20) };
+            let leg = leg.after(Duration::from_millis(elapsed), Duration::from_millis(looked));
+            (leg.skip.as_millis(), leg.wait.as_millis())
+        };
+        assert_eq!(after(89_000, 40, 5), (88_960, 20));
+        assert_eq!(after(90, 40, 5), (0, 70), "what a slow answer left of the way");
+        assert_eq!(after(30, 40, 5), (0, 20), "it is over");
+        assert_eq!(after(1_000, 0, 5), (1_000, 20));
+        assert_eq!(after(1_500, 0, 400), (0, 1_520), "a server that is slow to answer is slow to be told");
     }
 }
