@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 use jiff::Timestamp;
 use recourse_client::{CaseId, check_command};
 use recourse_domain::{
-    command::{Field, FieldKind, SubjectName, Verb},
+    command::{CommandKind, Field, FieldKind, SubjectName},
     ids::CaseKind,
     money::Currency,
     party::Actor,
@@ -19,7 +19,7 @@ use super::{
     answer::{Answer, Failure},
     connect, evidence, money,
     progress::waiting,
-    values::{self, VerbArg},
+    values::{self, CommandArg},
 };
 
 /// Give a case a command as one of those who may act in it.
@@ -44,7 +44,7 @@ pub struct Act {
     case: String,
     /// What to do.
     #[arg(value_enum, value_name = "COMMAND", hide_possible_values = false)]
-    command: VerbArg,
+    command: CommandArg,
     /// Who acts: client, freelancer, mediator, arbitrator or operator, and the id.
     #[arg(long = "as", value_name = "ROLE:ID", value_parser = values::actor)]
     by: Actor,
@@ -74,10 +74,10 @@ enum Given {
 
 impl Act {
     pub(super) async fn run(self) -> Result<Answer, Failure> {
-        let verb = self.command.0;
-        check_command(&self.case, verb)?;
+        let command_kind = self.command.0;
+        check_command(&self.case, command_kind)?;
         let kind = CaseId::read(&self.case)?.kind;
-        let asked = self.fields.check(kind, verb)?;
+        let asked = self.fields.check(kind, command_kind)?;
         let client = connect().await?;
         let mut body = Map::new();
         body.insert("by".to_owned(), json!(self.by));
@@ -90,8 +90,8 @@ impl Act {
             None
         };
         self.fields.add_to(&mut body, &asked, currency)?;
-        let command = client.command(&self.case, verb, body);
-        let status = waiting(format!("{verb} on {}", self.case), command).await?;
+        let command = client.command(&self.case, command_kind, body);
+        let status = waiting(format!("{command_kind} on {}", self.case), command).await?;
         money::settled(&client, &self.database, status).await
     }
 }
@@ -131,18 +131,18 @@ impl FromArgMatches for Fields {
 }
 
 /// Every option, with the commands that have it and what it is for each of them.
-fn options() -> BTreeMap<String, Vec<(Verb, &'static Field)>> {
+fn options() -> BTreeMap<String, Vec<(CommandKind, &'static Field)>> {
     let mut options: BTreeMap<String, Vec<_>> = BTreeMap::new();
-    for verb in Verb::ALL {
-        for field in verb.fields() {
-            options.entry(values::option_of(field)).or_default().push((verb, field));
+    for command_kind in CommandKind::ALL {
+        for field in command_kind.fields() {
+            options.entry(values::option_of(field)).or_default().push((command_kind, field));
         }
     }
     options
 }
 
 /// An option as it is typed, and what it is for.
-fn argument(name: String, fields: &[(Verb, &Field)]) -> Arg {
+fn argument(name: String, fields: &[(CommandKind, &Field)]) -> Arg {
     let argument = Arg::new(name.clone()).long(name).help(help_of(fields));
     match fields[0].1.kind {
         FieldKind::Flag => argument.action(ArgAction::SetTrue),
@@ -159,9 +159,9 @@ fn argument(name: String, fields: &[(Verb, &Field)]) -> Arg {
 }
 
 /// What an option is for, by the commands that have it.
-fn help_of(fields: &[(Verb, &Field)]) -> String {
+fn help_of(fields: &[(CommandKind, &Field)]) -> String {
     let mut said: Vec<(String, Vec<&str>)> = Vec::new();
-    for (verb, field) in fields {
+    for (command_kind, field) in fields {
         let about = field.about.trim().replace("in minor units", "such as 150.00");
         let about = match field.kind {
             FieldKind::OneOf(names) => format!("{about} One of {}.", names.join(", ")),
@@ -169,41 +169,44 @@ fn help_of(fields: &[(Verb, &Field)]) -> String {
             _ => about,
         };
         match said.iter_mut().find(|(before, _)| *before == about) {
-            Some((_, verbs)) => verbs.push(verb.name()),
-            None => said.push((about, vec![verb.name()])),
+            Some((_, command_kinds)) => command_kinds.push(command_kind.name()),
+            None => said.push((about, vec![command_kind.name()])),
         }
     }
-    said.into_iter().map(|(about, verbs)| format!("{}: {about}", verbs.join(", "))).collect::<Vec<_>>().join(" ")
+    said.into_iter()
+        .map(|(about, command_kinds)| format!("{}: {about}", command_kinds.join(", ")))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// That somebody is told of an option which is missing, or too many.
-fn wrong(verb: Verb, how: &str, names: &[String]) -> Failure {
+fn wrong(command_kind: CommandKind, how: &str, names: &[String]) -> Failure {
     let options = names.iter().map(|name| format!("--{name}")).collect::<Vec<_>>().join(", ");
-    Failure::usage(format!("{verb} {how} {options}")).hint("see `recourse act --help`")
+    Failure::usage(format!("{command_kind} {how} {options}")).hint("see `recourse act --help`")
 }
 
 impl Fields {
     /// The fields that the command has in such a case, if what it needs is given and nothing else.
-    fn check(&self, kind: CaseKind, verb: Verb) -> Result<Vec<&'static Field>, Failure> {
+    fn check(&self, kind: CaseKind, command_kind: CommandKind) -> Result<Vec<&'static Field>, Failure> {
         let of = match self.0.get("of") {
-            Some(Given::Text(of)) if verb.asks(kind, None).any(|field| field.name == "of") => {
+            Some(Given::Text(of)) if command_kind.asks(kind, None).any(|field| field.name == "of") => {
                 let subject = SubjectName::ALL.into_iter().find(|subject| subject.name() == of);
                 Some(subject.ok_or_else(|| none_of("of", of, &SubjectName::NAMES))?)
             }
             _ => None,
         };
-        let asked: Vec<&Field> = verb.asks(kind, of).collect();
+        let asked: Vec<&Field> = command_kind.asks(kind, of).collect();
         // Who states nothing has not given what has to be stated.
         let is_needed = |field: &&&Field| field.needed || field.kind == FieldKind::Flag;
         let missing = asked.iter().filter(is_needed).map(|field| values::option_of(field));
         let missing: Vec<String> = missing.filter(|name| !self.0.contains_key(name)).collect();
         if !missing.is_empty() {
-            return Err(wrong(verb, "needs", &missing));
+            return Err(wrong(command_kind, "needs", &missing));
         }
         let is_taken = |name: &&String| asked.iter().any(|field| values::option_of(field) == **name);
         let surplus: Vec<String> = self.0.keys().filter(|name| !is_taken(name)).cloned().collect();
         if !surplus.is_empty() {
-            return Err(wrong(verb, "takes no", &surplus));
+            return Err(wrong(command_kind, "takes no", &surplus));
         }
         Ok(asked)
     }

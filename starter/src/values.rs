@@ -6,7 +6,7 @@ use axum::http::HeaderValue;
 use clap::{ValueEnum, builder::PossibleValue};
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 use recourse_domain::{
-    command::{Field, FieldKind, Verb},
+    command::{CommandKind, Field, FieldKind},
     ids::{Id, PaymentId},
     money::{Amount, Currency},
     party::{Actor, Role},
@@ -76,15 +76,15 @@ pub fn amount(option: &str, text: &str, currency: Currency) -> Result<Amount, Fa
 
 /// A command's name, as an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VerbArg(pub Verb);
+pub struct CommandArg(pub CommandKind);
 
-impl ValueEnum for VerbArg {
+impl ValueEnum for CommandArg {
     fn value_variants<'a>() -> &'a [Self] {
-        const VARIANTS: [VerbArg; Verb::ALL.len()] = {
-            let mut variants = [VerbArg(Verb::Approve); Verb::ALL.len()];
+        const VARIANTS: [CommandArg; CommandKind::ALL.len()] = {
+            let mut variants = [CommandArg(CommandKind::Approve); CommandKind::ALL.len()];
             let mut index = 0;
             while index < variants.len() {
-                variants[index] = VerbArg(Verb::ALL[index]);
+                variants[index] = CommandArg(CommandKind::ALL[index]);
                 index += 1;
             }
             variants
@@ -99,17 +99,18 @@ impl ValueEnum for VerbArg {
 }
 
 /// Who gives a command, what it does, and with which options; those that not every such command needs are in brackets.
-fn what_it_does(verb: Verb) -> String {
-    let by: BTreeSet<Role> = verb.uses().iter().flat_map(|used| used.by).copied().collect();
+fn what_it_does(command_kind: CommandKind) -> String {
+    let by: BTreeSet<Role> = command_kind.uses().iter().flat_map(|used| used.by).copied().collect();
     let by = by.into_iter().map(Role::name).collect::<Vec<_>>().join(", ");
     let option = |field: &Field| {
         let name = option_of(field);
-        let always =
-            field.needed && field.of.is_none() && verb.uses().iter().all(|used| used.takes.contains(&field.name));
+        let always = field.needed
+            && field.of.is_none()
+            && command_kind.uses().iter().all(|used| used.takes.contains(&field.name));
         if always { format!("--{name}") } else { format!("[--{name}]") }
     };
-    let options = verb.fields().iter().map(option).collect::<Vec<_>>().join(" ");
-    let about = in_a_sentence(verb.about());
+    let options = command_kind.fields().iter().map(option).collect::<Vec<_>>().join(" ");
+    let about = in_a_sentence(command_kind.about());
     if options.is_empty() { format!("{by}: {about}") } else { format!("{by}: {about}: {options}") }
 }
 

@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use recourse_domain::command::Verb;
+use recourse_domain::command::CommandKind;
 use serde_json::json;
 
 use crate::{
@@ -167,15 +167,15 @@ async fn play_bare(parts: &Parts, path: Path, activities: u32) -> anyhow::Result
 async fn play(parts: &Parts, contract: &Contract, path: Path) -> anyhow::Result<()> {
     let case = if path == Path::Milestone { contract.submit(parts).await? } else { contract.end(parts).await? };
     match path {
-        Path::Approved => contract.say(parts, &case, "freelancer", Verb::Approve, json!({})).await?,
-        Path::Milestone => contract.say(parts, &case, "client", Verb::Approve, json!({})).await?,
+        Path::Approved => contract.say(parts, &case, "freelancer", CommandKind::Approve, json!({})).await?,
+        Path::Milestone => contract.say(parts, &case, "client", CommandKind::Approve, json!({})).await?,
         Path::Silence => {
             parts.client.advance(&case, Duration::from_hours(7 * 24) + Duration::from_secs(1)).await?;
         }
         Path::Settled => {
             let dispute = contract.dispute(parts, &case).await?;
             for party in ["freelancer", "client"] {
-                contract.say(parts, &dispute, party, Verb::Accept, json!({"of": "resolution"})).await?;
+                contract.say(parts, &dispute, party, CommandKind::Accept, json!({"of": "resolution"})).await?;
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use recourse_domain::{
-    command::Verb,
+    command::CommandKind,
     messages::{MilestoneReviewStart, RefundRequestStart},
 };
 use serde::{Deserialize, Serialize};
@@ -68,22 +68,29 @@ impl Contract {
         let claim = json!({
             "amount": 15_000, "reason": "work_delivered", "details": "It is done.", "contacted_client": true,
         });
-        self.say(parts, request, "freelancer", Verb::Dispute, claim).await?;
+        self.say(parts, request, "freelancer", CommandKind::Dispute, claim).await?;
         let dispute = format!("dispute:{}", self.id());
         parts.waits(&dispute, 1).await?;
         let rejection = json!({"of": "claim", "reason": "not_as_agreed", "details": "Not what we agreed."});
         let resolution = json!({"to_freelancer": 9_000, "rationale": "Half was delivered."});
-        self.say(parts, &dispute, "client", Verb::Reject, rejection).await?;
-        self.say(parts, &dispute, "mediator", Verb::Propose, resolution).await?;
+        self.say(parts, &dispute, "client", CommandKind::Reject, rejection).await?;
+        self.say(parts, &dispute, "mediator", CommandKind::Propose, resolution).await?;
         Ok(dispute)
     }
 
     /// Gives a case a command of this party, and waits for the answer.
-    pub async fn say(&self, parts: &Parts, case: &str, who: &str, verb: Verb, fields: Value) -> anyhow::Result<()> {
+    pub async fn say(
+        &self,
+        parts: &Parts,
+        case: &str,
+        who: &str,
+        command_kind: CommandKind,
+        fields: Value,
+    ) -> anyhow::Result<()> {
         let mut body: Map<String, Value> = serde_json::from_value(fields)?;
         let id = self.0[who]["id"].as_str().unwrap_or("me-1");
         body.insert("by".to_owned(), json!({"party": who, "id": id}));
-        parts.client.command(case, verb, body).await?;
+        parts.client.command(case, command_kind, body).await?;
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ mod waiting;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use recourse_domain::command::Verb;
+use recourse_domain::command::CommandKind;
 use serde_json::json;
 
 use self::waiting::{Open, Waiting};
@@ -75,7 +75,7 @@ impl Level {
     async fn answer(&self, Open { case, contract }: &Open) -> anyhow::Result<f64> {
         let parts = &self.place.parts;
         let asked = Instant::now();
-        contract.say(parts, case, "freelancer", Verb::Approve, json!({})).await?;
+        contract.say(parts, case, "freelancer", CommandKind::Approve, json!({})).await?;
         let took = asked.elapsed().as_secs_f64();
         // The next one is asked when nothing of this one is under way.
         parts.client.result(case).await?;

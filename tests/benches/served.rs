@@ -103,8 +103,8 @@ impl Caller {
     }
 
     /// Gives a command without fields, under a new key. It is answered when the case has taken it.
-    pub async fn command(self, case: String, verb: &'static str) -> anyhow::Result<()> {
-        let request = self.0.client.post(format!("{}/v1/cases/{case}/commands/{verb}", self.0.url));
+    pub async fn command(self, case: String, command_kind: &'static str) -> anyhow::Result<()> {
+        let request = self.0.client.post(format!("{}/v1/cases/{case}/commands/{command_kind}", self.0.url));
         let request = request.header("idempotency-key", unique("key")).header("content-type", "application/json");
         self.send(request.body("{}")).await
     }

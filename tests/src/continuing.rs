@@ -24,21 +24,21 @@ async fn run_of(world: &World, case: &str) -> String {
 /// Sends the case one long command after the other until it goes on in a new run, which must know all that it knew.
 async fn sent_a_lot(world: &World, story: &Story<'_>) {
     let case = story.case();
-    let (verb, mut body) = story.command("operator", "extend 1");
+    let (command_kind, mut body) = story.command("operator", "extend 1");
     body["reason"] = json!("x".repeat(LONG_BYTES));
     let body = serde_json::to_vec(&body).unwrap();
     world.quiet(case).await;
     let first = run_of(world, case).await;
     let before = world.status(case).await;
     for _ in 0..COUNT {
-        world.client.signal(case, verb.name(), body.clone()).await.unwrap();
+        world.client.signal(case, command_kind.name(), body.clone()).await.unwrap();
     }
     let mut sent = COUNT;
     world.quiet(case).await;
     // What comes while a task is done is written together with the beginning of the next, which therefore does not count it.
     while run_of(world, case).await == first {
         assert!(sent < COUNT + MORE, "{case} never went on in a new run");
-        world.client.signal(case, verb.name(), body.clone()).await.unwrap();
+        world.client.signal(case, command_kind.name(), body.clone()).await.unwrap();
         sent += 1;
         world.quiet(case).await;
     }
@@ -69,11 +69,11 @@ fn a_case_that_goes_on_in_a_new_run_loses_nothing() {
         story.until(2.0).await;
         sent_a_lot(world, &story).await;
         story.play("6 freelancer claim 15000; 7 client offer 5000").await;
-        let (verb, mut body) = story.command("freelancer", "amend 16000");
+        let (command_kind, mut body) = story.command("freelancer", "amend 16000");
         body.insert("key".into(), json!("once"));
-        world.client.command(story.case(), verb, body.clone()).await.unwrap();
+        world.client.command(story.case(), command_kind, body.clone()).await.unwrap();
         sent_a_lot(world, &story).await;
-        let again = world.client.command(story.case(), verb, body).await.unwrap();
+        let again = world.client.command(story.case(), command_kind, body).await.unwrap();
         let amended =
             again.timeline.iter().filter(|entry| serde_json::to_value(entry.what).unwrap() == "claim_amended");
         assert_eq!(amended.count(), 1, "the key is remembered");

@@ -194,8 +194,8 @@ fn nobody_judges_their_own_case() {
         // And through Temporal, where no token is asked for.
         let by = json!({"party": "mediator", "id": freelancer});
         let extend = json!({"by": by, "hours": 24, "reason": "x"}).as_object().cloned().unwrap();
-        let verb = recourse_domain::command::Verb::Extend;
-        let refused = world.client.command(&story.dispute, verb, extend).await.unwrap_err();
+        let command_kind = recourse_domain::command::CommandKind::Extend;
+        let refused = world.client.command(&story.dispute, command_kind, extend).await.unwrap_err();
         assert!(refused.to_string().contains("(rule E14)"), "{refused}");
     });
 }
@@ -361,7 +361,7 @@ fn a_claim_as_large_as_can_be_sent_opens_its_dispute() {
             "evidence": (0..10).map(evidence).collect::<Vec<_>>(),
         });
         let claim = claim.as_object().cloned().unwrap();
-        let dispute = recourse_domain::command::Verb::Dispute;
+        let dispute = recourse_domain::command::CommandKind::Dispute;
         world.client.command(&story.refund_request, dispute, claim).await.unwrap();
         world.opened(&story.dispute).await;
         let status = world.client.status(&story.dispute).await.unwrap();

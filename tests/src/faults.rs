@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use recourse_domain::{command::Verb, ids::Id, stage::Stage};
+use recourse_domain::{command::CommandKind, ids::Id, stage::Stage};
 use recourse_payments::{Fault, Request};
 use serde_json::{Value, json};
 
@@ -275,11 +275,13 @@ fn each_command_twice_acts_once() {
             story.end(0, Value::Null).await;
             story.play(before).await;
             let (who, words) = command.split_once(' ').unwrap();
-            let (verb, mut body) = story.command(who, words);
+            let (command_kind, mut body) = story.command(who, words);
             body.insert("key".into(), json!("one"));
             let case = story.case().to_owned();
-            let (first, second) =
-                tokio::join!(world.client.command(&case, verb, body.clone()), world.client.command(&case, verb, body));
+            let (first, second) = tokio::join!(
+                world.client.command(&case, command_kind, body.clone()),
+                world.client.command(&case, command_kind, body)
+            );
             assert_eq!(first.unwrap().stage, second.unwrap().stage, "{command}");
             let status = world.status(&case).await;
             let happened =
@@ -314,18 +316,18 @@ fn everything_twice_moves_money_once() {
                 story.wait(&story.refund_request, |status| status.stage == Stage::Disputed).await;
                 story.opened_child().await;
             }
-            let (verb, mut body) = story.command(who, words);
+            let (command_kind, mut body) = story.command(who, words);
             body.insert("key".into(), json!(format!("key of {words}")));
             let signal = serde_json::to_vec(&body).unwrap();
             let (first, second) = tokio::join!(
-                world.client.command(&case, verb, body.clone()),
-                world.client.command(&case, verb, body.clone())
+                world.client.command(&case, command_kind, body.clone()),
+                world.client.command(&case, command_kind, body.clone())
             );
             let (first, second) = (first.unwrap(), second.unwrap());
             assert_eq!(first.stage, second.stage, "{words}: the second gets the first one's answer");
             if words != "award 12000" {
-                world.client.signal(&case, verb.name(), signal).await.unwrap();
-                assert_eq!(world.client.command(&case, verb, body).await.unwrap().case, case);
+                world.client.signal(&case, command_kind.name(), signal).await.unwrap();
+                assert_eq!(world.client.command(&case, command_kind, body).await.unwrap().case, case);
             }
             if words == "demand" && who == "freelancer" {
                 story.wait(&case, |status| status.stage == Stage::InArbitration).await;
@@ -337,11 +339,11 @@ fn everything_twice_moves_money_once() {
             "deposit 20000, release 5000, fee 33750, fee 33750, release 12000, refund 3000"
         );
         // Long after: the case is closed, and the same award again gets its first answer.
-        let (verb, mut body) = story.command("arbitrator", "award 12000");
+        let (command_kind, mut body) = story.command("arbitrator", "award 12000");
         body.insert("key".into(), json!("key of award 12000"));
-        let again = world.client.command(&story.dispute, verb, body).await;
+        let again = world.client.command(&story.dispute, command_kind, body).await;
         assert!(again.is_ok(), "the answer of a closed case's command is kept: {again:?}");
-        assert_eq!(verb, Verb::Award);
+        assert_eq!(command_kind, CommandKind::Award);
         world.check_money().await;
     });
 }

@@ -7,7 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 use recourse_client::Client;
-use recourse_domain::{case::What, command::Verb, messages::Status};
+use recourse_domain::{case::What, command::CommandKind, messages::Status};
 use serde_json::{Value, json};
 use temporalio_client::{UntypedWorkflow, WorkflowFetchHistoryOptions, tonic::IntoRequest as _};
 use temporalio_common::protos::temporal::api::{
@@ -79,7 +79,7 @@ fn a_timely_reply_counts_though_every_worker_was_down_and_a_late_one_never_does(
             approve.insert("at".into(), json!(at.to_string()));
             world
                 .client
-                .signal(&story.refund_request, Verb::Approve.name(), serde_json::to_vec(&approve).unwrap())
+                .signal(&story.refund_request, CommandKind::Approve.name(), serde_json::to_vec(&approve).unwrap())
                 .await
                 .unwrap();
         }
@@ -110,7 +110,7 @@ fn a_stamp_that_cannot_be_true_is_the_time_of_arrival() {
             story.until(2.0).await;
             let mut approve = story.command("freelancer", "approve").1;
             approve.insert("at".into(), json!(stamp));
-            let status = world.client.command(&story.refund_request, Verb::Approve, approve).await.unwrap();
+            let status = world.client.command(&story.refund_request, CommandKind::Approve, approve).await.unwrap();
             let entry = status
                 .timeline
                 .iter()
@@ -149,10 +149,10 @@ fn what_happens_while_a_case_is_asked_happens_at_its_own_time() {
         tokio::time::sleep(Duration::from_millis(500)).await;
         for story in &stories {
             let now = world.client.virtual_now(&story.refund_request).await.unwrap();
-            let (verb, mut extend) = story.command("operator", "extend 24");
+            let (command_kind, mut extend) = story.command("operator", "extend 24");
             extend.insert("at".into(), json!(now.to_string()));
             let json = serde_json::to_vec(&extend).unwrap();
-            world.client.signal(&story.refund_request, verb.name(), json).await.unwrap();
+            world.client.signal(&story.refund_request, command_kind.name(), json).await.unwrap();
         }
         world.start_worker().await;
         for answer in asked {

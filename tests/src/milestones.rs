@@ -1,7 +1,7 @@
 //! Milestones on the real server: reviews, what is held over, disputes on an active contract.
 
 use futures_util::future::join_all;
-use recourse_domain::{command::Verb, ids::Id, outcome::Outcome, posting::Account, stage::Stage};
+use recourse_domain::{command::CommandKind, ids::Id, outcome::Outcome, posting::Account, stage::Stage};
 use recourse_payments::Fault;
 use serde_json::json;
 
@@ -317,11 +317,11 @@ fn a_submission_and_an_approval_twice_act_once() {
         story.submit("m-1", 1, 30_000).await;
         let again = story.submit("m-1", 1, 30_000).await;
         assert_eq!(again.particulars.review.unwrap().submissions, 1);
-        let (verb, mut body) = story.command("client", "approve 35000");
+        let (command_kind, mut body) = story.command("client", "approve 35000");
         body.insert("key".into(), json!("k-1"));
-        assert_eq!(verb, Verb::Approve);
+        assert_eq!(command_kind, CommandKind::Approve);
         for _ in 0..2 {
-            world.client.command(story.case(), verb, body.clone()).await.unwrap();
+            world.client.command(story.case(), command_kind, body.clone()).await.unwrap();
         }
         let outcome = story.outcome_of(&story.review("m-1")).await;
         let mut ledger: Vec<String> = story.ledger().await.split(", ").map(str::to_owned).collect();

@@ -157,9 +157,9 @@ fn many_may_ask_a_case_at_once() {
         story.end(0, Value::Null).await;
         world.quiet(&story.refund_request).await;
         world.stop_worker().await;
-        let (verb, extend) = story.command("operator", "extend 24");
+        let (command_kind, extend) = story.command("operator", "extend 24");
         let extend = serde_json::to_vec(&extend).unwrap();
-        world.client.signal(&story.refund_request, verb.name(), extend).await.unwrap();
+        world.client.signal(&story.refund_request, command_kind.name(), extend).await.unwrap();
         let ask = || {
             let (client, case) = (world.client.clone(), story.refund_request.clone());
             tokio::spawn(async move { client.status(&case).await })

@@ -253,9 +253,9 @@ fn an_agency_is_paid_and_its_owner_acts() {
             story.contract["freelancer"]["agency"] = json!({"id": format!("ag-{}", story.id()), "name": "Studio"});
             story.deposit("d-1", 30_000, "card-1").await;
             story.end(10_000, Value::Null).await;
-            let (verb, mut body) = story.command("freelancer", "claim 15000");
+            let (command_kind, mut body) = story.command("freelancer", "claim 15000");
             body["by"] = json!({"party": "freelancer", "id": "another-member"});
-            let refused = world.client.command(story.case(), verb, body.clone()).await;
+            let refused = world.client.command(story.case(), command_kind, body.clone()).await;
             assert!(refused.unwrap_err().to_string().starts_with("NotAllowed"));
             let id = if who == "agency" {
                 &story.contract["freelancer"]["agency"]["id"]
@@ -263,7 +263,7 @@ fn an_agency_is_paid_and_its_owner_acts() {
                 &story.contract["freelancer"]["id"]
             };
             body["by"]["id"] = id.clone();
-            world.client.command(story.case(), verb, body).await.unwrap();
+            world.client.command(story.case(), command_kind, body).await.unwrap();
             story.dispute_runs();
             story.opened_child().await;
             story.play("6").await;

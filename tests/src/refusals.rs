@@ -2,7 +2,7 @@
 //! answer and in the timeline.
 
 use recourse_client::ClientError;
-use recourse_domain::{command::Verb, money::Amount, stage::Stage};
+use recourse_domain::{command::CommandKind, money::Amount, stage::Stage};
 use serde_json::{Map, Value, json};
 use temporalio_client::{UntypedSignal, UntypedWorkflow, WorkflowSignalOptions};
 use temporalio_common::{
@@ -65,11 +65,15 @@ fn a_refund_request_refuses_what_the_rules_do_not_allow() {
         let status = world.status(&story.refund_request).await;
         assert_eq!((status.stage, status.held), (Stage::AwaitingFreelancer, Amount::new(20_000).unwrap()));
         story.play("1 freelancer claim 15000").await;
-        let late =
-            world.client.command(&story.refund_request, Verb::Approve, story.command("freelancer", "approve").1).await;
+        let late = world
+            .client
+            .command(&story.refund_request, CommandKind::Approve, story.command("freelancer", "approve").1)
+            .await;
         assert_eq!(refusal(late).0, "AlreadyAnswered");
-        let release =
-            world.client.command(&story.refund_request, Verb::Release, story.command("client", "release").1).await;
+        let release = world
+            .client
+            .command(&story.refund_request, CommandKind::Release, story.command("client", "release").1)
+            .await;
         assert_eq!(refusal(release).0, "NotAllowed");
         assert_eq!(story.ledger().await, "deposit 30000, release 10000", "nothing moved");
         assert_eq!(failed_tasks(world, &story.refund_request).await, 0);
@@ -158,7 +162,7 @@ fn a_dispute_refuses_what_the_rules_do_not_allow() {
         story.play("6 arbitrator award 9000").await;
         assert_eq!(shown(&story.outcome().await), "settled arbitration_award A5 9000/11000/0");
         let (_, body) = story.command("arbitrator", "award 100");
-        let (name, message) = refusal(world.client.command(&story.dispute, Verb::Award, body).await);
+        let (name, message) = refusal(world.client.command(&story.dispute, CommandKind::Award, body).await);
         assert_eq!(name, "TooLate", "{message}");
         assert_eq!(failed_tasks(world, &story.dispute).await, 0);
         world.check_money().await;
@@ -196,8 +200,8 @@ fn a_closed_case_takes_nothing() {
         let refund_request = refund_request.map(|words| (story.refund_request.clone(), words));
         for (case, words) in refund_request.into_iter().chain(dispute.map(|words| (story.dispute.clone(), words))) {
             let (who, words) = words.split_once(' ').unwrap();
-            let (verb, body) = story.command(who, words);
-            let (name, message) = refusal(world.client.command(&case, verb, body).await);
+            let (command_kind, body) = story.command(who, words);
+            let (name, message) = refusal(world.client.command(&case, command_kind, body).await);
             assert!(name == "TooLate" || name == "AlreadyAnswered", "{case} {words}: {name}: {message}");
         }
         assert_eq!(story.ledger().await, ledger);
@@ -237,7 +241,8 @@ fn an_update_that_does_not_parse_is_refused_with_the_field() {
             (claim("key", json!("")), "key"),
             (Map::new(), "by"),
         ] {
-            let (name, message) = refusal(world.client.command(&story.refund_request, Verb::Dispute, body).await);
+            let (name, message) =
+                refusal(world.client.command(&story.refund_request, CommandKind::Dispute, body).await);
             assert!((name == "Invalid" || word == "fl-other") && message.contains(word), "{word}: {name}: {message}");
         }
         story.play("1 freelancer claim 15000").await;
@@ -253,7 +258,7 @@ fn an_update_that_does_not_parse_is_refused_with_the_field() {
             (reject("evidence", json!([file(1, "application/pdf")[0], file(1, "application/pdf")[0]])), "twice"),
             (reject("of", json!("money")), "of"),
         ] {
-            let (name, message) = refusal(world.client.command(&story.dispute, Verb::Reject, body).await);
+            let (name, message) = refusal(world.client.command(&story.dispute, CommandKind::Reject, body).await);
             assert!(name == "Invalid" && message.contains(word), "{word}: {name}: {message}");
         }
         assert_eq!(failed_tasks(world, &story.refund_request).await + failed_tasks(world, &story.dispute).await, 0);
@@ -317,13 +322,13 @@ fn a_flood_of_nonsense_does_not_keep_the_parties_out() {
         }
         story.play("1 freelancer claim 15000").await;
         // Refused updates are kept, up to a number; after that they leave no event.
-        let (verb, body) = story.command("freelancer", "accept offer 99");
+        let (command_kind, body) = story.command("freelancer", "accept offer 99");
         for _ in 0..recourse_domain::case::REFUSALS_KEPT_MAX {
-            refusal(world.client.command(&story.dispute, verb, body.clone()).await);
+            refusal(world.client.command(&story.dispute, command_kind, body.clone()).await);
         }
         let events = history_length(world, &story.dispute).await;
         for _ in 0..50 {
-            assert_eq!(refusal(world.client.command(&story.dispute, verb, body.clone()).await).0, "Invalid");
+            assert_eq!(refusal(world.client.command(&story.dispute, command_kind, body.clone()).await).0, "Invalid");
         }
         assert_eq!(history_length(world, &story.dispute).await, events, "no event is left behind");
         story.play("2 client accept claim").await;
@@ -350,9 +355,9 @@ fn all_that_may_be_said_fits_into_one_task() {
         world.quiet(&story.dispute).await;
         world.stop_worker().await;
         let signal = async |who: &str, words: &str, field: &str, text: String| {
-            let (verb, mut body) = story.command(who, words);
+            let (command_kind, mut body) = story.command(who, words);
             body.insert(field.into(), json!(text));
-            world.client.signal(&story.dispute, verb.name(), serde_json::to_vec(&body).unwrap()).await.unwrap();
+            world.client.signal(&story.dispute, command_kind.name(), serde_json::to_vec(&body).unwrap()).await.unwrap();
         };
         for _ in 0..20 {
             signal("client", "offer 5000", "message", "é".repeat(500)).await;

@@ -8,8 +8,8 @@ use crate::harness::{Story, World, run, shown};
 
 /// A command without what the harness waits for.
 async fn told(world: &World, story: &Story<'_>, case: &str, who: &str, words: &str) -> Status {
-    let (verb, body) = story.command(who, words);
-    world.client.command(case, verb, body).await.unwrap()
+    let (command_kind, body) = story.command(who, words);
+    world.client.command(case, command_kind, body).await.unwrap()
 }
 
 /// A review goes on once its dispute is over, and the next dispute has the id of the one before it: the review does not rest

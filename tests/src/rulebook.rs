@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use recourse_domain::{command::Verb, ids::CaseKind, rule::Rule};
+use recourse_domain::{command::CommandKind, ids::CaseKind, rule::Rule};
 
 /// How many tests a rule's proof names. The nearest to the product come first: the real server, then the rest.
 const NAMED_MAX: usize = 4;
@@ -158,17 +158,18 @@ fn with_commands(page: &str) -> String {
     let mut rows = vec![HEAD.to_owned(), "|---|---|---|---|---|".to_owned()];
     for kind in [CaseKind::MilestoneReview, CaseKind::RefundRequest, CaseKind::Dispute, CaseKind::PaymentRefund] {
         let name = kind.name().replace('_', " ");
-        let uses = Verb::of_case(kind).filter_map(|verb| verb.in_case(kind).map(|used| (verb, used)));
-        rows.extend(uses.enumerate().map(|(index, (verb, used))| {
+        let uses = CommandKind::of_case(kind)
+            .filter_map(|command_kind| command_kind.in_case(kind).map(|used| (command_kind, used)));
+        rows.extend(uses.enumerate().map(|(index, (command_kind, used))| {
             let case = if index == 0 { name.as_str() } else { "" };
             let who = used.by.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
-            let fields = verb.fields().iter().filter(|field| used.takes.contains(&field.name));
+            let fields = command_kind.fields().iter().filter(|field| used.takes.contains(&field.name));
             let fields = fields.map(|field| {
                 let of = field.of.map(|of| format!(" ({})", of.name())).unwrap_or_default();
                 format!("`{}{}`{of}", field.name, if field.needed { "" } else { "?" })
             });
             let fields = fields.collect::<Vec<_>>().join(", ");
-            format!("| {case} | `{verb}` | {who} | {fields} | {} |", verb.does(kind))
+            format!("| {case} | `{command_kind}` | {who} | {fields} | {} |", command_kind.does(kind))
         }));
     }
     format!("{before}{}\n\n{after}", rows.join("\n"))

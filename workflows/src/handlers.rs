@@ -2,7 +2,7 @@
 
 use recourse_domain::{
     case::{Case, REFUSALS_KEPT_MAX},
-    command::{Message, Refusal, Unreadable, Verb},
+    command::{CommandKind, Message, Refusal, Unreadable},
     ids::CaseKind,
     messages::Status,
 };
@@ -16,21 +16,25 @@ use crate::{
 };
 
 /// Puts a command before the case as soon as it is open, and answers with its status or why it was not taken.
-pub async fn receive<W: Conducts>(ctx: WorkflowContext<W>, verb: Verb, raw: RawValue) -> Result<Status, Refusal> {
-    let message = read::<W::Case>(verb, &raw);
+pub async fn receive<W: Conducts>(
+    ctx: WorkflowContext<W>,
+    command_kind: CommandKind,
+    raw: RawValue,
+) -> Result<Status, Refusal> {
+    let message = read::<W::Case>(command_kind, &raw);
     let _ = ctx.wait_condition_with_options(|state: &W| state.case_state().is_ready(), detached_wait()).await;
     let now = now(&ctx);
     ctx.state_mut(|state| {
         let case_state = state.case_state_mut();
         match &mut case_state.case {
-            Ok(case) => case.receive(verb, message, now).and_then(|()| case_state.status()),
+            Ok(case) => case.receive(command_kind, message, now).and_then(|()| case_state.status()),
             Err(_) => case_state.status(),
         }
     })
 }
 
-fn read<C: Case>(verb: Verb, raw: &RawValue) -> Result<Message, Unreadable> {
-    let message = Message::read(verb, json_of(raw)?)?;
+fn read<C: Case>(command_kind: CommandKind, raw: &RawValue) -> Result<Message, Unreadable> {
+    let message = Message::read(command_kind, json_of(raw)?)?;
     C::readable(&message.command)?;
     Ok(message)
 }
@@ -42,29 +46,29 @@ fn read<C: Case>(verb: Verb, raw: &RawValue) -> Result<Message, Unreadable> {
 /// the parties' share. Whether it is late cannot be judged here, where there is no time; that is left to the case.
 pub fn admit<C: Case>(
     case_state: &CaseState<C>,
-    verb: Verb,
+    command_kind: CommandKind,
     raw: &RawValue,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let message = read::<C>(verb, raw).map_err(Refusal::from)?;
+    let message = read::<C>(command_kind, raw).map_err(Refusal::from)?;
     if let Ok(case) = &case_state.case
         && case_state.open
         && case.file().refusals() >= REFUSALS_KEPT_MAX
     {
         let opened = case.file().stage_opened_at;
-        case.clone().receive(verb, Ok(Message { at: None, ..message }), opened)?;
+        case.clone().receive(command_kind, Ok(Message { at: None, ..message }), opened)?;
     }
     Ok(())
 }
 
 /// Whether these are the commands that the catalogue has for such a case, so that the compiler says which workflow lacks one.
-pub const fn takes_all(kind: CaseKind, handled: &[Verb]) -> bool {
+pub const fn takes_all(kind: CaseKind, handled: &[CommandKind]) -> bool {
     let mut index = 0;
-    while index < Verb::ALL.len() {
-        let (verb, mut place) = (Verb::ALL[index], 0);
-        while place < handled.len() && handled[place] as u8 != verb as u8 {
+    while index < CommandKind::ALL.len() {
+        let (command_kind, mut place) = (CommandKind::ALL[index], 0);
+        while place < handled.len() && handled[place] as u8 != command_kind as u8 {
             place += 1;
         }
-        if verb.is_taken_by(kind) != (place < handled.len()) {
+        if command_kind.is_taken_by(kind) != (place < handled.len()) {
             return false;
         }
         index += 1;
@@ -82,7 +86,7 @@ macro_rules! case_workflow {
         taking [$($name:literal),+ $(,)?]
     ) => { pastey::paste! {
         const _: () = assert!(
-            $crate::handlers::takes_all(<$case as ::recourse_domain::case::Case>::KIND, &[$(::recourse_domain::command::Verb::[<$name:camel>]),+]),
+            $crate::handlers::takes_all(<$case as ::recourse_domain::case::Case>::KIND, &[$(::recourse_domain::command::CommandKind::[<$name:camel>]),+]),
             "a workflow handles the commands that the catalogue has for its case"
         );
 
@@ -134,7 +138,7 @@ macro_rules! case_workflow {
                 #[signal(name = $name)]
                 pub async fn [<$name _signal>](ctx: &mut temporalio_workflow::WorkflowContext<Self>, raw: temporalio_common::data_converters::RawValue) {
                     // A signal has no answer: the timeline says what became of it.
-                    let _ = $crate::handlers::receive(ctx.clone(), ::recourse_domain::command::Verb::[<$name:camel>], raw).await;
+                    let _ = $crate::handlers::receive(ctx.clone(), ::recourse_domain::command::CommandKind::[<$name:camel>], raw).await;
                 }
 
                 #[update(name = $name)]
@@ -142,7 +146,7 @@ macro_rules! case_workflow {
                     ctx: &mut temporalio_workflow::WorkflowContext<Self>,
                     raw: temporalio_common::data_converters::RawValue,
                 ) -> Result<::recourse_domain::messages::Status, Box<dyn std::error::Error + Send + Sync>> {
-                    $crate::handlers::receive(ctx.clone(), ::recourse_domain::command::Verb::[<$name:camel>], raw).await.map_err(Into::into)
+                    $crate::handlers::receive(ctx.clone(), ::recourse_domain::command::CommandKind::[<$name:camel>], raw).await.map_err(Into::into)
                 }
 
                 #[update_validator([<$name>])]
@@ -151,7 +155,7 @@ macro_rules! case_workflow {
                     _ctx: &temporalio_workflow::WorkflowContextView,
                     raw: &temporalio_common::data_converters::RawValue,
                 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-                    $crate::handlers::admit(&self.case_state, ::recourse_domain::command::Verb::[<$name:camel>], raw)
+                    $crate::handlers::admit(&self.case_state, ::recourse_domain::command::CommandKind::[<$name:camel>], raw)
                 }
             )+
         }

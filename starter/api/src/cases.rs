@@ -8,7 +8,7 @@ use axum::{
 };
 use recourse_client::{CaseRow, CaseStatus, Filters};
 use recourse_domain::{
-    command::Verb,
+    command::CommandKind,
     ids::{CaseKind, Id},
 };
 use schemars::JsonSchema;
@@ -181,11 +181,16 @@ pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(case): Of<
               (status = 202, description = "It is with the server; no worker has answered yet.", body = ref("#/components/schemas/SentCommand")),
               Problems)
 )]
-pub async fn command(State(front): State<Front>, Of((case, verb)): Of<(String, String)>, write: Write) -> Response {
+pub async fn command(
+    State(front): State<Front>,
+    Of((case, command_kind)): Of<(String, String)>,
+    write: Write,
+) -> Response {
     let work = async |looked: Result<TargetCase, Problem>| {
-        let verb = Verb::named(&verb).ok_or_else(|| Problem::not_found("there is no such command"))?;
-        let Said { role, fields } = Said::read(verb, write.body())?;
-        match front.act_on(&write.who, looked, verb, role, fields, &write.key).await? {
+        let command_kind =
+            CommandKind::named(&command_kind).ok_or_else(|| Problem::not_found("there is no such command"))?;
+        let Said { role, fields } = Said::read(command_kind, write.body())?;
+        match front.act_on(&write.who, looked, command_kind, role, fields, &write.key).await? {
             Acted::Taken(status) => {
                 let money = front.money_if_known(&write.who, &case, &status).await;
                 Reply::new(StatusCode::OK, &CaseStatus { status: *status, money })

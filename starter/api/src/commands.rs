@@ -1,7 +1,7 @@
 //! A command over HTTP: what it may say, and how the description shows it. Both come from the catalogue.
 
 use recourse_domain::{
-    command::{Payload, Use, Verb, Visit},
+    command::{CommandKind, Payload, Use, Visit},
     party::Role,
     text::shortened,
 };
@@ -36,25 +36,25 @@ impl Said {
     /// # Errors
     /// A problem of status 400 if it is no JSON; of status 422 with the field that the command does not have, lacks, or that
     /// cannot be read.
-    pub fn read(verb: Verb, body: &[u8]) -> Result<Self, Problem> {
+    pub fn read(command_kind: CommandKind, body: &[u8]) -> Result<Self, Problem> {
         let (Head { as_role: role }, _) = extract::noting(body)?;
-        let (fields, unknown) = verb.visit(Fields(body))?;
+        let (fields, unknown) = command_kind.visit(Fields(body))?;
         match unknown.iter().find(|path| *path != "as") {
             None => Ok(Self { role, fields }),
             // The name is the sender's, and the answer is kept.
-            Some(path) => Err(Problem::invalid(shortened(&unknown_in(verb, path)))),
+            Some(path) => Err(Problem::invalid(shortened(&unknown_in(command_kind, path)))),
         }
     }
 }
 
-fn unknown_in(verb: Verb, path: &str) -> String {
-    let known: Vec<&str> = verb.fields().iter().map(|field| field.name).collect();
+fn unknown_in(command_kind: CommandKind, path: &str) -> String {
+    let known: Vec<&str> = command_kind.fields().iter().map(|field| field.name).collect();
     if path.split('.').next().is_some_and(|name| known.contains(&name)) {
         return format!("{path}: there is no such field here");
     }
     match known.as_slice() {
-        [] => format!("{path}: {verb} has no fields"),
-        known => format!("{path}: {verb} has only {}", known.join(", ")),
+        [] => format!("{path}: {command_kind} has no fields"),
+        known => format!("{path}: {command_kind} has only {}", known.join(", ")),
     }
 }
 
@@ -77,46 +77,46 @@ impl Visit for Fields<'_> {
 pub fn describe(document: &mut Value, schemas: &mut SchemaGenerator) {
     let Some(paths) = document["paths"].as_object_mut() else { return };
     let Some(of_all) = paths.remove(PATH) else { return };
-    for verb in Verb::ALL {
-        paths.insert(PATH.replace("{command}", verb.name()), operation(of_all.clone(), verb));
+    for command_kind in CommandKind::ALL {
+        paths.insert(PATH.replace("{command}", command_kind.name()), operation(of_all.clone(), command_kind));
     }
-    for verb in Verb::ALL {
-        let mut schema = verb.visit(BodyOf(schemas));
-        schema.insert("description".to_owned(), verb.about().trim().into());
-        schemas.definitions_mut().insert(schema_name(verb), schema.to_value());
+    for command_kind in CommandKind::ALL {
+        let mut schema = command_kind.visit(BodyOf(schemas));
+        schema.insert("description".to_owned(), command_kind.about().trim().into());
+        schemas.definitions_mut().insert(schema_name(command_kind), schema.to_value());
     }
 }
 
 /// The name of a command's body among the schemas: `ProposeCommand`.
-fn schema_name(verb: Verb) -> String {
-    format!("{verb:?}Command")
+fn schema_name(command_kind: CommandKind) -> String {
+    format!("{command_kind:?}Command")
 }
 
-fn operation(mut path: Value, verb: Verb) -> Value {
+fn operation(mut path: Value, command_kind: CommandKind) -> Value {
     let operation = &mut path["post"];
-    let about = verb.about().trim();
+    let about = command_kind.about().trim();
     operation["summary"] = about.into();
     let general = operation["description"].as_str().unwrap_or_default();
-    operation["description"] = format!("{}\n\n{general}", used(verb)).into();
-    operation["operationId"] = verb.name().into();
+    operation["description"] = format!("{}\n\n{general}", used(command_kind)).into();
+    operation["operationId"] = command_kind.name().into();
     if let Some(parameters) = operation["parameters"].as_array_mut() {
         parameters.retain(|parameter| parameter["name"] != "command");
     }
-    let schema = format!("#/components/schemas/{}", schema_name(verb));
+    let schema = format!("#/components/schemas/{}", schema_name(command_kind));
     operation["requestBody"]["content"]["application/json"]["schema"] = json!({"$ref": schema});
     path
 }
 
 /// Who gives the command to which cases, and which fields it has there.
-fn used(verb: Verb) -> String {
+fn used(command_kind: CommandKind) -> String {
     let of = |used: &Use| {
         let by: Vec<&str> = used.by.iter().map(|role| role.name()).collect();
         let fields: Vec<String> = used.takes.iter().map(|field| format!("`{field}`")).collect();
         let fields = if fields.is_empty() { "no fields".to_owned() } else { fields.join(", ") };
         let kind = used.kind.name().replace('_', " ");
-        format!("- {kind}: by the {}, with {fields}. {}", by.join(" or the "), verb.does(used.kind))
+        format!("- {kind}: by the {}, with {fields}. {}", by.join(" or the "), command_kind.does(used.kind))
     };
-    verb.uses().iter().map(of).collect::<Vec<_>>().join("\n")
+    command_kind.uses().iter().map(of).collect::<Vec<_>>().join("\n")
 }
 
 /// The schema of a command's body: what it says, and as whom.
@@ -139,39 +139,39 @@ impl Visit for BodyOf<'_> {
 mod tests {
     use super::*;
 
-    fn refused(verb: Verb, body: &str) -> String {
-        Said::read(verb, body.as_bytes()).unwrap_err().detail
+    fn refused(command_kind: CommandKind, body: &str) -> String {
+        Said::read(command_kind, body.as_bytes()).unwrap_err().detail
     }
 
     #[test]
     fn a_command_has_its_own_fields_only() {
-        let said = Said::read(Verb::Accept, br#"{"as": "client", "of": "offer", "number": 2}"#).unwrap();
+        let said = Said::read(CommandKind::Accept, br#"{"as": "client", "of": "offer", "number": 2}"#).unwrap();
         assert_eq!((said.role, said.fields.len()), (Some(Role::Client), 2));
-        for (verb, body, told) in [
+        for (command_kind, body, told) in [
             (
-                Verb::Accept,
+                CommandKind::Accept,
                 r#"{"of": "claim", "to_freelancer": 5}"#,
                 "to_freelancer: accept has only of, number, amount",
             ),
-            (Verb::Release, r#"{"amount": 5}"#, "amount: release has no fields"),
-            (Verb::Propose, r#"{"to_freelancer": 5}"#, "missing field `rationale`"),
-            (Verb::Propose, r#"{"to_freelancer": "5", "rationale": "x"}"#, "to_freelancer: "),
-            (Verb::Offer, r#"{"to_freelancer": 5, "to_freelancer": 6}"#, "duplicate field `to_freelancer`"),
-            (Verb::Release, r#"{"as": "owner"}"#, "as: unknown variant `owner`"),
+            (CommandKind::Release, r#"{"amount": 5}"#, "amount: release has no fields"),
+            (CommandKind::Propose, r#"{"to_freelancer": 5}"#, "missing field `rationale`"),
+            (CommandKind::Propose, r#"{"to_freelancer": "5", "rationale": "x"}"#, "to_freelancer: "),
+            (CommandKind::Offer, r#"{"to_freelancer": 5, "to_freelancer": 6}"#, "duplicate field `to_freelancer`"),
+            (CommandKind::Release, r#"{"as": "owner"}"#, "as: unknown variant `owner`"),
             (
-                Verb::Submit,
+                CommandKind::Submit,
                 r#"{"note": "x", "files": [{"sha256": "0", "name": "a", "size": 1, "media_type": "a/b", "by": "me"}]}"#,
                 "files.0.by: there is no such field here",
             ),
         ] {
-            let refused = refused(verb, body);
-            assert!(refused.contains(told), "{verb} {body}: {refused}");
+            let refused = refused(command_kind, body);
+            assert!(refused.contains(told), "{command_kind} {body}: {refused}");
         }
         let name = "\\u001b[2J".repeat(500);
-        let told = refused(Verb::Release, &format!(r#"{{"{name}": 5}}"#));
+        let told = refused(CommandKind::Release, &format!(r#"{{"{name}": 5}}"#));
         assert!(told.len() <= 400 && !told.contains('\u{1b}'), "{told}");
         // What many clients write for nothing.
-        let said = Said::read(Verb::Submit, br#"{"note": "x", "files": null, "as": null}"#).unwrap();
+        let said = Said::read(CommandKind::Submit, br#"{"note": "x", "files": null, "as": null}"#).unwrap();
         assert_eq!(Value::from(said.fields), json!({"note": "x"}));
     }
 }

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use recourse_client::{CaseId, Client, ClientError, Start, Started, check_command};
 use recourse_domain::{
-    command::Verb,
+    command::CommandKind,
     ids::{CaseKind, Id},
     messages::Status,
     outcome::ResultKind,
@@ -253,13 +253,13 @@ impl Front {
         &self,
         who: &Identity,
         id: &str,
-        verb: Verb,
+        command_kind: CommandKind,
         wanted: Option<Role>,
         fields: Map<String, Value>,
         key: &str,
     ) -> Result<Acted, Problem> {
         let looked = self.look(who, id).await;
-        self.act_on(who, looked, verb, wanted, fields, key).await
+        self.act_on(who, looked, command_kind, wanted, fields, key).await
     }
 
     /// The same for a case that was looked at.
@@ -270,16 +270,16 @@ impl Front {
         &self,
         who: &Identity,
         looked: Result<TargetCase, Problem>,
-        verb: Verb,
+        command_kind: CommandKind,
         wanted: Option<Role>,
         fields: Map<String, Value>,
         key: &str,
     ) -> Result<Acted, Problem> {
         let answered = match looked {
-            Ok(looked) => self.act_uncounted(who, looked, verb, wanted, fields, key).await,
+            Ok(looked) => self.act_uncounted(who, looked, command_kind, wanted, fields, key).await,
             Err(problem) => Err(problem),
         };
-        self.metrics.command(verb, &answered);
+        self.metrics.command(command_kind, &answered);
         answered
     }
 
@@ -287,22 +287,23 @@ impl Front {
         &self,
         who: &Identity,
         TargetCase { seen, at }: TargetCase,
-        verb: Verb,
+        command_kind: CommandKind,
         wanted: Option<Role>,
         fields: Map<String, Value>,
         key: &str,
     ) -> Result<Acted, Problem> {
         let id = seen.id.as_str();
-        check_command(id, verb)?;
-        let role = seen.role_for(verb, wanted)?;
+        check_command(id, command_kind)?;
+        let role = seen.role_for(command_kind, wanted)?;
         let contract = CaseId::read(id)?.contract;
-        self.names_what_was_seen(&seen, verb, &fields).await?;
+        self.names_what_was_seen(&seen, command_kind, &fields).await?;
         let files = self.files_in(&contract, role, &fields).await?;
         let mut body = fields;
         body.insert("by".to_owned(), json!({"party": role, "id": seen.id_as(role, who)}));
         body.insert("key".to_owned(), Value::String(key.to_owned()));
         body.insert("at".to_owned(), Value::String(at.to_string()));
-        let asked = tokio::time::timeout(self.parts.patience, self.client().command(id, verb, body.clone())).await;
+        let asked =
+            tokio::time::timeout(self.parts.patience, self.client().command(id, command_kind, body.clone())).await;
         match asked {
             Ok(Ok(status)) => {
                 self.seal(&contract, role, &files, id).await;
@@ -310,7 +311,7 @@ impl Front {
             }
             Err(_) | Ok(Err(ClientError::NoWorker { .. } | ClientError::Busy { .. })) => {
                 let json = serde_json::to_vec(&body).map_err(|error| Problem::unexpected(&error))?;
-                self.client().signal(id, verb.name(), json).await?;
+                self.client().signal(id, command_kind.name(), json).await?;
                 self.seal(&contract, role, &files, id).await;
                 Ok(Acted::Sent)
             }
@@ -322,10 +323,10 @@ impl Front {
     async fn names_what_was_seen(
         &self,
         seen: &SeenCase,
-        verb: Verb,
+        command_kind: CommandKind,
         fields: &Map<String, Value>,
     ) -> Result<(), Problem> {
-        let Some(missing) = Missing::of(seen.kind, verb, fields) else { return Ok(()) };
+        let Some(missing) = Missing::of(seen.kind, command_kind, fields) else { return Ok(()) };
         let status = tokio::time::timeout(self.parts.patience, self.client().status(&seen.id)).await;
         Err(missing.problem(status.ok().and_then(Result::ok).as_ref()))
     }

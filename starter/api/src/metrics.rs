@@ -15,7 +15,7 @@ use prometheus::{
     core::{Collector, Desc},
     proto::MetricFamily,
 };
-use recourse_domain::command::Verb;
+use recourse_domain::command::CommandKind;
 use recourse_programs::serving;
 use tokio::net::TcpListener;
 
@@ -55,13 +55,13 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Counts a command: taken, sent on to be decided later, or refused, by the refusal's name.
-    pub(super) fn command(&self, verb: Verb, answered: &Result<Acted, Problem>) {
+    pub(super) fn command(&self, command_kind: CommandKind, answered: &Result<Acted, Problem>) {
         let result = match answered {
             Ok(Acted::Taken(_)) => "accepted",
             Ok(Acted::Sent) => "sent",
             Err(problem) => problem.error,
         };
-        self.0.commands.with_label_values(&[verb.name(), result]).inc();
+        self.0.commands.with_label_values(&[command_kind.name(), result]).inc();
     }
 
     /// Everything that was counted, as Prometheus reads it.

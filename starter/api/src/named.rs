@@ -2,7 +2,7 @@
 //!
 //! The case refuses what is named and has changed; through Temporal nothing needs to be named. Over HTTP it has to be.
 
-use recourse_domain::{command::Verb, ids::CaseKind, messages::Status};
+use recourse_domain::{command::CommandKind, ids::CaseKind, messages::Status};
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
@@ -18,11 +18,15 @@ pub enum Missing {
 
 impl Missing {
     /// What this command does not name in a case of this kind, if it should.
-    pub fn of(kind: CaseKind, verb: Verb, fields: &Map<String, Value>) -> Option<Self> {
+    pub fn of(kind: CaseKind, command_kind: CommandKind, fields: &Map<String, Value>) -> Option<Self> {
         let is_of_claim = fields.get("of").and_then(Value::as_str) == Some("claim");
-        match (kind, verb) {
-            (CaseKind::Dispute, Verb::Accept) if is_of_claim && !fields.contains_key("amount") => Some(Self::Amount),
-            (CaseKind::MilestoneReview, Verb::Approve) if !fields.contains_key("submission") => Some(Self::Submission),
+        match (kind, command_kind) {
+            (CaseKind::Dispute, CommandKind::Accept) if is_of_claim && !fields.contains_key("amount") => {
+                Some(Self::Amount)
+            }
+            (CaseKind::MilestoneReview, CommandKind::Approve) if !fields.contains_key("submission") => {
+                Some(Self::Submission)
+            }
             _ => None,
         }
     }
@@ -56,20 +60,20 @@ mod tests {
     #[test]
     fn what_pays_has_to_be_named() {
         use CaseKind::{Dispute, MilestoneReview, PaymentRefund, RefundRequest};
-        for (kind, verb, fields, missing) in [
-            (Dispute, Verb::Accept, json!({"of": "claim"}), Some(Missing::Amount)),
-            (Dispute, Verb::Accept, json!({"of": "claim", "amount": 5}), None),
-            (Dispute, Verb::Accept, json!({"of": "resolution"}), None),
-            (Dispute, Verb::Accept, json!({"of": "offer", "number": 1}), None),
-            (Dispute, Verb::Reject, json!({"of": "claim"}), None),
-            (MilestoneReview, Verb::Approve, json!({}), Some(Missing::Submission)),
-            (MilestoneReview, Verb::Approve, json!({"amount": 5}), Some(Missing::Submission)),
-            (MilestoneReview, Verb::Approve, json!({"submission": 1}), None),
-            (RefundRequest, Verb::Approve, json!({}), None),
-            (PaymentRefund, Verb::Approve, json!({}), None),
+        for (kind, command_kind, fields, missing) in [
+            (Dispute, CommandKind::Accept, json!({"of": "claim"}), Some(Missing::Amount)),
+            (Dispute, CommandKind::Accept, json!({"of": "claim", "amount": 5}), None),
+            (Dispute, CommandKind::Accept, json!({"of": "resolution"}), None),
+            (Dispute, CommandKind::Accept, json!({"of": "offer", "number": 1}), None),
+            (Dispute, CommandKind::Reject, json!({"of": "claim"}), None),
+            (MilestoneReview, CommandKind::Approve, json!({}), Some(Missing::Submission)),
+            (MilestoneReview, CommandKind::Approve, json!({"amount": 5}), Some(Missing::Submission)),
+            (MilestoneReview, CommandKind::Approve, json!({"submission": 1}), None),
+            (RefundRequest, CommandKind::Approve, json!({}), None),
+            (PaymentRefund, CommandKind::Approve, json!({}), None),
         ] {
             let Value::Object(map) = fields.clone() else { unreachable!() };
-            assert_eq!(Missing::of(kind, verb, &map), missing, "{kind:?} {verb} {fields}");
+            assert_eq!(Missing::of(kind, command_kind, &map), missing, "{kind:?} {command_kind} {fields}");
         }
     }
 }

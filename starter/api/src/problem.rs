@@ -9,7 +9,7 @@ use axum::{
 use recourse_client::ClientError;
 use recourse_database::DatabaseError;
 use recourse_domain::{
-    command::{RefusalKind, Verb},
+    command::{CommandKind, RefusalKind},
     outcome::{Outcome, ResultKind},
     rule::Rule,
 };
@@ -43,7 +43,7 @@ pub struct Problem {
     pub case: Option<String>,
     /// The commands that the sender can give now.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub allowed: Option<Vec<Verb>>,
+    pub allowed: Option<Vec<CommandKind>>,
     /// After how many seconds to try again.
     #[serde(skip)]
     pub retry_after: Option<u32>,
@@ -147,7 +147,7 @@ impl Problem {
 
     /// With the commands that can be given now.
     #[must_use]
-    pub fn allowed(self, allowed: Vec<Verb>) -> Self {
+    pub fn allowed(self, allowed: Vec<CommandKind>) -> Self {
         Self { allowed: Some(allowed), ..self }
     }
 

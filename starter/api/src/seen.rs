@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::http::StatusCode;
 use recourse_client::{CaseRow, ClientError};
 use recourse_domain::{
-    command::Verb,
+    command::CommandKind,
     ids::{CaseKind, Id},
     party::{Contract, Role},
 };
@@ -58,9 +58,9 @@ impl SeenCase {
     }
 
     /// The role in which somebody gives this command.
-    pub(super) fn role_for(&self, verb: Verb, wanted: Option<Role>) -> Result<Role, Problem> {
+    pub(super) fn role_for(&self, command_kind: CommandKind, wanted: Option<Role>) -> Result<Role, Problem> {
         let giving: Vec<Role> =
-            self.roles.iter().copied().filter(|role| verb.givers(self.kind).contains(role)).collect();
+            self.roles.iter().copied().filter(|role| command_kind.givers(self.kind).contains(role)).collect();
         let their: Vec<&str> = self.roles.iter().map(|role| role.name()).collect();
         match (wanted, giving.as_slice()) {
             (Some(wanted), _) if !self.roles.contains(&wanted) => {
@@ -76,7 +76,7 @@ impl SeenCase {
             },
             (None, several) => {
                 let names: Vec<&str> = several.iter().map(|role| role.name()).collect();
-                let detail = format!("you can give {verb} as {}; say as which", names.join(" or "));
+                let detail = format!("you can give {command_kind} as {}; say as which", names.join(" or "));
                 Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", "As whom is not clear", detail)
                     .hint("send `as` in the body"))
             }

@@ -1,7 +1,7 @@
 //! Giving a case a command, as an update that is answered or as a signal that is not.
 
 use recourse_domain::{
-    command::{RefusalKind, Verb},
+    command::{CommandKind, RefusalKind},
     messages::Status,
 };
 use serde_json::{Map, Value};
@@ -24,19 +24,24 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::Refused`] with the reason and what the sender can do now. Nothing has moved.
-    pub async fn command(&self, case: &str, verb: Verb, mut body: Map<String, Value>) -> Result<Status, ClientError> {
-        check_command(case, verb)?;
+    pub async fn command(
+        &self,
+        case: &str,
+        command_kind: CommandKind,
+        mut body: Map<String, Value>,
+    ) -> Result<Status, ClientError> {
+        check_command(case, command_kind)?;
         if !body.contains_key("at") {
             let at = self.virtual_now(case).await?;
             body.insert("at".to_owned(), Value::String(at.to_string()));
         }
         let options = WorkflowExecuteUpdateOptions::builder()
-            .maybe_update_id(update_id(verb, &body))
+            .maybe_update_id(update_id(command_kind, &body))
             .rpc_options(answering())
             .build();
         let input = RawValue::new(vec![json_payload(&body)?]);
         let handle = self.handle(case).await?;
-        let update = handle.execute_update(UntypedUpdate::new(verb.name()), input, options);
+        let update = handle.execute_update(UntypedUpdate::new(command_kind.name()), input, options);
         let Ok(answered) = tokio::time::timeout(ANSWER_TIMEOUT, update).await else {
             return Err(self.explained(ClientError::no_worker(case)).await);
         };
@@ -77,13 +82,13 @@ impl Client {
 }
 
 /// The same command of the same sender under the same key is one update. Without a key each is its own.
-fn update_id(verb: Verb, body: &Map<String, Value>) -> Option<String> {
+fn update_id(command_kind: CommandKind, body: &Map<String, Value>) -> Option<String> {
     let key = body.get("key")?.as_str()?;
     let by = body.get("by")?;
     let sender = |field: &str| by.get(field).and_then(Value::as_str).unwrap_or_default();
-    let scoped = serde_json::json!([sender("party"), sender("id"), verb.name(), key]).to_string();
+    let scoped = serde_json::json!([sender("party"), sender("id"), command_kind.name(), key]).to_string();
     let hash = Sha256::digest(scoped.as_bytes());
-    Some(format!("{verb}-{}", hex::encode(&hash[..16])))
+    Some(format!("{command_kind}-{}", hex::encode(&hash[..16])))
 }
 
 #[cfg(test)]
@@ -96,7 +101,7 @@ mod tests {
         if let Some(key) = key {
             body.insert("key".into(), Value::from(key));
         }
-        update_id(Verb::Accept, &body)
+        update_id(CommandKind::Accept, &body)
     }
 
     /// L7: a key makes a sender's command one command, and never collides with another sender's.

@@ -1,7 +1,7 @@
 //! What a case's id says: what it is about, whose money it is about, and so which commands it can have.
 
 use recourse_domain::{
-    command::{RefusalKind, Verb},
+    command::{CommandKind, RefusalKind},
     ids::{CaseKind, Id, PaymentId},
     text::shortened,
 };
@@ -63,16 +63,16 @@ impl CaseId {
 ///
 /// # Errors
 /// [`ClientError::Refused`] with the commands that there are, or [`ClientError::NoCaseId`].
-pub fn check_command(case: &str, verb: Verb) -> Result<(), ClientError> {
+pub fn check_command(case: &str, command_kind: CommandKind) -> Result<(), ClientError> {
     let kind = CaseId::read(case)?.kind;
-    if verb.is_taken_by(kind) {
+    if command_kind.is_taken_by(kind) {
         return Ok(());
     }
-    let taken: Vec<&str> = Verb::of_case(kind).map(Verb::name).collect();
+    let taken: Vec<&str> = CommandKind::of_case(kind).map(CommandKind::name).collect();
     let name = kind.name().replace('_', " ");
     let reason = match taken.as_slice() {
         [] => format!("{case} takes no commands; {name}s take none"),
-        taken => format!("{verb} is no command of a {name}; its commands are {}", taken.join(", ")),
+        taken => format!("{command_kind} is no command of a {name}; its commands are {}", taken.join(", ")),
     };
     Err(ClientError::refused(RefusalKind::NotAllowed, reason, Some(format!("see `recourse show {case}`"))))
 }
@@ -127,18 +127,19 @@ mod tests {
 
     #[test]
     fn a_command_that_a_kind_of_case_does_not_have_is_refused_with_those_it_has() {
-        for (case, verb, words) in [
-            ("refund-request:c-1", Verb::Award, "award is no command of a refund request"),
-            ("refund-request:c-1", Verb::Award, "its commands are approve, dispute, release, extend"),
-            ("dispute:c-1:m-1", Verb::Approve, "its commands are accept, reject, amend, withdraw, offer"),
-            ("escrow-deposit:c-1:d-1", Verb::Extend, "takes no commands"),
+        for (case, command_kind, words) in [
+            ("refund-request:c-1", CommandKind::Award, "award is no command of a refund request"),
+            ("refund-request:c-1", CommandKind::Award, "its commands are approve, dispute, release, extend"),
+            ("dispute:c-1:m-1", CommandKind::Approve, "its commands are accept, reject, amend, withdraw, offer"),
+            ("escrow-deposit:c-1:d-1", CommandKind::Extend, "takes no commands"),
         ] {
-            let error = check_command(case, verb).unwrap_err();
-            assert_eq!((error.kind(), error.exit_code()), ("refused", 1), "{case} {verb}");
+            let error = check_command(case, command_kind).unwrap_err();
+            assert_eq!((error.kind(), error.exit_code()), ("refused", 1), "{case} {command_kind}");
             assert!(error.to_string().starts_with("NotAllowed: ") && error.to_string().contains(words), "{error}");
         }
-        for (case, verb) in [("refund-request:c-1", Verb::Approve), ("dispute:c-1", Verb::Award)] {
-            assert_eq!(check_command(case, verb), Ok(()), "{case} {verb}");
+        for (case, command_kind) in [("refund-request:c-1", CommandKind::Approve), ("dispute:c-1", CommandKind::Award)]
+        {
+            assert_eq!(check_command(case, command_kind), Ok(()), "{case} {command_kind}");
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use recourse_api::cases::segment;
 use recourse_domain::{
-    command::{SubjectName, Verb},
+    command::{CommandKind, SubjectName},
     fee::ShareState,
     ids::CaseKind,
     messages::Status,
@@ -53,7 +53,7 @@ impl Of {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Act {
     /// The command.
-    pub verb: Verb,
+    pub command_kind: CommandKind,
     /// What it is about.
     pub of: Of,
     /// In which role it is given.
@@ -63,29 +63,35 @@ pub struct Act {
 impl Act {
     /// Everything that this role can do now.
     pub fn all(status: &Status, role: Role) -> Vec<Self> {
-        let verbs = status.allowed.get(&role).map(Vec::as_slice).unwrap_or_default();
-        verbs
+        let command_kinds = status.allowed.get(&role).map(Vec::as_slice).unwrap_or_default();
+        command_kinds
             .iter()
-            .flat_map(|verb| subjects(status, role, *verb).into_iter().map(|of| Self { verb: *verb, of, role }))
+            .flat_map(|command_kind| {
+                subjects(status, role, *command_kind).into_iter().map(|of| Self {
+                    command_kind: *command_kind,
+                    of,
+                    role,
+                })
+            })
             .collect()
     }
 
     /// The act that a query or a form names.
-    pub fn read(verb: Verb, role: Role, fields: &Fields) -> Self {
+    pub fn read(command_kind: CommandKind, role: Role, fields: &Fields) -> Self {
         let of = match fields.get("of") {
             "claim" => Of::Claim,
             "resolution" => Of::Resolution,
             "offer" => fields.get("number").parse().map_or(Of::Case, Of::Offer),
             _ => Of::Case,
         };
-        Self { verb, of, role }
+        Self { command_kind, of, role }
     }
 
     /// Where it is confirmed.
     pub fn path(&self, case: &str) -> String {
         let query =
             self.names().into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
-        format!("/cases/{}/commands/{}?{query}", segment(case), self.verb)
+        format!("/cases/{}/commands/{}?{query}", segment(case), self.command_kind)
     }
 
     /// What tells it from the same command about something else.
@@ -108,7 +114,7 @@ impl Act {
             Of::Resolution => ("resolution", None),
             Of::Offer(number) => ("offer", Some(number)),
         };
-        if self.verb != Verb::Retract {
+        if self.command_kind != CommandKind::Retract {
             fields.insert("of".to_owned(), of.into());
         }
         if let Some(number) = number {
@@ -129,14 +135,20 @@ impl Act {
 
     /// The number of the submission that its button speaks of: what is approved is what was looked at.
     pub fn submission(&self, status: &Status) -> Option<u32> {
-        let review = status.review.as_ref().filter(|_| self.verb == Verb::Approve)?;
+        let review = status.review.as_ref().filter(|_| self.command_kind == CommandKind::Approve)?;
         Some(review.submissions)
     }
 
     /// Whether it can be taken back by nobody.
     pub const fn is_final(&self) -> bool {
-        matches!(self.verb, Verb::Approve | Verb::Release | Verb::Accept | Verb::Withdraw | Verb::Award)
-            || matches!((self.verb, self.of), (Verb::Reject, Of::Claim | Of::Resolution | Of::Case))
+        matches!(
+            self.command_kind,
+            CommandKind::Approve
+                | CommandKind::Release
+                | CommandKind::Accept
+                | CommandKind::Withdraw
+                | CommandKind::Award
+        ) || matches!((self.command_kind, self.of), (CommandKind::Reject, Of::Claim | Of::Resolution | Of::Case))
     }
 
     /// What its button says.
@@ -147,7 +159,7 @@ impl Act {
             Of::Resolution => "the resolution".to_owned(),
             Of::Offer(number) => format!("offer {number}"),
         };
-        let called = self.verb.in_case(status.kind).map_or(self.verb.name(), |used| used.called);
+        let called = self.command_kind.in_case(status.kind).map_or(self.command_kind.name(), |used| used.called);
         if of.is_empty() { called.to_owned() } else { format!("{called} {of}") }
     }
 
@@ -158,22 +170,22 @@ impl Act {
             people,
             other: self.role.other_party().map(|role| people.name(role)).unwrap_or_default(),
         };
-        let text = match self.verb {
-            Verb::Approve => told.approval(amount),
-            Verb::Accept => told.acceptance(self.of),
-            Verb::Reject => told.rejection(self.of),
-            Verb::Dispute | Verb::Amend => told.claimed(amount),
-            Verb::Release => told.split(status.held),
-            Verb::Withdraw => told.withdrawal(),
-            Verb::Offer => told.offered(amount),
-            Verb::Propose => told.proposed(amount),
-            Verb::Award => amount.map_or_else(
+        let text = match self.command_kind {
+            CommandKind::Approve => told.approval(amount),
+            CommandKind::Accept => told.acceptance(self.of),
+            CommandKind::Reject => told.rejection(self.of),
+            CommandKind::Dispute | CommandKind::Amend => told.claimed(amount),
+            CommandKind::Release => told.split(status.held),
+            CommandKind::Withdraw => told.withdrawal(),
+            CommandKind::Offer => told.offered(amount),
+            CommandKind::Propose => told.proposed(amount),
+            CommandKind::Award => amount.map_or_else(
                 || "Divides what is held as the arbitration provider decided.".to_owned(),
                 |to| told.split(to),
             ),
-            Verb::DemandArbitration => told.arbitration(self.role),
-            verb => {
-                let says = verb.in_case(status.kind).and_then(|used| used.says).unwrap_or_default();
+            CommandKind::DemandArbitration => told.arbitration(self.role),
+            command_kind => {
+                let says = command_kind.in_case(status.kind).and_then(|used| used.says).unwrap_or_default();
                 format!("{} No money moves.", says.replace("{other}", &told.other))
             }
         };
@@ -182,21 +194,21 @@ impl Act {
 }
 
 /// What of a case such a command can be about now.
-fn subjects(status: &Status, role: Role, verb: Verb) -> Vec<Of> {
+fn subjects(status: &Status, role: Role, command_kind: CommandKind) -> Vec<Of> {
     let open = |by: Option<Role>| {
         let offers = status.offers.iter().filter(move |offer| offer.state == OfferState::Open && Some(offer.by) == by);
         offers.map(|offer| Of::Offer(offer.number)).collect::<Vec<_>>()
     };
-    match verb {
+    match command_kind {
         // The contract's end closes a review by itself; nobody has to press a button for it.
-        Verb::Supersede => Vec::new(),
-        Verb::Accept | Verb::Reject if status.kind == CaseKind::Dispute => {
+        CommandKind::Supersede => Vec::new(),
+        CommandKind::Accept | CommandKind::Reject if status.kind == CaseKind::Dispute => {
             let claim = (status.stage == Stage::AwaitingClient && role == Role::Client).then_some(Of::Claim);
             let is_asked = status.stage == Stage::AwaitingParties && !status.answers.contains_key(&role);
             let resolution = is_asked.then_some(Of::Resolution);
             claim.into_iter().chain(resolution).chain(open(role.other_party())).collect()
         }
-        Verb::Retract => open(Some(role)),
+        CommandKind::Retract => open(Some(role)),
         _ => vec![Of::Case],
     }
 }

@@ -10,7 +10,7 @@ use recourse_api::{Front, cases::segment, extract::Of, problem::Problem};
 use recourse_client::words::{named, note_of, words};
 use recourse_domain::{
     case::TimelineEntry,
-    command::Verb,
+    command::CommandKind,
     fee::ShareState,
     ids::CaseKind,
     money::Amount,
@@ -145,7 +145,7 @@ fn times(submissions: u32) -> String {
 fn can(looked: &CaseView, visit: &Visit) -> Markup {
     let acts = looked.acts();
     let several = acts.iter().any(|act| acts.first().is_some_and(|first| first.role != act.role));
-    let is_form = |act: &&Act| act.verb == Verb::Propose;
+    let is_form = |act: &&Act| act.command_kind == CommandKind::Propose;
     html! {
         @if !acts.is_empty() {
             section.card aria-labelledby="can" {

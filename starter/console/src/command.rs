@@ -7,7 +7,7 @@ use axum::{
 };
 use maud::html;
 use recourse_api::{Front, acted::Acted, extract::Of, problem::Problem};
-use recourse_domain::{command::Verb, party::Role};
+use recourse_domain::{command::CommandKind, party::Role};
 use serde_json::{Map, Value};
 
 use super::{
@@ -31,11 +31,11 @@ const MOVED_ON: &str = "MovedOn";
 pub async fn show(
     State(front): State<Front>,
     visit: Visit,
-    Of((case, verb)): Of<(String, String)>,
+    Of((case, command_kind)): Of<(String, String)>,
     Query(asked): Query<Vec<(String, String)>>,
 ) -> Result<Response, Mishap> {
     let looked = CaseView::at(&front, visit.who(), &case).await?;
-    let act = act_of(&looked, &verb, &Fields::new(asked))?;
+    let act = act_of(&looked, &command_kind, &Fields::new(asked))?;
     if !looked.acts().contains(&act) {
         let alert = told(&Problem::forbidden(format!(
             "\"{}\" cannot be done now: the case is {}",
@@ -48,14 +48,15 @@ pub async fn show(
 }
 
 /// The act that a path and its query or form name.
-fn act_of(looked: &CaseView, verb: &str, fields: &Fields) -> Result<Act, Problem> {
-    let verb = Verb::named(verb).ok_or_else(|| Problem::not_found("there is no such command"))?;
+fn act_of(looked: &CaseView, command_kind: &str, fields: &Fields) -> Result<Act, Problem> {
+    let command_kind =
+        CommandKind::named(command_kind).ok_or_else(|| Problem::not_found("there is no such command"))?;
     let named = Role::ALL.into_iter().find(|role| role.name() == fields.get("as"));
     // Without a role it is the one that can do it, so that a link by hand works too.
-    let able = looked.acts().into_iter().find(|act| act.verb == verb).map(|act| act.role);
+    let able = looked.acts().into_iter().find(|act| act.command_kind == command_kind).map(|act| act.role);
     let role = named.or(able).or_else(|| looked.roles.first().copied());
     let role = role.ok_or_else(|| Problem::forbidden("you give no commands here"))?;
-    Ok(Act::read(verb, role, fields))
+    Ok(Act::read(command_kind, role, fields))
 }
 
 /// The page that asks for a command's fields and for its confirmation.
@@ -86,12 +87,12 @@ fn asking(
 /// Takes a form: asks again, spells out what it does, or gives the command.
 pub async fn send(
     State(front): State<Front>,
-    Of((case, verb)): Of<(String, String)>,
+    Of((case, command_kind)): Of<(String, String)>,
     posted: Posted,
 ) -> Result<Response, Mishap> {
     let visit = &posted.visit;
     let looked = CaseView::at(&front, visit.who(), &case).await?;
-    let act = act_of(&looked, &verb, &posted.fields)?;
+    let act = act_of(&looked, &command_kind, &posted.fields)?;
     if posted.fields.get("step") == "edit" {
         return Ok(asking(&looked, visit, &act, &posted.fields, &[], None));
     }
@@ -134,7 +135,7 @@ async fn give(
     }
     let seen = guard::seen(&status, &act, &posted.fields);
     let fields = act.subject().into_iter().chain(seen).chain(read).collect();
-    let acted = front.act(who, &case, act.verb, Some(act.role), fields, &posted.key()?).await?;
+    let acted = front.act(who, &case, act.command_kind, Some(act.role), fields, &posted.key()?).await?;
     let done = match acted {
         Acted::Taken(_) => Done::Taken,
         Acted::Sent => Done::Sent,

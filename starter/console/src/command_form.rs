@@ -20,7 +20,7 @@ pub fn form(looked: &CaseView, session: &Session, act: &Act, typed: &Fields, wro
     html! {
         form method="post" action=(action(looked, act)) data-once {
             (carried(looked, session, act))
-            (fields::show(&asked, typed, wrong, status.currency, act.verb.name()))
+            (fields::show(&asked, typed, wrong, status.currency, act.command_kind.name()))
             div.buttons {
                 button.primary type="submit" name="step" value=(step) { (button) @if step == "do" { ": " (act.label(status)) } }
             }
@@ -30,7 +30,7 @@ pub fn form(looked: &CaseView, session: &Session, act: &Act, typed: &Fields, wro
 
 /// Where it is sent to.
 pub fn action(looked: &CaseView, act: &Act) -> String {
-    format!("/cases/{}/commands/{}", segment(&looked.status.case), act.verb)
+    format!("/cases/{}/commands/{}", segment(&looked.status.case), act.command_kind)
 }
 
 /// What a form of this act carries without being seen.

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use recourse_client::words::{named, note_of, words};
 use recourse_domain::{
     case::{TimelineEntry, What},
-    command::Verb,
+    command::CommandKind,
     messages::Status,
     money::Amount,
 };
@@ -37,8 +37,8 @@ pub fn names() -> [&'static str; 4] {
 
 /// What the command says of what was shown, so that the case refuses it if that changes before it arrives.
 pub fn seen(status: &Status, act: &Act, fields: &Fields) -> Map<String, Value> {
-    let name = match (act.verb, act.of) {
-        (Verb::Accept | Verb::Reject, Of::Claim) => "amount",
+    let name = match (act.command_kind, act.of) {
+        (CommandKind::Accept | CommandKind::Reject, Of::Claim) => "amount",
         _ if act.submission(status).is_some() => "submission",
         _ => return Map::new(),
     };

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use recourse_api::{identity::Identity, lists::Page, problem::Problem, reading::ShownNotice, site::Site};
 use recourse_client::Money;
 use recourse_domain::{
-    command::Verb,
+    command::CommandKind,
     fee::ShareState,
     ids::Id,
     messages::Status,
@@ -269,7 +269,7 @@ fn a_demand_of_arbitration_says_what_it_charges_and_asks_for_the_billing_method(
 /// What is accepted is what was seen: the form carries it, and the command says it.
 #[test]
 fn a_form_carries_what_was_seen_into_the_command() {
-    use recourse_domain::command::Verb;
+    use recourse_domain::command::CommandKind;
     let status = dispute(json!({}));
     let form = typed(&[("stage", "awaiting_client"), ("seen", "1"), ("named", "15000"), ("submission", "2")]);
     for (act, seen) in
@@ -284,7 +284,7 @@ fn a_form_carries_what_was_seen_into_the_command() {
         "allowed": {"client": ["approve", "request_changes"]}}),
     );
     let approve = Act::all(&status, Role::Client)[0];
-    assert_eq!(approve.verb, Verb::Approve);
+    assert_eq!(approve.command_kind, CommandKind::Approve);
     let shown =
         command_form::form(&looked(status.clone(), Role::Client), &session(), &approve, &typed(&[]), &[]).into_string();
     assert!(shown.contains("name=\"submission\" value=\"2\""), "{shown}");
@@ -334,7 +334,7 @@ fn a_button_that_meant_something_else_does_nothing() {
 #[test]
 fn what_is_typed_is_read_and_what_is_missing_is_tied_to_its_field() {
     let status = dispute(json!({}));
-    let act = Act::read(recourse_domain::command::Verb::Reject, Role::Client, &typed(&[("of", "claim")]));
+    let act = Act::read(recourse_domain::command::CommandKind::Reject, Role::Client, &typed(&[("of", "claim")]));
     let asked = fields::of(&act, &status, &People::of(Some(&contract())), &[]);
     let hash = "ab".repeat(32);
     let form = typed(&[
@@ -432,19 +432,19 @@ fn what_somebody_wrote_is_shown_and_never_obeyed() {
 #[test]
 fn every_button_says_what_it_does() {
     let people = People::of(Some(&contract()));
-    for verb in Verb::ALL {
-        for used in verb.uses() {
+    for command_kind in CommandKind::ALL {
+        for used in command_kind.uses() {
             let status = dispute(json!({"kind": used.kind}));
             for role in used.by {
-                let act = Act { verb, of: acts::Of::Case, role: *role };
+                let act = Act { command_kind, of: acts::Of::Case, role: *role };
                 assert_eq!(act.label(&status), used.called);
-                let subjects = verb.fields().iter().any(|field| field.name == "of") && !used.takes.is_empty();
+                let subjects = command_kind.fields().iter().any(|field| field.name == "of") && !used.takes.is_empty();
                 let acts = if subjects { vec![acts::Of::Claim, acts::Of::Resolution] } else { vec![acts::Of::Case] };
                 for of in acts {
                     let said = Act { of, ..act }.consequence(&status, &people, None);
                     assert!(
                         said.trim().len() > 20 && !said.trim().starts_with("No money moves."),
-                        "{verb} {role}: {said}"
+                        "{command_kind} {role}: {said}"
                     );
                 }
             }

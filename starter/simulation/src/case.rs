@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use recourse_client::ClientError;
 use recourse_domain::{
-    command::Verb,
+    command::CommandKind,
     ids::{Id, dispute_id},
     messages::Status,
     outcome::{Outcome, ResultKind},
@@ -99,7 +99,8 @@ impl Player<'_> {
         let case = &status.case;
         self.wait(status, next.wait).await?;
         // What is not charged cannot be declined; the bank would keep its no for something else.
-        let declined = next.declined.filter(|_| next.verb != Verb::DemandArbitration || self.fees_are_charged());
+        let declined =
+            next.declined.filter(|_| next.command_kind != CommandKind::DemandArbitration || self.fees_are_charged());
         if let Some(source) = declined.map(|role| self.source_of(role)) {
             self.world.decline_next(&source).await?;
         }
@@ -108,7 +109,7 @@ impl Player<'_> {
         body.insert("by".to_owned(), json!({"party": next.by, "id": self.id_of(next.by, next.stranger)}));
         self.record.given += 1;
         body.insert("key".to_owned(), json!(format!("move-{}", self.record.given)));
-        let answer = self.world.answered(|| self.world.client().command(case, next.verb, body.clone())).await;
+        let answer = self.world.answered(|| self.world.client().command(case, next.command_kind, body.clone())).await;
         let refusal = match answer {
             Ok(_) => None,
             Err(error @ ClientError::Refused { .. }) => Some(error.to_string()),
@@ -193,6 +194,6 @@ fn said(next: &Move) -> String {
     let declined = if next.declined.is_some() { ", which the bank declines to charge" } else { "" };
     let fields = ["of", "number", "amount", "to_freelancer", "hours"];
     let fields = fields.iter().filter_map(|name| next.fields.get(*name).map(|value| format!(" {name} {value}")));
-    let verb: Verb = next.verb;
-    format!("{who}: {verb}{}{declined}", fields.collect::<String>())
+    let command_kind: CommandKind = next.command_kind;
+    format!("{who}: {command_kind}{}{declined}", fields.collect::<String>())
 }

@@ -5,7 +5,7 @@
 
 use recourse_domain::{
     case::{TimelineEntry, What, Who},
-    command::Verb,
+    command::CommandKind,
     messages::Status,
     party::Role,
     stage::Stage,
@@ -34,9 +34,11 @@ const DECLINED_FEES_MAX: usize = 2;
 
 /// What happens next in the case. Nothing if everybody is silent: until the deadline, or for ever where there is none.
 pub fn decide(dice: &mut Dice, status: &Status) -> Option<Move> {
-    let mut choices: Vec<(u64, Role, Verb)> = Vec::new();
-    for (role, verbs) in &status.allowed {
-        choices.extend(verbs.iter().map(|verb| (weight(status, *role, *verb), *role, *verb)));
+    let mut choices: Vec<(u64, Role, CommandKind)> = Vec::new();
+    for (role, command_kinds) in &status.allowed {
+        choices.extend(
+            command_kinds.iter().map(|command_kind| (weight(status, *role, *command_kind), *role, *command_kind)),
+        );
     }
     choices.retain(|(weight, ..)| *weight > 0);
     if choices.is_empty() {
@@ -51,46 +53,57 @@ pub fn decide(dice: &mut Dice, status: &Status) -> Option<Move> {
     if status.stage != Stage::InArbitration && dice.chance(silent) {
         return None;
     }
-    let (by, verb) = weighted(dice, &choices)?;
-    let wait = match (verb, wait(dice, ends_by_itself)) {
+    let (by, command_kind) = weighted(dice, &choices)?;
+    let wait = match (command_kind, wait(dice, ends_by_itself)) {
         // It is offered for a shorter time than the window (P3): by then it might be too late.
-        (Verb::RequestMediation, _) => Wait::None,
+        (CommandKind::RequestMediation, _) => Wait::None,
         (_, wait) => wait,
     };
-    let fields = fields::right(dice, status, by, verb)?;
-    let declined = is_declined(dice, status, by, verb, &fields).then_some(by);
-    Some(Move { by, stranger: false, verb, fields, wait, declined, right: true })
+    let fields = fields::right(dice, status, by, command_kind)?;
+    let declined = is_declined(dice, status, by, command_kind, &fields).then_some(by);
+    Some(Move { by, stranger: false, command_kind, fields, wait, declined, right: true })
 }
 
 /// How much likelier than others a command is that can be given now; 0 for one that is not given any more.
-fn weight(status: &Status, role: Role, verb: Verb) -> u64 {
-    match verb {
-        Verb::Offer if status.offers.len() >= OFFERS_MAX => 0,
-        Verb::Amend if count(status, What::ClaimAmended, None) >= AMENDMENTS_MAX => 0,
-        Verb::RequestChanges if status.review.as_ref().is_some_and(|review| review.submissions >= SUBMISSIONS_MAX) => 0,
-        Verb::DemandArbitration if declined_fees(status, role) >= DECLINED_FEES_MAX => 0,
-        Verb::RequestMediation if status.payment.as_ref().is_some_and(|payment| payment.mediation.is_some()) => 0,
-        Verb::Opinion if status.payment.as_ref().is_some_and(|payment| payment.opinion.is_some()) => 0,
+fn weight(status: &Status, role: Role, command_kind: CommandKind) -> u64 {
+    match command_kind {
+        CommandKind::Offer if status.offers.len() >= OFFERS_MAX => 0,
+        CommandKind::Amend if count(status, What::ClaimAmended, None) >= AMENDMENTS_MAX => 0,
+        CommandKind::RequestChanges
+            if status.review.as_ref().is_some_and(|review| review.submissions >= SUBMISSIONS_MAX) =>
+        {
+            0
+        }
+        CommandKind::DemandArbitration if declined_fees(status, role) >= DECLINED_FEES_MAX => 0,
+        CommandKind::RequestMediation if status.payment.as_ref().is_some_and(|payment| payment.mediation.is_some()) => {
+            0
+        }
+        CommandKind::Opinion if status.payment.as_ref().is_some_and(|payment| payment.opinion.is_some()) => 0,
         // What a contract's end does by itself; an operator does not do it for fun.
-        Verb::Supersede => 0,
+        CommandKind::Supersede => 0,
         // Who is neither awaited nor bargaining says little.
-        Verb::Extend | Verb::Retract | Verb::Withdraw | Verb::Release | Verb::Close | Verb::Amend => 1,
-        Verb::Offer | Verb::RequestMediation => 2,
-        Verb::Accept | Verb::Reject => 5,
-        Verb::Approve | Verb::Submit => 6,
-        Verb::Dispute if status.review.is_some() => 3,
-        Verb::Dispute | Verb::Propose | Verb::DemandArbitration | Verb::Award => 8,
+        CommandKind::Extend
+        | CommandKind::Retract
+        | CommandKind::Withdraw
+        | CommandKind::Release
+        | CommandKind::Close
+        | CommandKind::Amend => 1,
+        CommandKind::Offer | CommandKind::RequestMediation => 2,
+        CommandKind::Accept | CommandKind::Reject => 5,
+        CommandKind::Approve | CommandKind::Submit => 6,
+        CommandKind::Dispute if status.review.is_some() => 3,
+        CommandKind::Dispute | CommandKind::Propose | CommandKind::DemandArbitration | CommandKind::Award => 8,
         // Also what nobody has weighed yet.
         _ => 4,
     }
 }
 
-fn weighted(dice: &mut Dice, choices: &[(u64, Role, Verb)]) -> Option<(Role, Verb)> {
+fn weighted(dice: &mut Dice, choices: &[(u64, Role, CommandKind)]) -> Option<(Role, CommandKind)> {
     let mut left = dice.below(choices.iter().map(|(weight, ..)| weight).sum());
-    for (weight, role, verb) in choices {
+    for (weight, role, command_kind) in choices {
         match left.checked_sub(*weight) {
             Some(less) => left = less,
-            None => return Some((*role, *verb)),
+            None => return Some((*role, *command_kind)),
         }
     }
     None
@@ -108,10 +121,16 @@ fn wait(dice: &mut Dice, ends_by_itself: bool) -> Wait {
 }
 
 /// Whether the bank says no to what this command charges: a share of the fee (A1), or a bonus (E7).
-fn is_declined(dice: &mut Dice, status: &Status, by: Role, verb: Verb, fields: &Map<String, Value>) -> bool {
-    match verb {
-        Verb::DemandArbitration => declined_fees(status, by) < DECLINED_FEES_MAX && dice.chance(20),
-        Verb::Approve => {
+fn is_declined(
+    dice: &mut Dice,
+    status: &Status,
+    by: Role,
+    command_kind: CommandKind,
+    fields: &Map<String, Value>,
+) -> bool {
+    match command_kind {
+        CommandKind::DemandArbitration => declined_fees(status, by) < DECLINED_FEES_MAX && dice.chance(20),
+        CommandKind::Approve => {
             let held = status.review.as_ref().map(|review| review.milestone.amount.minor());
             let paid = fields.get("amount").and_then(Value::as_i64);
             held.zip(paid).is_some_and(|(held, paid)| paid > held) && dice.chance(35)

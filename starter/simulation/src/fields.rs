@@ -2,7 +2,7 @@
 
 use recourse_domain::{
     claim::RejectionReason,
-    command::{FieldKind, Verb},
+    command::{CommandKind, FieldKind},
     ids::CaseKind,
     messages::Status,
     money::Amount,
@@ -17,20 +17,20 @@ use super::{
 };
 
 /// Fields with which the case must take the command from `by` now. Nothing if there is nothing that they could say.
-pub fn right(dice: &mut Dice, status: &Status, by: Role, verb: Verb) -> Option<Map<String, Value>> {
-    let fields = match verb {
-        Verb::Accept | Verb::Reject => answer(dice, status, by, verb)?,
-        Verb::Retract => json!({"number": open_offer(status, by)?}),
-        Verb::Approve => approval(dice, status),
-        verb => return Some(said(dice, status, verb)),
+pub fn right(dice: &mut Dice, status: &Status, by: Role, command_kind: CommandKind) -> Option<Map<String, Value>> {
+    let fields = match command_kind {
+        CommandKind::Accept | CommandKind::Reject => answer(dice, status, by, command_kind)?,
+        CommandKind::Retract => json!({"number": open_offer(status, by)?}),
+        CommandKind::Approve => approval(dice, status),
+        command_kind => return Some(said(dice, status, command_kind)),
     };
     let Value::Object(fields) = fields else { return None };
     Some(fields)
 }
 
 /// Something for each field that the command has in such a case.
-fn said(dice: &mut Dice, status: &Status, verb: Verb) -> Map<String, Value> {
-    let said = verb.asks(status.kind, None).filter_map(|field| {
+fn said(dice: &mut Dice, status: &Status, command_kind: CommandKind) -> Map<String, Value> {
+    let said = command_kind.asks(status.kind, None).filter_map(|field| {
         let value = match (field.name, field.kind) {
             ("to_freelancer", _) => json!(dice.part(status.held)),
             (_, FieldKind::Money) => json!(dice.some_of(status.held)),
@@ -53,11 +53,11 @@ fn said(dice: &mut Dice, status: &Status, verb: Verb) -> Map<String, Value> {
 }
 
 /// Which of the things that `by` could answer now they do: the case's own question, or an offer.
-fn answer(dice: &mut Dice, status: &Status, by: Role, verb: Verb) -> Option<Value> {
+fn answer(dice: &mut Dice, status: &Status, by: Role, command_kind: CommandKind) -> Option<Value> {
     if status.kind == CaseKind::PaymentRefund {
         return Some(json!({}));
     }
-    let claim = if verb == Verb::Accept {
+    let claim = if command_kind == CommandKind::Accept {
         json!({"of": "claim", "amount": status.claim.as_ref()?.amount})
     } else {
         let [first, others @ ..] = RejectionReason::NAMES;

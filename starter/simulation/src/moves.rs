@@ -1,6 +1,6 @@
 //! What somebody may do next, and which offers they could answer.
 
-use recourse_domain::{command::Verb, messages::Status, offers::OfferState, party::Role};
+use recourse_domain::{command::CommandKind, messages::Status, offers::OfferState, party::Role};
 use serde_json::{Map, Value};
 
 /// Something that somebody does.
@@ -11,7 +11,7 @@ pub struct Move {
     /// Whether it is somebody else who only says that they are.
     pub stranger: bool,
     /// Which command.
-    pub verb: Verb,
+    pub command_kind: CommandKind,
     /// Its fields, without `by`.
     pub fields: Map<String, Value>,
     /// How long they wait before.

@@ -120,12 +120,13 @@ impl Game {
             self.wait(next.wait, &status);
             case.tick(self.now);
             assert!(!case.is_decided(), "waiting for {next:?} ran into the deadline");
-            let answer = case.receive(next.verb, Message::read(next.verb, &body(&next, contract)), self.now);
+            let answer =
+                case.receive(next.command_kind, Message::read(next.command_kind, &body(&next, contract)), self.now);
             assert_eq!(answer.is_ok(), next.right, "{next:?} in {}: {answer:?}", status.stage);
-            self.transcript.push(format!("{} {} {:?} {:?}", next.by, next.verb, next.wait, next.fields));
+            self.transcript.push(format!("{} {} {:?} {:?}", next.by, next.command_kind, next.wait, next.fields));
             seen.moves += 1;
             if next.right {
-                seen.right.insert(format!("{} {}", next.by, next.verb));
+                seen.right.insert(format!("{} {}", next.by, next.command_kind));
             } else {
                 seen.wrong += 1;
             }
@@ -252,9 +253,13 @@ fn a_review_is_approved_in_full_less_and_more_and_sent_back() {
             continue;
         }
         let contract = Plan::draw(&mut Dice::new(1, 1), 1, 1, Mix::Everything).unwrap().contract;
-        Message::read(next.verb, &body(&next, &contract)).unwrap();
+        Message::read(next.command_kind, &body(&next, &contract)).unwrap();
         let paid = next.fields.get("amount").and_then(serde_json::Value::as_i64).map(|paid| paid.cmp(&9000));
-        seen.insert((next.verb.name(), if next.verb.name() == "approve" { paid } else { None }, next.declined));
+        seen.insert((
+            next.command_kind.name(),
+            if next.command_kind.name() == "approve" { paid } else { None },
+            next.declined,
+        ));
     }
     let expected = [
         ("approve", None, None),

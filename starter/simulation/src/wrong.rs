@@ -1,7 +1,7 @@
 //! What people try and must not get: each of these has to be refused, and nothing may move by it.
 
 use recourse_domain::{
-    command::{FieldKind, Verb},
+    command::{CommandKind, FieldKind},
     messages::Status,
     party::Role,
 };
@@ -24,8 +24,8 @@ pub fn choose(dice: &mut Dice, status: &Status) -> Move {
     mistake.unwrap_or_else(|| not_theirs(dice, status))
 }
 
-fn wrong(by: Role, verb: Verb, fields: Map<String, Value>) -> Move {
-    Move { by, stranger: false, verb, fields, wait: Wait::None, declined: None, right: false }
+fn wrong(by: Role, command_kind: CommandKind, fields: Map<String, Value>) -> Move {
+    Move { by, stranger: false, command_kind, fields, wait: Wait::None, declined: None, right: false }
 }
 
 fn object(value: Value) -> Map<String, Value> {
@@ -33,9 +33,12 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 /// What can be done now, and who could.
-fn possible(status: &Status, wanted: impl Fn(Role, Verb) -> bool) -> Vec<(Role, Verb)> {
-    let each = status.allowed.iter().flat_map(|(role, verbs)| verbs.iter().map(|verb| (*role, *verb)));
-    each.filter(|(role, verb)| wanted(*role, *verb)).collect()
+fn possible(status: &Status, wanted: impl Fn(Role, CommandKind) -> bool) -> Vec<(Role, CommandKind)> {
+    let each = status
+        .allowed
+        .iter()
+        .flat_map(|(role, command_kinds)| command_kinds.iter().map(|command_kind| (*role, *command_kind)));
+    each.filter(|(role, command_kind)| wanted(*role, *command_kind)).collect()
 }
 
 fn one_of<T: Copy>(dice: &mut Dice, all: &[T]) -> Option<T> {
@@ -44,46 +47,46 @@ fn one_of<T: Copy>(dice: &mut Dice, all: &[T]) -> Option<T> {
 
 /// What a party could do, said by somebody who is no party of the contract.
 fn by_a_stranger(dice: &mut Dice, status: &Status) -> Option<Move> {
-    let (by, verb) = one_of(dice, &possible(status, |role, _| Role::PARTIES.contains(&role)))?;
-    let fields = fields::right(dice, status, by, verb)?;
-    Some(Move { stranger: true, ..wrong(by, verb, fields) })
+    let (by, command_kind) = one_of(dice, &possible(status, |role, _| Role::PARTIES.contains(&role)))?;
+    let fields = fields::right(dice, status, by, command_kind)?;
+    Some(Move { stranger: true, ..wrong(by, command_kind, fields) })
 }
 
 /// More than is there.
 fn too_much(dice: &mut Dice, status: &Status) -> Option<Move> {
     // An amount that need not be said may be more than what is held: a bonus.
-    let amount_of = |verb: Verb| {
-        let mut asked = verb.asks(status.kind, None);
+    let amount_of = |command_kind: CommandKind| {
+        let mut asked = command_kind.asks(status.kind, None);
         asked.find(|field| field.kind == FieldKind::Money && field.needed).map(|field| field.name)
     };
-    let (by, verb) = one_of(dice, &possible(status, |_, verb| amount_of(verb).is_some()))?;
-    let mut fields = fields::right(dice, status, by, verb)?;
-    fields.insert(amount_of(verb)?.to_owned(), json!(fields::too_much(status.held)));
-    Some(wrong(by, verb, fields))
+    let (by, command_kind) = one_of(dice, &possible(status, |_, command_kind| amount_of(command_kind).is_some()))?;
+    let mut fields = fields::right(dice, status, by, command_kind)?;
+    fields.insert(amount_of(command_kind)?.to_owned(), json!(fields::too_much(status.held)));
+    Some(wrong(by, command_kind, fields))
 }
 
 /// A command without what it needs, or with something else in its place.
 fn unreadable(dice: &mut Dice, status: &Status) -> Option<Move> {
-    let needed = |verb: Verb| {
-        let asked = verb.asks(status.kind, None);
+    let needed = |command_kind: CommandKind| {
+        let asked = command_kind.asks(status.kind, None);
         // What it is about is drawn with the answer itself.
         asked
             .filter(|field| field.needed && field.name != "of" && field.kind != FieldKind::Number)
             .last()
             .map(|field| field.name)
     };
-    let (by, verb) = one_of(dice, &possible(status, |_, verb| needed(verb).is_some()))?;
-    let mut fields = fields::right(dice, status, by, verb)?;
+    let (by, command_kind) = one_of(dice, &possible(status, |_, command_kind| needed(command_kind).is_some()))?;
+    let mut fields = fields::right(dice, status, by, command_kind)?;
     // A submission may be made without a word.
-    let blank = if verb == Verb::Submit { "list" } else { "blank" };
+    let blank = if command_kind == CommandKind::Submit { "list" } else { "blank" };
     let broken = *dice.pick(&"missing", &["list", blank]);
-    let name = needed(verb)?;
+    let name = needed(command_kind)?;
     match broken {
         "missing" => fields.remove(name),
         "list" => fields.insert(name.to_owned(), json!([])),
         _ => fields.insert(name.to_owned(), json!(" ")),
     };
-    Some(wrong(by, verb, fields))
+    Some(wrong(by, command_kind, fields))
 }
 
 /// What is for somebody else, or for another stage.
@@ -91,13 +94,17 @@ fn not_theirs(dice: &mut Dice, status: &Status) -> Move {
     let mut tried = Vec::new();
     for role in Role::ALL {
         let allowed = status.allowed.get(&role).map(Vec::as_slice).unwrap_or_default();
-        tried.extend(Verb::of_case(status.kind).filter(|verb| !allowed.contains(verb)).map(|verb| (role, verb)));
+        tried.extend(
+            CommandKind::of_case(status.kind)
+                .filter(|command_kind| !allowed.contains(command_kind))
+                .map(|command_kind| (role, command_kind)),
+        );
     }
-    let (by, verb) = one_of(dice, &tried).unwrap_or((Role::Arbitrator, Verb::Supersede));
-    let fields = match verb {
-        Verb::Accept | Verb::Reject => object(json!({"of": "resolution"})),
-        Verb::Retract => object(json!({"number": 1})),
-        verb => fields::right(dice, status, by, verb).unwrap_or_default(),
+    let (by, command_kind) = one_of(dice, &tried).unwrap_or((Role::Arbitrator, CommandKind::Supersede));
+    let fields = match command_kind {
+        CommandKind::Accept | CommandKind::Reject => object(json!({"of": "resolution"})),
+        CommandKind::Retract => object(json!({"number": 1})),
+        command_kind => fields::right(dice, status, by, command_kind).unwrap_or_default(),
     };
-    wrong(by, verb, fields)
+    wrong(by, command_kind, fields)
 }

@@ -5,7 +5,7 @@
 
 use recourse_domain::{
     claim::{Claim, Grounds},
-    command::Verb,
+    command::CommandKind,
     ids::PaymentId,
     messages::{DisputeStart, PaymentRefundStart},
     party::Role,
@@ -29,7 +29,7 @@ pub async fn silent_review(stage: &mut Stage<'_>) -> Result<String, Failure> {
 pub async fn partial_release(stage: &mut Stage<'_>) -> Result<String, Failure> {
     let review = stage.deposit_and_submit().await?;
     let told = ("E6", "Ada approves 200.00 USD of it; the other 100.00 USD are held over");
-    stage.act(&review, Role::Client, Verb::Approve, json!({"amount": 20_000}), told).await?;
+    stage.act(&review, Role::Client, CommandKind::Approve, json!({"amount": 20_000}), told).await?;
     // What is held over can be disputed as soon as the review has let go of it.
     let status = stage.ended(&review).await?;
     let milestone = status.particulars.review.map(|review| review.milestone.id);
@@ -47,17 +47,17 @@ pub async fn partial_release(stage: &mut Stage<'_>) -> Result<String, Failure> {
     let dispute = stage.begin(filing, told).await?;
     let rejection =
         json!({"of": "claim", "reason": "incomplete", "details": "The second draft is a copy of the first"});
-    stage.act(&dispute, Role::Client, Verb::Reject, rejection, ("D4", "Ada rejects the claim")).await?;
+    stage.act(&dispute, Role::Client, CommandKind::Reject, rejection, ("D4", "Ada rejects the claim")).await?;
     stage.pass(&dispute, 1, "the mediator reads what both sent").await?;
     let resolution = json!({"to_freelancer": 6_000, "rationale": "The second draft has changes of its own"});
     let told = ("M3", "Max, the mediator, proposes 60.00 USD for Ben; the rest stays in escrow");
-    stage.act(&dispute, Role::Mediator, Verb::Propose, resolution, told).await?;
+    stage.act(&dispute, Role::Mediator, CommandKind::Propose, resolution, told).await?;
     let accept = json!({"of": "resolution"});
     let told = ("M4", "Ben accepts the resolution");
-    stage.act(&dispute, Role::Freelancer, Verb::Accept, accept.clone(), told).await?;
+    stage.act(&dispute, Role::Freelancer, CommandKind::Accept, accept.clone(), told).await?;
     stage.pass(&dispute, 1, "Ada thinks about it").await?;
     let told = ("M5", "Ada accepts it too: 60.00 USD for Ben, 40.00 USD for the next milestone");
-    stage.act(&dispute, Role::Client, Verb::Accept, accept, told).await?;
+    stage.act(&dispute, Role::Client, CommandKind::Accept, accept, told).await?;
     Ok(dispute)
 }
 
@@ -65,7 +65,7 @@ pub async fn partial_release(stage: &mut Stage<'_>) -> Result<String, Failure> {
 pub async fn returned_payment(stage: &mut Stage<'_>, ledger: &Ledger) -> Result<String, Failure> {
     let review = stage.deposit_and_submit().await?;
     let told = ("E5", "Ada approves it, and Ben gets the 300.00 USD");
-    stage.act(&review, Role::Client, Verb::Approve, Value::Null, told).await?;
+    stage.act(&review, Role::Client, CommandKind::Approve, Value::Null, told).await?;
     stage.ended(&review).await?;
     let paid = stage.newest_payment(ledger).await?;
     let request = PaymentRefundStart {
@@ -79,6 +79,6 @@ pub async fn returned_payment(stage: &mut Stage<'_>, ledger: &Ledger) -> Result<
     let asked = stage.begin(request, ("P1", "Ada asks Ben to give 100.00 USD of it back")).await?;
     stage.pass(&asked, 2, "Ben thinks about it").await?;
     let told = ("P2", "Ben returns 60.00 USD");
-    stage.act(&asked, Role::Freelancer, Verb::Approve, json!({"amount": 6_000}), told).await?;
+    stage.act(&asked, Role::Freelancer, CommandKind::Approve, json!({"amount": 6_000}), told).await?;
     Ok(asked)
 }

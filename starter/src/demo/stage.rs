@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use jiff::Timestamp;
 use recourse_client::{Client, Start};
 use recourse_domain::{
-    command::Verb,
+    command::CommandKind,
     deposit::Source,
     ids::{Id, dispute_id, refund_request_id},
     messages::{EscrowDepositStart, MilestoneReviewStart, RefundRequestStart, Status},
@@ -146,7 +146,7 @@ impl<'a> Stage<'a> {
         &mut self,
         case: &str,
         who: Role,
-        verb: Verb,
+        command_kind: CommandKind,
         fields: Value,
         told: (&str, &str),
     ) -> Result<(), Failure> {
@@ -162,7 +162,7 @@ impl<'a> Stage<'a> {
             body.extend(fields);
         }
         let now = self.client.virtual_now(case).await?;
-        self.client.command(case, verb, body).await?;
+        self.client.command(case, command_kind, body).await?;
         let (rule, words) = told;
         self.tell(rule, format!("{words}  ({})", describe::instant(now)));
         Ok(())

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use recourse_client::Client;
 use recourse_domain::{
     case::{TimelineEntry, What},
-    command::Verb,
+    command::CommandKind,
     messages::Status,
     outcome::{DecidedBy, Outcome, ResultKind},
     party::Role,
@@ -263,7 +263,7 @@ async fn contract_end(plot: Plot, stage: &mut Stage<'_>) -> Result<String, Failu
         Plot::ApprovedRefund => {
             stage.pass(&case, 2, "Ben thinks about it").await?;
             let told = ("R4", "Ben approves the refund");
-            stage.act(&case, Role::Freelancer, Verb::Approve, Value::Null, told).await
+            stage.act(&case, Role::Freelancer, CommandKind::Approve, Value::Null, told).await
         }
         disputed => dispute(disputed, stage).await,
     }?;
@@ -277,7 +277,7 @@ async fn dispute(plot: Plot, stage: &mut Stage<'_>) -> Result<(), Failure> {
     }
     let claim = json!({"amount": 15_000, "reason": "work_delivered", "details": "Two of three drafts were delivered"});
     let told = ("R5", "Ben disputes and claims 150.00 USD");
-    stage.act(&case, Role::Freelancer, Verb::Dispute, claim, told).await?;
+    stage.act(&case, Role::Freelancer, CommandKind::Dispute, claim, told).await?;
     stage.until(&case, At::Disputed).await?;
     wait_for_dispute(stage, &dispute).await?;
     stage.went_on_in(dispute.clone());
@@ -286,7 +286,7 @@ async fn dispute(plot: Plot, stage: &mut Stage<'_>) -> Result<(), Failure> {
     }
     let rejection = json!({"of": "claim", "reason": "not_as_agreed", "details": "The drafts show another brand"});
     let told = ("D4", "Ada rejects the claim");
-    stage.act(&dispute, Role::Client, Verb::Reject, rejection, told).await?;
+    stage.act(&dispute, Role::Client, CommandKind::Reject, rejection, told).await?;
     stage.pass(&dispute, 1, "the mediator reads what both sent").await?;
     propose(plot, stage, &dispute).await
 }
@@ -308,33 +308,33 @@ async fn wait_for_dispute(stage: &Stage<'_>, dispute: &str) -> Result<(), Failur
 async fn propose(plot: Plot, stage: &mut Stage<'_>, dispute: &str) -> Result<(), Failure> {
     let resolution = json!({"to_freelancer": 9_000, "rationale": "One draft can be used as it is"});
     let told = ("M3", "Max, the mediator, proposes 90.00 USD for Ben and the rest for Ada");
-    stage.act(dispute, Role::Mediator, Verb::Propose, resolution, told).await?;
+    stage.act(dispute, Role::Mediator, CommandKind::Propose, resolution, told).await?;
     let accept = json!({"of": "resolution"});
     let told = ("M4", "Ben accepts the resolution");
-    stage.act(dispute, Role::Freelancer, Verb::Accept, accept.clone(), told).await?;
+    stage.act(dispute, Role::Freelancer, CommandKind::Accept, accept.clone(), told).await?;
     if plot == Plot::AcceptedResolution {
         stage.pass(dispute, 1, "Ada thinks about it").await?;
         let told = ("M5", "Ada accepts it too, and the money moves as proposed");
-        return stage.act(dispute, Role::Client, Verb::Accept, accept, told).await;
+        return stage.act(dispute, Role::Client, CommandKind::Accept, accept, told).await;
     }
     let told = ("M6", "Ada rejects it: Notice of Non-Resolution");
-    stage.act(dispute, Role::Client, Verb::Reject, accept, told).await?;
+    stage.act(dispute, Role::Client, CommandKind::Reject, accept, told).await?;
     arbitrate(plot, stage, dispute).await
 }
 
 async fn arbitrate(plot: Plot, stage: &mut Stage<'_>, dispute: &str) -> Result<(), Failure> {
     let told = ("A1", "Ben demands arbitration and pays his 337.50 USD share of the fee");
-    stage.act(dispute, Role::Freelancer, Verb::DemandArbitration, Value::Null, told).await?;
+    stage.act(dispute, Role::Freelancer, CommandKind::DemandArbitration, Value::Null, told).await?;
     if plot == Plot::SoleDemand {
         return stage.pass(dispute, 7, "Ada does not, so Ben gets what is held and his fee back (A3)").await;
     }
     let told = ("A1", "Ada demands it too, and pays her share");
-    stage.act(dispute, Role::Client, Verb::DemandArbitration, Value::Null, told).await?;
+    stage.act(dispute, Role::Client, CommandKind::DemandArbitration, Value::Null, told).await?;
     stage.until(dispute, At::InArbitration).await?;
     stage.pass(dispute, 61, "the arbitrator hears both (A4)").await?;
     let award = json!({"to_freelancer": 22_500, "reference": "AAA-2026-117"});
     let told = ("A5", "the arbitrator awards 225.00 USD to Ben and 75.00 USD to Ada");
-    stage.act(dispute, Role::Arbitrator, Verb::Award, award, told).await
+    stage.act(dispute, Role::Arbitrator, CommandKind::Award, award, told).await
 }
 
 #[cfg(test)]

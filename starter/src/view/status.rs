@@ -93,7 +93,7 @@ fn arbitration(status: &Status) -> String {
 
 /// Who can do what now.
 fn allowed(status: &Status) -> impl Iterator<Item = (&'static str, String)> {
-    status.allowed.iter().map(|(role, verbs)| {
+    status.allowed.iter().map(|(role, command_kinds)| {
         let name = match role {
             Role::Client => "client can",
             Role::Freelancer => "freelancer can",
@@ -101,7 +101,7 @@ fn allowed(status: &Status) -> impl Iterator<Item = (&'static str, String)> {
             Role::Arbitrator => "arbitrator can",
             Role::Operator => "operator can",
         };
-        (name, verbs.iter().map(|verb| verb.name()).collect::<Vec<_>>().join(", "))
+        (name, command_kinds.iter().map(|command_kind| command_kind.name()).collect::<Vec<_>>().join(", "))
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use recourse_api::description;
-use recourse_domain::command::Verb;
+use recourse_domain::command::CommandKind;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -56,7 +56,8 @@ impl<'a> Disputed<'a> {
     fn addressed(&self) -> Vec<(Method, String, Names)> {
         let mut addressed = Vec::new();
         for (method, path) in operations().into_iter().filter(|(_, path)| path.contains('{')) {
-            let paths: BTreeSet<String> = Verb::ALL.iter().map(|verb| path.replace("{command}", verb.name())).collect();
+            let paths: BTreeSet<String> =
+                CommandKind::ALL.iter().map(|command_kind| path.replace("{command}", command_kind.name())).collect();
             for path in paths {
                 addressed.extend(self.names().into_iter().map(|names| (method.clone(), path.clone(), names)));
             }

@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use recourse_domain::{
     case::{TimelineEntry, What},
-    command::Verb,
+    command::CommandKind,
     ids::CaseKind,
     messages::Status,
     outcome::Outcome,
@@ -38,7 +38,7 @@ pub struct Given {
     /// Who gave it.
     pub by: Role,
     /// Which one.
-    pub verb: Verb,
+    pub command_kind: CommandKind,
     /// What the timeline says if it was taken.
     pub what: What,
     /// Its key (L7).
@@ -181,34 +181,34 @@ impl Said {
 }
 
 /// What the timeline says of a command that was taken.
-pub fn what_of(kind: CaseKind, verb: Verb, body: &Map<String, Value>) -> What {
+pub fn what_of(kind: CaseKind, command_kind: CommandKind, body: &Map<String, Value>) -> What {
     let of = body.get("of").and_then(Value::as_str);
-    match (verb, kind, of) {
-        (Verb::Submit, ..) => What::Submitted,
-        (Verb::Approve, CaseKind::MilestoneReview, _) => What::Approved,
-        (Verb::Approve, CaseKind::PaymentRefund, _) => What::ReturnAgreed,
-        (Verb::Approve, ..) => What::RefundApproved,
-        (Verb::RequestChanges, ..) => What::ChangesRequested,
-        (Verb::Dispute, ..) => What::ClaimFiled,
-        (Verb::Release, ..) => What::RefundRequestReleased,
-        (Verb::Amend, ..) => What::ClaimAmended,
-        (Verb::Withdraw, ..) => What::ClaimWithdrawn,
-        (Verb::Offer, ..) => What::OfferMade,
-        (Verb::Retract, ..) => What::OfferRetracted,
-        (Verb::Accept, _, Some("offer")) => What::OfferAccepted,
-        (Verb::Accept, _, Some("resolution")) => What::ResolutionAccepted,
-        (Verb::Accept, ..) => What::ClaimAccepted,
-        (Verb::Reject, CaseKind::PaymentRefund, _) => What::ReturnRejected,
-        (Verb::Reject, _, Some("offer")) => What::OfferRejected,
-        (Verb::Reject, _, Some("resolution")) => What::ResolutionRejected,
-        (Verb::Reject, ..) => What::ClaimRejected,
-        (Verb::Propose, ..) => What::ResolutionProposed,
-        (Verb::Close, ..) => What::MediationClosed,
-        (Verb::DemandArbitration, ..) => What::ArbitrationDemanded,
-        (Verb::Award, ..) => What::AwardGiven,
-        (Verb::Extend, ..) => What::Extended,
-        (Verb::RequestMediation, ..) => What::MediationRequested,
-        (Verb::Opinion, ..) => What::OpinionGiven,
-        (Verb::Supersede, ..) => What::Superseded,
+    match (command_kind, kind, of) {
+        (CommandKind::Submit, ..) => What::Submitted,
+        (CommandKind::Approve, CaseKind::MilestoneReview, _) => What::Approved,
+        (CommandKind::Approve, CaseKind::PaymentRefund, _) => What::ReturnAgreed,
+        (CommandKind::Approve, ..) => What::RefundApproved,
+        (CommandKind::RequestChanges, ..) => What::ChangesRequested,
+        (CommandKind::Dispute, ..) => What::ClaimFiled,
+        (CommandKind::Release, ..) => What::RefundRequestReleased,
+        (CommandKind::Amend, ..) => What::ClaimAmended,
+        (CommandKind::Withdraw, ..) => What::ClaimWithdrawn,
+        (CommandKind::Offer, ..) => What::OfferMade,
+        (CommandKind::Retract, ..) => What::OfferRetracted,
+        (CommandKind::Accept, _, Some("offer")) => What::OfferAccepted,
+        (CommandKind::Accept, _, Some("resolution")) => What::ResolutionAccepted,
+        (CommandKind::Accept, ..) => What::ClaimAccepted,
+        (CommandKind::Reject, CaseKind::PaymentRefund, _) => What::ReturnRejected,
+        (CommandKind::Reject, _, Some("offer")) => What::OfferRejected,
+        (CommandKind::Reject, _, Some("resolution")) => What::ResolutionRejected,
+        (CommandKind::Reject, ..) => What::ClaimRejected,
+        (CommandKind::Propose, ..) => What::ResolutionProposed,
+        (CommandKind::Close, ..) => What::MediationClosed,
+        (CommandKind::DemandArbitration, ..) => What::ArbitrationDemanded,
+        (CommandKind::Award, ..) => What::AwardGiven,
+        (CommandKind::Extend, ..) => What::Extended,
+        (CommandKind::RequestMediation, ..) => What::MediationRequested,
+        (CommandKind::Opinion, ..) => What::OpinionGiven,
+        (CommandKind::Supersede, ..) => What::Superseded,
     }
 }

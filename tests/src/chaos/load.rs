@@ -12,7 +12,7 @@ use std::{
 
 use recourse_client::{ClientError, Start};
 use recourse_domain::{
-    command::Verb,
+    command::CommandKind,
     ids::{CaseKind, Id, dispute_id},
     messages::Status,
     money::Amount,
@@ -230,7 +230,7 @@ impl Player {
         }
         let chosen = decide(&mut self.dice, status)?;
         // A dispute that leaves its review as it was can be filed again under the same id; the verdict tells cases by id.
-        let again = chosen.verb == Verb::Withdraw && status.case.matches(':').count() > 1;
+        let again = chosen.command_kind == CommandKind::Withdraw && status.case.matches(':').count() > 1;
         (!again).then_some(chosen)
     }
 
@@ -260,29 +260,29 @@ impl Player {
         self.given += 1;
         let key = format!("move-{}", self.given);
         let mut body = next.fields.clone();
-        let what = what_of(status.kind, next.verb, &body);
+        let what = what_of(status.kind, next.command_kind, &body);
         body.insert("by".to_owned(), json!({"party": next.by, "id": self.id_of(next.by, next.stranger)}));
         body.insert("key".to_owned(), json!(key));
         body.insert("at".to_owned(), json!(at));
         let index = {
-            let (case, by, verb) = (status.case.clone(), next.by, next.verb);
+            let (case, by, command_kind) = (status.case.clone(), next.by, next.command_kind);
             let mut pages = self.diary.pages();
             let answers = std::collections::BTreeSet::new();
-            pages.commands.push(Given { case, by, verb, what, key, at, answer: Answer::None, answers });
+            pages.commands.push(Given { case, by, command_kind, what, key, at, answer: Answer::None, answers });
             pages.commands.len() - 1
         };
         let (as_signal, twice) = (next.right && self.dice.chance(20), self.dice.chance(20));
         for attempt in 0..TRIES_MAX {
             let sent = if as_signal {
-                self.signal(&status.case, next.verb, &body).await
+                self.signal(&status.case, next.command_kind, &body).await
             } else if twice && attempt == 0 {
                 let (one, two) = tokio::join!(
-                    self.command(&status.case, next.verb, &body, index),
-                    self.command(&status.case, next.verb, &body, index)
+                    self.command(&status.case, next.command_kind, &body, index),
+                    self.command(&status.case, next.command_kind, &body, index)
                 );
                 one.or(two)
             } else {
-                self.command(&status.case, next.verb, &body, index).await
+                self.command(&status.case, next.command_kind, &body, index).await
             };
             if let Some(answer) = sent {
                 self.diary.pages().commands[index].answer = answer;
@@ -295,11 +295,11 @@ impl Player {
     async fn command(
         &self,
         case: &str,
-        verb: Verb,
+        command_kind: CommandKind,
         body: &serde_json::Map<String, Value>,
         index: usize,
     ) -> Option<Answer> {
-        let call = Box::pin(self.parts.client.command(case, verb, body.clone()));
+        let call = Box::pin(self.parts.client.command(case, command_kind, body.clone()));
         let answered = tokio::time::timeout(CALL_TIMEOUT, call).await;
         let mut pages = self.diary.pages();
         match answered {
@@ -320,9 +320,14 @@ impl Player {
         }
     }
 
-    async fn signal(&self, case: &str, verb: Verb, body: &serde_json::Map<String, Value>) -> Option<Answer> {
+    async fn signal(
+        &self,
+        case: &str,
+        command_kind: CommandKind,
+        body: &serde_json::Map<String, Value>,
+    ) -> Option<Answer> {
         let json = serde_json::to_vec(body).unwrap();
-        timely(self.parts.client.signal(case, verb.name(), json)).await.map(|()| Answer::Signalled)
+        timely(self.parts.client.signal(case, command_kind.name(), json)).await.map(|()| Answer::Signalled)
     }
 
     async fn decline_next(&self, source: &Id) {

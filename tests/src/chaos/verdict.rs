@@ -105,8 +105,8 @@ fn timelines<'a>(runs: &'a [Run], case: &'a str) -> impl Iterator<Item = &'a Tim
 
 /// L7: what was acknowledged is there, once; what was not may be there, once.
 fn acted_once(wrong: &mut Findings, given: &Given, all: &[Given], runs: &[Run]) {
-    let Given { case, verb, what, by, key, .. } = given;
-    let name = format!("command: {case} {verb} by the {by} ({key})");
+    let Given { case, command_kind, what, by, key, .. } = given;
+    let name = format!("command: {case} {command_kind} by the {by} ({key})");
     if given.answers.contains("taken") && given.answers.contains("refused") {
         wrong.find(format!("{name} was answered in two ways"));
     }
@@ -120,7 +120,7 @@ fn acted_once(wrong: &mut Findings, given: &Given, all: &[Given], runs: &[Run]) 
     let alike: Vec<&Given> =
         all.iter().filter(|other| other.case == *case && other.by == *by && other.what == *what).collect();
     let answered = |answer| alike.iter().filter(|other| other.answer == answer).count();
-    let refusal = format!("{verb} by ");
+    let refusal = format!("{command_kind} by ");
     let refused = timelines(runs, case)
         .filter(by_them)
         .filter(|entry| {

@@ -70,9 +70,9 @@ fn what_people_write_is_only_text() {
         story.contract["freelancer"] = json!({"id": "fl-1", "name": SCRIPT});
         story.deposit("d-1", 30_000, "card-1").await;
         story.end(0, Value::Null).await;
-        let (verb, mut claim) = story.command("freelancer", "claim 20000");
+        let (command_kind, mut claim) = story.command("freelancer", "claim 20000");
         claim.insert("details".into(), json!(SCRIPT));
-        world.client.command(&story.refund_request, verb, claim).await.unwrap();
+        world.client.command(&story.refund_request, command_kind, claim).await.unwrap();
         let dispute = format!("dispute:{}", story.id());
         world.opened(&dispute).await;
         let id = story.id();

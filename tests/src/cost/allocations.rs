@@ -8,7 +8,7 @@ use std::{fmt::Write as _, fs, path::PathBuf};
 
 use allocation_counter::measure;
 use recourse_domain::{
-    command::{Message, Verb},
+    command::{CommandKind, Message},
     money::Amount,
     policy::Policy,
     starts::RefundRequestStart,
@@ -84,16 +84,16 @@ fn on_paper(words: &[(&str, &str)]) -> impl FnOnce() {
     let contract = contract();
     let json = serde_json::to_value(&contract).unwrap();
     let read = |(who, words): &(&str, &str)| {
-        let (verb, body) = command_of(&json, who, words);
-        (verb, Message::read(verb, &serde_json::to_vec(&body).unwrap()).unwrap())
+        let (command_kind, body) = command_of(&json, who, words);
+        (command_kind, Message::read(command_kind, &serde_json::to_vec(&body).unwrap()).unwrap())
     };
-    let said: Vec<(Verb, Message)> = words.iter().map(read).collect();
+    let said: Vec<(CommandKind, Message)> = words.iter().map(read).collect();
     let end = RefundRequestStart { contract, pay_now: Amount::ZERO, reason: None, policy: Some(Policy::default()) };
     move || {
         let now = "2026-03-02T09:00:00Z".parse().unwrap();
         let mut paper = Paper::contract_ends(end, Books::with(&[1, 2], "card-1"), now);
-        for (verb, message) in said {
-            paper.receive(paper.current(), verb, message).unwrap();
+        for (command_kind, message) in said {
+            paper.receive(paper.current(), command_kind, message).unwrap();
             paper.run(None);
         }
         assert!(paper.is_over());

@@ -155,6 +155,6 @@ impl Path {
 async fn signal(world: &World, story: &mut Story<'_>, when: &str, words: &str) {
     let (days, who) = when.split_once(' ').unwrap();
     story.until(days.parse().unwrap()).await;
-    let (verb, body) = story.command(who, words);
-    world.client.signal(story.case(), verb.name(), serde_json::to_vec(&body).unwrap()).await.unwrap();
+    let (command_kind, body) = story.command(who, words);
+    world.client.signal(story.case(), command_kind.name(), serde_json::to_vec(&body).unwrap()).await.unwrap();
 }

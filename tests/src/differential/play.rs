@@ -145,14 +145,14 @@ impl<'a> Played<'a> {
         let case = self.case_of(say.to);
         if say.signal {
             let json = serde_json::to_vec(body).unwrap();
-            return match self.world.client.signal(&case, say.verb.name(), json).await {
+            return match self.world.client.signal(&case, say.command_kind.name(), json).await {
                 Ok(()) | Err(ClientError::NotFound { .. } | ClientError::Refused { .. }) => Ok(None),
                 Err(error) => Err(error.to_string()),
             };
         }
         let started = Instant::now();
         loop {
-            match self.world.client.command(&case, say.verb, body.clone()).await {
+            match self.world.client.command(&case, say.command_kind, body.clone()).await {
                 Err(ClientError::NoWorker { .. } | ClientError::Busy { .. }) if started.elapsed() < PATIENCE => {}
                 answer => return Ok(Some(answer.map(drop))),
             }
@@ -164,7 +164,7 @@ impl<'a> Played<'a> {
         real: Option<Result<(), ClientError>>,
         on_paper: &Result<(), Refusal>,
     ) -> Result<(), String> {
-        let verb = say.verb;
+        let command_kind = say.command_kind;
         match (real, on_paper) {
             (None, _) | (Some(Ok(())), Ok(())) => Ok(()),
             (Some(Err(ClientError::Refused { name, message, .. })), Err(refusal)) => {
@@ -172,9 +172,9 @@ impl<'a> Played<'a> {
                 if name.0 == refusal.kind && by_rule {
                     return Ok(());
                 }
-                Err(format!("{verb} is refused otherwise: {name}: {message}, on paper {refusal}"))
+                Err(format!("{command_kind} is refused otherwise: {name}: {message}, on paper {refusal}"))
             }
-            (Some(real), on_paper) => Err(format!("{verb} is answered {real:?}, on paper {on_paper:?}")),
+            (Some(real), on_paper) => Err(format!("{command_kind} is answered {real:?}, on paper {on_paper:?}")),
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use recourse_domain::{
-    command::{Message, Refusal, Verb},
+    command::{CommandKind, Message, Refusal},
     ids::{Id, PaymentId},
     milestone::{Milestone, Submission},
     money::Amount,
@@ -84,7 +84,7 @@ pub struct Say {
     /// To which case.
     pub to: To,
     /// Which command.
-    pub verb: Verb,
+    pub command_kind: CommandKind,
     /// Its JSON object without `at`; with the parties' names as on paper.
     pub body: Map<String, Value>,
     /// By how many hours the stamp of its receipt is ahead of the case's clock.
@@ -170,10 +170,10 @@ pub fn pass(paper: &mut Paper, until: Timestamp) {
 
 /// Hands a command over on paper. What cannot be read reaches a case only as a signal.
 pub fn hand_over(paper: &mut Paper, say: &Say, body: &Map<String, Value>) -> Result<(), Refusal> {
-    let read = Message::read(say.verb, &serde_json::to_vec(body).unwrap());
+    let read = Message::read(say.command_kind, &serde_json::to_vec(body).unwrap());
     let answer = match paper.readable(say.to, read) {
         Err(unreadable) if !say.signal => return Err(unreadable.into()),
-        read => paper.receive_read(say.to, say.verb, read),
+        read => paper.receive_read(say.to, say.command_kind, read),
     };
     paper.run(None);
     while !paper.asked.is_empty() {
@@ -268,27 +268,27 @@ pub fn stamped(say: &Say, now: Timestamp) -> Map<String, Value> {
 fn draw_step(dice: &mut Dice, paper: &Paper, steps: usize) -> Step {
     let status = paper.status(paper.current()).expect("there is a current case");
     let drawn = if steps < STEPS_MAX { decide(dice, &status) } else { None };
-    let say = |by: Role, verb, mut body: Map<String, Value>| {
+    let say = |by: Role, command_kind, mut body: Map<String, Value>| {
         body.insert("by".to_owned(), json!({"party": by, "id": id_of(by)}));
         let to = paper.current();
-        Say { to, verb, body, ahead: 0, signal: false, twice: false, declined: false }
+        Say { to, command_kind, body, ahead: 0, signal: false, twice: false, declined: false }
     };
     let Some(next) = drawn else {
-        let last = |by, verb, body: Value| {
+        let last = |by, command_kind, body: Value| {
             let Value::Object(body) = body else { unreachable!() };
-            Step { pass: Pass::Days(1), say: Some(say(by, verb, body)) }
+            Step { pass: Pass::Days(1), say: Some(say(by, command_kind, body)) }
         };
         return match status.stage {
             Stage::InArbitration => last(
                 Role::Arbitrator,
-                Verb::Award,
+                CommandKind::Award,
                 json!({"to_freelancer": dice.part(status.held), "reference": "AAA-1"}),
             ),
-            Stage::ChangesRequested => last(Role::Operator, Verb::Supersede, json!({})),
+            Stage::ChangesRequested => last(Role::Operator, CommandKind::Supersede, json!({})),
             _ => Step { pass: Pass::Deadline, say: None },
         };
     };
-    let mut said = say(next.by, next.verb, next.fields);
+    let mut said = say(next.by, next.command_kind, next.fields);
     if next.stranger {
         said.body.insert("by".to_owned(), json!({"party": next.by, "id": "nobody"}));
     }
@@ -312,13 +312,13 @@ fn draw_step(dice: &mut Dice, paper: &Paper, steps: usize) -> Step {
 /// For the case that waits for the dispute: its own commands, which it must not take now; or that the contract has ended,
 /// which a review may hear of at any time (E11).
 fn misdirected(dice: &mut Dice, paper: &Paper, said: &Say) -> Say {
-    let (by, verb) = if paper.takes(To::Main, Verb::Supersede) {
-        *dice.pick(&(Role::Operator, Verb::Supersede), &[(Role::Client, Verb::Approve)])
+    let (by, command_kind) = if paper.takes(To::Main, CommandKind::Supersede) {
+        *dice.pick(&(Role::Operator, CommandKind::Supersede), &[(Role::Client, CommandKind::Approve)])
     } else {
-        *dice.pick(&(Role::Client, Verb::Release), &[(Role::Freelancer, Verb::Approve)])
+        *dice.pick(&(Role::Client, CommandKind::Release), &[(Role::Freelancer, CommandKind::Approve)])
     };
     let Value::Object(body) = json!({"by": {"party": by, "id": id_of(by)}}) else { unreachable!() };
-    Say { to: To::Main, verb, body, declined: false, ..said.clone() }
+    Say { to: To::Main, command_kind, body, declined: false, ..said.clone() }
 }
 
 fn id_of(role: Role) -> String {
@@ -341,9 +341,9 @@ impl fmt::Display for Script {
         for (number, step) in self.steps.iter().enumerate() {
             write!(f, "  {number}: {:?}", step.pass)?;
             if let Some(say) = &step.say {
-                let Say { to, verb, body, ahead, signal, twice, declined } = say;
+                let Say { to, command_kind, body, ahead, signal, twice, declined } = say;
                 let body = Value::Object(body.clone());
-                write!(f, "; {verb} to {to:?} {body} stamped {ahead:+} h")?;
+                write!(f, "; {command_kind} to {to:?} {body} stamped {ahead:+} h")?;
                 for (is, word) in [(*signal, "signal"), (*twice, "twice"), (*declined, "declined by the bank")] {
                     if is {
                         write!(f, ", {word}")?;

@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 use recourse_client::{ClientError, Started};
 use recourse_domain::{
-    command::{Verb, phrase},
+    command::{CommandKind, phrase},
     ids::Id,
     messages::{
         DisputeStart, EscrowDepositStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart, Status,
@@ -275,14 +275,14 @@ impl<'a> Story<'a> {
 
     /// Sends a command of `who`, as an update.
     pub async fn say(&mut self, who: &str, words: &str) -> Result<Status, ClientError> {
-        let (verb, body) = self.command(who, words);
+        let (command_kind, body) = self.command(who, words);
         let _step = self.world.step_after(self.swaps.get()).await;
         self.heard_within().await;
-        let answered = self.world.client.command(self.case(), verb, body).await;
+        let answered = self.world.client.command(self.case(), command_kind, body).await;
         self.swaps.set(self.world.swaps());
         let status = answered?;
         *self.commands.borrow_mut().entry(self.current.clone()).or_default() += 1;
-        if verb == Verb::Dispute {
+        if command_kind == CommandKind::Dispute {
             let dispute = status.dispute.clone().unwrap();
             let now = self.clocks.get(&self.current).copied().unwrap_or_default();
             self.clocks.insert(dispute.clone(), now);
@@ -338,14 +338,14 @@ impl<'a> Story<'a> {
     }
 
     /// The command and its JSON object.
-    pub fn command(&self, who: &str, words: &str) -> (Verb, Map<String, Value>) {
+    pub fn command(&self, who: &str, words: &str) -> (CommandKind, Map<String, Value>) {
         command_of(&self.contract, who, words)
     }
 }
 
 /// A command in a word or two, such as `accept offer 1`, and its JSON object, sent by one of the contract's parties or by
 /// somebody in another role.
-pub fn command_of(contract: &Value, who: &str, words: &str) -> (Verb, Map<String, Value>) {
+pub fn command_of(contract: &Value, who: &str, words: &str) -> (CommandKind, Map<String, Value>) {
     let command = phrase::command(words).unwrap();
     let id = match who {
         "client" | "freelancer" => contract[who]["id"].clone(),
@@ -353,7 +353,7 @@ pub fn command_of(contract: &Value, who: &str, words: &str) -> (Verb, Map<String
     };
     let mut body = command.fields();
     body.insert("by".into(), json!({"party": who, "id": id}));
-    (command.verb(), body)
+    (command.command_kind(), body)
 }
 
 /// A contract's ledger as `kind amount, …` in the order of posting.

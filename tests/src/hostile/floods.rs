@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use recourse_client::ClientError;
 use recourse_domain::{
     case::{REFUSALS_KEPT_MAX, What},
-    command::Verb,
+    command::CommandKind,
     stage::Stage,
 };
 use serde_json::{Map, Value, json};
@@ -39,8 +39,8 @@ struct Signal {
 }
 
 fn signal(story: &Story<'_>, who: &str, words: &str, refused: bool) -> Signal {
-    let (verb, body) = story.command(who, words);
-    Signal { name: verb.name(), json: serde_json::to_vec(&body).unwrap(), refused }
+    let (command_kind, body) = story.command(who, words);
+    Signal { name: command_kind.name(), json: serde_json::to_vec(&body).unwrap(), refused }
 }
 
 /// What strangers, senders of nonsense and impatient parties send to a dispute that waits for its client or a mediator.
@@ -50,10 +50,10 @@ fn flood(story: &Story<'_>, dice: &mut Dice, count: usize) -> Vec<Signal> {
         0 => signal(story, "client", "award 100", true),
         1 => signal(story, "mediator", "accept offer 99", true),
         2 => {
-            let (verb, mut body) = story.command("client", "offer 100");
+            let (command_kind, mut body) = story.command("client", "offer 100");
             body["by"]["id"] = json!(format!("stranger-{}", dice.below(1_000_000)));
             body.insert("key".into(), json!(format!("k-{}", dice.below(1_000_000))));
-            Signal { name: verb.name(), json: serde_json::to_vec(&body).unwrap(), refused: true }
+            Signal { name: command_kind.name(), json: serde_json::to_vec(&body).unwrap(), refused: true }
         }
         3 => Signal { name: "offer", json: vec![b'['; dice.below(2_000)], refused: true },
         4 => Signal { name: "accept", json: (0..dice.below(300)).map(|_| dice.byte()).collect(), refused: true },
@@ -85,7 +85,8 @@ fn a_flood_of_signals_hides_nothing_and_ends_nothing() {
         let mut signals = flood(&story, &mut dice, count - 1);
         let (_, mut reject) = story.command("client", "reject claim");
         reject.insert("key".into(), json!("the one that is meant"));
-        let meant = Signal { name: Verb::Reject.name(), json: serde_json::to_vec(&reject).unwrap(), refused: false };
+        let meant =
+            Signal { name: CommandKind::Reject.name(), json: serde_json::to_vec(&reject).unwrap(), refused: false };
         signals.insert(dice.below(count), meant);
         let refused = signals.iter().filter(|signal| signal.refused).count();
 
@@ -131,18 +132,18 @@ fn a_thousand_duplicates_act_once_and_get_one_answer() {
         story.play("1 freelancer claim 15000").await;
         let dispute = story.dispute.clone();
         for (words, taken) in [("offer 12000", true), ("amend 20001", false)] {
-            let (verb, mut body) = story.command("freelancer", words);
+            let (command_kind, mut body) = story.command("freelancer", words);
             body.insert("key".into(), json!(format!("double click on {words}")));
             let json = serde_json::to_vec(&body).unwrap();
             let signals = async {
-                let sent = (0..500).map(|_| world.client.signal(&dispute, verb.name(), json.clone()));
+                let sent = (0..500).map(|_| world.client.signal(&dispute, command_kind.name(), json.clone()));
                 stream::iter(sent).buffer_unordered(AT_ONCE).map(|sent| format!("{sent:?}")).collect::<Vec<_>>().await
             };
             let updates = async {
                 // Most under the update id that the client makes of the key; some as another program might send them.
-                let same = (0..460).map(|_| told(&world, &dispute, verb, &body, None));
+                let same = (0..460).map(|_| told(&world, &dispute, command_kind, &body, None));
                 let same = stream::iter(same).buffer_unordered(AT_ONCE).collect::<Vec<_>>();
-                let other = (0..40).map(|_| told(&world, &dispute, verb, &body, Some(unique("update"))));
+                let other = (0..40).map(|_| told(&world, &dispute, command_kind, &body, Some(unique("update"))));
                 let other = stream::iter(other).buffer_unordered(4).collect::<Vec<_>>();
                 futures_util::future::join(same, other).await
             };
@@ -184,14 +185,14 @@ async fn failures_of_ours(world: &World, case: &str) -> Vec<String> {
 async fn told(
     world: &World,
     case: &str,
-    verb: Verb,
+    command_kind: CommandKind,
     body: &Map<String, Value>,
     update: Option<String>,
 ) -> Result<usize, String> {
     let Some(update) = update else {
         // What the key is for: who gets no answer sends it again.
         for _ in 0..20 {
-            match world.client.command(case, verb, body.clone()).await {
+            match world.client.command(case, command_kind, body.clone()).await {
                 Ok(status) => return Ok(status.offers.len()),
                 Err(ClientError::Refused { message, .. }) => return Err(message),
                 Err(ClientError::NoWorker { .. } | ClientError::Busy { .. } | ClientError::Unreachable { .. }) => {}
@@ -203,7 +204,7 @@ async fn told(
     let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
     let options = WorkflowExecuteUpdateOptions::builder().update_id(update).build();
     let input = raw(&serde_json::to_vec(body).unwrap());
-    match handle.execute_update(UntypedUpdate::new(verb.name()), input, options).await {
+    match handle.execute_update(UntypedUpdate::new(command_kind.name()), input, options).await {
         Ok(status) => {
             let status: Value = serde_json::from_slice(&status.payloads[0].data).unwrap();
             Ok(status["offers"].as_array().unwrap().len())

@@ -3,7 +3,7 @@
 
 use recourse_domain::{
     case::What,
-    command::{COMMAND_BYTES_MAX, Verb},
+    command::{COMMAND_BYTES_MAX, CommandKind},
     text::NOTE_BYTES_MAX,
 };
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ async fn signal(world: &World, case: &str, input: RawValue) -> Result<(), String
 
 async fn update(world: &World, case: &str, input: RawValue) -> Result<(), String> {
     let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
-    let update = UntypedUpdate::new(Verb::Dispute.name());
+    let update = UntypedUpdate::new(CommandKind::Dispute.name());
     let answer = handle.execute_update(update, input, WorkflowExecuteUpdateOptions::builder().build()).await;
     answer.map(|_| ()).map_err(refusal_of)
 }

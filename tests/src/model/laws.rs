@@ -212,11 +212,11 @@ pub fn wrong_answer(
 pub fn twice_is_once(state: &State) -> bool {
     let mut paper = state.paper.clone();
     let again = state.taken.iter().all(|(to, message)| {
-        let verb = message.command.verb();
+        let command_kind = message.command.command_kind();
         let other = Message { command: other_content(&message.command), ..message.clone() };
         let refused = other.command == message.command
-            || paper.receive(*to, verb, other).is_err_and(|refusal| refusal.rule == Some(Rule::L7));
-        paper.receive(*to, verb, message.clone()) == Ok(()) && refused
+            || paper.receive(*to, command_kind, other).is_err_and(|refusal| refusal.rule == Some(Rule::L7));
+        paper.receive(*to, command_kind, message.clone()) == Ok(()) && refused
     });
     again && paper.main == state.paper.main && same_dispute(&paper, &state.paper)
 }
@@ -228,14 +228,19 @@ fn same_dispute(one: &Paper, other: &Paper) -> bool {
 /// The same command with something else in it, where that is possible.
 fn other_content(command: &Command) -> Command {
     let mut said = command.fields();
-    let numbers =
-        || command.verb().fields().iter().filter(|field| matches!(field.kind, FieldKind::Money | FieldKind::Number));
+    let numbers = || {
+        command
+            .command_kind()
+            .fields()
+            .iter()
+            .filter(|field| matches!(field.kind, FieldKind::Money | FieldKind::Number))
+    };
     let Some(field) = numbers().find(|field| said.contains_key(field.name)).or_else(|| numbers().next()) else {
         return command.clone();
     };
     let more = said.get(field.name).and_then(Value::as_i64).map_or(0, |number| number + 1);
     said.insert(field.name.to_owned(), more.into());
-    Command::read(command.verb(), Value::from(said).to_string().as_bytes()).unwrap()
+    Command::read(command.command_kind(), Value::from(said).to_string().as_bytes()).unwrap()
 }
 
 /// From here, if everybody is silent from now on, the case closes, whatever the bank says. Two things wait for somebody by
@@ -285,7 +290,7 @@ fn told(paper: &mut Paper, who: Role, command: Command) -> bool {
     let id = Id::new(&format!("{who}-1")).unwrap();
     let message = Message { by: Actor { party: who, id }, at: None, key: None, command };
     let to = paper.current();
-    let taken = paper.receive(to, message.command.verb(), message).is_ok();
+    let taken = paper.receive(to, message.command.command_kind(), message).is_ok();
     paper.run(None);
     taken
 }

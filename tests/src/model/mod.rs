@@ -103,7 +103,7 @@ impl Model for Cases {
                     key: Some(format!("key-{}", taken.len())),
                     ..saying.message.clone()
                 };
-                let answer = paper.receive(to, saying.verb, message.clone());
+                let answer = paper.receive(to, saying.command_kind, message.clone());
                 assert!(answer.is_ok(), "{}: it was taken a moment ago", saying.words);
                 taken.push((to, message));
                 true

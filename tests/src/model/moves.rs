@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use recourse_domain::{
     case::Case,
-    command::{Message, Verb},
+    command::{CommandKind, Message},
     party::Role,
 };
 
@@ -63,7 +63,7 @@ pub struct Saying {
     /// In words.
     pub words: String,
     /// Its name.
-    pub verb: Verb,
+    pub command_kind: CommandKind,
     /// What is handed over; without a key and a stamp.
     pub message: Message,
 }
@@ -75,9 +75,9 @@ impl Repertoire {
     /// The command that `who` gives in these words.
     pub fn saying(who: Role, words: &str) -> Saying {
         let contract = serde_json::to_value(crate::paper::contract()).unwrap();
-        let (verb, body) = command_of(&contract, who.name(), words);
-        let message = Message::read(verb, &serde_json::to_vec(&body).unwrap()).unwrap();
-        Saying { who, words: words.to_owned(), verb, message }
+        let (command_kind, body) = command_of(&contract, who.name(), words);
+        let message = Message::read(command_kind, &serde_json::to_vec(&body).unwrap()).unwrap();
+        Saying { who, words: words.to_owned(), command_kind, message }
     }
 
     /// Made of lines like `client: accept claim, offer 1`. Who may not give a command tries it too, once in each form.
@@ -154,8 +154,8 @@ pub fn moves(state: &State, repertoire: &Repertoire, moves: &mut Vec<Move>) {
     }
     // All that was refused, once more and one after another.
     let mut unmoved = paper.clone();
-    for (to, verb, message) in refused {
-        let _ = unmoved.receive(to, verb, message);
+    for (to, command_kind, message) in refused {
+        let _ = unmoved.receive(to, command_kind, message);
     }
     if State::of(unmoved, state.handing).footprint != state.footprint {
         moves.push(Move::Wrong(0, To::Main, Stamp::None, "a command was refused, and changed something"));
@@ -165,7 +165,7 @@ pub fn moves(state: &State, repertoire: &Repertoire, moves: &mut Vec<Move>) {
 fn commands(
     state: &State,
     to: To,
-    (tried, refused): (&mut Paper, &mut Vec<(To, Verb, Message)>),
+    (tried, refused): (&mut Paper, &mut Vec<(To, CommandKind, Message)>),
     repertoire: &Repertoire,
     moves: &mut Vec<Move>,
 ) {
@@ -174,11 +174,13 @@ fn commands(
     let stamps: &[Stamp] =
         if passed { &[Stamp::None, Stamp::InTime, Stamp::BeforeTheStage, Stamp::InTheFuture] } else { &[Stamp::None] };
     let offered = Role::ALL.map(|role| state.paper.allowed(to, role));
-    for (index, saying) in repertoire.0.iter().enumerate().filter(|(_, saying)| state.paper.takes(to, saying.verb)) {
+    for (index, saying) in
+        repertoire.0.iter().enumerate().filter(|(_, saying)| state.paper.takes(to, saying.command_kind))
+    {
         for stamp in stamps {
             let message = Message { at: stamp.at(times), ..saying.message.clone() };
-            let answer = tried.receive(to, saying.verb, message.clone());
-            let offered = offered[saying.who as usize].contains(&saying.verb);
+            let answer = tried.receive(to, saying.command_kind, message.clone());
+            let offered = offered[saying.who as usize].contains(&saying.command_kind);
             if let Some(fault) = laws::wrong_answer(state, (to, times), *stamp, offered, &answer) {
                 moves.push(Move::Wrong(index, to, *stamp, fault));
             }
@@ -186,7 +188,7 @@ fn commands(
                 moves.push(Move::Say(index, to, *stamp));
                 *tried = state.paper.clone();
             } else {
-                refused.push((to, saying.verb, message));
+                refused.push((to, saying.command_kind, message));
             }
         }
     }

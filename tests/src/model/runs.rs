@@ -83,7 +83,9 @@ fn disputed(pay_now: i64, claim: i64, policy: Policy) -> Paper {
 
 fn said(paper: &mut Paper, who: Role, words: &str) {
     let saying = Repertoire::saying(who, words);
-    paper.receive(paper.current(), saying.verb, saying.message).unwrap_or_else(|refusal| panic!("{words}: {refusal}"));
+    paper
+        .receive(paper.current(), saying.command_kind, saying.message)
+        .unwrap_or_else(|refusal| panic!("{words}: {refusal}"));
     paper.run(None);
 }
 

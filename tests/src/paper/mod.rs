@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 use recourse_domain::{
     case::Case,
-    command::{Message, Refusal, Unreadable, Verb},
+    command::{CommandKind, Message, Refusal, Unreadable},
     dispute::{DisputeCase, Opened},
     ids::{CaseKind, dispute_id, payment_refund_id, refund_request_id},
     messages::Status,
@@ -192,15 +192,15 @@ impl Paper {
     }
 
     /// Whether one of the cases' workflows takes this command at all.
-    pub fn takes(&self, to: To, verb: Verb) -> bool {
-        verb.is_taken_by(match to {
+    pub fn takes(&self, to: To, command_kind: CommandKind) -> bool {
+        command_kind.is_taken_by(match to {
             To::Main => on_case!(&self.main, case => kind_of(case)),
             To::Dispute => CaseKind::Dispute,
         })
     }
 
     /// What one of the cases offers this role.
-    pub fn allowed(&self, to: To, role: Role) -> Vec<Verb> {
+    pub fn allowed(&self, to: To, role: Role) -> Vec<CommandKind> {
         match (to, &self.dispute) {
             (To::Main, _) => on_case!(&self.main, case => case.allowed(role)),
             (To::Dispute, Some(child)) => child.case.allowed(role),
@@ -209,9 +209,9 @@ impl Paper {
     }
 
     /// Hands a command over, as the handlers do: before `run` goes on.
-    pub fn receive(&mut self, to: To, verb: Verb, message: Message) -> Result<(), Refusal> {
+    pub fn receive(&mut self, to: To, command_kind: CommandKind, message: Message) -> Result<(), Refusal> {
         let message = self.readable(to, Ok(message));
-        self.receive_read(to, verb, message)
+        self.receive_read(to, command_kind, message)
     }
 
     /// Whether what was read has the fields that it needs in such a case.
@@ -225,12 +225,17 @@ impl Paper {
     }
 
     /// Hands over what could be read, or what could not.
-    pub fn receive_read(&mut self, to: To, verb: Verb, read: Result<Message, Unreadable>) -> Result<(), Refusal> {
+    pub fn receive_read(
+        &mut self,
+        to: To,
+        command_kind: CommandKind,
+        read: Result<Message, Unreadable>,
+    ) -> Result<(), Refusal> {
         if let (To::Dispute, Some(child)) = (to, &mut self.dispute) {
-            return child.case.receive(verb, read, child.now);
+            return child.case.receive(command_kind, read, child.now);
         }
         let now = self.now;
-        on_case!(&mut self.main, case => case.receive(verb, read, now))
+        on_case!(&mut self.main, case => case.receive(command_kind, read, now))
     }
 
     /// Forgets what only grows and decides nothing: notices, and what happened but for a claim's amendments, which are

@@ -44,8 +44,8 @@ async fn dispute(world: &World, story: &Story<'_>) {
     let start: recourse_domain::messages::RefundRequestStart = serde_json::from_value(start).unwrap();
     world.client.start(start).await.unwrap();
     story.opened(&story.refund_request).await;
-    let say = async |case: &str, verb: &str, fields: Value| {
-        world.client.command(case, serde_json::from_value(json!(verb)).unwrap(), body(fields)).await
+    let say = async |case: &str, command_kind: &str, fields: Value| {
+        world.client.command(case, serde_json::from_value(json!(command_kind)).unwrap(), body(fields)).await
     };
     let claim = json!({"by": freelancer, "amount": 15_000, "reason": "work_delivered", "details": "The emerald logo."});
     say(&story.refund_request, "dispute", claim).await.unwrap();

@@ -49,8 +49,8 @@ impl Installation {
     }
 
     async fn say(&self, contract: &Value, case: &str, who: &str, words: &str) {
-        let (verb, body) = command_of(contract, who, words);
-        self.client.command(case, verb, body).await.unwrap_or_else(|error| panic!("{words}: {error}"));
+        let (command_kind, body) = command_of(contract, who, words);
+        self.client.command(case, command_kind, body).await.unwrap_or_else(|error| panic!("{words}: {error}"));
     }
 
     /// What the freelancer and the client got, from the ledger, which is sound and whole.

@@ -7,7 +7,7 @@ use std::{
 
 use recourse_client::check_command;
 use recourse_domain::{
-    command::Verb,
+    command::CommandKind,
     notice::NoticeEvent,
     outcome::{DecidedBy, ResultKind},
 };
@@ -103,10 +103,10 @@ fn the_paths_give_every_command_of_every_case() {
         ("dispute", "dispute:c-1"),
         ("payment_refund", "payment-refund:milestone-review:c-1:m-1/release"),
     ] {
-        let taken: BTreeSet<String> = Verb::ALL
+        let taken: BTreeSet<String> = CommandKind::ALL
             .into_iter()
-            .filter(|verb| check_command(case, *verb).is_ok())
-            .map(|verb| verb.name().to_owned())
+            .filter(|command_kind| check_command(case, *command_kind).is_ok())
+            .map(|command_kind| command_kind.name().to_owned())
             .collect();
         let missing: Vec<_> = taken.difference(&seen[kind].updates).collect();
         assert!(missing.is_empty(), "no path gives a {kind} {missing:?}");

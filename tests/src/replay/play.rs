@@ -105,8 +105,8 @@ impl Play<'_> {
                 handle.terminate(options).await.unwrap();
             }
             ["signal", who, .., last] => self.signal(step, who, *last == "at_deadline").await,
-            ["signal_bytes", verb, bytes] => {
-                self.world.client.signal(self.story.case(), verb, bytes.as_bytes().to_vec()).await.unwrap();
+            ["signal_bytes", command_kind, bytes] => {
+                self.world.client.signal(self.story.case(), command_kind, bytes.as_bytes().to_vec()).await.unwrap();
                 self.settle_down().await;
             }
             ["refused", days, who, ..] => self.refused(step, days, who).await,
@@ -188,12 +188,12 @@ impl Play<'_> {
     /// The same command as a signal: without a receipt time, or `at_deadline` with the deadline that has passed.
     async fn signal(&self, step: &str, who: &str, at_deadline: bool) {
         let words = step.splitn(3, ' ').nth(2).unwrap().trim_end_matches(" at_deadline");
-        let (verb, mut body) = self.story.command(who, words);
+        let (command_kind, mut body) = self.story.command(who, words);
         if at_deadline {
             body.insert("at".to_owned(), json!(self.deadline.unwrap()));
         }
         let bytes = serde_json::to_vec(&body).unwrap();
-        self.world.client.signal(self.story.case(), verb.name(), bytes).await.unwrap();
+        self.world.client.signal(self.story.case(), command_kind.name(), bytes).await.unwrap();
     }
 
     async fn refused(&mut self, step: &str, days: &str, who: &str) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use recourse_domain::{
-    command::Verb,
+    command::CommandKind,
     deposit,
     messages::{EscrowDepositStart, RefundRequestStart, Status},
     notice::Notice,
@@ -235,7 +235,7 @@ macro_rules! end_variant {
                 ctx: &mut WorkflowContext<Self>,
                 raw: RawValue,
             ) -> Result<Status, Box<dyn std::error::Error + Send + Sync>> {
-                receive(ctx.clone(), Verb::Approve, raw).await.map_err(Into::into)
+                receive(ctx.clone(), CommandKind::Approve, raw).await.map_err(Into::into)
             }
 
             #[update_validator(approve)]
@@ -244,7 +244,7 @@ macro_rules! end_variant {
                 _ctx: &WorkflowContextView,
                 raw: &RawValue,
             ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-                admit(&self.case_state, Verb::Approve, raw)
+                admit(&self.case_state, CommandKind::Approve, raw)
             }
         }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     case::{Case, Particulars, TimelineEntry},
-    command::Verb,
+    command::CommandKind,
     ids::{CaseKind, Id},
     money::{Amount, Currency},
     notice::IfSilent,
@@ -54,7 +54,7 @@ pub struct Status {
     /// Whether a target was missed (M1).
     pub overdue: bool,
     /// Who can do what now.
-    pub allowed: BTreeMap<Role, Vec<Verb>>,
+    pub allowed: BTreeMap<Role, Vec<CommandKind>>,
     /// What else there is to show of such a case.
     #[serde(flatten)]
     pub particulars: Particulars,

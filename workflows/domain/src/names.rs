@@ -30,7 +30,7 @@ mod tests {
 
     use crate::{
         claim::{ClaimReason, RejectionReason},
-        command::{SubjectName, Verb},
+        command::{CommandKind, SubjectName},
         ids::CaseKind,
         stage::Stage,
     };
@@ -53,6 +53,6 @@ mod tests {
         are_written(&SubjectName::ALL, SubjectName::name);
         are_written(&CaseKind::ALL, CaseKind::name);
         are_written(&Stage::ALL, Stage::name);
-        are_written(&Verb::ALL, Verb::name);
+        are_written(&CommandKind::ALL, CommandKind::name);
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{command::Verb, money::Amount, names::names, party::Role, rule::Rule};
+use super::{command::CommandKind, money::Amount, names::names, party::Role, rule::Rule};
 
 /// Hands every notice to a macro: the one list of them. Each has its name in keys and of its template, and says whether a party is
 /// told by email too (N1): of what the policy names, of every movement of money, and reminders, which would be of little use to
@@ -159,7 +159,7 @@ pub struct Notice {
     /// Whether it also goes out by email.
     pub email: bool,
     /// What the recipient can do now.
-    pub can: Vec<Verb>,
+    pub can: Vec<CommandKind>,
     /// By when.
     pub deadline: Option<Timestamp>,
     /// What silence does then.

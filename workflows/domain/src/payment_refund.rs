@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     case::{Alarm, Case, CaseFile, Particulars, What, Who},
-    command::{Approve, Command, Opinion, Refusal, RefusalKind, RequestMediation, Verb},
+    command::{Approve, Command, CommandKind, Opinion, Refusal, RefusalKind, RequestMediation},
     ids::{CaseKind, PaymentId},
     money::Amount,
     notice::{Facts, IfSilent, NoticeEvent},
@@ -293,29 +293,33 @@ impl Case for PaymentRefundCase {
         Particulars { payment: Some(self.request.clone()), ..Particulars::default() }
     }
 
-    fn offers(&self, role: Role, verb: Verb) -> bool {
+    fn offers(&self, role: Role, command_kind: CommandKind) -> bool {
         let asked = self.request.mediation.is_some();
-        let in_stage = match verb {
-            Verb::RequestMediation => !asked && !self.mediation_over,
-            Verb::Opinion => asked && self.request.opinion.is_none(),
+        let in_stage = match command_kind {
+            CommandKind::RequestMediation => !asked && !self.mediation_over,
+            CommandKind::Opinion => asked && self.request.opinion.is_none(),
             _ => true,
         };
-        in_stage && self.stage == Stage::AwaitingFreelancer && verb.givers(Self::KIND).contains(&role)
+        in_stage && self.stage == Stage::AwaitingFreelancer && command_kind.givers(Self::KIND).contains(&role)
     }
 
     fn answered_before(&self, role: Role, command: &Command) -> Option<String> {
         let decided_by = self.outcome.as_ref().map(|outcome| outcome.decided_by);
-        let answer = match (command.verb(), decided_by) {
-            (Verb::Approve | Verb::Reject, Some(DecidedBy::FreelancerApproval)) => "the freelancer has returned money",
-            (Verb::Approve | Verb::Reject, Some(DecidedBy::FreelancerRejection)) => {
+        let answer = match (command.command_kind(), decided_by) {
+            (CommandKind::Approve | CommandKind::Reject, Some(DecidedBy::FreelancerApproval)) => {
+                "the freelancer has returned money"
+            }
+            (CommandKind::Approve | CommandKind::Reject, Some(DecidedBy::FreelancerRejection)) => {
                 "the freelancer has rejected the request"
             }
-            (Verb::Approve | Verb::Reject, None) if self.returning().is_some() => "the freelancer is returning money",
-            (Verb::RequestMediation, _) if self.request.mediation.is_some() => "mediation help was asked for",
-            (Verb::Opinion, _) if self.request.opinion.is_some() => "the mediator has given an opinion",
+            (CommandKind::Approve | CommandKind::Reject, None) if self.returning().is_some() => {
+                "the freelancer is returning money"
+            }
+            (CommandKind::RequestMediation, _) if self.request.mediation.is_some() => "mediation help was asked for",
+            (CommandKind::Opinion, _) if self.request.opinion.is_some() => "the mediator has given an opinion",
             _ => return None,
         };
-        command.verb().givers(Self::KIND).contains(&role).then(|| answer.to_owned())
+        command.command_kind().givers(Self::KIND).contains(&role).then(|| answer.to_owned())
     }
 
     fn refuse(&mut self, rule: Rule, reason: String, now: Timestamp) {
@@ -324,7 +328,7 @@ impl Case for PaymentRefundCase {
 
     fn act(&mut self, _: Role, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
         if self.stage != Stage::AwaitingFreelancer {
-            return Err(self.not_now(command.verb()));
+            return Err(self.not_now(command.command_kind()));
         }
         match command {
             Command::Approve(Approve { amount, .. }) => self.approve(amount, at),
@@ -335,7 +339,7 @@ impl Case for PaymentRefundCase {
             }
             Command::RequestMediation(RequestMediation { message }) => self.request_mediation(message, at),
             Command::Opinion(Opinion { text }) if self.request.mediation.is_some() => self.give_opinion(text, at),
-            other => Err(self.not_now(other.verb())),
+            other => Err(self.not_now(other.command_kind())),
         }
     }
 

@@ -135,7 +135,8 @@ impl<S: Subscriber> Layer<S> for Noting {
         // The whole statement is said only where it is longer than its beginning.
         let sql = if text.statement.trim().is_empty() { text.summary } else { text.statement };
         let sql = sql.split_whitespace().collect::<Vec<_>>().join(" ");
-        let is_statement = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].iter().any(|verb| sql.starts_with(verb));
+        let is_statement =
+            ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].iter().any(|command_kind| sql.starts_with(command_kind));
         if is_statement && !ON_PURPOSE.iter().any(|known| sql.starts_with(known)) {
             CARRIED_OUT.lock().unwrap_or_else(PoisonError::into_inner).insert(sql);
         }

@@ -165,7 +165,7 @@ impl Layout {
             sentence,
             quote_from: quote_from(notice, contract),
             quote: notice.facts.text.as_deref().map(lines).unwrap_or_default(),
-            offers: notice.can.iter().map(|verb| offer_of(*verb, notice, contract)).collect(),
+            offers: notice.can.iter().map(|command_kind| offer_of(*command_kind, notice, contract)).collect(),
             deadline: notice.deadline.map(show_time),
             silence: notice.deadline.and(notice.if_silent).map(|silence| silence_does(silence, notice.to, contract)),
             money: money(notice, contract),

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use recourse_client::words::words;
 use recourse_domain::{
     claim::ClaimReason,
-    command::{Field as Asked, FieldKind, Verb},
+    command::{CommandKind, Field as Asked, FieldKind},
     evidence::Evidence,
     messages::Status,
     money::{Amount, Currency},
@@ -126,7 +126,7 @@ pub fn claim(amount: Field, client: Option<String>, files: Field) -> Vec<Field> 
 
 /// The fields of an act: those of the catalogue that its button and its form do not say already.
 pub fn of(act: &Act, status: &Status, people: &People, uploaded: &[Evidence]) -> Vec<Field> {
-    let asked = act.verb.asks(status.kind, act.of.name());
+    let asked = act.command_kind.asks(status.kind, act.of.name());
     asked.filter_map(|field| asked_for(field, act, status, people, uploaded)).collect()
 }
 
@@ -137,20 +137,20 @@ fn asked_for(asked: &Asked, act: &Act, status: &Status, people: &People, uploade
         amount(name, label, hint, held, acts::rest(status, people))
     };
     let another = |hint: String| field(name, asked.label, hint, Kind::Money { required: false, of: None });
-    let shown = match (act.verb, name) {
+    let shown = match (act.command_kind, name) {
         // The button says what it is about, and the form carries what was seen.
-        (_, "of" | "number" | "submission") | (Verb::Accept | Verb::Reject, "amount") => return None,
-        (Verb::Approve, "amount") => another(match &status.payment {
+        (_, "of" | "number" | "submission") | (CommandKind::Accept | CommandKind::Reject, "amount") => return None,
+        (CommandKind::Approve, "amount") => another(match &status.payment {
             Some(payment) => format!("Leave it empty to return all of the {}.", status.currency.show(payment.asked)),
             None => {
                 "Leave it empty to pay the whole milestone. Less stays in escrow; more is charged as a bonus.".into()
             }
         }),
-        (Verb::Dispute, "amount") => {
+        (CommandKind::Dispute, "amount") => {
             amount(name, CLAIMED.to_owned(), up_to(held, status.currency), held, acts::rest(status, people))
         }
-        (Verb::Dispute, "contacted_client") => contacted(&people.name(Role::Client)),
-        (Verb::DemandArbitration, "source") => return source(act.role, status),
+        (CommandKind::Dispute, "contacted_client") => contacted(&people.name(Role::Client)),
+        (CommandKind::DemandArbitration, "source") => return source(act.role, status),
         (_, "to_freelancer") => part(format!("To {}", people.payee())),
         _ => match asked.kind {
             FieldKind::Money => part(asked.label.to_owned()),
@@ -166,9 +166,9 @@ fn asked_for(asked: &Asked, act: &Act, status: &Status, people: &People, uploade
             }
         },
     };
-    Some(match (act.verb, name) {
-        (Verb::Extend, "hours") => Field { hint: "At most the window's own length.".to_owned(), ..shown },
-        (Verb::Extend, "reason") => Field { hint: "Both parties are told.".to_owned(), ..shown },
+    Some(match (act.command_kind, name) {
+        (CommandKind::Extend, "hours") => Field { hint: "At most the window's own length.".to_owned(), ..shown },
+        (CommandKind::Extend, "reason") => Field { hint: "Both parties are told.".to_owned(), ..shown },
         _ => shown,
     })
 }

@@ -1,7 +1,7 @@
 //! Each thing that the verdict looks for is found when it is so, in evidence that is otherwise sound.
 
 use recourse_domain::{
-    command::Verb,
+    command::CommandKind,
     ids::Id,
     money::{Amount, Currency},
     outcome::DecidedBy,
@@ -89,7 +89,7 @@ fn sound() -> (Pages, Evidence) {
     let given = Given {
         case: CASE.to_owned(),
         by: Role::Freelancer,
-        verb: Verb::Approve,
+        command_kind: CommandKind::Approve,
         what: What::RefundApproved,
         key: "move-1".to_owned(),
         at: ACTED.parse().unwrap(),

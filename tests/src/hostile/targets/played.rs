@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use recourse_domain::{
     case::{Case, REFUSALS_KEPT_MAX, What},
     claim::Grounds,
-    command::{Message, Refusal, Verb},
+    command::{CommandKind, Message, Refusal},
     dispute::{DisputeCase, Opened},
     ids::Id,
     messages::Status,
@@ -100,25 +100,25 @@ fn deposits(amounts: &[Amount]) -> Vec<FundedDeposit> {
 /// One thing that happens: after some hours this JSON comes in under this name.
 struct Step {
     hours: u8,
-    verb: Verb,
+    command_kind: CommandKind,
     json: Vec<u8>,
     /// For whatever else has to be chosen.
     flags: u8,
 }
 
 fn step(bytes: &mut Bytes<'_>, now: Timestamp) -> Step {
-    let (verb, hours, flags) = (bytes.one_of(&Verb::ALL), bytes.byte(), bytes.byte());
+    let (command_kind, hours, flags) = (bytes.one_of(&CommandKind::ALL), bytes.byte(), bytes.byte());
     let form = bytes.byte();
     if form % 4 == 3 {
         let length = usize::from(bytes.byte());
-        return Step { hours, verb, json: bytes.take(length).to_vec(), flags };
+        return Step { hours, command_kind, json: bytes.take(length).to_vec(), flags };
     }
     let mut json = serde_json::to_vec(&body(bytes, now)).expect("an object can be written");
     if form % 4 == 2 {
         let at = usize::try_from(bytes.number()).unwrap_or_default() % json.len();
         json[at] = bytes.byte();
     }
-    Step { hours, verb, json, flags }
+    Step { hours, command_kind, json, flags }
 }
 
 /// An object with every field that some command has.
@@ -174,12 +174,12 @@ fn apart_from_its_timeline<C: Case>(case: &C) -> Status {
 
 fn receive<C: Case>(case: &mut C, step: &Step, now: Timestamp) -> Option<Result<(), Refusal>> {
     // As the handlers do: a command that this kind of case does not have never reaches it.
-    if !step.verb.is_taken_by(C::KIND) {
+    if !step.command_kind.is_taken_by(C::KIND) {
         return None;
     }
-    let message = Message::read(step.verb, &step.json);
+    let message = Message::read(step.command_kind, &step.json);
     let message = message.and_then(|message| C::readable(&message.command).map(|()| message));
-    Some(case.receive(step.verb, message, now))
+    Some(case.receive(step.command_kind, message, now))
 }
 
 fn play<C: Playable>(case: &mut C, step: &Step, now: Timestamp) {
@@ -189,11 +189,14 @@ fn play<C: Playable>(case: &mut C, step: &Step, now: Timestamp) {
     let Some(answer) = receive(case, step, now) else { return };
     let after = apart_from_its_timeline(case);
     assert!(case.file().timeline.len() >= happened, "the timeline never shrinks");
-    let readable = Message::read(step.verb, &step.json);
+    let readable = Message::read(step.command_kind, &step.json);
     match &answer {
         Ok(()) => {
             let message = readable.as_ref().expect("what was taken can be read");
-            let offered = before.allowed.get(&message.by.party).is_some_and(|verbs| verbs.contains(&step.verb));
+            let offered = before
+                .allowed
+                .get(&message.by.party)
+                .is_some_and(|command_kinds| command_kinds.contains(&step.command_kind));
             let repeated = message.key.is_some() && before == after;
             assert!(offered || repeated, "{message:?} was taken though the status did not offer it");
         }
@@ -279,7 +282,7 @@ fn pay_fees(case: &mut DisputeCase, flags: u8, now: Timestamp) {
 fn end(dispute: &mut DisputeCase, now: Timestamp) {
     let json = json!({"by": {"party": "arbitrator", "id": "arb-1"}, "to_freelancer": 0, "reference": "AAA-1"});
     let json = serde_json::to_vec(&json).expect("an object can be written");
-    play(dispute, &Step { hours: 0, verb: Verb::Award, json, flags: 0 }, now);
+    play(dispute, &Step { hours: 0, command_kind: CommandKind::Award, json, flags: 0 }, now);
     assert!(dispute.is_decided(), "{}", dispute.stage());
 }
 

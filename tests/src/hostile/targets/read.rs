@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use jiff::Timestamp;
 use recourse_domain::{
-    command::{COMMAND_BYTES_MAX, Message, Verb},
+    command::{COMMAND_BYTES_MAX, CommandKind, Message},
     deposit,
     dispute::DisputeCase,
     messages::{
@@ -23,14 +23,14 @@ use super::{Bytes, kept, plain, wire};
 /// The first byte says which command; the rest is its JSON.
 pub fn commands(data: &[u8]) {
     let mut bytes = Bytes(data);
-    let verb = bytes.one_of(&Verb::ALL);
-    match Message::read(verb, bytes.0) {
+    let command_kind = bytes.one_of(&CommandKind::ALL);
+    match Message::read(command_kind, bytes.0) {
         Ok(message) => {
-            assert_eq!(message.command.verb(), verb);
+            assert_eq!(message.command.command_kind(), command_kind);
             kept(&message);
             let written = wire::of(&message);
             if written.len() <= COMMAND_BYTES_MAX {
-                assert_eq!(Message::read(verb, &written), Ok(message));
+                assert_eq!(Message::read(command_kind, &written), Ok(message));
             }
         }
         Err(unreadable) => plain(&unreadable.reason),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use recourse_client::{CaseId, check_command};
 use recourse_domain::{
     claim::{ClaimReason, RejectionReason},
-    command::Verb,
+    command::CommandKind,
     ids::{Id, PaymentId},
     money::{AMOUNT_MAX, Amount, Currency},
     party::{Contract, Role},
@@ -136,8 +136,8 @@ pub fn words(data: &[u8]) {
         Ok(case) => {
             assert!(text.contains(case.contract.as_str()), "{text} is about {}", case.contract);
             assert!(text.starts_with(&case.kind.name().replace('_', "-")), "{text} is a {:?}", case.kind);
-            for verb in Verb::ALL {
-                if let Err(error) = check_command(text, verb) {
+            for command_kind in CommandKind::ALL {
+                if let Err(error) = check_command(text, command_kind) {
                     assert!(error.to_string().starts_with("NotAllowed: "), "{error}");
                 }
             }

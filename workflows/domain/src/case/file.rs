@@ -80,7 +80,7 @@ pub(super) struct Key {
 
 impl Key {
     pub(super) fn of(by: &Actor, key: &str, command: &Command) -> Self {
-        let name = format!("{} {} {} {key}", by.party, by.id, command.verb());
+        let name = format!("{} {} {} {key}", by.party, by.id, command.command_kind());
         Self { name, content: checksum(&serde_json::to_vec(command).unwrap_or_default()) }
     }
 }

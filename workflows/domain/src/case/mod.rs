@@ -15,7 +15,7 @@ pub use file::{Alarm, CaseFile, REFUSALS_KEPT_MAX, RULES};
 pub use timeline::{Particulars, TimelineEntry, What, Who};
 
 use super::{
-    command::{Command, Extend, Message, Refusal, RefusalKind, Unreadable, Verb},
+    command::{Command, CommandKind, Extend, Message, Refusal, RefusalKind, Unreadable},
     ids::CaseKind,
     money::Amount,
     notice::{Facts, IfSilent, Notice, NoticeEvent},
@@ -62,7 +62,7 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
         Ok(())
     }
     /// Whether this stage offers the command to this role.
-    fn offers(&self, role: Role, verb: Verb) -> bool;
+    fn offers(&self, role: Role, command_kind: CommandKind) -> bool;
     /// If `role` has given this command's answer before: that it has, in words.
     fn answered_before(&self, role: Role, command: &Command) -> Option<String>;
     /// Refuses the start after all: nothing has moved, and the case is over.
@@ -87,16 +87,20 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
     fn ring(&mut self, _: Alarm, _: Timestamp) {}
 
     /// What this role can do now.
-    fn allowed(&self, role: Role) -> Vec<Verb> {
+    fn allowed(&self, role: Role) -> Vec<CommandKind> {
         if self.is_decided() {
             return Vec::new();
         }
         let extendable = self.file().deadline.is_some() && !self.file().extended;
-        let offered = |verb: &Verb| match verb {
-            Verb::Extend => extendable,
-            verb => self.offers(role, *verb),
+        let offered = |command_kind: &CommandKind| match command_kind {
+            CommandKind::Extend => extendable,
+            command_kind => self.offers(role, *command_kind),
         };
-        Verb::ALL.into_iter().filter(|verb| verb.givers(Self::KIND).contains(&role)).filter(offered).collect()
+        CommandKind::ALL
+            .into_iter()
+            .filter(|command_kind| command_kind.givers(Self::KIND).contains(&role))
+            .filter(offered)
+            .collect()
     }
 
     /// When its clock must tick next.
@@ -138,18 +142,23 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
     ///
     /// # Errors
     /// The [`Refusal`], which the timeline keeps too. Nothing has changed otherwise.
-    fn receive(&mut self, verb: Verb, message: Result<Message, Unreadable>, now: Timestamp) -> Result<(), Refusal> {
+    fn receive(
+        &mut self,
+        command_kind: CommandKind,
+        message: Result<Message, Unreadable>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         let message = match message {
             Ok(message) => message,
             Err(unreadable) => {
                 let refusal = Refusal::from(unreadable);
-                let note = format!("{verb}: {refusal}");
+                let note = format!("{command_kind}: {refusal}");
                 self.file_mut().record_refusal(now, Who::Unknown, What::Unreadable, None, &note);
                 return Err(refusal);
             }
         };
         let Message { by, at, key, command } = message;
-        let verb = command.verb();
+        let command_kind = command.command_kind();
         let key = key.map(|key| Key::of(&by, &key, &command));
         if let Some(answer) = key.as_ref().and_then(|key| self.file().answer_to(key)) {
             return answer;
@@ -170,7 +179,7 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
             Refusal { can, ..refusal }
         });
         if let Err(refusal) = &answer {
-            let note = format!("{verb} by {by}: {refusal}");
+            let note = format!("{command_kind} by {by}: {refusal}");
             self.file_mut().record_refusal(at, by.party.into(), What::Refused, refusal.rule, &note);
         }
         // What strangers send is not remembered: they would only use up the parties' room.
@@ -182,11 +191,11 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
 
     /// Whether this sender may give this command now, before the case's own rules see it.
     fn judge(&self, role: Role, command: &Command, at: Timestamp) -> Result<(), Refusal> {
-        let verb = command.verb();
-        let givers = verb.givers(Self::KIND);
+        let command_kind = command.command_kind();
+        let givers = command_kind.givers(Self::KIND);
         if !givers.contains(&role) {
             let who = givers.iter().map(|role| role.name()).collect::<Vec<_>>().join(" or the ");
-            let reason = format!("{verb} is for the {who}, not for the {role}");
+            let reason = format!("{command_kind} is for the {who}, not for the {role}");
             return Err(Refusal { kind: RefusalKind::NotAllowed, rule: None, reason, can: None });
         }
         if let Some(reason) = self.answered_before(role, command) {
@@ -209,8 +218,8 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
     }
 
     /// A command that this stage does not offer.
-    fn not_now(&self, verb: Verb) -> Refusal {
-        let reason = format!("{verb} is not offered while the case is in stage {}", self.stage());
+    fn not_now(&self, command_kind: CommandKind) -> Refusal {
+        let reason = format!("{command_kind} is not offered while the case is in stage {}", self.stage());
         Refusal { kind: RefusalKind::NotAllowed, rule: None, reason, can: None }
     }
 

@@ -61,7 +61,7 @@ macro_rules! commands {
         /// The name of a command: of the signal and of the update.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[allow(missing_docs, reason = "each is explained at its variant of Command")]
-        pub enum Verb {
+        pub enum CommandKind {
             $(#[serde(rename = $wire)] $name,)+
         }
 
@@ -71,7 +71,7 @@ macro_rules! commands {
             $($(#[doc = $about])+ $name($name),)+
         }
 
-        impl Verb {
+        impl CommandKind {
             /// Every command.
             pub const ALL: [Self; [$($wire),+].len()] = [$(Self::$name),+];
 
@@ -120,9 +120,9 @@ macro_rules! commands {
 
         impl Command {
             /// The command's name.
-            pub const fn verb(&self) -> Verb {
+            pub const fn command_kind(&self) -> CommandKind {
                 match self {
-                    $(Self::$name(_) => Verb::$name),+
+                    $(Self::$name(_) => CommandKind::$name),+
                 }
             }
 
@@ -130,9 +130,9 @@ macro_rules! commands {
             ///
             /// # Errors
             /// [`Unreadable`] with the field and what was expected there.
-            pub fn read(verb: Verb, json: &[u8]) -> Result<Self, Unreadable> {
-                Ok(match verb {
-                    $(Verb::$name => Self::$name($name::read(json)?)),+
+            pub fn read(command_kind: CommandKind, json: &[u8]) -> Result<Self, Unreadable> {
+                Ok(match command_kind {
+                    $(CommandKind::$name => Self::$name($name::read(json)?)),+
                 })
             }
 
@@ -330,10 +330,10 @@ commands! {
         says "The deadline comes later, once in this stage. Both parties are told.";
 }
 
-impl Verb {
+impl CommandKind {
     /// The command of this name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|verb| verb.name() == name)
+        Self::ALL.into_iter().find(|command_kind| command_kind.name() == name)
     }
 
     /// How it is used in such a case, if such a case takes it.
@@ -373,7 +373,7 @@ impl Verb {
 
     /// The commands that such a case takes, in some stage.
     pub fn of_case(kind: CaseKind) -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(move |verb| verb.is_taken_by(kind))
+        Self::ALL.into_iter().filter(move |command_kind| command_kind.is_taken_by(kind))
     }
 }
 

@@ -23,7 +23,7 @@ pub use refusal::{Refusal, RefusalKind};
 
 use super::{party::Actor, text::shortened};
 
-impl fmt::Display for Verb {
+impl fmt::Display for CommandKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -67,24 +67,24 @@ mod tests {
     /// What is read of a command is what is written of it: a client that writes with these types is understood.
     #[test]
     fn a_command_is_read_as_it_is_written() {
-        for (verb, said) in [
-            (Verb::Submit, json!({"note": "Again."})),
-            (Verb::Approve, json!({})),
-            (Verb::Approve, json!({"amount": 5, "submission": 2})),
-            (Verb::Dispute, json!({"amount": 5, "reason": "other", "details": "x", "contacted_client": true})),
-            (Verb::Accept, json!({"of": "claim", "amount": 5})),
-            (Verb::Accept, json!({"of": "claim"})),
-            (Verb::Accept, json!({"of": "resolution"})),
-            (Verb::Reject, json!({"of": "offer", "number": 2})),
-            (Verb::Reject, json!({"of": "claim", "reason": "late", "details": "x"})),
-            (Verb::Reject, json!({})),
-            (Verb::DemandArbitration, json!({"source": "pm_1"})),
-            (Verb::Withdraw, json!({})),
+        for (command_kind, said) in [
+            (CommandKind::Submit, json!({"note": "Again."})),
+            (CommandKind::Approve, json!({})),
+            (CommandKind::Approve, json!({"amount": 5, "submission": 2})),
+            (CommandKind::Dispute, json!({"amount": 5, "reason": "other", "details": "x", "contacted_client": true})),
+            (CommandKind::Accept, json!({"of": "claim", "amount": 5})),
+            (CommandKind::Accept, json!({"of": "claim"})),
+            (CommandKind::Accept, json!({"of": "resolution"})),
+            (CommandKind::Reject, json!({"of": "offer", "number": 2})),
+            (CommandKind::Reject, json!({"of": "claim", "reason": "late", "details": "x"})),
+            (CommandKind::Reject, json!({})),
+            (CommandKind::DemandArbitration, json!({"source": "pm_1"})),
+            (CommandKind::Withdraw, json!({})),
         ] {
-            let command = Command::read(verb, &serde_json::to_vec(&said).unwrap()).unwrap();
-            assert_eq!(Value::from(command.fields()), said, "{verb}");
+            let command = Command::read(command_kind, &serde_json::to_vec(&said).unwrap()).unwrap();
+            assert_eq!(Value::from(command.fields()), said, "{command_kind}");
             let written = serde_json::to_value(&command).unwrap();
-            assert_eq!(serde_json::from_value::<Command>(written).unwrap(), command, "{verb}");
+            assert_eq!(serde_json::from_value::<Command>(written).unwrap(), command, "{command_kind}");
         }
     }
 

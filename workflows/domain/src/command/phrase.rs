@@ -5,15 +5,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Command, Field, FieldKind, SubjectName, Verb};
+use super::{Command, CommandKind, Field, FieldKind, SubjectName};
 
 /// Words that are shorter than a command's name, or nearer to what is meant.
-const SHORT: [(&str, Verb); 5] = [
-    ("claim", Verb::Dispute),
-    ("keep", Verb::Reject),
-    ("request", Verb::RequestChanges),
-    ("ask", Verb::RequestMediation),
-    ("demand", Verb::DemandArbitration),
+const SHORT: [(&str, CommandKind); 5] = [
+    ("claim", CommandKind::Dispute),
+    ("keep", CommandKind::Reject),
+    ("request", CommandKind::RequestChanges),
+    ("ask", CommandKind::RequestMediation),
+    ("demand", CommandKind::DemandArbitration),
 ];
 
 /// The command that these words tell.
@@ -22,13 +22,13 @@ const SHORT: [(&str, Verb); 5] = [
 /// That there is no such command, or what it cannot say.
 pub fn command(words: &str) -> Result<Command, String> {
     let (name, rest) = words.split_once(' ').unwrap_or((words, ""));
-    let short = SHORT.into_iter().find(|(short, _)| *short == name).map(|(_, verb)| verb);
-    let verb = short.or_else(|| Verb::named(name)).ok_or_else(|| format!("no command {name}"))?;
+    let short = SHORT.into_iter().find(|(short, _)| *short == name).map(|(_, command_kind)| command_kind);
+    let command_kind = short.or_else(|| CommandKind::named(name)).ok_or_else(|| format!("no command {name}"))?;
     let of = SubjectName::ALL.into_iter().find(|subject| rest.split(' ').next() == Some(subject.name()));
     let last = rest.rsplit(' ').next().unwrap_or_default();
     let mut said = Map::new();
     let mut left = last.parse::<i64>().ok();
-    for field in verb.fields().iter().filter(|field| field.of.is_none() || field.of == of) {
+    for field in command_kind.fields().iter().filter(|field| field.of.is_none() || field.of == of) {
         let value = match field.name {
             "of" => of.map(|of| json!(of)),
             "source" => rest.strip_prefix("from ").map(|source| json!(source)),
@@ -36,33 +36,33 @@ pub fn command(words: &str) -> Result<Command, String> {
             _ => match field.kind {
                 FieldKind::Money if rest.starts_with("submission ") => None,
                 FieldKind::Money | FieldKind::Number => left.take().map(Value::from),
-                _ => filled_in(verb, field),
+                _ => filled_in(command_kind, field),
             },
         };
         said.extend(value.map(|value| (field.name.to_owned(), value)));
     }
     let json = Value::from(said).to_string();
-    Command::read(verb, json.as_bytes()).map_err(|unreadable| format!("{words}: {unreadable}"))
+    Command::read(command_kind, json.as_bytes()).map_err(|unreadable| format!("{words}: {unreadable}"))
 }
 
 /// What a story does not tell.
-fn filled_in(verb: Verb, field: &Field) -> Option<Value> {
-    let text = match (verb, field.kind) {
+fn filled_in(command_kind: CommandKind, field: &Field) -> Option<Value> {
+    let text = match (command_kind, field.kind) {
         (_, FieldKind::Flag) => return Some(Value::Bool(true)),
-        (Verb::Reject, FieldKind::OneOf(_)) => "not_as_agreed",
+        (CommandKind::Reject, FieldKind::OneOf(_)) => "not_as_agreed",
         (_, FieldKind::OneOf(names)) => names.first()?,
-        (Verb::Submit, FieldKind::Text) => "Another try.",
-        (Verb::RequestChanges, FieldKind::Text) => "The brand is wrong.",
-        (Verb::Dispute, FieldKind::Text) => "It is done.",
-        (Verb::Reject, FieldKind::Text) => "Not what we agreed.",
-        (Verb::Amend, FieldKind::Text) => "More precisely.",
-        (Verb::Offer, FieldKind::Text) => "Shall we?",
-        (Verb::Propose, FieldKind::Text) => "Half was delivered.",
-        (Verb::Close, FieldKind::Text) => "No common ground.",
-        (Verb::RequestMediation, FieldKind::Text) => "We do not agree.",
-        (Verb::Opinion, FieldKind::Text) => "Half of it would be fair.",
-        (Verb::Award, FieldKind::Line) => "AAA-1",
-        (Verb::Extend, FieldKind::Line) => "Holiday.",
+        (CommandKind::Submit, FieldKind::Text) => "Another try.",
+        (CommandKind::RequestChanges, FieldKind::Text) => "The brand is wrong.",
+        (CommandKind::Dispute, FieldKind::Text) => "It is done.",
+        (CommandKind::Reject, FieldKind::Text) => "Not what we agreed.",
+        (CommandKind::Amend, FieldKind::Text) => "More precisely.",
+        (CommandKind::Offer, FieldKind::Text) => "Shall we?",
+        (CommandKind::Propose, FieldKind::Text) => "Half was delivered.",
+        (CommandKind::Close, FieldKind::Text) => "No common ground.",
+        (CommandKind::RequestMediation, FieldKind::Text) => "We do not agree.",
+        (CommandKind::Opinion, FieldKind::Text) => "Half of it would be fair.",
+        (CommandKind::Award, FieldKind::Line) => "AAA-1",
+        (CommandKind::Extend, FieldKind::Line) => "Holiday.",
         (_, FieldKind::Text | FieldKind::Line) => "In words.",
         (_, FieldKind::Money | FieldKind::Number | FieldKind::Id | FieldKind::Files) => return None,
     };
@@ -75,20 +75,20 @@ mod tests {
 
     #[test]
     fn a_word_or_two_tell_a_command() {
-        for (words, verb, said) in [
-            ("approve", Verb::Approve, json!({})),
-            ("approve 50", Verb::Approve, json!({"amount": 50})),
-            ("approve submission 2", Verb::Approve, json!({"submission": 2})),
-            ("keep", Verb::Reject, json!({})),
-            ("accept claim", Verb::Accept, json!({"of": "claim"})),
-            ("accept claim 150", Verb::Accept, json!({"of": "claim", "amount": 150})),
-            ("accept offer 1", Verb::Accept, json!({"of": "offer", "number": 1})),
-            ("offer 100", Verb::Offer, json!({"to_freelancer": 100, "message": "Shall we?"})),
-            ("demand from card-9", Verb::DemandArbitration, json!({"source": "card-9"})),
-            ("extend 24", Verb::Extend, json!({"hours": 24, "reason": "Holiday."})),
+        for (words, command_kind, said) in [
+            ("approve", CommandKind::Approve, json!({})),
+            ("approve 50", CommandKind::Approve, json!({"amount": 50})),
+            ("approve submission 2", CommandKind::Approve, json!({"submission": 2})),
+            ("keep", CommandKind::Reject, json!({})),
+            ("accept claim", CommandKind::Accept, json!({"of": "claim"})),
+            ("accept claim 150", CommandKind::Accept, json!({"of": "claim", "amount": 150})),
+            ("accept offer 1", CommandKind::Accept, json!({"of": "offer", "number": 1})),
+            ("offer 100", CommandKind::Offer, json!({"to_freelancer": 100, "message": "Shall we?"})),
+            ("demand from card-9", CommandKind::DemandArbitration, json!({"source": "card-9"})),
+            ("extend 24", CommandKind::Extend, json!({"hours": 24, "reason": "Holiday."})),
         ] {
             let command = command(words).unwrap();
-            assert_eq!((command.verb(), Value::from(command.fields())), (verb, said), "{words}");
+            assert_eq!((command.command_kind(), Value::from(command.fields())), (command_kind, said), "{words}");
         }
         assert_eq!(command("dance").unwrap_err(), "no command dance");
         assert!(command("retract").unwrap_err().contains("missing field `number`"));
@@ -97,9 +97,12 @@ mod tests {
     /// No command is left out of what stories can tell.
     #[test]
     fn every_command_can_be_told() {
-        for verb in Verb::ALL {
-            let told = [verb.name().to_owned(), format!("{verb} 1"), format!("{verb} offer 1")];
-            assert!(told.iter().any(|words| command(words).is_ok_and(|command| command.verb() == verb)), "{verb}");
+        for command_kind in CommandKind::ALL {
+            let told = [command_kind.name().to_owned(), format!("{command_kind} 1"), format!("{command_kind} offer 1")];
+            assert!(
+                told.iter().any(|words| command(words).is_ok_and(|command| command.command_kind() == command_kind)),
+                "{command_kind}"
+            );
         }
     }
 }

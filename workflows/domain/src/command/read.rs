@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Command, Message, Unreadable, Verb};
+use super::{Command, CommandKind, Message, Unreadable};
 use crate::party::Actor;
 
 /// The largest command in bytes of JSON. Ten files of evidence and a full text fit several times over.
@@ -25,11 +25,11 @@ struct Head {
 }
 
 impl Message {
-    /// Reads the JSON that came in under the name `verb`.
+    /// Reads the JSON that came in under the name `command_kind`.
     ///
     /// # Errors
     /// [`Unreadable`] with the field and what was expected there; nothing can have moved.
-    pub fn read(verb: Verb, json: &[u8]) -> Result<Self, Unreadable> {
+    pub fn read(command_kind: CommandKind, json: &[u8]) -> Result<Self, Unreadable> {
         if json.len() > COMMAND_BYTES_MAX {
             return Err(Unreadable::because(format!(
                 "{} bytes are too big; a command has at most {COMMAND_BYTES_MAX}",
@@ -40,7 +40,7 @@ impl Message {
         if head.key.as_ref().is_some_and(|key| key.is_empty() || key.chars().count() > KEY_LENGTH_MAX) {
             return Err(Unreadable::because(format!("key: must have 1 to {KEY_LENGTH_MAX} characters")));
         }
-        Ok(Self { by: head.by, at: head.at, key: head.key, command: Command::read(verb, json)? })
+        Ok(Self { by: head.by, at: head.at, key: head.key, command: Command::read(command_kind, json)? })
     }
 }
 
@@ -74,42 +74,52 @@ mod tests {
         money::Amount,
     };
 
-    fn read(verb: Verb, json: &str) -> Result<Command, String> {
-        Message::read(verb, json.as_bytes()).map(|message| message.command).map_err(|error| error.reason)
+    fn read(command_kind: CommandKind, json: &str) -> Result<Command, String> {
+        Message::read(command_kind, json.as_bytes()).map(|message| message.command).map_err(|error| error.reason)
     }
 
     #[test]
     fn commands_are_read_with_their_fields_and_unknown_fields_are_ignored() {
         let by = r#""by":{"party":"freelancer","id":"fl-1","more":1},"later":true"#;
-        let reads = |verb, fields: &str| read(verb, &format!("{{{by}{fields}}}")).unwrap();
+        let reads = |command_kind, fields: &str| read(command_kind, &format!("{{{by}{fields}}}")).unwrap();
         let amount = Some(Amount::new(5).unwrap());
-        for (verb, fields, command) in [
-            (Verb::Approve, "", Command::Approve(Approve { amount: None, submission: None })),
-            (Verb::Approve, r#","submission":2"#, Command::Approve(Approve { amount: None, submission: Some(2) })),
-            (Verb::Accept, r#","of":"offer","number":2"#, Command::Accept(Accept::Offer(2))),
-            (Verb::Accept, r#","of":"claim""#, Command::Accept(Accept::Claim { amount: None })),
-            (Verb::Accept, r#","of":"claim","amount":5"#, Command::Accept(Accept::Claim { amount })),
-            // What belongs to another subject is ignored like what there is not.
-            (Verb::Accept, r#","of":"resolution","amount":"much""#, Command::Accept(Accept::Resolution)),
-            (Verb::Reject, r#","of":"resolution","reason":"because","details":5"#, Command::Reject(Reject::Resolution)),
-            (Verb::Reject, r#","of":"offer","number":1,"evidence":null"#, Command::Reject(Reject::Offer(1))),
-            (Verb::Reject, "", Command::Reject(Reject::Request)),
+        for (command_kind, fields, command) in [
+            (CommandKind::Approve, "", Command::Approve(Approve { amount: None, submission: None })),
             (
-                Verb::DemandArbitration,
+                CommandKind::Approve,
+                r#","submission":2"#,
+                Command::Approve(Approve { amount: None, submission: Some(2) }),
+            ),
+            (CommandKind::Accept, r#","of":"offer","number":2"#, Command::Accept(Accept::Offer(2))),
+            (CommandKind::Accept, r#","of":"claim""#, Command::Accept(Accept::Claim { amount: None })),
+            (CommandKind::Accept, r#","of":"claim","amount":5"#, Command::Accept(Accept::Claim { amount })),
+            // What belongs to another subject is ignored like what there is not.
+            (CommandKind::Accept, r#","of":"resolution","amount":"much""#, Command::Accept(Accept::Resolution)),
+            (
+                CommandKind::Reject,
+                r#","of":"resolution","reason":"because","details":5"#,
+                Command::Reject(Reject::Resolution),
+            ),
+            (CommandKind::Reject, r#","of":"offer","number":1,"evidence":null"#, Command::Reject(Reject::Offer(1))),
+            (CommandKind::Reject, "", Command::Reject(Reject::Request)),
+            (
+                CommandKind::DemandArbitration,
                 r#","source":"pm_1""#,
                 Command::DemandArbitration(DemandArbitration { source: Some(Id::new("pm_1").unwrap()) }),
             ),
             (
-                Verb::DemandArbitration,
+                CommandKind::DemandArbitration,
                 r#","source":null"#,
                 Command::DemandArbitration(DemandArbitration { source: None }),
             ),
         ] {
-            assert_eq!(reads(verb, fields), command, "{verb} {fields}");
+            assert_eq!(reads(command_kind, fields), command, "{command_kind} {fields}");
         }
-        let message =
-            Message::read(Verb::Withdraw, format!(r#"{{{by},"at":"2026-12-03T10:00:00Z","key":"k"}}"#).as_bytes())
-                .unwrap();
+        let message = Message::read(
+            CommandKind::Withdraw,
+            format!(r#"{{{by},"at":"2026-12-03T10:00:00Z","key":"k"}}"#).as_bytes(),
+        )
+        .unwrap();
         assert_eq!(message.at, Some("2026-12-03T10:00:00Z".parse().unwrap()));
         assert_eq!(message.key.as_deref(), Some("k"));
     }
@@ -117,27 +127,27 @@ mod tests {
     #[test]
     fn what_cannot_be_read_names_the_field() {
         let by = r#""by":{"party":"client","id":"cl-1"}"#;
-        for (verb, json, word) in [
-            (Verb::Approve, String::new(), "EOF"),
-            (Verb::Approve, "null".into(), "an object with `by`"),
-            (Verb::Approve, "{}".into(), "by"),
-            (Verb::Approve, r#"{"by":{"party":"owner","id":"x"}}"#.into(), "by.party"),
-            (Verb::Approve, format!(r#"{{{by},"at":"yesterday"}}"#), "at"),
-            (Verb::Approve, format!(r#"{{{by},"key":""}}"#), "key"),
-            (Verb::Approve, format!("{{{by}}} trailing"), "trailing"),
-            (Verb::Dispute, format!(r#"{{{by},"amount":-1,"reason":"other","details":"x"}}"#), "amount"),
-            (Verb::Dispute, format!(r#"{{{by},"amount":"much","reason":"other","details":"x"}}"#), "amount"),
-            (Verb::Dispute, format!(r#"{{{by},"amount":1,"reason":"because","details":"x"}}"#), "reason"),
-            (Verb::Accept, format!(r#"{{{by},"of":"money"}}"#), "of"),
-            (Verb::Accept, format!(r#"{{{by},"of":"offer"}}"#), "number"),
-            (Verb::Accept, format!(r#"{{{by},"of":"claim","amount":"150"}}"#), "amount"),
-            (Verb::Approve, format!(r#"{{{by},"submission":-1}}"#), "submission"),
-            (Verb::DemandArbitration, format!(r#"{{{by},"source":"a b"}}"#), "source"),
-            (Verb::Approve, format!(r#"{{{by},"x":"{}"}}"#, "y".repeat(COMMAND_BYTES_MAX)), "too big"),
+        for (command_kind, json, word) in [
+            (CommandKind::Approve, String::new(), "EOF"),
+            (CommandKind::Approve, "null".into(), "an object with `by`"),
+            (CommandKind::Approve, "{}".into(), "by"),
+            (CommandKind::Approve, r#"{"by":{"party":"owner","id":"x"}}"#.into(), "by.party"),
+            (CommandKind::Approve, format!(r#"{{{by},"at":"yesterday"}}"#), "at"),
+            (CommandKind::Approve, format!(r#"{{{by},"key":""}}"#), "key"),
+            (CommandKind::Approve, format!("{{{by}}} trailing"), "trailing"),
+            (CommandKind::Dispute, format!(r#"{{{by},"amount":-1,"reason":"other","details":"x"}}"#), "amount"),
+            (CommandKind::Dispute, format!(r#"{{{by},"amount":"much","reason":"other","details":"x"}}"#), "amount"),
+            (CommandKind::Dispute, format!(r#"{{{by},"amount":1,"reason":"because","details":"x"}}"#), "reason"),
+            (CommandKind::Accept, format!(r#"{{{by},"of":"money"}}"#), "of"),
+            (CommandKind::Accept, format!(r#"{{{by},"of":"offer"}}"#), "number"),
+            (CommandKind::Accept, format!(r#"{{{by},"of":"claim","amount":"150"}}"#), "amount"),
+            (CommandKind::Approve, format!(r#"{{{by},"submission":-1}}"#), "submission"),
+            (CommandKind::DemandArbitration, format!(r#"{{{by},"source":"a b"}}"#), "source"),
+            (CommandKind::Approve, format!(r#"{{{by},"x":"{}"}}"#, "y".repeat(COMMAND_BYTES_MAX)), "too big"),
         ] {
-            let error = read(verb, &json).unwrap_err();
-            assert!(error.contains(word), "{verb} {json:.80}: {error}");
-            assert!(!error.contains("struct") && !error.contains("column"), "{verb} {json:.80}: {error}");
+            let error = read(command_kind, &json).unwrap_err();
+            assert!(error.contains(word), "{command_kind} {json:.80}: {error}");
+            assert!(!error.contains("struct") && !error.contains("column"), "{command_kind} {json:.80}: {error}");
         }
     }
 
@@ -160,13 +170,13 @@ mod tests {
             ("{}}", "missing field `by`"),
             (r#"{"by":{"party":"client","id":"cl-1"}}}"#, "this is not JSON: trailing characters"),
         ] {
-            assert_eq!(read(Verb::Release, json).unwrap_err(), told, "{json}");
+            assert_eq!(read(CommandKind::Release, json).unwrap_err(), told, "{json}");
         }
         let deep =
             format!(r#"{{"by":{{"party":"client","id":"cl-1"}},"amount":{}{}}}"#, "[".repeat(500), "]".repeat(500));
-        let told = read(Verb::Approve, &deep).unwrap_err();
+        let told = read(CommandKind::Approve, &deep).unwrap_err();
         assert!(told.ends_with("[0: this is not JSON: recursion limit exceeded"), "{told}");
-        let told = read(Verb::Approve, r#"{"by":{"party":"\u001b[2J","id":"x"}}"#).unwrap_err();
+        let told = read(CommandKind::Approve, r#"{"by":{"party":"\u001b[2J","id":"x"}}"#).unwrap_err();
         assert!(told.starts_with("by.party: unknown variant `\\u{1b}[2J`"), "{told}");
     }
 }

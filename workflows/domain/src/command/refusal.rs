@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Unreadable, Verb, shortened};
+use super::{CommandKind, Unreadable, shortened};
 use crate::{party::Role, rule::Rule};
 
 /// Why a command was not taken.
@@ -43,7 +43,7 @@ pub struct Refusal {
     /// Why, in words.
     pub reason: String,
     /// In which role the sender acts, and what that role can do now.
-    pub can: Option<(Role, Vec<Verb>)>,
+    pub can: Option<(Role, Vec<CommandKind>)>,
 }
 
 impl Refusal {
@@ -71,12 +71,12 @@ impl fmt::Display for Refusal {
             write!(f, " (rule {rule})")?;
         }
         match &self.can {
-            Some((role, verbs)) if verbs.is_empty() => write!(f, "; the {role} can do nothing now"),
-            Some((role, verbs)) => {
+            Some((role, command_kinds)) if command_kinds.is_empty() => write!(f, "; the {role} can do nothing now"),
+            Some((role, command_kinds)) => {
                 write!(
                     f,
                     "; the {role} can now: {}",
-                    verbs.iter().map(|verb| verb.name()).collect::<Vec<_>>().join(", ")
+                    command_kinds.iter().map(|command_kind| command_kind.name()).collect::<Vec<_>>().join(", ")
                 )
             }
             None => Ok(()),

@@ -111,7 +111,7 @@ impl DisputeCase {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let Command::DemandArbitration(DemandArbitration { source }) = command else {
-            return Err(self.not_now(command.verb()));
+            return Err(self.not_now(command.command_kind()));
         };
         let attempt = match self.demands.get(&role) {
             Some(Demand::Declined(attempt)) => attempt + 1,
@@ -252,7 +252,7 @@ impl DisputeCase {
     /// The arbitrator gives the award (A5).
     pub(super) fn arbitrate(&mut self, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
         let Command::Award(Award { to_freelancer, reference }) = command else {
-            return Err(self.not_now(command.verb()));
+            return Err(self.not_now(command.command_kind()));
         };
         let split = self.split(to_freelancer, Rule::A5)?;
         check_short_text("reference", &reference).map_err(|reason| Refusal::invalid(Rule::A5, reason))?;

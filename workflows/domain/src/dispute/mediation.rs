@@ -55,7 +55,7 @@ impl DisputeCase {
                 self.file.record(at, role, What::ClaimWithdrawn, Rule::D5, "");
                 self.decide(Split::all_to_client(self.held), DecidedBy::FreelancerWithdrawal, Rule::D5, now);
             }
-            (_, command) => return Err(self.not_now(command.verb())),
+            (_, command) => return Err(self.not_now(command.command_kind())),
         }
         Ok(())
     }
@@ -158,7 +158,7 @@ impl DisputeCase {
                 self.file.record(at, Role::Mediator, What::MediationClosed, Rule::M2, reason.clone());
                 self.give_notice_of_non_resolution(Rule::M2, Some(reason), now);
             }
-            other => return Err(self.not_now(other.verb())),
+            other => return Err(self.not_now(other.command_kind())),
         }
         Ok(())
     }
@@ -174,7 +174,7 @@ impl DisputeCase {
         let (answer, what) = match command {
             Command::Accept(Accept::Resolution) => (Answer::Accepted, What::ResolutionAccepted),
             Command::Reject(Reject::Resolution) => (Answer::Rejected, What::ResolutionRejected),
-            other => return Err(self.not_now(other.verb())),
+            other => return Err(self.not_now(other.command_kind())),
         };
         self.answers.insert(role, answer);
         self.file.record(at, role, what, Rule::M4, "");

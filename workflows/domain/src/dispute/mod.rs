@@ -26,7 +26,9 @@ pub use arbitration::Demand;
 use super::{
     case::{Alarm, Case, CaseFile, Particulars, What, Who},
     claim::{Claim, Grounds, Rejection},
-    command::{Accept, Amend, Award, Command, DemandArbitration, Offer, Propose, Refusal, Reject, Retract, Verb},
+    command::{
+        Accept, Amend, Award, Command, CommandKind, DemandArbitration, Offer, Propose, Refusal, Reject, Retract,
+    },
     fee::FeeDue,
     ids::{CaseKind, Id},
     money::Amount,

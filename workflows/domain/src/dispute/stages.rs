@@ -1,9 +1,9 @@
 //! The dispute as a case: its stages, who may do what in each, and where a command or silence leads.
 
 use super::{
-    Accept, Alarm, Amount, Answer, Case, CaseFile, CaseKind, ClientSilence, Command, DecidedBy, DisputeCase, Id,
-    IfSilent, Offer, OfferState, Outcome, Particulars, Refusal, Reject, Retract, Role, Rule, Stage, Timestamp, Verb,
-    What, Who,
+    Accept, Alarm, Amount, Answer, Case, CaseFile, CaseKind, ClientSilence, Command, CommandKind, DecidedBy,
+    DisputeCase, Id, IfSilent, Offer, OfferState, Outcome, Particulars, Refusal, Reject, Retract, Role, Rule, Stage,
+    Timestamp, What, Who,
 };
 use crate::{
     command::Unreadable,
@@ -100,20 +100,20 @@ impl Case for DisputeCase {
         }
     }
 
-    fn offers(&self, role: Role, verb: Verb) -> bool {
+    fn offers(&self, role: Role, command_kind: CommandKind) -> bool {
         let other_offered = role.other_party().is_some_and(|other| self.offers.open_by(other).is_some());
-        match verb {
-            Verb::Accept | Verb::Reject => {
+        match command_kind {
+            CommandKind::Accept | CommandKind::Reject => {
                 let claim = self.stage == Stage::AwaitingClient && role == Role::Client;
                 let resolution = self.stage == Stage::AwaitingParties && !self.answers.contains_key(&role);
                 claim || resolution || (self.is_open() && other_offered)
             }
-            Verb::Offer => self.is_open(),
-            Verb::Retract => self.is_open() && self.offers.open_by(role).is_some(),
-            Verb::Amend | Verb::Withdraw => self.stage == Stage::AwaitingClient,
-            Verb::Propose | Verb::Close => self.stage == Stage::InMediation,
-            Verb::DemandArbitration => self.stage == Stage::AwaitingArbitrationDemand && self.may_demand(role),
-            Verb::Award => self.stage == Stage::InArbitration,
+            CommandKind::Offer => self.is_open(),
+            CommandKind::Retract => self.is_open() && self.offers.open_by(role).is_some(),
+            CommandKind::Amend | CommandKind::Withdraw => self.stage == Stage::AwaitingClient,
+            CommandKind::Propose | CommandKind::Close => self.stage == Stage::InMediation,
+            CommandKind::DemandArbitration => self.stage == Stage::AwaitingArbitrationDemand && self.may_demand(role),
+            CommandKind::Award => self.stage == Stage::InArbitration,
             _ => false,
         }
     }
@@ -152,7 +152,7 @@ impl Case for DisputeCase {
 
     fn act(&mut self, role: Role, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
         if !self.is_open() {
-            return Err(self.not_now(command.verb()));
+            return Err(self.not_now(command.command_kind()));
         }
         match command {
             Command::Offer(Offer { to_freelancer, message }) => self.offer(role, to_freelancer, message, at),

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     case::{Case, CaseFile, Particulars, What, Who},
     claim::{Claim, Grounds},
-    command::{Approve, Command, Refusal, RefusalKind, RequestChanges, Verb},
+    command::{Approve, Command, CommandKind, Refusal, RefusalKind, RequestChanges},
     ids::{CaseKind, Id, dispute_id},
     milestone::{BonusDue, Milestone, NotReviewable, Review},
     money::Amount,

@@ -1,8 +1,8 @@
 //! The review as a case: its stages, who may do what in each, and where a command or silence leads.
 
 use super::{
-    Amount, Approve, Case, CaseFile, CaseKind, Command, DecidedBy, IfSilent, MilestoneReviewCase, Outcome, Particulars,
-    Refusal, RefusalKind, RequestChanges, Role, Rule, Stage, Timestamp, Verb, What, Who, dispute_id,
+    Amount, Approve, Case, CaseFile, CaseKind, Command, CommandKind, DecidedBy, IfSilent, MilestoneReviewCase, Outcome,
+    Particulars, Refusal, RefusalKind, RequestChanges, Role, Rule, Stage, Timestamp, What, Who, dispute_id,
 };
 use crate::{
     claim::Claim,
@@ -75,15 +75,15 @@ impl Case for MilestoneReviewCase {
         Some(self.review.milestone.label())
     }
 
-    fn offers(&self, role: Role, verb: Verb) -> bool {
-        let in_stage = match verb {
-            Verb::Approve | Verb::Dispute => self.is_waiting(),
-            Verb::RequestChanges => self.stage == Stage::AwaitingClient,
-            Verb::Submit => self.stage == Stage::ChangesRequested,
-            Verb::Supersede => self.is_waiting() || (self.stage == Stage::Disputed && !self.contract_ended),
+    fn offers(&self, role: Role, command_kind: CommandKind) -> bool {
+        let in_stage = match command_kind {
+            CommandKind::Approve | CommandKind::Dispute => self.is_waiting(),
+            CommandKind::RequestChanges => self.stage == Stage::AwaitingClient,
+            CommandKind::Submit => self.stage == Stage::ChangesRequested,
+            CommandKind::Supersede => self.is_waiting() || (self.stage == Stage::Disputed && !self.contract_ended),
             _ => false,
         };
-        in_stage && verb.givers(Self::KIND).contains(&role)
+        in_stage && command_kind.givers(Self::KIND).contains(&role)
     }
 
     fn answered_before(&self, role: Role, command: &Command) -> Option<String> {
@@ -101,7 +101,7 @@ impl Case for MilestoneReviewCase {
             (Command::Supersede(_), _) if self.contract_ended => "the contract's end is known",
             _ => return None,
         };
-        command.verb().givers(Self::KIND).contains(&role).then(|| answer.to_owned())
+        command.command_kind().givers(Self::KIND).contains(&role).then(|| answer.to_owned())
     }
 
     fn refuse(&mut self, rule: Rule, reason: String, now: Timestamp) {
@@ -109,8 +109,8 @@ impl Case for MilestoneReviewCase {
     }
 
     fn act(&mut self, role: Role, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
-        if !self.offers(role, command.verb()) {
-            return Err(self.not_offered(command.verb()));
+        if !self.offers(role, command.command_kind()) {
+            return Err(self.not_offered(command.command_kind()));
         }
         match command {
             Command::Approve(Approve { amount, submission }) => {
@@ -131,7 +131,7 @@ impl Case for MilestoneReviewCase {
                 }
                 Ok(())
             }
-            other => Err(self.not_now(other.verb())),
+            other => Err(self.not_now(other.command_kind())),
         }
     }
 
@@ -172,18 +172,18 @@ impl Case for MilestoneReviewCase {
 
 impl MilestoneReviewCase {
     /// A command that this stage does not offer, and where it belongs.
-    fn not_offered(&self, verb: Verb) -> Refusal {
-        match (self.stage, verb) {
-            (Stage::AwaitingClient, Verb::Submit) => {
+    fn not_offered(&self, command_kind: CommandKind) -> Refusal {
+        match (self.stage, command_kind) {
+            (Stage::AwaitingClient, CommandKind::Submit) => {
                 let reason = "the milestone is under review; it can be submitted again after changes were requested";
                 Refusal::new(RefusalKind::NotAllowed, Rule::E3, reason)
             }
-            (Stage::Disputed, Verb::Approve | Verb::RequestChanges) => {
+            (Stage::Disputed, CommandKind::Approve | CommandKind::RequestChanges) => {
                 let dispute = dispute_id(&self.file.contract.id, Some(&self.review.milestone.id));
                 let reason = format!("the milestone is disputed; answer the claim in {dispute}");
                 Refusal::new(RefusalKind::NotAllowed, Rule::D1, reason)
             }
-            _ => self.not_now(verb),
+            _ => self.not_now(command_kind),
         }
     }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     case::{Case, CaseFile, Particulars, What, Who},
     claim::{Claim, Grounds},
-    command::{Command, Refusal, RefusalKind, Verb},
+    command::{Command, CommandKind, Refusal, RefusalKind},
     ids::{CaseKind, dispute_id},
     money::Amount,
     notice::{Facts, IfSilent, NoticeEvent},

@@ -1,8 +1,8 @@
 //! The refund request as a case: its stages, who may do what in each, and where a command or silence leads.
 
 use super::{
-    Case, CaseFile, CaseKind, Command, DecidedBy, Done, IfSilent, Next, Outcome, Particulars, RefundRequestCase,
-    Refusal, RefusalKind, ResultKind, Role, Rule, Shown, Stage, Timestamp, Verb, What, Who, dispute_id,
+    Case, CaseFile, CaseKind, Command, CommandKind, DecidedBy, Done, IfSilent, Next, Outcome, Particulars,
+    RefundRequestCase, Refusal, RefusalKind, ResultKind, Role, Rule, Shown, Stage, Timestamp, What, Who, dispute_id,
 };
 use crate::money::Amount;
 
@@ -54,8 +54,8 @@ impl Case for RefundRequestCase {
         Particulars { claim: self.claim.clone(), dispute, ..Particulars::default() }
     }
 
-    fn offers(&self, role: Role, verb: Verb) -> bool {
-        self.is_waiting() && verb.givers(Self::KIND).contains(&role)
+    fn offers(&self, role: Role, command_kind: CommandKind) -> bool {
+        self.is_waiting() && command_kind.givers(Self::KIND).contains(&role)
     }
 
     fn answered_before(&self, role: Role, command: &Command) -> Option<String> {
@@ -81,13 +81,13 @@ impl Case for RefundRequestCase {
 
     fn act(&mut self, role: Role, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
         if !self.is_waiting() {
-            return Err(match (&self.claim, command.verb()) {
-                (Some(_), Verb::Release) => {
+            return Err(match (&self.claim, command.command_kind()) {
+                (Some(_), CommandKind::Release) => {
                     let dispute = dispute_id(&self.file.contract.id, None);
                     let reason = format!("the refund is disputed; answer the claim in {dispute}");
                     Refusal::new(RefusalKind::NotAllowed, Rule::R10, reason)
                 }
-                (_, verb) => self.not_now(verb),
+                (_, command_kind) => self.not_now(command_kind),
             });
         }
         match command {
@@ -114,7 +114,7 @@ impl Case for RefundRequestCase {
                 let outcome = Outcome::without_money(ResultKind::Released, DecidedBy::ClientRelease, Rule::R10);
                 self.decide(Outcome { to_freelancer, ..outcome }, now);
             }
-            other => return Err(self.not_now(other.verb())),
+            other => return Err(self.not_now(other.command_kind())),
         }
         Ok(())
     }

@@ -467,7 +467,7 @@ fn each_party_is_told_of_each_stage() {
         (client.to, client.deadline, client.if_silent.map(super::super::notice::IfSilent::name)),
         (Role::Client, Some(day(5.0)), Some("release_claimed_amount"))
     );
-    assert_eq!(client.can, [Verb::Accept, Verb::Reject, Verb::Offer]);
+    assert_eq!(client.can, [CommandKind::Accept, CommandKind::Reject, CommandKind::Offer]);
 }
 
 /// D2: by policy the client has business days. Filed on a Sunday, the window begins on Monday at 00:00.
@@ -538,12 +538,12 @@ fn a_case_stays_small_whatever_is_sent() {
         let too_long = Command::Offer(Offer { to_freelancer: amount(1), message: Some("é".repeat(501)) });
         assert_eq!(refused(send(&mut case, 1.0, Role::Client, too_long)), "Invalid");
     }
-    for verb in [Verb::Reject, Verb::Offer] {
+    for command_kind in [CommandKind::Reject, CommandKind::Offer] {
         for _ in 0..300 {
             let json = format!(
                 r#"{{"by":{{"party":"client","id":"cl-1"}},"of":"claim","to_freelancer":1,"reason":"{long}","details":"{long}"}}"#
             );
-            assert!(case.receive(verb, Message::read(verb, json.as_bytes()), day(1.0)).is_err());
+            assert!(case.receive(command_kind, Message::read(command_kind, json.as_bytes()), day(1.0)).is_err());
         }
     }
     let rejection = Rejection { reason: RejectionReason::Other, details: long.clone(), evidence: vec![], amount: None };
@@ -594,7 +594,7 @@ fn no_party_judges_its_own_case() {
             let mut as_party = |by: &str| {
                 let by = Actor { party: *role, id: id(by) };
                 let message = Message { by, ..message(*role, command.clone()) };
-                let refused = case.receive(command.verb(), Ok(message), day(1.0)).err();
+                let refused = case.receive(command.command_kind(), Ok(message), day(1.0)).err();
                 refused
                     .is_some_and(|refusal| (refusal.kind, refusal.rule) == (RefusalKind::NotAllowed, Some(Rule::E14)))
             };

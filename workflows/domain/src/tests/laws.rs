@@ -34,7 +34,7 @@ struct Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let verbs = [
+    let command_kinds = [
         "approve",
         "claim",
         "release",
@@ -62,13 +62,13 @@ fn step() -> impl Strategy<Value = Step> {
     let role = prop::sample::select(Role::ALL.to_vec());
     // Small numbers often: they are offers' numbers too.
     let amount = prop_oneof![Just(0_i64), 1_i64..4, 1_i64..4, 0_i64..400];
-    (prop_oneof![0_u32..4, 0_u32..200], role, prop::sample::select(verbs.to_vec()), amount, any::<bool>()).prop_map(
-        |(hours, role, verb, amount, declined)| {
-            let words = if verb.is_empty() { String::new() } else { format!("{verb} {amount}") };
-            let words = if matches!(verb, "reject claim" | "accept claim") { verb.to_owned() } else { words };
+    (prop_oneof![0_u32..4, 0_u32..200], role, prop::sample::select(command_kinds.to_vec()), amount, any::<bool>())
+        .prop_map(|(hours, role, command_kind, amount, declined)| {
+            let words = if command_kind.is_empty() { String::new() } else { format!("{command_kind} {amount}") };
+            let words =
+                if matches!(command_kind, "reject claim" | "accept claim") { command_kind.to_owned() } else { words };
             Step { hours, role, words, declined }
-        },
-    )
+        })
 }
 
 fn taken<C: Case>(case: &mut C, step: &Step, now: Timestamp) {
@@ -84,8 +84,8 @@ fn taken<C: Case>(case: &mut C, step: &Step, now: Timestamp) {
         return;
     }
     let command = command(&step.words);
-    let verb = command.verb();
-    let offered = case.allowed(step.role).contains(&verb);
+    let command_kind = command.command_kind();
+    let offered = case.allowed(step.role).contains(&command_kind);
     let (before, over) = (
         serde_json::to_string(
             case.outcome()
@@ -95,7 +95,7 @@ fn taken<C: Case>(case: &mut C, step: &Step, now: Timestamp) {
         .unwrap(),
         case.is_decided(),
     );
-    let answer = case.receive(verb, Ok(message(step.role, command)), now);
+    let answer = case.receive(command_kind, Ok(message(step.role, command)), now);
     if answer.is_ok() {
         assert!(offered, "{step:?} was taken though the status did not offer it");
         assert!(!over, "{step:?} was taken after the case was decided");

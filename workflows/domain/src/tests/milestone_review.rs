@@ -153,7 +153,7 @@ fn silence_and_the_contracts_end_never_both_decide() {
     // The instant of the contract's end counts, not that at which the review hears of it.
     let mut case = submitted(300);
     let end = Message { at: Some(day(13.9)), ..message(Role::Operator, command("supersede")) };
-    case.receive(Verb::Supersede, Ok(end), day(14.5)).unwrap();
+    case.receive(CommandKind::Supersede, Ok(end), day(14.5)).unwrap();
     assert_eq!(shown(&case), "superseded contract_end E11 0/0/300");
 }
 
@@ -224,7 +224,7 @@ fn the_clock_stops_while_the_milestone_is_disputed() {
     // It stopped when the claim was received, not when a worker got round to it.
     let mut case = submitted(300);
     let filed = Message { at: Some(day(10.0)), ..message(Role::Freelancer, command("claim 200")) };
-    case.receive(Verb::Dispute, Ok(filed), day(12.0)).unwrap();
+    case.receive(CommandKind::Dispute, Ok(filed), day(12.0)).unwrap();
     case.dispute_ended(withdrawn(), day(30.0));
     assert_eq!(case.file().deadline, Some(day(34.0)));
     // Where changes were requested there is no clock to go on.
@@ -342,7 +342,7 @@ fn both_parties_are_told_of_every_stage() {
     send(&mut case, 14.5, Role::Freelancer, command("submit")).unwrap();
     let notices = case.file_mut().take_notices();
     assert_eq!(notices[0].deadline, Some(day(28.5)));
-    assert_eq!(notices[0].can, [Verb::Approve, Verb::RequestChanges]);
+    assert_eq!(notices[0].can, [CommandKind::Approve, CommandKind::RequestChanges]);
     assert!(notices[0].if_silent.is_some());
     pass(&mut case, 30.0);
     assert_eq!(told(&mut case), "client reminder, client milestone_released, freelancer milestone_released");

@@ -16,7 +16,8 @@ use super::{
     case::Case,
     claim::{Claim, ClaimReason, Grounds, Rejection, RejectionReason},
     command::{
-        self, Amend, Command, Extend, Message, Offer, Propose, Refusal, Reject, RequestChanges, Submit, Verb, phrase,
+        self, Amend, Command, CommandKind, Extend, Message, Offer, Propose, Refusal, Reject, RequestChanges, Submit,
+        phrase,
     },
     dispute::{DisputeCase, Opened},
     ids::Id,
@@ -133,8 +134,8 @@ fn pass<C: Case>(case: &mut C, days: f64) {
 
 fn send<C: Case>(case: &mut C, days: f64, role: Role, command: Command) -> Result<(), Refusal> {
     pass(case, days);
-    let verb = command.verb();
-    case.receive(verb, Ok(message(role, command)), day(days))
+    let command_kind = command.command_kind();
+    case.receive(command_kind, Ok(message(role, command)), day(days))
 }
 
 /// A command in a word or two: `approve`, `claim 150`, `offer 100`, `accept offer 1`, `propose 90`, …

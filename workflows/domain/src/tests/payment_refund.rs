@@ -121,7 +121,7 @@ fn mediation_help_is_for_thirty_days() {
     };
     assert_eq!(
         (offered(29.0), offered(30.0)),
-        (vec![Verb::RequestMediation], vec![]),
+        (vec![CommandKind::RequestMediation], vec![]),
         "what is too late is not offered"
     );
 }

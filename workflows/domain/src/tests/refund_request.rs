@@ -120,7 +120,7 @@ fn a_timely_reply_counts_and_a_late_one_never_does() {
     ] {
         let mut case = refund_request(300, 100, &Policy::default());
         let message = Message { at: stamped.map(day), ..message(Role::Freelancer, command("approve")) };
-        let answer = case.receive(Verb::Approve, Ok(message), day(handed));
+        let answer = case.receive(CommandKind::Approve, Ok(message), day(handed));
         let got = answer.map_or_else(|refusal| refusal.kind.name().to_owned(), |()| shown(&case));
         assert_eq!(got, expected, "stamped {stamped:?}, handed over on day {handed}");
         pass(&mut case, 10.0);
@@ -134,19 +134,19 @@ fn a_command_that_arrives_twice_acts_once() {
     let mut case = refund_request(300, 0, &Policy::default());
     let keyed = |command: Command, key: &str| Message { key: Some(key.into()), ..message(Role::Freelancer, command) };
     let wrong = || Ok(keyed(command("claim 301"), "k-1"));
-    let first = case.receive(Verb::Dispute, wrong(), day(1.0)).unwrap_err();
-    assert_eq!(case.receive(Verb::Dispute, wrong(), day(2.0)), Err(first));
-    assert_eq!(case.receive(Verb::Dispute, Ok(keyed(command("claim 300"), "k-2")), day(3.0)), Ok(()));
+    let first = case.receive(CommandKind::Dispute, wrong(), day(1.0)).unwrap_err();
+    assert_eq!(case.receive(CommandKind::Dispute, wrong(), day(2.0)), Err(first));
+    assert_eq!(case.receive(CommandKind::Dispute, Ok(keyed(command("claim 300"), "k-2")), day(3.0)), Ok(()));
     let version = case.file().version();
-    assert_eq!(case.receive(Verb::Dispute, Ok(keyed(command("claim 300"), "k-2")), day(3.0)), Ok(()));
-    assert_eq!(case.receive(Verb::Dispute, Ok(keyed(command("claim 300"), "k-2")), day(30.0)), Ok(()));
+    assert_eq!(case.receive(CommandKind::Dispute, Ok(keyed(command("claim 300"), "k-2")), day(3.0)), Ok(()));
+    assert_eq!(case.receive(CommandKind::Dispute, Ok(keyed(command("claim 300"), "k-2")), day(30.0)), Ok(()));
     assert_eq!(case.file().version(), version, "nothing changed");
     // The same key for other content is a mistake that must be heard of.
-    let reused = case.receive(Verb::Dispute, Ok(keyed(command("claim 200"), "k-2")), day(3.0)).unwrap_err();
+    let reused = case.receive(CommandKind::Dispute, Ok(keyed(command("claim 200"), "k-2")), day(3.0)).unwrap_err();
     assert!(reused.to_string().starts_with("Invalid: key"), "{reused}");
     // The same key of another sender, or without a key, is another command.
     let other = Message { key: Some("k-2".into()), ..message(Role::Client, command("release")) };
-    assert!(case.receive(Verb::Release, Ok(other), day(3.0)).is_err());
+    assert!(case.receive(CommandKind::Release, Ok(other), day(3.0)).is_err());
     assert_eq!(
         send(&mut case, 3.0, Role::Freelancer, command("claim 300")).unwrap_err().kind.name(),
         "AlreadyAnswered"
@@ -169,7 +169,7 @@ fn a_command_from_anyone_else_is_refused_and_kept_in_the_timeline() {
         let mut case = refund_request(300, 0, &Policy::default());
         let command = command(what);
         let message = Message { by: who.clone(), at: None, key: None, command: command.clone() };
-        let refusal = case.receive(command.verb(), Ok(message), day(1.0)).unwrap_err().to_string();
+        let refusal = case.receive(command.command_kind(), Ok(message), day(1.0)).unwrap_err().to_string();
         assert!(refusal.starts_with("NotAllowed: ") && refusal.contains(can), "{who} {what}: {refusal}");
         let entry = serde_json::to_string(case.file().timeline.last().unwrap()).unwrap();
         assert!(entry.contains("\"refused\"") && entry.contains("NotAllowed"), "{entry}");
@@ -198,7 +198,7 @@ fn an_agency_is_paid_and_its_owner_acts() {
             key: None,
             command: command("approve"),
         };
-        assert_eq!(case.receive(Verb::Approve, Ok(message), day(1.0)).is_ok(), admitted, "{who}");
+        assert_eq!(case.receive(CommandKind::Approve, Ok(message), day(1.0)).is_ok(), admitted, "{who}");
     }
 }
 
@@ -281,7 +281,7 @@ fn a_dispute_that_was_refused_decides_nothing() {
 fn unreadable_commands_are_noted_up_to_a_limit() {
     let mut case = refund_request(300, 0, &Policy::default());
     for _ in 0..500 {
-        let answer = case.receive(Verb::Approve, Message::read(Verb::Approve, b"{}"), day(1.0));
+        let answer = case.receive(CommandKind::Approve, Message::read(CommandKind::Approve, b"{}"), day(1.0));
         assert_eq!(answer.unwrap_err().kind.name(), "Invalid");
     }
     let noted = case

@@ -36,7 +36,7 @@ fn a_case_that_is_as_large_as_it_can_be_made_fits_into_a_payload() {
         let key = Some(format!("{number:08}{}", "é".repeat(192)));
         let json = serde_json::to_vec(&command).unwrap();
         assert!(json.len() <= COMMAND_BYTES_MAX, "{} bytes", json.len());
-        let answer = case.receive(command.verb(), Ok(Message { key, ..message(role, command) }), day(0.5));
+        let answer = case.receive(command.command_kind(), Ok(Message { key, ..message(role, command) }), day(0.5));
         case.file_mut().take_notices();
         answer
     };

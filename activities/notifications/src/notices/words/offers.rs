@@ -2,7 +2,7 @@
 //! or the return of a payment.
 
 use recourse_domain::{
-    command::Verb,
+    command::CommandKind,
     notice::{IfSilent, Notice, NoticeEvent},
     party::{Contract, Role},
 };
@@ -11,41 +11,41 @@ use serde::Serialize;
 use super::{name_of, one_line};
 
 /// An action in words, as an offer to the recipient.
-pub(super) fn offer_of(verb: Verb, notice: &Notice, contract: &Contract) -> String {
+pub(super) fn offer_of(command_kind: CommandKind, notice: &Notice, contract: &Contract) -> String {
     let freelancer = name_of(Role::Freelancer, contract);
-    match verb {
-        Verb::Submit => format!("submit {} again", milestone(notice)),
-        Verb::Approve => match About::of(notice) {
+    match command_kind {
+        CommandKind::Submit => format!("submit {} again", milestone(notice)),
+        CommandKind::Approve => match About::of(notice) {
             About::Milestone => format!("approve {} in full, or pay less or more", milestone(notice)),
             About::Payment => "return all of it, or a part".to_owned(),
             About::Money => "approve the refund".to_owned(),
         },
-        Verb::RequestChanges => format!("ask for changes to {}", milestone(notice)),
-        Verb::Supersede => "close the review, because the contract has ended".to_owned(),
-        Verb::Dispute => match About::of(notice) {
+        CommandKind::RequestChanges => format!("ask for changes to {}", milestone(notice)),
+        CommandKind::Supersede => "close the review, because the contract has ended".to_owned(),
+        CommandKind::Dispute => match About::of(notice) {
             About::Milestone => {
                 format!("dispute that {} is not released: say how much you claim, and why", milestone(notice))
             }
             About::Payment | About::Money => "dispute it: say how much you claim, and why".to_owned(),
         },
-        Verb::Release => format!("give up the refund request: everything that is held goes to {freelancer}"),
-        Verb::Accept => format!("accept {}", subject(notice)),
-        Verb::Reject => match About::of(notice) {
+        CommandKind::Release => format!("give up the refund request: everything that is held goes to {freelancer}"),
+        CommandKind::Accept => format!("accept {}", subject(notice)),
+        CommandKind::Reject => match About::of(notice) {
             About::Payment => "return nothing".to_owned(),
             About::Milestone | About::Money => format!("reject {}", subject(notice)),
         },
-        Verb::Amend => "change your claim".to_owned(),
-        Verb::Withdraw => "withdraw your claim".to_owned(),
-        Verb::Offer => "offer a split of the money".to_owned(),
-        Verb::Retract => "take back your offer".to_owned(),
-        Verb::Close => "end the mediation with the Notice of Non-Resolution".to_owned(),
-        Verb::DemandArbitration => demand(notice, contract),
-        Verb::RequestMediation => "ask a mediator for an opinion, which binds nobody".to_owned(),
-        Verb::Opinion => "give your opinion, which binds nobody".to_owned(),
-        Verb::Extend => "extend the window once, with a reason".to_owned(),
+        CommandKind::Amend => "change your claim".to_owned(),
+        CommandKind::Withdraw => "withdraw your claim".to_owned(),
+        CommandKind::Offer => "offer a split of the money".to_owned(),
+        CommandKind::Retract => "take back your offer".to_owned(),
+        CommandKind::Close => "end the mediation with the Notice of Non-Resolution".to_owned(),
+        CommandKind::DemandArbitration => demand(notice, contract),
+        CommandKind::RequestMediation => "ask a mediator for an opinion, which binds nobody".to_owned(),
+        CommandKind::Opinion => "give your opinion, which binds nobody".to_owned(),
+        CommandKind::Extend => "extend the window once, with a reason".to_owned(),
         // What its button says is enough.
-        verb => {
-            let called = verb.uses().first().map_or(verb.name(), |used| used.called);
+        command_kind => {
+            let called = command_kind.uses().first().map_or(command_kind.name(), |used| used.called);
             let mut letters = called.chars();
             letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
         }

@@ -1,5 +1,5 @@
 use recourse_database::testing::{amount, at, contract};
-use recourse_domain::{command::Verb, notice::Facts, rule::Rule};
+use recourse_domain::{command::CommandKind, notice::Facts, rule::Rule};
 
 use super::*;
 
@@ -98,7 +98,7 @@ fn notice(event: NoticeEvent, to: Role, by: Option<Role>, facts: Facts) -> Notic
         by,
         rule: Rule::M4,
         email: true,
-        can: Verb::ALL.to_vec(),
+        can: CommandKind::ALL.to_vec(),
         deadline: Some(at()),
         if_silent: Some(IfSilent::RefundClient),
         facts,
@@ -186,7 +186,7 @@ fn every_silence_and_every_decision_has_words() {
 #[test]
 fn a_proposed_resolution_says_what_when_and_what_silence_does() {
     let proposed = Notice {
-        can: vec![Verb::Accept, Verb::Reject, Verb::Offer],
+        can: vec![CommandKind::Accept, CommandKind::Reject, CommandKind::Offer],
         if_silent: Some(IfSilent::NoticeOfNonResolution),
         facts: Facts { kept_in_escrow: None, expected_by: None, milestone: None, ..facts() },
         ..notice(NoticeEvent::ResolutionProposed, Role::Client, Some(Role::Mediator), facts())
@@ -254,7 +254,7 @@ fn names_and_titles_cannot_break_out_of_their_line() {
 fn what_approving_rejecting_and_disputing_do_depends_on_what_the_case_is_about() {
     let offers = |event, if_silent| {
         let notice = Notice {
-            can: vec![Verb::Approve, Verb::Reject, Verb::Dispute],
+            can: vec![CommandKind::Approve, CommandKind::Reject, CommandKind::Dispute],
             if_silent: Some(if_silent),
             ..notice(event, Role::Client, Some(Role::Freelancer), facts())
         };
