@@ -1,25 +1,25 @@
-//! What became of a command and of a start.
+//! The results of a command and of a start.
 
 use jiff::Timestamp;
 use recourse_domain::{messages::Status, outcome::Outcome};
 
 use super::seen::SeenCase;
 
-/// A case that somebody has looked at, to give it a command.
+/// A case that somebody has read in order to give it a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetCase {
     pub(super) seen: SeenCase,
-    /// The case's own time then: the receipt time of what it is given. From here on it does not matter how long the rest takes (T2).
+    /// The case's own time at that point: the command's receipt time. How long the rest takes does not matter (T2).
     pub(super) at: Timestamp,
 }
 
-/// What became of a command.
+/// The result of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Acted {
-    /// It was taken; this is the status after it.
+    /// The case took it. This is the status after it.
     Taken(Box<Status>),
-    /// No worker has answered yet. The command is with the server as a signal, stamped with its receipt time (T2), and is decided as
-    /// soon as a worker is there.
+    /// No worker has answered yet. The server has the command as a signal, with its receipt time (T2). The case decides on it
+    /// as soon as a worker runs.
     Sent,
 }
 
@@ -28,10 +28,10 @@ pub enum Acted {
 pub struct StartOutcome {
     /// Its id.
     pub case: String,
-    /// Whether it ran already.
+    /// Whether it already ran.
     pub already_running: bool,
-    /// Its status, if a worker has opened it by now.
+    /// Its status, if a worker has already opened it.
     pub status: Option<Status>,
-    /// A deposit's outcome, if there is one by now.
+    /// A deposit's outcome, if it already has one.
     pub outcome: Option<Outcome>,
 }

@@ -37,7 +37,7 @@ pub struct CaseFilter {
     kind: Option<String>,
     /// Only of this contract. A party who is not the platform's staff has to name one of theirs, or gets all of theirs.
     contract: Option<String>,
-    /// Only in this stage, by its name as a status has it.
+    /// Only in this stage, by its name in a status.
     stage: Option<String>,
     /// Only those that wait for this role.
     waiting_on: Option<String>,
@@ -72,8 +72,8 @@ impl CaseFilter {
     }
 }
 
-/// Of the cases that fit `filters`, those that somebody sees: everybody's if the platform's work needs it, their own otherwise, and
-/// everybody's disputes if they arbitrate. A list shows nothing that cannot be read by itself.
+/// Narrows `filters` to the cases that this person sees: all cases if their duty needs that, otherwise their own, and all
+/// disputes if they arbitrate. A list shows no case that they cannot read by itself.
 ///
 /// # Errors
 /// If the ledger cannot be read.
@@ -106,13 +106,14 @@ pub struct StatusEvent {
 pub struct SentCommand {
     /// The case.
     case: String,
-    /// What it is sent as: a signal, which the server keeps until a worker is there. It counts by its receipt time.
+    /// How Recourse sent it: as a signal, which the server keeps until a worker runs. Its receipt time decides whether it is in
+    /// time.
     sent_as: &'static str,
-    /// Where to look for what becomes of it.
+    /// Where to read the result.
     status: String,
 }
 
-/// Where a case is.
+/// The path of a case.
 pub fn path_of(case: &str) -> String {
     format!("/v1/cases/{}", segment(case))
 }
@@ -127,7 +128,7 @@ pub fn routes() -> OpenApiRouter<Front> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(command)).routes(routes!(events))
 }
 
-/// What they speak of.
+/// Their schemas.
 pub fn schemas(schemas: &mut Schemas) {
     schemas.add::<recourse_domain::messages::Status>();
     schemas.add::<CaseStatus>();
@@ -152,10 +153,10 @@ pub async fn list(
     Ok(Json(page).into_response())
 }
 
-/// Shows a case: where it stands, whose turn it is, by when, what silence does, who can do what, and what is known of its money.
+/// Shows a case: its stage, whose turn it is, by when, what silence does, who can do what, and what is known of its money.
 ///
-/// `outcome` says what was decided; `money` says of each movement whether it is ordered, on its way, arrived or failed, and how often
-/// it was tried (L9). Only operators see why a try failed.
+/// `outcome` says what was decided. `money` says of each movement whether it is ordered, on its way, arrived or failed, and how
+/// often Recourse tried it (L9). Only operators see why a try failed.
 #[utoipa::path(
     get, path = "/v1/cases/{case}", tag = "cases",
     params(InCase),
@@ -169,8 +170,8 @@ pub async fn show(State(front): State<Front>, Caller(who): Caller, Of(case): Of<
 
 /// Gives a case a command, and answers with the status after it.
 ///
-/// The receipt time is stamped on arrival. If no worker answers within some seconds the command is with the server all the same,
-/// as a signal, and the answer is `202`.
+/// Recourse stamps the receipt time when the command arrives. If no worker answers within some seconds, the server keeps the
+/// command as a signal, and the answer is `202`.
 #[utoipa::path(
     post, path = "/v1/cases/{case}/commands/{command}", tag = "cases",
     params(InCase,
@@ -207,8 +208,8 @@ pub async fn command(
 
 /// The status of a case now and after every change, as server-sent events of the type `status`.
 ///
-/// The connection ends when the case is over, and when the token has run out. After a break just connect again: the first event
-/// is the status as it is. Nobody has more than 20 of them at once.
+/// The connection ends when the case is over, and when the token expires. After a break just connect again: the first event is
+/// the present status. Nobody can have more than 20 connections at once.
 #[utoipa::path(
     get, path = "/v1/cases/{case}/events", tag = "cases",
     params(InCase),

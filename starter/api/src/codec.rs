@@ -1,8 +1,9 @@
-//! The codec server: shows operators in the Web UI, and in the `temporal` program, what is encrypted on the server.
+//! The codec server: shows operators, in the Web UI and in the `temporal` program, the payloads that are encrypted on the
+//! server.
 //!
-//! It speaks the protocol of Temporal's remote codecs: `POST /decode` and `POST /encode` with payloads as JSON. Whoever asks needs
-//! the duty of an operator, with the same tokens as for the API; a page of another origin than the Web UI's gets nothing. It
-//! keeps nothing, and reaches neither the server nor the ledger.
+//! It speaks the protocol of Temporal's remote codecs: `POST /decode` and `POST /encode` with payloads as JSON. The sender
+//! needs an operator's duty, with the same tokens as for the API. A page of another origin than the Web UI's gets nothing. The
+//! codec server keeps nothing, and reaches neither the Temporal server nor the ledger.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -31,13 +32,13 @@ use super::{
     strangers::{self, Comes},
 };
 
-/// The most that is taken at once: a page of the Web UI asks for all payloads of many events.
+/// The largest request: a page of the Web UI sends all payloads of many events at once.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How long a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// For how long a browser may remember that it may ask.
+/// How long a browser may remember that it may ask.
 const ALLOWED_FOR: Duration = Duration::from_mins(10);
 
 #[derive(Debug, Clone)]
@@ -47,7 +48,7 @@ struct Codec {
     limits: Limits,
 }
 
-/// Payloads as the protocol has them.
+/// Payloads in the protocol's form.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Payloads {
     #[serde(default)]
@@ -96,10 +97,10 @@ impl FromRequestParts<Arc<Codec>> for Operator {
     }
 }
 
-/// Somebody who may see what cases say.
+/// A person who may see what payloads hold.
 struct Operator;
 
-/// What is served: for pages of these origins, with these keys and tokens, to each as much as these limits let them ask for.
+/// The routes, for pages of these origins, with these keys, tokens and limits.
 pub fn router(keys: PayloadKeys, tokens: Tokens, origins: Vec<HeaderValue>, limits: Limits) -> Router {
     let codec = Arc::new(Codec { cipher: PayloadCipher::new(keys), tokens, limits: limits.clone() });
     let cors = CorsLayer::new()
@@ -121,7 +122,7 @@ pub fn router(keys: PayloadKeys, tokens: Tokens, origins: Vec<HeaderValue>, limi
         .layer(cors)
 }
 
-/// What is decrypted is nobody's to keep on the way.
+/// Nothing on the way may store decrypted payloads.
 async fn unkept(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

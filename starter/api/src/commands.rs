@@ -1,4 +1,4 @@
-//! A command over HTTP: what it may say, and how the description shows it. Both come from the catalogue.
+//! A command over HTTP: its fields, and how the description shows it. Both come from the catalogue.
 
 use recourse_domain::{
     command::{CommandKind, Payload, Use, Visit},
@@ -14,17 +14,17 @@ use super::{extract, problem::Problem};
 /// The path of every command, as the router has it.
 const PATH: &str = "/v1/cases/{case}/commands/{command}";
 
-/// What a command has over HTTP only.
+/// The fields that a command has only over HTTP.
 #[derive(Deserialize)]
 struct Head {
     #[serde(rename = "as")]
     as_role: Option<Role>,
 }
 
-/// What a command says, and as whom it is given.
+/// A command's fields, and the role in which the sender gives it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Said {
-    /// As whom, if the sender has several roles that can give it.
+    /// The role, if the sender has several that can give it.
     pub role: Option<Role>,
     /// Its fields.
     pub fields: Map<String, Value>,
@@ -34,14 +34,14 @@ impl Said {
     /// Reads the body of this command.
     ///
     /// # Errors
-    /// A problem of status 400 if it is no JSON; of status 422 with the field that the command does not have, lacks, or that
-    /// cannot be read.
+    /// A problem of status 400 if it is not JSON; of status 422 with the field if the command does not have it, lacks it, or
+    /// cannot read it.
     pub fn read(command_kind: CommandKind, body: &[u8]) -> Result<Self, Problem> {
         let (Head { as_role: role }, _) = extract::noting(body)?;
         let (fields, unknown) = command_kind.visit(Fields(body))?;
         match unknown.iter().find(|path| *path != "as") {
             None => Ok(Self { role, fields }),
-            // The name is the sender's, and the answer is kept.
+            // The sender chose the name, and Recourse keeps the answer.
             Some(path) => Err(Problem::invalid(shortened(&unknown_in(command_kind, path)))),
         }
     }
@@ -58,7 +58,7 @@ fn unknown_in(command_kind: CommandKind, path: &str) -> String {
     }
 }
 
-/// Reads a body as what a command says: its fields, and what it says beside.
+/// Reads a command's body: its fields, and everything else in it.
 struct Fields<'a>(&'a [u8]);
 
 impl Visit for Fields<'_> {
@@ -73,7 +73,7 @@ impl Visit for Fields<'_> {
     }
 }
 
-/// Puts each command into the description in place of the path that stands for all.
+/// Puts each command into the description, in place of the one path for all.
 pub fn describe(document: &mut Value, schemas: &mut SchemaGenerator) {
     let Some(paths) = document["paths"].as_object_mut() else { return };
     let Some(of_all) = paths.remove(PATH) else { return };
@@ -119,7 +119,7 @@ fn used(command_kind: CommandKind) -> String {
     command_kind.uses().iter().map(of).collect::<Vec<_>>().join("\n")
 }
 
-/// The schema of a command's body: what it says, and as whom.
+/// The schema of a command's body: its fields, and the sender's role.
 struct BodyOf<'a>(&'a mut SchemaGenerator);
 
 impl Visit for BodyOf<'_> {
@@ -170,7 +170,7 @@ mod tests {
         let name = "\\u001b[2J".repeat(500);
         let told = refused(CommandKind::Release, &format!(r#"{{"{name}": 5}}"#));
         assert!(told.len() <= 400 && !told.contains('\u{1b}'), "{told}");
-        // What many clients write for nothing.
+        // Many clients send null for an absent field.
         let said = Said::read(CommandKind::Submit, br#"{"note": "x", "files": null, "as": null}"#).unwrap();
         assert_eq!(Value::from(said.fields), json!({"note": "x"}));
     }

@@ -38,7 +38,7 @@ use super::{
 /// Charge a billing method and put the money in escrow (E2).
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct NewDeposit {
-    /// The deposit's id; the same id is the same deposit.
+    /// The deposit's id. The same id means the same deposit.
     deposit: Id,
     /// How much, in minor units.
     amount: Amount,
@@ -46,7 +46,7 @@ pub struct NewDeposit {
     milestone: Option<Id>,
     /// The billing method.
     source: Source,
-    /// The contract. Needed for its first deposit, which says for good whose money it is.
+    /// The contract. The first deposit must bring it. It fixes whose money this is.
     contract: Option<Contract>,
 }
 
@@ -55,19 +55,19 @@ pub struct NewDeposit {
 pub struct NewSubmission {
     /// The milestone.
     milestone: Milestone,
-    /// In the freelancer's words.
+    /// A note in the freelancer's words.
     note: String,
     /// The work, or proof of it.
     #[serde(default)]
     files: Vec<recourse_domain::evidence::Evidence>,
-    /// The policy of the case; the default policy if there is none.
+    /// The policy of the case; the default policy if absent.
     policy: Option<Policy>,
 }
 
 /// End the contract, and pay nothing or another amount (R1, R2).
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct NewEnd {
-    /// What is paid at once, in minor units; 0 to pay nothing. The rest is asked back.
+    /// How much the client pays now, in minor units; 0 to pay nothing. The client asks for the rest back.
     pub pay_now: Amount,
     /// Why, in the client's words.
     pub reason: Option<String>,
@@ -86,8 +86,8 @@ pub struct NewDispute {
     pub claim: Claim,
     /// Whether the freelancer says that they contacted the client and it did not help.
     pub contacted_client: Option<bool>,
-    /// Who of the platform attests that the milestone was submitted, where the ledger does not know it; only the platform's backend
-    /// may say so.
+    /// Who of the platform attests that the freelancer submitted the milestone, if the ledger does not know it; only the
+    /// platform's backend may say so.
     pub attested_by: Option<Actor>,
     /// The policy of the case; only the platform may choose it.
     pub policy: Option<Policy>,
@@ -112,20 +112,20 @@ pub struct NewPaymentRefund {
 pub struct StartedCase {
     /// Its id.
     case: String,
-    /// Whether it ran already: then it was left as it is.
+    /// Whether the case already ran. Then this request has not changed it.
     already_running: bool,
-    /// Its status, if a worker has opened it by now.
+    /// Its status, if a worker has already opened it.
     status: Option<Status>,
 }
 
-/// What a deposit has come to.
+/// The result of a deposit.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct StartedDeposit {
     /// Its case.
     case: String,
-    /// Its outcome, if it was charged by now.
+    /// Its outcome, if it was already charged.
     outcome: Option<Outcome>,
-    /// What is known of its money, if it was not (L9).
+    /// What is known of its money, if it was not charged yet (L9).
     #[serde(skip_serializing_if = "Option::is_none")]
     money: Option<Money>,
 }
@@ -143,7 +143,7 @@ pub fn routes() -> OpenApiRouter<Front> {
         .routes(routes!(ask_back))
 }
 
-/// What they speak of.
+/// Their schemas.
 pub fn schemas(schemas: &mut Schemas) {
     schemas.add::<Contract>();
     schemas.add::<ContractLedger>();
@@ -237,7 +237,7 @@ pub async fn deposit(State(front): State<Front>, Of(id): Of<Id>, write: Write) -
         };
         Ok(Reply::new(status, &StartedDeposit { case: begun.case, outcome, money })?.at(location))
     };
-    // The answer to a deposit knows everything that a start does, and what is known of its money.
+    // The answer to a deposit says everything that a start says, and what is known of its money.
     Box::pin(write.once(&front, work)).await
 }
 
@@ -339,7 +339,7 @@ impl Front {
     pub async fn ask_back(&self, who: &Identity, id: &Id, request: NewPaymentRefund) -> Result<StartOutcome, Problem> {
         let NewPaymentRefund { payment, amount, message, policy } = request;
         let contract = self.contract_as(who, id, Role::Client, policy.is_some()).await?;
-        // A payment of another contract is none of this one's, and does not exist for whoever asks here.
+        // Somebody who asks here gets the same answer for another contract's payment as for one that does not exist.
         let unknown = || Problem::not_found(format!("contract {id} has no payment {payment}; its ledger shows them"));
         let released_at = self.ledger().payment(id, &payment).await?.ok_or_else(unknown)?.released_at;
         self.start(who, PaymentRefundStart { contract, payment, released_at, amount, message, policy }).await
@@ -357,10 +357,10 @@ impl Front {
         Err(Problem::forbidden(format!("only the {role} of contract {id} may do this")))
     }
 
-    /// How a case has ended, if it does within a moment.
+    /// How a case has ended, if it ends within a few seconds.
     ///
     /// # Errors
-    /// If it cannot be asked, or was stopped.
+    /// If nobody can ask the case, or an operator stopped it.
     pub async fn outcome_soon(&self, started: &Started) -> Result<Option<Outcome>, Problem> {
         match tokio::time::timeout(self.parts().patience, self.client().result_of(started)).await {
             Ok(outcome) => Ok(Some(outcome?)),
@@ -376,7 +376,7 @@ fn only_service(who: &Identity, what: &str) -> Result<(), Problem> {
     Err(Problem::forbidden(format!("only the platform's backend may {what}")))
 }
 
-/// Whoever is on a side of a contract, or acts for one, is not the platform in it (E14).
+/// A person who is on a side of a contract, or acts for one, is not the platform in it (E14).
 fn serving(who: &Identity, contract: &Contract, what: &str) -> Result<(), Problem> {
     if who.serves(contract) {
         return Ok(());

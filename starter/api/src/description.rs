@@ -34,10 +34,10 @@ pub fn description() -> Value {
     document(described().merge(evidence::uploads()).into_openapi())
 }
 
-/// The description, made once: it is the same for everybody, and anybody may ask for it.
+/// The description, made once. It is the same for everybody, and anybody may ask for it.
 pub static DESCRIPTION: LazyLock<Served> = LazyLock::new(|| Served::new(&description()));
 
-/// What the description says of the API as a whole.
+/// What the description says about the API as a whole.
 fn base() -> OpenApi {
     let mut info = Info::new("Recourse", env!("CARGO_PKG_VERSION"));
     info.description = Some(

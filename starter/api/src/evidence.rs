@@ -1,7 +1,7 @@
-//! Evidence files: uploaded by a party, checked, and given out to the parties and to whoever decides (D4, D6).
+//! Evidence files: a party uploads a file, Recourse checks it, and gives it to the parties and to those who decide (D4, D6).
 //!
-//! A file is uploaded first and referred to by a command afterwards. Until a command refers to it only its uploader sees it;
-//! from then on it is sealed, and both sides and the mediator see the same.
+//! A party first uploads a file, then refers to it in a command. Before that only its uploader sees it. The command seals it;
+//! then both sides and the mediator see it.
 
 use std::time::Duration;
 
@@ -33,37 +33,37 @@ use super::{
     problem::Problem,
 };
 
-/// How much of a refused upload is still read, so that its sender reads the answer.
+/// How many bytes of a refused upload Recourse still reads, so that its sender can read the answer.
 const DISCARDED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// For how long.
+/// For how long it reads them.
 const DISCARDED_WITHIN: Duration = Duration::from_secs(20);
 
-/// How long whoever is still sending may pause meanwhile.
+/// How long a sender may pause while it still sends.
 const DISCARDED_PAUSE: Duration = Duration::from_secs(2);
 
-/// What a file is called.
+/// A file's name.
 #[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Named {
     /// The file's name.
     name: String,
-    /// The case that it is for: what is taken is said by that case's policy, and by the default policy without one.
+    /// The case that it is for. That case's policy says which files Recourse takes; without a case, the default policy does.
     case: Option<String>,
 }
 
-/// Its operations, but for uploads, which have a time limit of their own.
+/// Its operations, except uploads, which have a time limit of their own.
 pub fn routes() -> OpenApiRouter<Front> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(download))
 }
 
-/// What takes in files, and so as long as they take.
+/// The uploads. They have a longer time limit.
 pub fn uploads() -> OpenApiRouter<Front> {
     OpenApiRouter::new().routes(routes!(upload))
 }
 
-/// What they speak of.
+/// Their schemas.
 pub fn schemas(schemas: &mut Schemas) {
     schemas.add::<Evidence>();
     schemas.page::<Evidence>("EvidencePage");
@@ -132,10 +132,10 @@ impl Front {
         Ok(files)
     }
 
-    /// What evidence is taken (D6): by the policy of this case of the contract, or by the default policy.
+    /// Which evidence Recourse takes (D6): by the policy of this case of the contract, or by the default policy.
     ///
     /// # Errors
-    /// 404 if the case is not theirs, 422 if it is of another contract.
+    /// 404 if the case is not theirs, 422 if it belongs to another contract.
     pub async fn evidence_limits(
         &self,
         who: &Identity,
@@ -150,10 +150,10 @@ impl Front {
         Ok(self.client().policy(case).await?.evidence)
     }
 
-    /// Takes in a file of a party.
+    /// Stores a party's file.
     ///
     /// # Errors
-    /// 404 if the contract is not theirs, 403 if they are no party of it, 413 and 422 for what is not taken.
+    /// 404 if the contract is not theirs, 403 if they are no party of it, 413 and 422 for a file that Recourse does not take.
     pub async fn upload<S, E>(
         &self,
         who: &Identity,
@@ -173,7 +173,7 @@ impl Front {
         let mut bytes = content.map_err(|error| error.to_string());
         let stored = self.evidence().put(id, &by, name, limits, &mut bytes).await;
         if stored.as_ref().is_err_and(|error| !matches!(error, EvidenceError::TooSlow { .. })) {
-            // A sender that is still sending would otherwise see a broken connection, and not why.
+            // Otherwise a sender that is still sending sees a broken connection, and not the reason.
             let rest = async {
                 let mut read = 0;
                 while let Ok(Some(Ok(piece))) = tokio::time::timeout(DISCARDED_PAUSE, bytes.next()).await
@@ -187,7 +187,7 @@ impl Front {
         Ok(stored?)
     }
 
-    /// A file as an answer, to be saved and never to be shown in place.
+    /// A file as an answer, for the browser to save and never to show in place.
     ///
     /// # Errors
     /// 404 if there is none that they may see.
@@ -213,10 +213,11 @@ impl Front {
         Ok(response)
     }
 
-    /// The files that a command's fields refer to: each was uploaded by the sender's side, and is described as it is.
+    /// The files that a command's fields refer to. The sender's side must have uploaded each one, and the fields must describe
+    /// it correctly.
     ///
     /// # Errors
-    /// 422 with the file that is not.
+    /// 422 with the file for which this is not true.
     pub async fn files_in(
         &self,
         contract: &Id,
@@ -234,10 +235,10 @@ impl Front {
         Ok(named.into_iter().map(|file| file.sha256).collect())
     }
 
-    /// Whether these files were uploaded by the side of this role, and are as they are described.
+    /// Whether the side of this role uploaded these files, and their descriptions are correct.
     ///
     /// # Errors
-    /// 422 with the file that is not.
+    /// 422 with the file for which this is not true.
     pub async fn check_files(&self, contract: &Id, role: Role, files: &[Evidence]) -> Result<(), Problem> {
         if files.is_empty() {
             return Ok(());
@@ -253,12 +254,13 @@ impl Front {
         Ok(())
     }
 
-    /// Keeps for good what a command of this side referred to.
+    /// Seals the files to which a command of this side refers.
     pub async fn seal(&self, contract: &Id, side: Role, files: &[String], case: &str) {
         if files.is_empty() {
             return;
         }
-        // The command is given. What is not sealed now is kept for days, and sealed by the next that refers to it.
+        // The case has the command. The store keeps an unsealed file for days, and the next command that refers to the file
+        // seals it.
         if let Err(error) = self.evidence().seal(contract, side, files, case).await {
             tracing::error!(%error, case, "evidence is not sealed");
         }
@@ -270,8 +272,8 @@ impl Front {
     }
 }
 
-/// Whether somebody with these roles sees a file: its uploader's side always, the others, staff too, once a command refers
-/// to it.
+/// Whether a person with these roles sees a file. Its uploader's side always sees it. All others, also the platform's staff,
+/// see it once a command refers to it.
 fn may_see(file: &StoredEvidence, roles: impl Iterator<Item = Role> + Clone) -> bool {
     let is_uploader = roles.clone().any(|role| role == file.uploaded_by.party);
     is_uploader || (file.sealed_at.is_some() && roles.count() > 0)

@@ -1,5 +1,5 @@
-//! What a request says, read strictly: who sends it, its path, its query and its body. What cannot be read is answered with a
-//! problem document, like everything else.
+//! Reads a request strictly: its sender, its path, its query and its body. If it cannot be read, the answer is a problem
+//! document, as everywhere.
 
 use axum::{
     body::{Body, Bytes, to_bytes},
@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Front, identity::Identity, problem::Problem, strangers::Comes};
 
-/// The largest body of a request that is not a file, in bytes: a command's limit, and some room for what is around it.
+/// The largest body of a request that is not a file, in bytes: a command's limit, with some room for what surrounds it.
 pub const BODY_BYTES_MAX: usize = 192 * 1024;
 
 /// The longest idempotency key, in characters.
@@ -67,7 +67,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Front> for Of<T> {
     }
 }
 
-/// Whether there is a byte that `PostgreSQL` keeps in no text.
+/// Whether there is a zero byte. `PostgreSQL` stores none in a text.
 fn has_zero_byte(encoded: &str) -> bool {
     encoded.contains("%00")
 }
@@ -90,34 +90,34 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Front> for QueryParams<T> {
     }
 }
 
-/// A request that changes something: who sends it, under which key, and its body.
+/// A request that changes something: its sender, its key, and its body.
 #[derive(Debug, Clone)]
 pub struct Write {
-    /// Who.
+    /// The sender.
     pub who: Identity,
     /// The sender's key for it.
     pub key: String,
-    /// What it says, all of it: the same key with another fingerprint is another request.
+    /// Stands for the whole content: the same key with another fingerprint is another request.
     pub fingerprint: String,
     body: Bytes,
 }
 
 impl Write {
-    /// The body as what is expected. Fields that are not known are refused: they are most likely misspelt.
+    /// Reads the body as this type. It refuses unknown fields, because they are most likely misspelt.
     ///
     /// # Errors
-    /// A problem of status 400 if it is no JSON, 422 with the field if it is not what is expected.
+    /// A problem of status 400 if it is not JSON, 422 with the field if it is not of this type.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         json(&self.body)
     }
 
-    /// The body as it came.
+    /// The body as it arrived.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 }
 
-/// A body as what is expected, strictly.
+/// Reads a body as this type, strictly.
 ///
 /// # Errors
 /// As [`Write::json`].
@@ -129,7 +129,7 @@ pub fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     }
 }
 
-/// A body as what is expected, and the paths of what else it says.
+/// Reads a body as this type, and lists the paths of its unknown fields.
 ///
 /// # Errors
 /// As [`Write::json`].
@@ -174,7 +174,7 @@ impl FromRequest<Front> for Write {
 /// The `Idempotency-Key` of a request.
 ///
 /// # Errors
-/// A problem of status 400 if there is none, or one that cannot be used.
+/// A problem of status 400 if there is none, or if it is not usable.
 pub fn key_of(headers: &HeaderMap) -> Result<String, Problem> {
     let refused = |detail: &str| {
         Problem::unreadable(detail.to_owned())
@@ -196,7 +196,7 @@ fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(status, "UnsupportedMediaType", "The body is of another type", "send `application/json`"))
 }
 
-/// A body of up to so many bytes.
+/// Reads a body of at most this many bytes.
 ///
 /// # Errors
 /// A problem of status 413 for a larger one, 400 if it breaks off.

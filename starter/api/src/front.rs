@@ -1,7 +1,7 @@
-//! What the API and the console are allowed to do for somebody: every read and every command of theirs goes through here.
+//! What the API and the console may do for a person. Every read and every command of theirs goes through this module.
 //!
-//! It holds no state of cases. Whether somebody may see or do something is decided from the contract's parties and their
-//! duties; whether a command is taken is decided by the case. What is not somebody's does not exist for them.
+//! It keeps no state of cases. The contract's parties and a person's duties decide what the person may see and do. The case
+//! decides whether it takes a command. A person gets the same answer for what is not theirs as for what does not exist.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -36,33 +36,33 @@ use super::{
     watch::Watchers,
 };
 
-/// How long a sender waits for what a worker says, unless it is said otherwise. It is there in milliseconds if a worker runs.
+/// How long a sender waits for a worker's answer, by default. A running worker answers in milliseconds.
 pub const PATIENCE: Duration = Duration::from_secs(4);
 
-/// The parts that it needs. All are shared with others.
+/// The parts that the front needs. Others share them.
 #[derive(Debug, Clone)]
 pub struct Parts {
     /// The typed client.
     pub client: Client,
-    /// The ledger, which is only read.
+    /// The ledger. The front only reads it.
     pub ledger: Ledger,
-    /// The notices, which are only read.
+    /// The notices. The front only reads them.
     pub notices: NoticeBook,
-    /// What is on its way back to clients.
+    /// The refunds that are on their way back to clients.
     pub refunds: RefundDesk,
-    /// What was answered.
+    /// The requests and their answers.
     pub requests: RequestBook,
     /// The files.
     pub evidence: EvidenceStore,
     /// Where events go.
     pub webhooks: WebhookBook,
-    /// What the payment provider signs its calls with, if it calls.
+    /// The secret with which the payment provider signs its calls, if it calls.
     pub callback_secret: Option<Arc<Secret>>,
-    /// What reads Stripe's events, if Stripe sends any.
+    /// Reads Stripe's events, if Stripe sends any.
     pub stripe: Option<StripeCallbacks>,
     /// Reads tokens.
     pub tokens: Tokens,
-    /// The local issuer, where people only play.
+    /// The local issuer, which only `recourse dev` has.
     pub local: Option<LocalIssuer>,
     /// How many requests a sender may send.
     pub limits: Limits,
@@ -70,11 +70,11 @@ pub struct Parts {
     pub temporal_ui: Option<String>,
     /// Where people open the console.
     pub site: Site,
-    /// How long a sender waits for a case's answer to a command, and for a case that was just started to open.
+    /// How long a sender waits for a case's answer to a command, and for a new case to open.
     pub patience: Duration,
 }
 
-/// The guarded door to cases, contracts and money. Clones share it.
+/// The guarded access to cases, contracts and money. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Front {
     parts: Arc<Parts>,
@@ -83,7 +83,7 @@ pub struct Front {
 }
 
 impl Front {
-    /// A door to these parts.
+    /// A front with these parts.
     pub fn new(parts: Parts) -> Self {
         let watchers = Watchers::new(parts.client.clone());
         let metrics = Metrics::default();
@@ -100,7 +100,7 @@ impl Front {
         &self.parts
     }
 
-    /// The typed client, for what is nobody's in particular.
+    /// The typed client, for what belongs to no person in particular.
     pub fn client(&self) -> &Client {
         &self.parts.client
     }
@@ -115,7 +115,7 @@ impl Front {
         &self.parts.notices
     }
 
-    /// What was answered.
+    /// The requests and their answers.
     pub fn requests(&self) -> &RequestBook {
         &self.parts.requests
     }
@@ -125,7 +125,7 @@ impl Front {
         &self.parts.tokens
     }
 
-    /// The local issuer, where people only play.
+    /// The local issuer, which only `recourse dev` has.
     pub fn local(&self) -> Option<&LocalIssuer> {
         self.parts.local.as_ref()
     }
@@ -140,12 +140,12 @@ impl Front {
         self.parts.temporal_ui.as_deref()
     }
 
-    /// What is counted.
+    /// The counters.
     pub const fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// Who is told when a case changes.
+    /// Tells people who watch a case when it changes.
     pub fn watchers(&self) -> &Watchers {
         &self.watchers
     }
@@ -159,7 +159,7 @@ impl Front {
         let contract = self.ledger().contract(id).await?.ok_or_else(unknown)?;
         let roles = who.roles_in(&contract);
         let sees = who.serves(&contract) || roles.iter().any(|role| *role != Role::Arbitrator);
-        // What comes to an arbitrator is a dispute; a contract without one is nothing of theirs.
+        // Arbitrators get only disputes: an arbitrator does not see a contract without one.
         if sees || roles.contains(&Role::Arbitrator) && self.ledger().has_dispute(id).await? {
             return Ok((contract, roles));
         }
@@ -169,7 +169,7 @@ impl Front {
     /// The contracts that somebody may see, in the order of their ids.
     ///
     /// # Errors
-    /// 400 for a page that there cannot be; otherwise if the ledger cannot be read.
+    /// 400 for a page that cannot exist; otherwise if the ledger cannot be read.
     pub async fn contracts(&self, who: &Identity, page: &Limit) -> Result<Page<Contract>, Problem> {
         let after = page.after().map(Id::new).transpose();
         let after = after.map_err(|_| Problem::unreadable("after: that is no contract's id"))?;
@@ -187,7 +187,7 @@ impl Front {
         Ok(Page { items, next })
     }
 
-    /// The contracts whose agency somebody owns: lists of cases know only the freelancer.
+    /// The contracts whose agency this person owns. Lists of cases know only the freelancer.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -208,7 +208,7 @@ impl Front {
         Ok(self.look(who, id).await?.seen)
     }
 
-    /// Looks at a case that somebody is about to give a command.
+    /// Reads a case to which somebody is about to give a command.
     ///
     /// # Errors
     /// As [`case`](Self::case).
@@ -234,7 +234,7 @@ impl Front {
             self.case(who, id).await?;
             return Err(Problem::invalid("a deposit has no status; see the contract's ledger"));
         }
-        // Whose it is says the contract, and whether it is there says the case when it is asked.
+        // The contract says whose case it is. The case itself answers whether it exists.
         let seen = match self.ledger().contract(&contract).await? {
             Some(contract) => SeenCase::of_contract(who, id, kind, contract)?,
             None => self.case(who, id).await?,
@@ -244,11 +244,10 @@ impl Front {
     }
 
     /// Gives a case a command in one of somebody's roles.
-    ///
-    /// `wanted` says in which, if they have several that can give it. `key` makes the command one command (L7).
+    /// `wanted` says in which role, if they have several that can give it. `key` makes repeated commands one command (L7).
     ///
     /// # Errors
-    /// As [`case`](Self::case); 403 if they have no role that gives such a command; what the case says if it refuses.
+    /// As [`case`](Self::case); 403 if they have no role that gives such a command; the case's answer if it refuses.
     pub async fn act(
         &self,
         who: &Identity,
@@ -262,10 +261,10 @@ impl Front {
         self.act_on(who, looked, command_kind, wanted, fields, key).await
     }
 
-    /// The same for a case that was looked at.
+    /// The same for a case that [`look`](Self::look) has read.
     ///
     /// # Errors
-    /// As [`act`](Self::act), and that it could not be looked at.
+    /// As [`act`](Self::act), and if the case could not be read.
     pub async fn act_on(
         &self,
         who: &Identity,
@@ -319,7 +318,7 @@ impl Front {
         }
     }
 
-    /// What a party accepts is what it saw: over HTTP a command that pays names it.
+    /// A party accepts what it saw: over HTTP a command that pays names it.
     async fn names_what_was_seen(
         &self,
         seen: &SeenCase,
@@ -331,7 +330,7 @@ impl Front {
         Err(missing.problem(status.ok().and_then(Result::ok).as_ref()))
     }
 
-    /// A refusal, with what can be done instead.
+    /// A refusal, with what the sender can do instead.
     async fn refused(&self, error: ClientError, id: &str, role: Role) -> Problem {
         let is_refusal = matches!(error, ClientError::Refused { .. });
         let problem = Problem::from(error);
@@ -344,12 +343,12 @@ impl Front {
         }
     }
 
-    /// Starts a case for somebody, and waits a moment for it to open. What would be refused is refused before it is a workflow
-    /// (L8).
+    /// Starts a case for somebody, and waits a few seconds for it to open. It refuses what a rule forbids before a workflow
+    /// starts (L8).
     ///
     /// # Errors
     /// A problem with the rule if one forbids it, 409 if the same id runs with other content; otherwise if the server cannot be
-    /// reached. Whether somebody may start it is checked by whoever calls this.
+    /// reached. The caller checks whether this person may start the case.
     pub async fn start(&self, who: &Identity, start: impl Into<Start>) -> Result<StartOutcome, Problem> {
         let start = start.into();
         let case = start.case();
@@ -382,7 +381,7 @@ impl Front {
         {
             return Err(Problem::refused_start(outcome, None));
         }
-        // What is answered is what they would read.
+        // Answers with what they would read.
         let case = opened.as_ref().map_or(started.case, |status| status.case.clone());
         let status = match opened {
             Some(_) => Some(self.status(who, &case).await?.1),

@@ -1,7 +1,7 @@
-//! Who is asking: a bearer token (JWT) of one issuer, its claims, and what they make of somebody here.
+//! Who sends a request: a bearer token (JWT) of one issuer, its claims, and the roles that they give.
 //!
-//! A token says who somebody is and which duties they have. Whether they are a party of a contract is read from the contract.
-//! Only signatures with a key pair are believed; what a token says of its own algorithm is compared with its key's.
+//! A token says who a person is and which duties they have. The contract says whether they are a party of it. Recourse accepts
+//! only signatures with a key pair. It compares the algorithm that a token names with the algorithm of its key.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -15,16 +15,16 @@ use serde_json::{Map, Value};
 
 use super::{keys::Keys, problem::Problem};
 
-/// The algorithms that a token may be signed with. All are of key pairs, so that whoever checks cannot sign.
+/// The algorithms that a token may be signed with. All use key pairs, so that a program that checks tokens cannot sign them.
 pub const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
 
 /// How far the issuer's clock may differ from ours, in seconds.
 const LEEWAY_SECONDS: u64 = 30;
 
-/// How long at most a token is believed without being read again.
+/// How long Recourse accepts a token, at most, before it reads it again.
 const BELIEVED_FOR_MAX: Duration = Duration::from_hours(24);
 
-/// What somebody does here, besides being a party of contracts.
+/// What a person does for the platform, besides being a party of contracts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Duty {
     /// The platform's own backend: it deposits, submits and ends contracts for its users, and reads everything.
@@ -62,10 +62,10 @@ impl Duty {
     }
 }
 
-/// Somebody, as a token says.
+/// A person, as their token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The token's subject: a party's id, or a colleague's.
+    /// The token's subject: the id of a party or of a person of the platform.
     pub subject: Id,
     /// As which parties they act: themselves, and the agencies that they own.
     pub parties: BTreeSet<Id>,
@@ -79,9 +79,9 @@ impl Identity {
         self.duties.contains(&duty)
     }
 
-    /// The roles that they have in this contract: one side's, or those of their duties. Nobody judges their own case, and nobody
-    /// is on both sides (E14): who acts for both is on the side that the contract names them on, and on none if it names them on
-    /// neither.
+    /// The roles that they have in this contract: one side's, or those of their duties. Nobody judges their own case, and
+    /// nobody is on both sides (E14). A person who acts for both sides is on the side where the contract names them, and on
+    /// none if it names them on neither.
     pub fn roles_in(&self, contract: &Contract) -> BTreeSet<Role> {
         let agency = contract.freelancer.agency.as_ref().map(|agency| &agency.id);
         let freelancer = |id: &Id| *id == contract.freelancer.id || agency == Some(id);
@@ -96,17 +96,18 @@ impl Identity {
         }
     }
 
-    /// Whether they are on a side of this contract, or act for somebody who is.
+    /// Whether they are on a side of this contract, or act for a person who is.
     pub fn is_party_of(&self, contract: &Contract) -> bool {
         self.parties.iter().any(|party| contract.has_party(party))
     }
 
-    /// Whether they act for the platform in this contract, and so for no side of it (E14).
+    /// Whether they act for the platform in this contract, and so for neither side (E14).
     pub fn serves(&self, contract: &Contract) -> bool {
         self.is(Duty::Service) && !self.is_party_of(contract)
     }
 
-    /// A contract as they may see it: a party does not see where the other side reads email, and neither does who judges.
+    /// A contract as they may see it. A party does not see the other side's email address. Neither do mediators and
+    /// arbitrators.
     pub fn shown(&self, mut contract: Contract, roles: &BTreeSet<Role>) -> Contract {
         let all = self.serves(&contract) || roles.contains(&Role::Operator);
         if !all && !roles.contains(&Role::Client) {
@@ -131,23 +132,23 @@ impl Identity {
     }
 }
 
-/// How tokens are read.
+/// How Recourse reads tokens.
 #[derive(Debug, Clone)]
 pub struct TokenRules {
-    /// Who must have issued them.
+    /// The issuer that tokens must have.
     pub issuer: String,
-    /// Whom they must be for.
+    /// The audience that tokens must have.
     pub audience: String,
-    /// The claim with somebody's duties: a list, or words in a string.
+    /// The claim with a person's duties: a list, or words in a string.
     pub duties_claim: String,
-    /// The duties by what the issuer calls them.
+    /// The duties by the issuer's names for them.
     pub duty_names: Vec<(String, Duty)>,
-    /// The claim with the ids of further parties that somebody acts as.
+    /// The claim with the ids of further parties for whom a person acts.
     pub parties_claim: String,
 }
 
 impl TokenRules {
-    /// Rules with the names that duties have here.
+    /// Rules with the default names of duties.
     pub fn new(issuer: impl Into<String>, audience: impl Into<String>) -> Self {
         Self {
             issuer: issuer.into(),
@@ -183,7 +184,7 @@ fn words(value: &Value) -> Vec<String> {
 #[derive(Debug, Deserialize)]
 struct Claims {
     sub: String,
-    /// In seconds since 1970, with a fraction or not.
+    /// In seconds since 1970, with or without a fraction.
     #[serde(default)]
     exp: f64,
     #[serde(flatten)]
@@ -198,25 +199,25 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Tokens that are signed with one of these keys.
+    /// Accepts tokens that one of these keys has signed.
     pub const fn new(rules: TokenRules, keys: Keys) -> Self {
         Self { rules, keys }
     }
 
-    /// The keys that they are checked with.
+    /// The keys that check the tokens.
     pub const fn keys(&self) -> &Keys {
         &self.keys
     }
 
-    /// Who a token is of.
+    /// The person whom a token names.
     ///
     /// # Errors
-    /// A problem of status 401 that says what is wrong with it, or 503 if the issuer's keys cannot be had.
+    /// A problem of status 401 that says what is wrong with the token, or 503 if the issuer's keys are not available.
     pub async fn read(&self, token: &str) -> Result<Identity, Problem> {
         self.read_for(token).await.map(|(who, _)| who)
     }
 
-    /// Who a token is of, and for how much longer it is believed.
+    /// The person whom a token names, and how much longer the token is valid.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -289,7 +290,7 @@ mod tests {
         assert_eq!(rules.identity(&claims(json!({"sub": "no id"}))).unwrap_err().status, 401);
     }
 
-    /// E14: on a side somebody has that side's role alone, however they got there and whatever duties they have elsewhere.
+    /// E14: a person on a side has only that side's role, however they got there and whatever duties they have elsewhere.
     #[test]
     fn nobody_is_on_a_side_and_has_a_duty_or_is_on_both() {
         let rules = TokenRules::new("https://issuer.example", "recourse");

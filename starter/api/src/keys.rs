@@ -17,22 +17,23 @@ use tokio::{sync::watch, time::timeout};
 
 use super::problem::Problem;
 
-/// The largest set of keys that is read, in bytes.
+/// The largest set of keys that Recourse reads, in bytes.
 const BYTES_MAX: usize = 256 * 1024;
 
 /// How long a token of the local issuer holds, in seconds.
 const LOCAL_TOKEN_SECONDS: u64 = 12 * 3_600;
 
-/// How long keys hold, and how often they are asked for.
+/// How long keys are valid, and how often Recourse fetches them.
 #[derive(Debug, Clone, Copy)]
 struct Times {
-    /// After how long keys are fetched anew, so that one that was withdrawn is no longer believed. Meanwhile those that are there hold.
+    /// After this time Recourse fetches the keys again, to stop accepting a withdrawn key. The old keys stay valid until the
+    /// answer comes.
     fresh: Duration,
-    /// For how long keys are believed if they cannot be fetched anew. Then no token is believed until they can.
+    /// How long keys stay valid if Recourse cannot fetch them again. After that it accepts no token until a fetch succeeds.
     held: Duration,
-    /// How often the issuer is asked at most: a forged key id must not let anybody flood it.
+    /// The shortest time between two fetches. Forged key ids must not let anybody flood the issuer.
     asked_again_after: Duration,
-    /// How long the issuer may take, and so how long a token with an unknown key waits.
+    /// How long the issuer may take to answer, and so how long a token with an unknown key waits.
     fetch: Duration,
 }
 
@@ -43,7 +44,7 @@ const TIMES: Times = Times {
     fetch: Duration::from_secs(5),
 };
 
-/// Where the keys are.
+/// The place of the keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
     /// A JWKS file.
@@ -102,16 +103,16 @@ async fn fetch(url: &str) -> Result<Vec<u8>, String> {
     Ok(body)
 }
 
-/// The keys that tokens are checked with. Clones share them.
+/// The keys with which Recourse checks tokens. Clones share them.
 ///
-/// A token whose key is known never waits for the issuer: the set is fetched anew beside it. One with an unknown key waits for the
-/// fetch that is under way, if there may be one.
+/// A token with a known key never waits for the issuer: a separate task fetches the set. A token with an unknown key waits for
+/// the fetch that is under way, if one may start.
 #[derive(Debug, Clone)]
 pub struct Keys(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// Nothing: these keys are of this very program, and hold for ever.
+    /// None for this program's own keys, which stay valid for ever.
     source: Option<KeySource>,
     times: Times,
     held: Mutex<Held>,
@@ -120,21 +121,21 @@ struct Shared {
 #[derive(Debug)]
 struct Held {
     keys: JwkSet,
-    /// When they were last read with success.
+    /// When the last successful fetch was.
     read_at: Instant,
-    /// When they were last asked for.
+    /// When the last fetch began.
     asked_at: Instant,
-    /// How many times in a row they could not be had.
+    /// How many fetches in a row have failed.
     failed: u64,
-    /// The fetch that is under way: its other side is dropped when it is over.
+    /// The fetch that is under way. Its task drops the sender when the fetch ends.
     fetch: Option<watch::Receiver<()>>,
 }
 
 impl Keys {
-    /// The keys that are there now.
+    /// Reads the keys now.
     ///
     /// # Errors
-    /// Why they cannot be had, in words.
+    /// Why they cannot be read, in words.
     pub async fn read(source: KeySource) -> Result<Self, String> {
         Self::read_at_pace(source, TIMES).await
     }
@@ -157,12 +158,12 @@ impl Keys {
     /// The key that a token says it is signed with.
     ///
     /// # Errors
-    /// A problem if there is none, or if it is for another algorithm; of status 503 if that cannot be said because the issuer does not
-    /// give its keys.
+    /// A problem if there is none, or if it is for another algorithm; of status 503 if Recourse does not know because the
+    /// issuer does not give its keys.
     pub async fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Result<Jwk, Problem> {
         let found = match self.known(id) {
             Ok(key) => Some(key),
-            // A fetch ends by itself, in time.
+            // Every fetch ends within its time limit.
             Err(Some(mut fetch)) => {
                 let _ = fetch.changed().await;
                 self.known(id).ok()
@@ -176,14 +177,14 @@ impl Keys {
         Ok(key)
     }
 
-    /// How old the keys are, and how often in a row they could not be fetched anew. Nothing for keys that are not fetched.
+    /// How old the keys are, and how many fetches in a row have failed. None for keys that Recourse does not fetch.
     pub fn state(&self) -> Option<(Duration, u64)> {
         self.0.source.as_ref()?;
         let held = self.0.held();
         Some((held.read_at.elapsed(), held.failed))
     }
 
-    /// A key that is there and may be believed; otherwise the fetch that may bring it, if one is under way or is due. Starts what is due.
+    /// A known and valid key; otherwise the fetch that may bring it, if one is under way or due. Starts a fetch that is due.
     fn known(&self, id: Option<&str>) -> Result<Jwk, Option<watch::Receiver<()>>> {
         let mut held = self.0.held();
         let key = held.key(id);
@@ -195,7 +196,7 @@ impl Keys {
             let (over, fetch) = watch::channel(());
             held.fetch = Some(fetch);
             let (shared, source) = (self.0.clone(), source.clone());
-            // Whoever waits may go away; the others do not wait in vain.
+            // A waiting sender may disconnect. The others still get the result.
             tokio::spawn(async move {
                 let read = source.read(times.fetch).await;
                 shared.held().take_in(read, times.held);
@@ -224,7 +225,7 @@ impl Shared {
 }
 
 impl Held {
-    /// The key with this id. A token without one can only mean the only key.
+    /// The key with this id. A token without an id can only mean the only key.
     fn key(&self, id: Option<&str>) -> Option<Jwk> {
         match id {
             Some(id) => self.keys.find(id).cloned(),
@@ -233,7 +234,7 @@ impl Held {
         }
     }
 
-    /// What a fetch came to. If nothing came, those from before are believed as long as they hold, and not longer.
+    /// Takes the result of a fetch. If it failed, the old keys stay valid for `hold`, and not longer.
     fn take_in(&mut self, read: Result<JwkSet, String>, hold: Duration) {
         self.fetch = None;
         match read {
@@ -256,7 +257,7 @@ impl Held {
     }
 }
 
-/// An issuer on this machine, with a key that is made when it starts. Only for playing.
+/// An issuer on this machine, with a key that it makes when it starts. Only for a sandbox.
 #[derive(Clone)]
 pub struct LocalIssuer {
     key: Arc<EncodingKey>,
@@ -291,7 +292,7 @@ impl LocalIssuer {
         Ok(Self { key: Arc::new(key), public, issuer: issuer.to_owned(), audience: audience.to_owned() })
     }
 
-    /// What its tokens are checked with.
+    /// The keys that check its tokens.
     pub fn keys(&self) -> Keys {
         Keys::of(self.public.clone())
     }

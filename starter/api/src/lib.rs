@@ -1,10 +1,10 @@
 //! The HTTP API: what backends and user interfaces use over the network. `recourse serve` runs it, with the console beside it.
 //!
-//! It decides nothing and keeps no state of cases: [`front`] checks who may see and do what, and everything else goes through
-//! the typed client to the case, or is read from the ledger. What it keeps by itself is which request was answered how.
-//! Read [`identity`] for who is asking, [`strangers`], [`peer`] and [`limits`] for how often, [`extract`] for how a request is read, [`once`] for what happens if it comes twice, then
-//! the resources: [`contracts`], [`cases`], [`evidence`], [`refunds`], [`webhooks`], [`stripe`], [`reading`]. [`openapi`] describes all of them; a
-//! test compares the description with `docs/openapi.json`.
+//! It decides nothing and keeps no state of cases. [`front`] checks who may see and do what. Everything else goes through the
+//! typed client to the case, or comes from the ledger. It stores only which answer each request got. Read [`identity`] for who
+//! sends a request, [`strangers`], [`peer`] and [`limits`] for how often they may, [`extract`] for how it reads a request, and
+//! [`once`] for repeated requests. Then read the resources: [`contracts`], [`cases`], [`evidence`], [`refunds`], [`webhooks`],
+//! [`stripe`], [`reading`]. [`openapi`] describes all of them; a test compares the description with `docs/openapi.json`.
 
 pub mod acted;
 pub mod cases;
@@ -42,7 +42,7 @@ pub mod webhooks;
 
 pub use front::Front;
 
-/// The problems that every operation may be answered with, for the description of the API.
+/// The problems that every operation may answer with, for the API's description.
 pub struct Problems;
 
 impl utoipa::IntoResponses for Problems {

@@ -1,7 +1,7 @@
-//! How many requests a sender may send, so that one of them never takes the service from the others.
+//! How many requests a sender may send, so that no sender takes the service from the others.
 //!
-//! Counts have a kind: a party, a provider and a stranger never share one, whatever they are called. Strangers are counted apart from
-//! those who are known, in a table of their own, so that however many addresses they have, whoever is known has its own count.
+//! Counts have a kind: a party, a provider and a stranger never share one, whatever their names are. Strangers have a table of
+//! their own. So known senders keep their own counts, however many addresses the strangers have.
 
 use std::{
     collections::HashMap,
@@ -25,10 +25,10 @@ use super::{
     problem::Problem,
 };
 
-/// How many senders are counted one by one, in each table. All others share a count until some of these were quiet for a while.
+/// How many senders each table counts one by one. All others share a count until some of these have been quiet for a while.
 const COUNTED_MAX: usize = 100_000;
 
-/// How often a table that is full is looked through for senders that were quiet.
+/// How often Recourse searches a full table for quiet senders.
 const SWEPT_EVERY: Duration = Duration::from_secs(1);
 
 /// Whose requests are counted together.
@@ -38,16 +38,16 @@ pub enum Sender {
     Party(Id),
     /// A payment provider, by a good signature.
     Provider(Provider),
-    /// Whoever says nothing that is believed, by where they are.
+    /// A sender without a valid token or signature, by its place.
     Stranger(Place),
-    /// Whoever signs as a provider and is none, by where they are.
+    /// A sender that signs as a provider and is none, by its place.
     Forger(Place),
 }
 
-/// Who calls back.
+/// Which provider calls back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Provider {
-    /// The one that signs as Standard Webhooks say.
+    /// The one that signs by Standard Webhooks.
     Payments,
     /// Stripe.
     Stripe,
@@ -58,7 +58,7 @@ impl Sender {
         matches!(self, Self::Party(_) | Self::Provider(_))
     }
 
-    /// What to do about too many.
+    /// What to do about too many requests.
     const fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Party(_) | Self::Provider(_) => None,
@@ -68,7 +68,7 @@ impl Sender {
     }
 }
 
-/// Limits per sender. Clones share what was counted.
+/// Limits per sender. Clones share the counts.
 #[derive(Debug, Clone)]
 pub struct Limits {
     known: Arc<Table>,
@@ -77,7 +77,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// So many requests a minute, all of which may come at once.
+    /// This many requests a minute. All of them may come at once.
     pub fn per_minute(requests: NonZeroU32) -> Self {
         Self::with_room(requests, COUNTED_MAX)
     }
@@ -87,13 +87,13 @@ impl Limits {
         Self { known: table(), strangers: table(), proxies: Arc::default() }
     }
 
-    /// Believes these proxies of where a request comes from.
+    /// With these proxies, whose `X-Forwarded-For` Recourse trusts.
     #[must_use]
     pub fn behind(self, proxies: Proxies) -> Self {
         Self { proxies: Arc::new(proxies), ..self }
     }
 
-    /// Where a request comes from that this peer has sent.
+    /// The place of a request that comes from this peer.
     pub fn place_of(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Place {
         peer.map_or_else(Place::default, |peer| Place::of(self.proxies.origin(peer, headers)))
     }
@@ -101,7 +101,7 @@ impl Limits {
     /// Counts a request of this sender.
     ///
     /// # Errors
-    /// A problem of status 429 if it is one too many, with when to try again.
+    /// A problem of status 429 if it is one too many, with the time to try again.
     pub fn let_in(&self, sender: &Sender) -> Result<(), Problem> {
         let table = if sender.is_known() { &self.known } else { &self.strangers };
         table.count(sender).map_err(|wait| {
@@ -112,14 +112,14 @@ impl Limits {
         })
     }
 
-    /// Forgets senders that were quiet for long enough to have their full share again.
+    /// Forgets senders that were quiet until they had their full share again.
     pub fn sweep(&self) {
         self.known.limiter.retain_recent();
         self.strangers.limiter.retain_recent();
     }
 }
 
-/// What was counted of senders of one sort.
+/// The counts of senders of one sort.
 #[derive(Debug)]
 struct Table {
     limiter: RateLimiter<Sender, Counts, DefaultClock>,
@@ -135,7 +135,7 @@ impl Table {
         Self { limiter: RateLimiter::new(quota, counts, clock.clone()), clock, room, swept_at: Mutex::default() }
     }
 
-    /// Counts one of this sender's, or says how long it has to wait.
+    /// Counts a request of this sender, or answers how long the sender has to wait.
     fn count(&self, sender: &Sender) -> Result<(), Duration> {
         if self.limiter.len() >= self.room && self.is_to_be_swept() {
             self.limiter.retain_recent();
@@ -153,7 +153,7 @@ impl Table {
     }
 }
 
-/// Counts of up to so many senders, and one of all others together: however many there are, the table does not grow.
+/// Counts up to this many senders one by one, and all others together. So the table does not grow, however many there are.
 #[derive(Debug, Default)]
 struct Counts {
     room: usize,
@@ -236,7 +236,7 @@ mod tests {
         assert!(limits.let_in(&party("b")).is_ok());
     }
 
-    /// Whatever a sender is called, it shares nothing with one of another kind.
+    /// Senders of different kinds share nothing, whatever their names are.
     #[test]
     fn kinds_of_senders_share_nothing() {
         let limits = limits(1, COUNTED_MAX);
@@ -255,7 +255,7 @@ mod tests {
         }
     }
 
-    /// However many addresses strangers have, the table does not grow, they share what is left, and whoever is known has
+    /// However many addresses strangers have, the table does not grow, the strangers share one count, and known senders have
     /// their own share.
     #[test]
     fn what_is_counted_is_bounded() {
@@ -271,12 +271,12 @@ mod tests {
         assert_eq!(limits.known.limiter.len(), 1);
     }
 
-    /// Who was quiet makes room.
+    /// Quiet senders make room.
     #[test]
     fn who_was_quiet_is_forgotten() {
         let quick = Table::new(Quota::per_second(NonZeroU32::new(1_000_000).unwrap()), 2);
         for id in ["a", "b", "c", "d"] {
-            // A share of a million a second is whole again after a microsecond.
+            // At a million requests a second, a sender has its full share again after a microsecond.
             std::thread::yield_now();
             quick.swept_at.lock().unwrap().take();
             assert!(quick.count(&party(id)).is_ok());

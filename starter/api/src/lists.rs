@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
 
-/// How many items a page has if nothing is said.
+/// How many items a page has by default.
 const LIMIT: u32 = 50;
 
 /// How many items a page has at most.
@@ -25,7 +25,7 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// So many items at most, after the `next` of the page before.
+    /// At most this many items, after the `next` of the page before.
     pub const fn new(limit: u32, after: Option<String>) -> Self {
         Self { limit: Some(limit), after }
     }
@@ -61,7 +61,7 @@ impl Newest {
 /// The place in a list that a page comes after, where places are numbers.
 ///
 /// # Errors
-/// A problem of status 400 if it is none.
+/// A problem of status 400 if it is not a number.
 pub fn position(after: &str) -> Result<i64, Problem> {
     let number = after.parse().ok().filter(|_| after.bytes().all(|byte| byte.is_ascii_digit()));
     number.ok_or_else(|| {
@@ -70,7 +70,7 @@ pub fn position(after: &str) -> Result<i64, Problem> {
     })
 }
 
-/// A limit that is one.
+/// A limit within the allowed range.
 pub fn limited(limit: Option<u32>) -> u32 {
     limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX)
 }
@@ -80,13 +80,13 @@ pub fn limited(limit: Option<u32>) -> u32 {
 pub struct Page<T> {
     /// What is on it.
     pub items: Vec<T>,
-    /// What to ask for the next page with; absent on the last.
+    /// The value to ask for the next page with; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
 impl<T> Page<T> {
-    /// Leaves what fits on a page of one more item than that, and says what the next page comes after.
+    /// Cuts a list that may have one item too many down to a page, and returns the value for the next page.
     pub fn cut(items: &mut Vec<T>, limit: u32, name: impl Fn(&T) -> String) -> Option<String> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = items.len() > limit;

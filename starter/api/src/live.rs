@@ -1,7 +1,7 @@
-//! A case as it changes, told over a connection that stays open: who may hold one for how long, and how many.
+//! Sends a case's changes over a connection that stays open: who may have one, how long, and how many.
 //!
-//! Whoever looks may look for as long as a request of theirs would be answered. So the token is read again before each event, and
-//! every now and then without one: a stream ends with its token, with the key that signed it, and with the session that it is of.
+//! A viewer may watch as long as Recourse would answer their requests. So it reads the token again before each event, and at
+//! intervals without one. A stream ends with its token, with the key that signed the token, and with its session.
 
 use std::{
     collections::HashMap,
@@ -27,16 +27,16 @@ use tokio::{
 
 use super::{Front, problem::Problem};
 
-/// How many connections one sender may look through at once.
+/// How many connections one sender may have at once.
 pub const LOOKS_MAX: usize = 20;
 
-/// How often a quiet connection is written to, so that nobody takes it for dead, and its token is read again.
+/// How often Recourse writes to a quiet connection, so that nothing closes it, and reads its token again.
 const BEAT: Duration = Duration::from_secs(15);
 
-/// After how long a browser asks again for a case that is over. It would do so every few seconds.
+/// After how long a browser asks again for a case that is over. By default it would do so every few seconds.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_hours(24);
 
-/// Who looks at cases now. Clones share them.
+/// Who watches cases now. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Looks(Arc<Mutex<Open>>);
 
@@ -46,14 +46,14 @@ struct Open {
     of: HashMap<Id, HashMap<u64, Session>>,
 }
 
-/// What a look is ended by.
+/// What ends a look.
 #[derive(Debug)]
 struct Session {
     token: [u8; 32],
     ended: Arc<Notify>,
 }
 
-/// One look, which counts until it is dropped.
+/// One look. It counts until it is dropped.
 #[derive(Debug)]
 pub struct Look {
     looks: Looks,
@@ -114,11 +114,11 @@ fn fingerprint(token: &str) -> [u8; 32] {
 }
 
 impl Front {
-    /// What changes in a case, shown by `show`, as server-sent events to whoever has this token. Whether they may see the case is
-    /// checked before.
+    /// The changes of a case, shown by `show`, as server-sent events for the owner of this token. The caller has checked
+    /// whether they may see the case.
     ///
     /// # Errors
-    /// 401 if the token is not believed, 429 if they look at too many cases, 503 if too many are looked at.
+    /// 401 if the token is not valid, 429 if they watch too many cases, 503 if all viewers together watch too many.
     pub async fn live(
         &self,
         token: &str,
@@ -135,7 +135,7 @@ impl Front {
         let events = told.map(move |told| {
             Ok::<_, Infallible>(match told {
                 LiveEvent::Status(status) => Event::default().event("status").data(show(&status)),
-                // No event of its own: a browser that connects again would be told the same again.
+                // No event of its own: a browser that connects again would get the same event again.
                 LiveEvent::Over => Event::default().retry(ASKED_AGAIN_AFTER),
             })
         });
@@ -143,16 +143,16 @@ impl Front {
     }
 }
 
-/// What is told to whoever looks.
+/// What a viewer gets.
 #[derive(Debug, Clone, PartialEq)]
 enum LiveEvent<T> {
-    /// How the case stands.
+    /// The case's status.
     Status(Arc<T>),
     /// Nothing will change any more.
     Over,
 }
 
-/// What is told, until the case is over, the time of the token is, the look is ended, or `still` says no.
+/// The updates until the case is over, the token's time is up, the look has ended, or `still` says no.
 fn told<T: PartialEq>(
     mut looking: watch::Receiver<Option<Arc<T>>>,
     until: impl Future<Output = ()> + Send + 'static,
@@ -203,7 +203,7 @@ mod tests {
 
     use super::*;
 
-    /// A status, for as much as matters here.
+    /// A status. These tests need only its stage.
     fn status(stage: Stage) -> Arc<String> {
         Arc::new(stage.to_string())
     }
@@ -245,7 +245,7 @@ mod tests {
         assert!(looks.open().of.is_empty(), "the look counts no more");
     }
 
-    /// Nothing is told after the token's time, to a session that is over, or when the token would not be taken any more.
+    /// A viewer gets nothing after the token's time, after the session's end, or once the token is no longer valid.
     #[tokio::test]
     async fn nothing_is_told_to_whoever_would_not_be_answered() {
         let Looked { case, mut told, time_is_up, .. } = looked(NEVER);

@@ -1,4 +1,4 @@
-//! What the API shows of itself to Prometheus, on a port of its own that only those who watch can reach.
+//! The API's metrics for Prometheus, on a port of its own that only monitoring can reach.
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
@@ -21,10 +21,10 @@ use tokio::net::TcpListener;
 
 use super::{acted::Acted, keys::Keys, problem::Problem};
 
-/// Up to how many seconds a request takes, by class. Those over it are cut off.
+/// The upper limits of the buckets for request times, in seconds. The server cuts off slower requests.
 const REQUEST_SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 30.0];
 
-/// The methods that are told apart. A request can have any other, of any length, and each series is kept for ever.
+/// The methods with a label of their own. A request can have any other method, of any length, and each series stays for ever.
 const METHODS: [Method; 7] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
@@ -54,7 +54,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts a command: taken, sent on to be decided later, or refused, by the refusal's name.
+    /// Counts a command: taken, sent as a signal to be decided later, or refused, by the refusal's name.
     pub(super) fn command(&self, command_kind: CommandKind, answered: &Result<Acted, Problem>) {
         let result = match answered {
             Ok(Acted::Taken(_)) => "accepted",
@@ -64,7 +64,7 @@ impl Metrics {
         self.0.commands.with_label_values(&[command_kind.name(), result]).inc();
     }
 
-    /// Everything that was counted, as Prometheus reads it.
+    /// Everything counted so far, in Prometheus' format.
     ///
     /// # Errors
     /// If it cannot be written as text.
@@ -72,7 +72,7 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.0.registry.gather())
     }
 
-    /// Shows how old the issuer's keys are, too.
+    /// Adds the age of the issuer's keys.
     pub(super) fn watch(&self, keys: Keys) {
         if keys.state().is_some() {
             self.0.registry.register(Box::new(KeyMetrics::new(keys))).expect("watched once");
@@ -82,7 +82,7 @@ impl Metrics {
     /// Serves `/metrics` until the process ends. Returns where.
     ///
     /// # Errors
-    /// If the address cannot be asked for.
+    /// If the listener cannot tell its address.
     pub fn serve(&self, listener: TcpListener) -> std::io::Result<SocketAddr> {
         let bound = listener.local_addr()?;
         let router = Router::new().route("/metrics", get(show)).with_state(self.clone());
@@ -98,7 +98,7 @@ async fn show(State(metrics): State<Metrics>) -> Response {
     }
 }
 
-/// What is known of the issuer's keys, as of the moment when it is asked.
+/// The state of the issuer's keys at the time of the scrape.
 struct KeyMetrics {
     keys: Keys,
     age: Gauge,
@@ -130,12 +130,12 @@ impl Collector for KeyMetrics {
     }
 }
 
-/// A method among those that are told apart.
+/// The method's label.
 pub(super) fn method_name(method: &Method) -> &str {
     if METHODS.contains(method) { method.as_str() } else { "other" }
 }
 
-/// Measures a request. All labels come from closed sets: the route is its pattern, so that ids do not make a series each.
+/// Measures a request. All labels come from closed sets. The route is its pattern, so that ids do not create series.
 pub(super) async fn measured(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
@@ -151,7 +151,7 @@ pub(super) async fn measured(State(metrics): State<Metrics>, request: Request, n
 mod tests {
     use super::*;
 
-    /// A request can have any method; the series are those that there are.
+    /// A request can have any method, but the metrics have a fixed set of labels.
     #[test]
     fn a_method_is_one_of_few() {
         for (method, name) in

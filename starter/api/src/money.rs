@@ -1,4 +1,4 @@
-//! What is known of money, for whoever may see the case or the contract that it is of (L9).
+//! What is known of money, for people who may see its case or its contract (L9).
 
 use std::collections::BTreeMap;
 
@@ -22,23 +22,23 @@ pub struct ContractLedger {
     /// What was posted, and where the money is.
     #[serde(flatten)]
     pub history: History,
-    /// What is known of each movement, with those that are ordered and have not moved.
+    /// What is known of each movement, also of those that are ordered and have not moved.
     pub money: Money,
 }
 
 impl Front {
-    /// What is known of a case's money. `case` is what it was asked for by.
+    /// What is known of a case's money. `case` is the id in the request.
     ///
     /// # Errors
-    /// 503 if the ledger cannot be read, or the server cannot be asked.
+    /// 503 if the ledger cannot be read, or the server does not answer.
     pub async fn money(&self, who: &Identity, case: &str, status: &Status) -> Result<Money, Problem> {
-        // What is ordered first: what moves meanwhile is then in the ledger, and nothing is in neither.
+        // Reads the orders first. If money moves in between, the ledger then has it, so that no movement is missing.
         let orders = self.client().orders(case).await.map_err(|error| seen::not_asked(error, case))?;
         let moved = self.ledger().moved(&status.contract, Timestamp::now()).await?;
         Ok(as_seen(who, Money::of_case(status, &orders, Some(&moved))))
     }
 
-    /// The same where something was done already, which must be answered whether its money can be read or not.
+    /// The same after an action, which needs an answer even if nobody can read its money.
     pub async fn money_if_known(&self, who: &Identity, case: &str, status: &Status) -> Money {
         self.money(who, case, status).await.unwrap_or_default()
     }
@@ -53,7 +53,7 @@ impl Front {
         Ok(as_seen(who, Money::of_deposit(case, &orders, Some(&moved))))
     }
 
-    /// What is known of all of a contract's money, and what was posted. If the server cannot be asked, what is in the ledger.
+    /// What is known of all of a contract's money, and its postings. If the server does not answer, only what the ledger has.
     ///
     /// # Errors
     /// 503 if the ledger cannot be read.
@@ -71,7 +71,7 @@ impl Front {
         Ok((moved.history, as_seen(who, money)))
     }
 
-    /// What these cases have ordered and is being tried again, for operators.
+    /// The orders of these cases that a worker tries again, for operators.
     ///
     /// # Errors
     /// 503 if the ledger cannot be read.
@@ -91,7 +91,8 @@ impl Front {
     }
 }
 
-/// Why the last try failed is for operators: it may name what is theirs alone, as a provider's words on another account.
+/// Only operators see why the last try failed: it may name things that only they may know, such as a provider's words about
+/// another account.
 fn as_seen(who: &Identity, money: Money) -> Money {
     if who.is(Duty::Operator) { money } else { money.for_others() }
 }

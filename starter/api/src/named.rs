@@ -1,13 +1,14 @@
-//! What a party accepts is what it saw: a command that pays names it, so that it does nothing if that has changed.
+//! A party accepts what it saw: a command that pays names it, so that the command does nothing if it has changed.
 //!
-//! The case refuses what is named and has changed; through Temporal nothing needs to be named. Over HTTP it has to be.
+//! The case refuses a command that names something that has changed. Through Temporal a command need not name anything. Over
+//! HTTP it must.
 
 use recourse_domain::{command::CommandKind, ids::CaseKind, messages::Status};
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
 
-/// What a command should have named, and did not.
+/// What a command should have named, but did not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
     /// The amount of the claim that is accepted.
@@ -17,7 +18,7 @@ pub enum Missing {
 }
 
 impl Missing {
-    /// What this command does not name in a case of this kind, if it should.
+    /// What this command does not name, but must name in a case of this kind.
     pub fn of(kind: CaseKind, command_kind: CommandKind, fields: &Map<String, Value>) -> Option<Self> {
         let is_of_claim = fields.get("of").and_then(Value::as_str) == Some("claim");
         match (kind, command_kind) {
@@ -31,7 +32,7 @@ impl Missing {
         }
     }
 
-    /// That it is missing, with what it is now if the case could be asked.
+    /// The problem that it is missing, with the present value if the case answers.
     pub fn problem(self, status: Option<&Status>) -> Problem {
         let (field, what) = match self {
             Self::Amount => ("amount", "the amount of the claim that you accept, in minor units"),

@@ -1,4 +1,4 @@
-//! A request under an idempotency key is carried out once; the same request again gets the same answer, also from another
+//! Recourse carries out a request with an idempotency key once. The same request again gets the same answer, also from another
 //! process and after a restart.
 
 use axum::{
@@ -21,12 +21,12 @@ use super::{
     requests::{GivenAnswer, RequestKey, RequestState},
 };
 
-/// The name of the problem that the same request is being done.
+/// The name of the problem that the same request is under way.
 pub const UNDER_WAY: &str = "UnderWay";
 
-/// Whose keys a request's key is one of: the sender's, with the duties and the parties that they have now. What was answered to
-/// somebody with more than they have now is not answered again; the same request is then judged anew, as theirs. To do what was
-/// done before is harmless (L2, L7).
+/// To whom a request's key belongs: to the sender, with their present duties and parties. If they had more of these before,
+/// they do not get the old answer: Recourse judges the same request anew, with their present ones. It is harmless to repeat the
+/// work (L2, L7).
 pub fn sender_of(who: &Identity) -> String {
     let subject = who.subject.as_str();
     if who.duties.is_empty() && who.parties.iter().all(|party| *party == who.subject) {
@@ -38,17 +38,17 @@ pub fn sender_of(who: &Identity) -> String {
         hash.update(name);
         hash.update(" ");
     }
-    // No id has a space in it.
+    // Ids have no spaces.
     format!("{subject} {}", hex::encode(&hash.finalize()))
 }
 
-/// What a request was answered with.
+/// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     status: StatusCode,
     location: Option<String>,
     body: Value,
-    /// What is kept in its place, if it may be said only once.
+    /// What Recourse keeps instead, if it may give the answer only once.
     kept: Option<Value>,
 }
 
@@ -62,13 +62,13 @@ impl Reply {
         Ok(Self { status, location: None, body, kept: None })
     }
 
-    /// With where to look.
+    /// With the place to look.
     #[must_use]
     pub fn at(self, location: impl Into<String>) -> Self {
         Self { location: Some(location.into()), ..self }
     }
 
-    /// With what is kept, and answered to the same request again, in place of a body that holds a secret.
+    /// With a value that Recourse keeps, and answers to the same request again, instead of a body that holds a secret.
     #[must_use]
     pub fn kept_as(self, kept: Value) -> Self {
         Self { kept: Some(kept), ..self }
@@ -94,11 +94,11 @@ impl IntoResponse for Reply {
 }
 
 impl Front {
-    /// Takes note of a request under a key, and says what was answered if it was done before. Without an answer it has to be
-    /// done; then [`finished`](Self::finished) must be told.
+    /// Notes a request with a key, and returns the answer if there is one already. Without an answer the caller must do the
+    /// work, and then call [`finished`](Self::finished).
     ///
     /// # Errors
-    /// A problem named [`UNDER_WAY`] if the same request is being done, 422 if another one was sent under the key.
+    /// A problem named [`UNDER_WAY`] if the same request is under way, 422 if the key had another request.
     pub async fn begun(&self, key: &RequestKey, fingerprint: &str) -> Result<Option<GivenAnswer>, Problem> {
         match self.requests().begin(key, fingerprint, Timestamp::now()).await? {
             RequestState::New => Ok(None),
@@ -115,21 +115,21 @@ impl Front {
         }
     }
 
-    /// Keeps what a request was answered with; without an answer, the same request may be sent again.
+    /// Keeps the answer to a request. Without an answer, the sender may repeat the request.
     pub async fn finished(&self, key: &RequestKey, answer: Option<&GivenAnswer>) {
         let kept = match answer {
             Some(answer) => self.requests().answered(key, answer).await,
             None => self.requests().abandoned(key).await,
         };
-        // What was done is harmless twice, so its answer is given all the same.
+        // The work is harmless if it happens twice, so the sender gets the answer all the same.
         if let Err(error) = kept {
             tracing::warn!(%error, "what became of a request is not kept; it can be sent again in a minute");
         }
     }
 }
 
-/// A request that is being done. If its sender goes away its work is given up with the connection, and then the same request may be
-/// sent again at once: what was done of it is recognised.
+/// A request under way. If its sender disconnects, the work stops with the connection. The sender may then repeat the request
+/// at once: Recourse recognises the work that is already done.
 struct BeingDone {
     front: Front,
     key: Option<RequestKey>,
@@ -158,7 +158,7 @@ impl Write {
         self.once_after(front, future::ready(()), |()| work).await
     }
 
-    /// The same, with what the work needs to know read while the request is noted. Reading must change nothing.
+    /// The same, but reads what the work needs to know while it notes the request. Reading must change nothing.
     pub async fn once_after<Read, Work>(
         &self,
         front: &Front,
@@ -175,7 +175,7 @@ impl Write {
             Either::Left((begun, read)) => (begun, Either::Left(read)),
             Either::Right((read, begun)) => (begun.await, Either::Right(future::ready(read))),
         };
-        // What was answered before is answered again whatever can be read now.
+        // A request that has an answer gets it again, whatever can be read now.
         match begun {
             Ok(None) => {}
             Ok(Some(answer)) => return respond(&answer, true),
@@ -190,7 +190,7 @@ impl Write {
                 respond(&given, false)
             }
             Err(problem) => {
-                // Where nothing was done nothing is kept: the same request may be sent again.
+                // Keeps nothing if nothing was done: the sender may repeat the request.
                 let kept = (!problem.is_passing() && !problem.did_nothing()).then(|| GivenAnswer {
                     status: problem.status,
                     headers: r#"{"content-type":"application/problem+json"}"#.to_owned(),
@@ -235,7 +235,7 @@ mod tests {
         Identity { subject, parties, duties: duties.iter().copied().collect() }
     }
 
-    /// What was answered to somebody is answered again to the same with the same duties and parties, and to nobody else.
+    /// The same sender with the same duties and parties gets an earlier answer again. Nobody else gets it.
     #[test]
     fn keys_are_of_somebody_with_their_duties() {
         let all = [
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(sender_of(&who(&[Duty::Service], &[])), sender_of(&who(&[Duty::Service], &[])));
     }
 
-    /// Nothing is kept of what was turned away; what was decided is.
+    /// Recourse keeps no answer to a rejected request; it keeps the answers that a case or a rule decided.
     #[test]
     fn only_what_was_decided_is_kept() {
         let decided = |problem: Problem| Problem { is_decided: true, ..problem };

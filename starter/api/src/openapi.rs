@@ -1,4 +1,4 @@
-//! What the operations say of themselves in the description of the API: parameters, problems, schemas.
+//! What the operations say about themselves in the API's description: parameters, problems, schemas.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ pub struct InRefund {
     refund: String,
 }
 
-/// What every request that changes something is sent with.
+/// The header of every request that changes something.
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Header)]
 #[allow(dead_code, reason = "only described")]
@@ -64,7 +64,7 @@ pub struct Keyed {
     key: String,
 }
 
-/// The problems that every operation may be answered with.
+/// The problems that every operation may answer with.
 pub fn problem_responses() -> BTreeMap<String, RefOr<Response>> {
     let problem = |description: &str| {
         let content = Content::new(Some(Ref::from_schema_name("Problem")));
@@ -87,7 +87,7 @@ pub fn problem_responses() -> BTreeMap<String, RefOr<Response>> {
     .collect()
 }
 
-/// The schemas that the operations refer to, each named by its type; pages have names of their own.
+/// The schemas to which the operations refer. A type's name is its schema's name; pages have names of their own.
 #[derive(Debug)]
 pub struct Schemas {
     generator: SchemaGenerator,
@@ -95,28 +95,28 @@ pub struct Schemas {
 }
 
 impl Schemas {
-    /// None yet.
+    /// No schemas yet.
     pub fn new(generator: SchemaGenerator) -> Self {
         Self { generator, pages: Map::new() }
     }
 
-    /// What was gathered: the generator, and the pages by their names.
+    /// The result: the generator, and the pages by their names.
     pub fn into_parts(self) -> (SchemaGenerator, Map<String, Value>) {
         (self.generator, self.pages)
     }
 
-    /// A type that an operation takes or gives.
+    /// Adds a type that an operation takes or gives.
     pub fn add<T: JsonSchema>(&mut self) {
         self.generator.subschema_for::<T>();
     }
 
-    /// A page of a list, under its name.
+    /// Adds a page of a list, under its name.
     pub fn page<T: JsonSchema>(&mut self, name: &str) {
         self.pages.insert(name.to_owned(), self.generator.subschema_for::<Page<T>>().to_value());
     }
 }
 
-/// The description as it is served: made once, and told by a tag whether it is still the same.
+/// The description as the server sends it. It is made once. A tag shows whether it is still the same.
 #[derive(Debug)]
 pub struct Served {
     json: Bytes,
@@ -124,14 +124,14 @@ pub struct Served {
 }
 
 impl Served {
-    /// A description to be served.
+    /// Prepares a description.
     pub fn new(description: &Value) -> Self {
         let json = Bytes::from(description.to_string());
         let tag = format!("\"{}\"", hex::encode(&Sha256::digest(&json)));
         Self { json, tag }
     }
 
-    /// The answer to a request with these headers: nothing to read for whoever has it.
+    /// The answer to a request with these headers: empty if the sender already has the description.
     pub fn answer(&self, headers: &HeaderMap) -> axum::response::Response {
         let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
         let mut known = known.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
@@ -143,7 +143,7 @@ impl Served {
     }
 }
 
-/// The problem of a path that is not there.
+/// The problem of a path that does not exist.
 pub fn no_such_path() -> Problem {
     Problem::not_found("there is nothing at this path").hint("see /openapi.json")
 }

@@ -1,8 +1,8 @@
-//! Where a request comes from: the address that the connection is from, or what a proxy says that is believed.
+//! Where a request comes from: the connection's address, or the address that a trusted proxy reports.
 //!
-//! Anybody can send `X-Forwarded-For`, so it is believed only of proxies that the configuration names; without any, everybody behind a
-//! proxy is at one place. Proxies append on the right: read from there, the first address that is none of theirs is the sender's,
-//! and what stands to its left is the sender's own invention.
+//! Anybody can send `X-Forwarded-For`, so Recourse trusts it only from proxies that the configuration names. Without any, all
+//! senders behind a proxy count as one place. Proxies append on the right. Read from there, the first address that belongs to
+//! none of them is the sender's. The sender may have invented everything to its left.
 
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr},
@@ -12,13 +12,13 @@ use std::{
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 
-/// What proxies write addresses into.
+/// The header in which proxies write addresses.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// How much of an IPv6 address is a customer's: everything behind is theirs to choose.
+/// How many bits of an IPv6 address identify a customer. The customer chooses the rest.
 const CUSTOMER_BITS: u32 = 64;
 
-/// Where somebody is, as far as that can be told apart: an IPv4 address, or the network of an IPv6 address.
+/// A sender's place, as far as Recourse can tell: an IPv4 address, or the network of an IPv6 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Place(IpAddr);
 
@@ -29,7 +29,7 @@ impl Default for Place {
 }
 
 impl Place {
-    /// Where this address is.
+    /// The place of this address.
     pub fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V6(address) => {
@@ -41,7 +41,7 @@ impl Place {
     }
 }
 
-/// The proxies that are believed. None are by default.
+/// The trusted proxies. None by default.
 #[derive(Debug, Default)]
 pub struct Proxies {
     networks: Vec<IpNet>,
@@ -49,12 +49,12 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// Those in these networks.
+    /// The proxies in these networks.
     pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Self {
         Self { networks: networks.into_iter().collect(), told: AtomicBool::new(false) }
     }
 
-    /// A network as it is written: `10.0.0.0/8`, or one address.
+    /// Reads a network: `10.0.0.0/8`, or one address.
     ///
     /// # Errors
     /// In words, if it is neither.
@@ -68,7 +68,7 @@ impl Proxies {
         self.networks.iter().any(|network| network.contains(&address))
     }
 
-    /// Where a request comes from that this peer has sent.
+    /// The address that a request of this peer comes from.
     pub fn origin(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if !self.has(peer) {
             self.tell_once(peer, headers);
@@ -77,7 +77,7 @@ impl Proxies {
         let lines = headers.get_all(FORWARDED_FOR).iter().rev();
         let mut origin = peer;
         for entry in lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
-            // What is no address was not written by a proxy of ours.
+            // None of our proxies wrote an entry that is not an address.
             let Some(address) = address_in(entry) else { break };
             origin = address;
             if !self.has(address) {
@@ -87,7 +87,7 @@ impl Proxies {
         origin
     }
 
-    /// Whoever runs this behind a proxy should hear that it is not believed.
+    /// Logs once that Recourse does not trust a proxy, for the operator who runs Recourse behind it.
     fn tell_once(&self, peer: IpAddr, headers: &HeaderMap) {
         if headers.contains_key(FORWARDED_FOR) && !self.told.swap(true, Ordering::Relaxed) {
             tracing::warn!(
@@ -142,7 +142,7 @@ mod tests {
         assert!(Proxies::read("10.0.0.0/33").is_err() && Proxies::read("proxy.example").is_err());
     }
 
-    /// Nobody has a share for each of the addresses of their network.
+    /// One network's addresses share one limit.
     #[test]
     fn a_network_of_ipv6_is_one_place() {
         let place = |text: &str| Place::of(text.parse().unwrap());

@@ -1,4 +1,4 @@
-//! People to play, each with a token of the local issuer. Only `recourse dev` has them: where a real issuer is set there are none.
+//! People to play, each with a token of the local issuer. Only `recourse dev` has them: with a real issuer there are none.
 
 use axum::{
     Json, Router,
@@ -12,10 +12,10 @@ use serde_json::json;
 
 use super::{Front, extract::Of, identity::Duty, problem::Problem, site::is_loopback};
 
-/// Who the local issuer says it is.
+/// The local issuer's name.
 pub const ISSUER: &str = "urn:recourse:dev";
 
-/// Whom its tokens are for.
+/// The audience of its tokens.
 pub const AUDIENCE: &str = "recourse";
 
 /// Somebody to play.
@@ -25,9 +25,9 @@ pub struct Persona {
     pub id: &'static str,
     /// What people call them.
     pub name: &'static str,
-    /// What they do here.
+    /// What they do in the sandbox.
     pub part: &'static str,
-    /// Their duty, if they are no party.
+    /// Their duty, if they are not a party.
     pub duty: Option<Duty>,
 }
 
@@ -48,7 +48,7 @@ impl Persona {
     }
 }
 
-/// Lists them and gives their tokens to programs.
+/// Lists the personas and gives their tokens to programs.
 pub fn routes() -> Router<Front> {
     Router::new().route("/dev/personas", get(list)).route("/dev/tokens/{persona}", post(token))
 }
@@ -63,8 +63,8 @@ async fn token(State(front): State<Front>, Of(persona): Of<String>) -> Result<Re
     Ok(Json(json!({"token": front.token_of(&persona)?})).into_response())
 }
 
-/// Where everybody can be anybody, answers only who asks for this machine by a name that nobody can own: a page elsewhere may have a name
-/// that leads here (DNS rebinding), and would read tokens with it.
+/// Answers only requests that name this machine by a name that nobody can own. Here everybody can be anybody. A foreign page
+/// may have a name that leads here (DNS rebinding), and could read tokens with it.
 pub(super) async fn only_here(request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let authority = request.uri().authority().cloned().or_else(|| host?.parse::<axum::http::uri::Authority>().ok());
@@ -79,10 +79,10 @@ pub(super) async fn only_here(request: Request, next: Next) -> Response {
 }
 
 impl Front {
-    /// A token of somebody to play.
+    /// A persona's token.
     ///
     /// # Errors
-    /// 404 if there is no such persona, or if nobody plays here.
+    /// 404 if there is no such persona, or if this server has no local issuer.
     pub fn token_of(&self, persona: &str) -> Result<String, Problem> {
         let local = self.local().ok_or_else(super::openapi::no_such_path)?;
         let persona = Persona::find(persona).ok_or_else(|| Problem::not_found("there is no such persona"))?;

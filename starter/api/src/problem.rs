@@ -1,6 +1,6 @@
-//! What is answered when something cannot be done: a problem document (RFC 9457) that says what, why, and what to do now.
+//! The answer if something cannot be done: a problem document (RFC 9457) that says what, why, and what to do now.
 //!
-//! The refusals of the wire contract keep their names as `error`; every other problem has a name of the same kind.
+//! The refusals of the wire contract keep their names as `error`. Every other problem has a name of the same kind.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -47,13 +47,13 @@ pub struct Problem {
     /// After how many seconds to try again.
     #[serde(skip)]
     pub retry_after: Option<u32>,
-    /// Whether a case has decided it.
+    /// Whether a case has decided this.
     #[serde(skip)]
     pub is_decided: bool,
 }
 
 impl Problem {
-    /// A problem of this kind, by its name and in words.
+    /// A problem of this kind, with its name and its text.
     pub fn new(status: StatusCode, error: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:recourse:problem:{error}"),
@@ -75,7 +75,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "Unreadable", "The request cannot be read", detail)
     }
 
-    /// The request can be read, and says something that cannot be.
+    /// The request can be read, but a value in it is not possible.
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", "A field cannot be used", detail)
     }
@@ -86,24 +86,24 @@ impl Problem {
         problem.hint("send `Authorization: Bearer` with a valid token")
     }
 
-    /// Whoever asks may not do this.
+    /// The sender may not do this.
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "NotAllowed", "You may not do this", detail)
     }
 
-    /// There is no such thing, or it is nothing of whoever asks.
+    /// It does not exist, or the sender may not see it.
     pub fn not_found(what: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "NotFound", "There is no such thing", what)
     }
 
-    /// Something that must be there is away.
+    /// A part that must be there is not available.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         let problem =
             Self::new(StatusCode::SERVICE_UNAVAILABLE, "Unavailable", "A part of the service is away", detail);
         Self { retry_after: Some(5), ..problem.hint("try again in a moment; nothing is lost") }
     }
 
-    /// A mistake of this program. The cause is logged and not told.
+    /// A mistake of this program. The log has the cause; the answer does not.
     pub fn unexpected(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request failed");
         let status = StatusCode::INTERNAL_SERVER_ERROR;
@@ -115,13 +115,13 @@ impl Problem {
         )
     }
 
-    /// Something else is there already.
+    /// Something else exists already.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "Conflict", "Something else is there already", detail)
     }
 
-    /// A start that came to nothing: declined by the payment provider, refused by a rule, or in conflict with an earlier one. The
-    /// case, if there is one, is where the refusal is written down.
+    /// A start that failed: the payment provider declined it, a rule refused it, or it conflicts with an earlier one. The case,
+    /// if there is one, records the refusal.
     pub fn refused_start(outcome: &Outcome, case: Option<&str>) -> Self {
         let reason = outcome.message.clone().unwrap_or_else(|| outcome.result.name().to_owned());
         let problem = match (outcome.result, outcome.rule) {
@@ -145,7 +145,7 @@ impl Problem {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// With the commands that can be given now.
+    /// With the commands that the sender can give now.
     #[must_use]
     pub fn allowed(self, allowed: Vec<CommandKind>) -> Self {
         Self { allowed: Some(allowed), ..self }
@@ -156,14 +156,14 @@ impl Problem {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// Whether the same request may be answered otherwise in a moment.
+    /// Whether the same request may soon get another answer.
     pub const fn is_passing(&self) -> bool {
         self.status >= 500 || self.status == 429
     }
 
-    /// Whether the request was turned away before anything outside was asked to do something: it cannot be read, there is nothing
-    /// that it is about, or nobody with the sender's duties may do it. Sent again it is just judged again. What a case or a rule
-    /// has refused is not meant: it was decided.
+    /// Whether Recourse rejected the request before it asked anything outside to act: the request cannot be read, its object
+    /// does not exist, or nobody with the sender's duties may do it. If the sender repeats it, Recourse just judges it again. A
+    /// refusal by a case or a rule does not count: that was decided.
     pub fn did_nothing(&self) -> bool {
         match self.status {
             400 | 404 | 405 | 413 | 415 => true,

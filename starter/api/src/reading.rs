@@ -1,4 +1,4 @@
-//! What people read besides contracts and cases: their notices, and the policy that cases have by default.
+//! What people read besides contracts and cases: their notices, and the default policy of cases.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub struct ShownNotice {
     pub case: String,
     /// The contract.
     pub contract: String,
-    /// To which role.
+    /// The role of the recipient.
     pub to: Role,
     /// What happened.
     pub event: String,
@@ -52,14 +52,14 @@ pub fn routes() -> OpenApiRouter<Front> {
     OpenApiRouter::new().routes(routes!(notices)).routes(routes!(policy))
 }
 
-/// What they speak of.
+/// Their schemas.
 pub fn schemas(schemas: &mut Schemas) {
     schemas.add::<ShownNotice>();
     schemas.add::<Policy>();
     schemas.page::<ShownNotice>("NoticePage");
 }
 
-/// Lists what you were told in the app, newest first.
+/// Lists your notices in the app, newest first.
 #[utoipa::path(
     get, path = "/v1/notices", tag = "reading", params(Limit),
     responses((status = 200, description = "A page of them.", body = ref("#/components/schemas/NoticePage")), Problems)
@@ -82,7 +82,7 @@ pub async fn policy(_who: Caller) -> Response {
 }
 
 impl Front {
-    /// What somebody was told, newest first.
+    /// A person's notices, newest first.
     ///
     /// # Errors
     /// If the notices cannot be read.
@@ -115,7 +115,7 @@ impl Front {
         Ok(Page { items, next })
     }
 
-    /// Of what was told to those who judge, nobody reads what is about a contract that they are on a side of (E14).
+    /// Mediators, arbitrators and operators do not get notices about a contract of which they are on a side (E14).
     async fn without_duties_in_own_cases(&self, who: &Identity, items: &mut Vec<ShownNotice>) -> Result<(), Problem> {
         let mut own = BTreeMap::new();
         for notice in items.iter().filter(|notice| notice.to.judges()) {

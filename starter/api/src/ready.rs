@@ -1,4 +1,5 @@
-//! Whether requests can be served. Anybody may ask, as often as they like; the server and the database are asked once a second.
+//! Whether this server can serve requests. Anybody may ask, as often as they like. It asks the Temporal server and the database
+//! at most once a second.
 
 use std::{
     sync::Arc,
@@ -11,21 +12,21 @@ use tokio::sync::Mutex;
 
 use super::{Front, problem::Problem};
 
-/// For how long an answer holds.
+/// How long an answer is valid.
 const HOLDS: Duration = Duration::from_secs(1);
 
-/// What was found, and when.
+/// The result of a check, and its time.
 type Found = (Instant, Result<(), Problem>);
 
-/// What was last found. Clones share it.
+/// The last result. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<Mutex<Option<Found>>>);
 
 impl Readiness {
-    /// Whether requests can be served: the database and the Temporal server answer, or did a moment ago.
+    /// Whether this server can serve requests: the database and the Temporal server answer, or answered within the last second.
     ///
     /// # Errors
-    /// What is away.
+    /// Which part does not answer.
     pub async fn ask(&self, front: &Front) -> Result<(), Problem> {
         self.found(|| async {
             let listed = front.client().list(&Filters { limit: Some(1), ..Filters::default() }, None).await;
@@ -36,7 +37,7 @@ impl Readiness {
         .await
     }
 
-    /// What was found a moment ago, or is found now. Whoever asks meanwhile waits for the same.
+    /// The last result while it is valid, or a new one. Callers that ask in between wait for the same result.
     async fn found<F: Future<Output = Result<(), Problem>>>(&self, find: impl FnOnce() -> F) -> Result<(), Problem> {
         let mut found = self.0.lock().await;
         if let Some((at, was)) = &*found
@@ -67,7 +68,7 @@ mod tests {
         let all = (0..100).map(|_| readiness.found(find));
         assert!(futures_util::future::join_all(all).await.iter().all(Result::is_ok));
         assert_eq!(asked.load(Ordering::Relaxed), 1);
-        // What was found long ago is found anew.
+        // An old result is not valid: it checks again.
         *readiness.0.lock().await = Instant::now().checked_sub(HOLDS).map(|at| (at, Ok(())));
         assert!(readiness.found(find).await.is_ok());
         assert_eq!(asked.load(Ordering::Relaxed), 2);

@@ -1,4 +1,4 @@
-//! Refunds: what is on its way back to clients, and what operators do about what did not arrive (R8).
+//! Refunds: those on their way back to clients, and what operators do about those that did not arrive (R8).
 
 use axum::{
     Json,
@@ -28,14 +28,14 @@ use super::{
     webhooks::Nothing,
 };
 
-/// Which refunds.
+/// Which refunds to list.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct RefundQuery {
     /// Only of this contract.
     contract: Option<String>,
-    /// Only those that are on their way, and those that an operator has to see to.
+    /// Only refunds that are on their way, and those that an operator has to handle.
     open: Option<bool>,
     /// How many items at most.
     #[param(minimum = 1, maximum = 200, default = 50)]
@@ -47,34 +47,34 @@ pub struct RefundQuery {
 /// Pay a refund that did not arrive to another account of the client.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct OtherPayment {
-    /// The account at the payment provider that is paid instead.
+    /// The account at the payment provider that receives the money instead.
     to: Id,
-    /// What the payment is known by outside, such as the ticket in which the client agreed.
+    /// The payment's reference outside, such as the ticket in which the client agreed.
     reference: String,
 }
 
 /// State that an overdue refund has failed.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct StatedFailure {
-    /// Where the payment provider's word can be found, such as a letter or a ticket.
+    /// Where the payment provider's statement is, such as a letter or a ticket.
     reference: String,
 }
 
 /// What an operator does about a refund that did not arrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
-    /// It is sent to its source once more.
+    /// Send it to its billing method again.
     Retry,
-    /// It is paid to another account.
+    /// Pay it to another account.
     Pay {
         /// The account.
         to: Id,
         /// The operator's own reference.
         reference: String,
     },
-    /// It is overdue, and has failed by the provider's word.
+    /// State that it is overdue and that the provider says it has failed.
     Failed {
-        /// Where that word can be found.
+        /// Where the provider's statement is.
         reference: String,
     },
 }
@@ -84,7 +84,7 @@ pub fn routes() -> OpenApiRouter<Front> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(retry)).routes(routes!(pay)).routes(routes!(failed))
 }
 
-/// What they speak of.
+/// Their schemas.
 pub fn schemas(schemas: &mut Schemas) {
     schemas.add::<TrackedRefund>();
     schemas.add::<OtherPayment>();
@@ -92,7 +92,7 @@ pub fn schemas(schemas: &mut Schemas) {
     schemas.page::<TrackedRefund>("RefundPage");
 }
 
-/// Lists refunds, oldest first. Only operators may.
+/// Lists refunds, oldest first. Only operators may do this.
 #[utoipa::path(
     get, path = "/v1/refunds", tag = "refunds", params(RefundQuery),
     responses((status = 200, description = "A page of them.", body = ref("#/components/schemas/RefundPage")), Problems)
@@ -109,9 +109,10 @@ pub async fn list(
     Ok(Json(page).into_response())
 }
 
-/// Has a refund that failed or is overdue sent to its source once more, and answers with the new one. Only operators may.
+/// Sends a refund that failed or is overdue to its billing method again, and answers with the new one. Only operators may do
+/// this.
 ///
-/// It leaves suspense. While the payment provider may still complete an overdue one, it is refused.
+/// The money leaves suspense. Recourse refuses this while the payment provider may still complete an overdue refund.
 #[utoipa::path(
     post, path = "/v1/refunds/{refund}/retry", tag = "refunds", params(InRefund, Keyed),
     request_body(content = ref("#/components/schemas/Nothing")),
@@ -125,7 +126,7 @@ pub async fn retry(State(front): State<Front>, Of(refund): Of<String>, write: Wr
     write.once(&front, work).await
 }
 
-/// Pays a refund that failed or is overdue to another account of the client. Only operators may.
+/// Pays a refund that failed or is overdue to another account of the client. Only operators may do this.
 #[utoipa::path(
     post, path = "/v1/refunds/{refund}/pay", tag = "refunds", params(InRefund, Keyed),
     request_body(content = ref("#/components/schemas/OtherPayment")),
@@ -139,9 +140,9 @@ pub async fn pay(State(front): State<Front>, Of(refund): Of<String>, write: Writ
     write.once(&front, work).await
 }
 
-/// States that an overdue refund has failed, as the payment provider said by other means. Only operators may.
+/// States that an overdue refund has failed, as the payment provider said by other means. Only operators may do this.
 ///
-/// Nothing moves; it can then be sent again or paid otherwise.
+/// No money moves. An operator can then send the refund again or pay it in another way.
 #[utoipa::path(
     post, path = "/v1/refunds/{refund}/failed", tag = "refunds", params(InRefund, Keyed),
     request_body(content = ref("#/components/schemas/StatedFailure")),
@@ -189,14 +190,14 @@ impl Front {
         Ok(self.desk_of(who)?.refund(id, Timestamp::now()).await?)
     }
 
-    /// Does something about a refund that did not arrive, for an operator, and says what has become of it.
+    /// Does something about a refund that did not arrive, for an operator, and answers with the refund's new state.
     ///
     /// # Errors
-    /// 403 for everybody else, and for whoever is on a side of the contract or acts for it (E14); 409 if it is not in a state for that,
-    /// or if the payment provider will not.
+    /// 403 for everybody else, and for a person who is on a side of the contract or acts for it (E14); 409 if the refund's
+    /// state does not allow it, or if the payment provider refuses.
     pub async fn remedy(&self, who: &Identity, id: &str, remedy: Remedy) -> Result<TrackedRefund, Problem> {
         let desk = self.desk_of(who)?;
-        // The desk knows who does it, and not for whom else they act.
+        // The desk gets only the operator's id. It cannot know for whom else the operator acts.
         let refund = self.refund(who, id).await?;
         let contract = self.ledger().contract(&refund.contract).await?;
         if contract.is_some_and(|contract| who.is_party_of(&contract)) {
@@ -210,7 +211,7 @@ impl Front {
         })
     }
 
-    /// The desk that follows refunds: suspense is the operators' business.
+    /// The desk that follows refunds. Only operators may use it.
     fn desk_of(&self, who: &Identity) -> Result<&RefundDesk, Problem> {
         if who.is(Duty::Operator) {
             return Ok(&self.parts().refunds);

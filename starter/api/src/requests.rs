@@ -1,7 +1,7 @@
-//! What was answered to requests under an idempotency key, so that a request that comes again is not done again.
+//! Answers to requests with an idempotency key, so that a repeated request is not carried out again.
 //!
-//! It knows keys and answers, not what a request is about. A request that was begun and never answered (a crash) may be begun
-//! again after [`LEASE`]: what it does must be harmless twice by itself, which everything here is (L2, L7).
+//! This module knows keys and answers, not what a request is about. After a crash a request may have begun and have no answer;
+//! it may begin again after [`LEASE`]. So its work must be harmless if it happens twice, as all work here is (L2, L7).
 
 mod note;
 
@@ -12,13 +12,13 @@ use recourse_database::{Database, DatabaseError, WriteQueue};
 
 use self::note::Note;
 
-/// How long a request may be under way before the same one is let in again.
+/// How long a request may be under way before the same request may begin again.
 pub const LEASE: Duration = Duration::from_mins(1);
 
-/// How long answers are kept.
+/// How long Recourse keeps answers.
 pub const KEPT: Duration = Duration::from_hours(24 * 30);
 
-/// What a request is known by.
+/// What identifies a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey {
     /// Whose keys these are.
@@ -32,18 +32,18 @@ pub struct RequestKey {
 pub struct GivenAnswer {
     /// The HTTP status.
     pub status: u16,
-    /// The headers that belong to it, as a JSON object.
+    /// The answer's headers, as a JSON object.
     pub headers: String,
     /// The body.
     pub body: String,
 }
 
-/// What becomes of a request that comes in.
+/// The state of a request when it arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestState {
-    /// It is new, and has to be done. Then [`RequestBook::answered`] or [`RequestBook::abandoned`] must be told.
+    /// It is new, and must be carried out. Afterwards call [`RequestBook::answered`] or [`RequestBook::abandoned`].
     New,
-    /// It was answered before.
+    /// It has an answer already.
     Answered(GivenAnswer),
     /// The same one is under way.
     UnderWay,
@@ -64,7 +64,7 @@ impl RequestBook {
         Self { database, queue: WriteQueue::default() }
     }
 
-    /// Takes note of a request, whose content `fingerprint` stands for.
+    /// Notes a request. `fingerprint` stands for its content.
     ///
     /// # Errors
     /// Only if the database cannot be written.
@@ -81,16 +81,16 @@ impl RequestBook {
     /// Keeps the answer.
     ///
     /// # Errors
-    /// Only if the database cannot be written. The request may then be done once more, after [`LEASE`].
+    /// Only if the database cannot be written. The request may then be carried out again, after [`LEASE`].
     pub async fn answered(&self, key: &RequestKey, answer: &GivenAnswer) -> Result<(), DatabaseError> {
         let note = Note::Answered { key: key.clone(), answer: answer.clone() };
         self.write(note).await.map(drop)
     }
 
-    /// Forgets a request that could not be done, so that it can be sent again at once.
+    /// Forgets a request that failed, so that its sender can repeat it at once.
     ///
     /// # Errors
-    /// Only if the database cannot be written. It can then be sent again after [`LEASE`].
+    /// Only if the database cannot be written. The sender can then repeat it after [`LEASE`].
     pub async fn abandoned(&self, key: &RequestKey) -> Result<(), DatabaseError> {
         self.write(Note::Abandoned { key: key.clone() }).await.map(drop)
     }
@@ -100,14 +100,14 @@ impl RequestBook {
         if let Some(begun) = self.queue.written(&self.database, &note).await {
             return Ok(begun);
         }
-        // One of those that came together cannot be written; each finds out whether it is its own.
+        // One of a group of notes cannot be written. Each writes its own, to find out whether it is the one.
         let mut write = self.database.write().await?;
         let begun = note.write_down(&mut write).await?;
         write.commit().await?;
         Ok(begun)
     }
 
-    /// Forgets what is older than [`KEPT`].
+    /// Forgets everything older than [`KEPT`].
     ///
     /// # Errors
     /// Only if the database cannot be written.
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(book.begin(&key("a"), "y", at()).await.unwrap(), RequestState::Other);
     }
 
-    /// Whoever goes away in the middle takes nobody with them, and each is told what is so of their own.
+    /// A cancelled request does not stop the others, and each request gets its own result.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn requests_that_come_at_once_are_each_told_their_own() {
         let test = TestDatabase::new().await;

@@ -1,4 +1,4 @@
-//! A case as somebody sees it: in which roles, and as whom they act in it.
+//! A case as one person sees it: the roles in which they see it, and the ids under which they act in it.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,7 @@ impl SeenCase {
         Self::acting(who.serves(&contract), id, kind, acting).map(|seen| Self { contract: Some(contract), ..seen })
     }
 
-    /// A case of a contract without a deposit, which has only what its case was started with.
+    /// A case of a contract without a deposit. Recourse knows only what the case's start said.
     ///
     /// # Errors
     /// 404 if it is not theirs.
@@ -67,7 +67,7 @@ impl SeenCase {
                 let their = if their.is_empty() { "nobody".to_owned() } else { their.join(", ") };
                 Err(Problem::forbidden(format!("you are not the {wanted} here; in this case you are {their}")))
             }
-            // The case itself says why this role cannot.
+            // The case itself says why this role cannot give it.
             (Some(wanted), _) => Ok(wanted),
             (None, [role]) => Ok(*role),
             (None, []) => match self.roles.first() {
@@ -89,17 +89,17 @@ impl SeenCase {
     }
 }
 
-/// A case that is not there, or not theirs: nobody is told which.
+/// A case that does not exist, or is not theirs. The answer is the same for both.
 pub(super) fn unknown(id: &str) -> Problem {
     Problem::not_found(format!("there is no case {id} of yours")).hint("list your cases")
 }
 
-/// The problem that a case cannot be asked.
+/// The problem that a case does not answer.
 pub(super) fn not_asked(error: ClientError, id: &str) -> Problem {
     if matches!(error, ClientError::NotFound { .. }) { unknown(id) } else { Problem::from(error) }
 }
 
-/// Who somebody is in a case of a contract without a deposit: a party, or what their duties make of them, never both (E14).
+/// Who a person is in a case of a contract without a deposit: a party, or the role of their duty, never both (E14).
 fn acting_by_row(who: &Identity, row: &CaseRow) -> Vec<(Role, Id)> {
     let side = |role: Role, id: &Option<String>| {
         let id = Id::new(id.as_deref()?).ok()?;
@@ -117,7 +117,7 @@ fn acting_by_row(who: &Identity, row: &CaseRow) -> Vec<(Role, Id)> {
     }
 }
 
-/// Whether this role sees cases of this kind. Arbitrators see what may come to them.
+/// Whether this role sees cases of this kind. Arbitrators see the kinds that may come to them.
 fn sees(role: Role, kind: CaseKind) -> bool {
     role != Role::Arbitrator || kind == CaseKind::Dispute
 }

@@ -35,31 +35,31 @@ use super::{
     strangers,
 };
 
-/// How long a request may take. Live events are not counted: their answer begins at once.
+/// How long a request may take. Live events have no such limit: their answer begins at once.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long an upload may take.
 const UPLOAD_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// How often what is kept for senders is swept.
+/// How often Recourse removes old answers, old counts and unused uploads.
 const SWEPT_EVERY: Duration = Duration::from_mins(10);
 
-/// After how long an upload that no command refers to is deleted.
+/// After how long Recourse deletes an upload to which no command refers.
 const UNUSED_FOR: Duration = Duration::from_hours(7 * 24);
 
 /// How many requests a sender may send in a minute, unless the configuration says otherwise.
 pub const PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
 
-/// What people click, to be served beside the API.
+/// The pages of the console, beside the API.
 #[derive(Debug, Default)]
 pub struct Pages {
-    /// What is answered in seconds.
+    /// Routes that answer within seconds.
     pub pages: Router<Front>,
-    /// What takes in files, and so as long as they take.
+    /// Routes that take files, and may take as long as an upload.
     pub uploads: Router<Front>,
 }
 
-/// Everything that is served.
+/// All routes.
 pub fn router(front: Front, pages: Pages) -> Router {
     let (api, _) = described().split_for_parts();
     let request_id = HeaderName::from_static("x-request-id");
@@ -105,7 +105,7 @@ pub fn router(front: Front, pages: Pages) -> Router {
         .layer(always(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
 }
 
-/// A request's span, in the trace of whoever sent it. A path may name a case; a query may say more, and is left out.
+/// A request's span, in the trace of its sender. A path may name a case. The span leaves out the query, which may say more.
 fn span(request: &Request) -> Span {
     let (method, path) = (request.method(), request.uri().path());
     let path = shortened(path);
@@ -129,13 +129,14 @@ impl Extractor for Headers<'_> {
 
 /// The description as a page to read and to try.
 fn explained() -> Router<Front> {
-    // The page is made of styles within it; scripts and everything else come from here.
+    // The page has its styles within it. Scripts and everything else come from this server.
     let policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
     let policy = SetResponseHeaderLayer::overriding(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     Router::from(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json"))).layer(policy)
 }
 
-/// Serves the API and `pages` on `listener` until `stop`, and finishes what it took. Connections may take as much as these limits say.
+/// Serves the API and `pages` on `listener` until `stop`, and finishes the requests that it took. These limits apply to
+/// connections.
 pub async fn serve(
     front: Front,
     pages: Pages,
@@ -162,7 +163,7 @@ async fn sweep(front: Front) {
     }
 }
 
-/// Where it is served, as a URL.
+/// The server's URL.
 pub fn url(address: SocketAddr) -> String {
     format!("http://{address}")
 }

@@ -1,16 +1,16 @@
-//! Where people open the console, as the configuration says: no header of a request does, since whoever sends it, or a proxy between,
-//! can write what they like into it.
+//! Where people open the console, as the configuration says. No header of a request decides this: its sender, or a proxy on the
+//! way, can write anything into it.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::problem::Problem;
 
-/// How browsers reach this server, and from where people may be sent here signed in.
+/// How browsers reach this server, and which pages may sign people in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
-    /// Whether browsers speak TLS with what is in front of this server.
+    /// Whether browsers speak TLS with the proxy in front of this server.
     secure: bool,
-    /// The origins whose pages may sign somebody in here.
+    /// The origins whose pages may sign people in here.
     sign_in_from: Vec<String>,
 }
 
@@ -21,12 +21,13 @@ impl Default for Site {
 }
 
 impl Site {
-    /// A server of this very machine, where plain HTTP is no danger.
+    /// A server on this machine, where plain HTTP is safe.
     pub fn loopback() -> Self {
         Self { secure: false, ..Self::default() }
     }
 
-    /// A server at this public URL, `https` unless its host is this machine. Without one browsers are taken to speak TLS.
+    /// A server at this public URL: `https` unless its host is this machine. Without a URL, Recourse assumes that browsers
+    /// speak TLS.
     ///
     /// # Errors
     /// Why the URL cannot be used, in words.
@@ -43,26 +44,26 @@ impl Site {
         }
     }
 
-    /// The same, with pages of these origins that may sign somebody in.
+    /// The same, with pages of these origins that may sign people in.
     #[must_use]
     pub fn with_sign_in_from(mut self, origins: Vec<String>) -> Self {
         self.sign_in_from = origins;
         self
     }
 
-    /// Whether cookies are only for TLS.
+    /// Whether browsers send cookies only over TLS.
     pub const fn is_secure(&self) -> bool {
         self.secure
     }
 
-    /// The name of the cookie with the session. With the prefix a browser takes it from this very host only, and never from a page of a
-    /// neighbouring name.
+    /// The name of the cookie with the session. Because of its prefix, a browser takes it from this host only, and never from a
+    /// page of a neighbouring name.
     pub const fn cookie(&self) -> &'static str {
         if self.secure { "__Host-recourse_session" } else { "recourse_session" }
     }
 
-    /// Refuses to sign somebody in for a page that is neither of this site nor of the platform: it could be anybody's, with anybody's
-    /// token, and whoever visits it would go on here as somebody else.
+    /// Refuses to sign a person in for a page that is neither of this site nor of the platform. Such a page could belong to
+    /// anybody and bring anybody's token. Its visitors would then act here as somebody else.
     ///
     /// # Errors
     /// A problem of status 403.
@@ -72,7 +73,7 @@ impl Site {
         let is_platform = origin.is_some_and(|origin| self.sign_in_from.iter().any(|known| known.as_bytes() == origin));
         let is_own = match text("sec-fetch-site") {
             Some(site) => matches!(site, b"same-origin" | b"none"),
-            // An older browser, or a program, which nobody can make send anything.
+            // An older browser, or a program. Nobody can make a program send something.
             None => origin.is_none_or(|origin| {
                 let host = text(header::HOST.as_str()).unwrap_or_default();
                 [&b"https://"[..], b"http://"].iter().any(|scheme| origin.strip_prefix(*scheme) == Some(host))
@@ -87,7 +88,7 @@ impl Site {
     }
 }
 
-/// Whether a host's name can only mean this machine. A name that somebody owns can be made to lead here.
+/// Whether a host's name can only mean this machine. The owner of a name can make it lead here.
 pub fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")

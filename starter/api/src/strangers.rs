@@ -1,8 +1,8 @@
-//! Requests of whoever says nothing that is believed: no token, or a bad one. They are counted by where they come from, each of them, so
-//! that no route has to think of it; whoever finds out who sends a request says so, and then it is counted by that.
+//! Requests without a valid token. The middleware counts each of them by its place, so that no route needs to. Code that finds
+//! out the sender says so, and then Recourse counts the request by that sender.
 //!
-//! Who shows a token is let through to have it looked at, however many strangers there are at the same place: a good one is
-//! answered, and a bad one is counted.
+//! Recourse always checks a token, however many strangers there are at the same place: it answers a valid one, and counts an
+//! invalid one.
 
 use std::{
     convert::Infallible,
@@ -27,11 +27,11 @@ use super::{
     problem::Problem,
 };
 
-/// What costs next to nothing, and is asked for by programs that have no token: whoever balances load, and browsers that
-/// fetch a page's style. And what counts by itself.
+/// Cheap paths that programs without a token request: load balancers, and browsers that fetch a page's style. And paths that do
+/// their own counting.
 const NOT_COUNTED: [&str; 3] = ["/health/", "/assets/", "/v1/callbacks/"];
 
-/// A request's sender: whether it is known by now, and where it is.
+/// A request's sender: whether Recourse already knows it, and its place.
 #[derive(Debug, Clone, Default)]
 pub struct Comes {
     from: Place,
@@ -39,12 +39,12 @@ pub struct Comes {
 }
 
 impl Comes {
-    /// Where the sender is.
+    /// The sender's place.
     pub const fn from(&self) -> Place {
         self.from
     }
 
-    /// From now on it is counted by something else than its place.
+    /// From now on the request does not count by its place.
     fn counted(&self) {
         self.is_known.store(true, Ordering::Relaxed);
     }
@@ -59,14 +59,14 @@ impl<S: Sync> FromRequestParts<S> for Comes {
 }
 
 impl Comes {
-    /// Whoever sends the request with these extensions.
+    /// The sender of the request with these extensions.
     pub fn of(extensions: &Extensions) -> Self {
         extensions.get::<Self>().cloned().unwrap_or_default()
     }
 }
 
 impl Limits {
-    /// Counts a request of somebody whose token is good.
+    /// Counts a request of a sender whose token is valid.
     ///
     /// # Errors
     /// A problem of status 429 if it is one too many.
@@ -76,7 +76,7 @@ impl Limits {
     }
 }
 
-/// Counts a request by where it comes from, unless it turns out to be of somebody who is known.
+/// Counts a request by its place, unless Recourse learns who its sender is.
 pub(super) async fn counted(State(limits): State<Limits>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
     let comes = Comes { from: limits.place_of(peer, request.headers()), ..Comes::default() };

@@ -1,4 +1,4 @@
-//! What Stripe calls back with (R8): an event is a hint to look, and is believed nothing else.
+//! Stripe's events (R8). An event is only a hint to look the refund up; Recourse trusts nothing else in it.
 
 use axum::{
     body::Body,
@@ -21,15 +21,15 @@ use super::{
     strangers::Comes,
 };
 
-/// How large an event may be. Those about refunds are some kilobytes; Stripe may be set to send others, which are read to be left
-/// alone.
+/// The largest event. Events about refunds have some kilobytes. Stripe may be configured to send others; Recourse reads and
+/// ignores them.
 const EVENT_BYTES_MAX: usize = 1024 * 1024;
 
-/// An event of Stripe's, of which only a part is read.
+/// An event of Stripe's. Recourse reads only a part of it.
 #[derive(Debug, JsonSchema)]
 #[allow(dead_code, reason = "only described: it is read once its signature is known to be Stripe's")]
 pub struct StripeEvent {
-    /// What it is about: `object` is one of Stripe's, such as a refund.
+    /// Its object, in `object`: one of Stripe's, such as a refund.
     data: Map<String, Value>,
 }
 
@@ -38,12 +38,13 @@ pub fn routes() -> OpenApiRouter<Front> {
     OpenApiRouter::new().routes(routes!(event))
 }
 
-/// What they speak of.
+/// Their schemas.
 pub fn schemas(schemas: &mut Schemas) {
     schemas.add::<StripeEvent>();
 }
 
-/// Takes an event of Stripe's. One about a refund has that refund looked up at Stripe at once; every other is left alone.
+/// Takes an event of Stripe's. If it is about a refund, Recourse looks that refund up at Stripe at once. It ignores every other
+/// event.
 ///
 /// Signed by Stripe (`Stripe-Signature`, scheme `v1`) with the endpoint's secret.
 #[utoipa::path(
@@ -67,7 +68,7 @@ pub async fn event(
         let problem = Problem::unauthenticated(reason);
         front.not_from(&comes, problem.hint("RECOURSE_STRIPE_WEBHOOK_SECRET is the secret of this endpoint"))
     };
-    // What says nothing of a signature is not even read.
+    // Does not even read an event without a signature.
     let Some(signature) = headers.get("stripe-signature").and_then(|value| value.to_str().ok()) else {
         return Err(refused("the header Stripe-Signature is missing"));
     };
@@ -80,7 +81,7 @@ pub async fn event(
     front.limits().let_in(&Sender::Provider(Provider::Stripe))?;
     let Some(refund) = refund else { return Ok(StatusCode::NO_CONTENT.into_response()) };
     match front.parts().refunds.look_now(&refund, now).await {
-        // A contradiction is in the log for an operator, and would be one however often Stripe sent the event.
+        // The log shows a contradiction to operators. It would stay one however often Stripe sent the event.
         Ok(_) | Err(RefundError::Contradiction { .. }) => Ok(StatusCode::NO_CONTENT.into_response()),
         // Stripe sends it again.
         Err(RefundError::Unknown { id }) => Err(Problem::unavailable(format!("{id} is not written down yet"))),

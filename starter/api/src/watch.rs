@@ -1,7 +1,7 @@
-//! Tells those who look at a case when it changes.
+//! Tells viewers of a case when it changes.
 //!
-//! However many look, a case's history is followed once, by the server's own long poll, and its status is asked for once per change. Nobody
-//! looks: nothing is followed.
+//! However many people watch, Recourse follows a case's history once, with the server's own long poll, and asks for its status
+//! once per change. If nobody watches, it follows nothing.
 
 use std::{
     collections::HashMap,
@@ -21,16 +21,16 @@ use super::live::Looks;
 /// How long to wait after an error before the case is followed again.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// How long to wait at least between two questions for a case's status, whatever happens in it.
+/// The shortest time between two questions for a case's status, whatever happens in it.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// How many cases are followed at once. Who looks at one more asks again later.
+/// How many cases Recourse follows at once. A viewer of one more asks again later.
 const FOLLOWED_MAX: usize = 1_000;
 
-/// The latest status of a case, told to everybody who looks.
+/// The latest status of a case, for everybody who watches it.
 type Latest = watch::Sender<Option<Arc<Status>>>;
 
-/// Who looks at which case. Clones share them.
+/// Who watches which case. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Watchers {
     client: Client,
@@ -39,17 +39,17 @@ pub struct Watchers {
 }
 
 impl Watchers {
-    /// Nobody looks at anything yet.
+    /// Nobody watches anything yet.
     pub fn new(client: Client) -> Self {
         Self { client, followed: Arc::default(), looks: Looks::default() }
     }
 
-    /// Who looks now.
+    /// Who watches now.
     pub const fn looks(&self) -> &Looks {
         &self.looks
     }
 
-    /// Looks at a case: its latest status now and after every change. Nothing if too many cases are looked at.
+    /// Watches a case: its latest status now and after every change. None if people watch too many cases.
     pub fn look(&self, case: &str) -> Option<watch::Receiver<Option<Arc<Status>>>> {
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = followed.get(case) {
@@ -65,7 +65,7 @@ impl Watchers {
         Some(receiver)
     }
 
-    /// Follows a case until its workflow has ended, however it ended, or nobody looks any more.
+    /// Follows a case until its workflow has ended, in whatever way, or nobody watches it any more.
     async fn follow(&self, case: String, sender: watch::Sender<Option<Arc<Status>>>) {
         let mut changes = self.client.changes(&case);
         let mut is_over = false;
@@ -108,7 +108,7 @@ impl Watchers {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner).remove(&case);
     }
 
-    /// Stops following a case that nobody looks at any more.
+    /// Stops following a case that nobody watches any more.
     fn leave(&self, case: &str, sender: &watch::Sender<Option<Arc<Status>>>) -> bool {
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         let nobody = sender.receiver_count() == 0;

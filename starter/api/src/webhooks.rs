@@ -1,4 +1,4 @@
-//! Webhooks: where events go, the feed to pull what was missed, and what the payment provider calls back with (R8).
+//! Webhooks: where Recourse sends events, the feed for programs that missed some, and the payment provider's calls (R8).
 
 use axum::{
     Json,
@@ -40,7 +40,7 @@ pub struct NewEndpoint {
     description: String,
 }
 
-/// An endpoint with the secret that events to it are signed with (Standard Webhooks). It is shown once.
+/// An endpoint with the secret that signs its events (Standard Webhooks). Recourse shows the secret once.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct NewSecret {
     /// The endpoint's id.
@@ -58,13 +58,13 @@ pub struct ShownEndpoint {
     url: String,
     /// What it is for.
     description: String,
-    /// Since when events go there.
+    /// Since when Recourse sends events there.
     added_at: Timestamp,
-    /// Since when none do, because it answered that it is gone.
+    /// Since when Recourse sends none, because the endpoint answered that it is gone.
     disabled_at: Option<Timestamp>,
 }
 
-/// Which events.
+/// Which events to list.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -74,14 +74,14 @@ pub struct FeedFilter {
     /// How many items at most.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
-    /// Only those after this position: the `next` of the page before, or the last that you have.
+    /// Only those after this position: the `next` of the page before, or the last position that you have.
     after: Option<String>,
 }
 
-/// What the payment provider says became of a refund.
+/// What the payment provider says about a refund.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct ProviderReport {
-    /// The refund: the idempotency key that the provider was asked under.
+    /// The refund: the idempotency key with which Recourse asked the provider.
     refund: String,
     /// `settled` or `failed`.
     state: ProviderState,
@@ -89,13 +89,13 @@ pub struct ProviderReport {
     reason: Option<String>,
 }
 
-/// What became of a refund.
+/// The state of a refund at the payment provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProviderState {
-    /// It has reached its source.
+    /// It has arrived at its billing method.
     Settled,
-    /// It has not, and will not.
+    /// It has not arrived, and will not.
     Failed,
 }
 
@@ -111,7 +111,7 @@ pub fn routes() -> OpenApiRouter<Front> {
         .routes(routes!(callback))
 }
 
-/// What they speak of.
+/// Their schemas.
 pub fn schemas(schemas: &mut Schemas) {
     schemas.add::<NewEndpoint>();
     schemas.add::<NewSecret>();
@@ -122,7 +122,7 @@ pub fn schemas(schemas: &mut Schemas) {
     schemas.page::<FeedEntry>("EventPage");
 }
 
-/// Sends events to a URL from now on. Answers with the secret, which is shown this once.
+/// Sends events to a URL from now on. Answers with the secret. Recourse shows it only this once.
 #[utoipa::path(
     post, path = "/v1/webhooks", tag = "webhooks",
     params(Keyed),
@@ -156,7 +156,7 @@ pub async fn list(State(front): State<Front>, Caller(who): Caller) -> Result<Res
     Ok(Json(Page { items: endpoints.collect(), next: None }).into_response())
 }
 
-/// Gives an endpoint a new secret. The old one signs beside it for a day.
+/// Gives an endpoint a new secret. For a day Recourse also signs with the old one.
 #[utoipa::path(
     post, path = "/v1/webhooks/{endpoint}/rotate", tag = "webhooks",
     params(InEndpoint, Keyed),
@@ -188,7 +188,7 @@ pub async fn remove(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Lists what became of the events for an endpoint, newest first.
+/// Lists the deliveries of events to an endpoint, newest first.
 #[utoipa::path(
     get, path = "/v1/webhooks/{endpoint}/deliveries", tag = "webhooks",
     params(InEndpoint, Newest),
@@ -205,7 +205,7 @@ pub async fn deliveries(
     Ok(Json(Page { items, next: None }).into_response())
 }
 
-/// Lists what happened in all cases, oldest first: for whoever missed a webhook, or has none.
+/// Lists what happened in all cases, oldest first: for programs that missed a webhook, or have none.
 #[utoipa::path(
     get, path = "/v1/events", tag = "webhooks", params(FeedFilter),
     responses((status = 200, description = "A page of them; `next` is always there.", body = ref("#/components/schemas/EventPage")), Problems)
@@ -224,7 +224,7 @@ pub async fn feed(
     Ok(Json(Page { items, next: Some(next) }).into_response())
 }
 
-/// Takes what the payment provider says of a refund. Signed as Standard Webhooks, with the provider's secret.
+/// Takes the payment provider's message about a refund. The provider signs it by Standard Webhooks, with its own secret.
 #[utoipa::path(
     post, path = "/v1/callbacks/payments", tag = "webhooks", security(()),
     params(("webhook-id" = String, Header, description = "The message's id."),
@@ -252,7 +252,7 @@ pub async fn callback(
     let refused = |reason: &str| {
         front.not_from(&comes, Problem::unauthenticated(reason).hint("sign it as Standard Webhooks say"))
     };
-    // What says nothing of a signature is not even read.
+    // Does not even read a call without a signature.
     if signed.signature.is_empty() {
         return Err(refused("the header webhook-signature is missing"));
     }
@@ -270,7 +270,7 @@ pub async fn callback(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// An answer with a secret, which is not kept: the same request again is answered without it.
+/// An answer with a secret. Recourse does not keep the secret: the same request again gets an answer without it.
 fn told_once(endpoint: String, secret: &str) -> Result<Reply, Problem> {
     let kept = serde_json::json!({"endpoint": endpoint, "secret": "(shown once)"});
     Ok(Reply::new(StatusCode::CREATED, &NewSecret { endpoint, secret: secret.to_owned() })?.kept_as(kept))
@@ -288,8 +288,8 @@ fn only_platform(who: &Identity) -> Result<(), Problem> {
 }
 
 impl Front {
-    /// The problem of a call that no provider has signed: whoever sends too many is told that instead. They are counted by where
-    /// they come from, and take nothing from the provider, at the same place too.
+    /// The problem of a call that no provider has signed; 429 instead if its sender sends too many. These calls count by the
+    /// place that they come from. They take nothing from the provider's share, also not at the same place.
     pub(super) fn not_from(&self, comes: &Comes, problem: Problem) -> Problem {
         self.limits().let_in(&Sender::Forger(comes.from())).err().unwrap_or(problem)
     }

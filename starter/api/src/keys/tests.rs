@@ -8,11 +8,11 @@ use tokio::{
 
 use super::*;
 
-/// An issuer that answers each fetch when, and as, a test says.
+/// An issuer that answers each fetch when a test says so, with the keys that the test gives.
 struct Issuer {
     url: String,
     fetches: Arc<AtomicUsize>,
-    /// One for each fetch that has come.
+    /// Gets one message for each fetch that arrives.
     came: mpsc::UnboundedReceiver<()>,
     answers: Arc<Semaphore>,
     set: Arc<Mutex<Option<String>>>,
@@ -44,7 +44,7 @@ impl Issuer {
         keys
     }
 
-    /// Lets the fetch that has come be answered, with these keys, or with a failure.
+    /// Answers the fetch that has arrived, with these keys, or with a failure.
     fn answer(&self, ids: Option<&[&str]>) {
         *self.set.lock().unwrap() = ids.map(jwks);
         self.answers.add_permits(1);
@@ -62,7 +62,7 @@ fn jwks(ids: &[&str]) -> String {
 
 const LONG: Duration = Duration::from_mins(10);
 
-/// Asked as often as somebody wants to know, and held for long.
+/// Fetches as soon as a token needs it; keys stay valid for long.
 const EAGER: Times = Times { fresh: LONG, held: LONG, asked_again_after: Duration::ZERO, fetch: LONG };
 
 async fn status(keys: &Keys, id: &str) -> u16 {
@@ -89,7 +89,7 @@ async fn a_known_key_does_not_wait_for_the_fetch_that_an_unknown_one_causes() {
     assert_eq!(issuer.fetches(), 2);
 }
 
-/// A set that is to be fetched anew holds meanwhile; afterwards a key that was withdrawn is no longer believed.
+/// A set that is due for a fetch stays valid until the answer comes. Afterwards Recourse no longer accepts a withdrawn key.
 #[tokio::test]
 async fn keys_are_fetched_anew_beside_the_requests() {
     let mut issuer = Issuer::with(&["old"]).await;
@@ -97,7 +97,7 @@ async fn keys_are_fetched_anew_beside_the_requests() {
     assert_eq!(status(&keys, "old").await, 200);
     issuer.came.recv().await.unwrap();
     issuer.answer(Some(&["new"]));
-    // Waits for that fetch, which is the one under way.
+    // Waits for that fetch, which is under way.
     assert_eq!(status(&keys, "new").await, 200);
     let withdrawn = keys.clone();
     let withdrawn = tokio::spawn(async move { status(&withdrawn, "old").await });
@@ -116,7 +116,7 @@ async fn the_issuer_is_not_asked_at_each_forged_key() {
     assert_eq!(issuer.fetches(), 1);
 }
 
-/// Keys that cannot be fetched anew hold for their time, however often that was tried, and then no token is believed.
+/// If fetches fail, keys stay valid for their time, however many fetches were tried. Then Recourse accepts no token.
 #[tokio::test]
 async fn keys_that_cannot_be_fetched_do_not_hold_for_ever() {
     let mut issuer = Issuer::with(&["known"]).await;
@@ -139,11 +139,11 @@ async fn keys_that_cannot_be_fetched_do_not_hold_for_ever() {
     assert_eq!(keys.state().unwrap().1, 0);
 }
 
-/// An issuer that does not answer is given up in time, and whoever waited is told that it cannot be said.
+/// A fetch from an issuer that does not answer ends in time. The senders that waited then learn that Recourse cannot decide.
 #[tokio::test]
 async fn whoever_waits_for_an_issuer_that_does_not_answer_is_told_so() {
     let mut issuer = Issuer::with(&["known"]).await;
-    // The first set has all the time that it needs.
+    // The first fetch has no short time limit.
     issuer.keys(EAGER).await;
     let set = serde_json::from_str(&jwks(&["known"])).unwrap();
     let times = Times { fetch: Duration::from_millis(50), ..EAGER };

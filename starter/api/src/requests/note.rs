@@ -1,4 +1,5 @@
-//! What is noted of requests, written together where they come together ([`WriteQueue`](recourse_database::WriteQueue)).
+//! Notes about requests. The database takes those that come together in one write
+//! ([`WriteQueue`](recourse_database::WriteQueue)).
 
 use jiff::Timestamp;
 use recourse_database::{DatabaseError, Together, Write};
@@ -6,19 +7,19 @@ use sqlx::Row as _;
 
 use super::{GivenAnswer, LEASE, RequestKey, RequestState};
 
-/// What is to be noted.
+/// A note.
 #[derive(Debug)]
 pub(super) enum Note {
-    /// A request has come.
+    /// A request has arrived.
     Begin { key: RequestKey, fingerprint: String, now: Timestamp },
-    /// It was answered.
+    /// It has an answer.
     Answered { key: RequestKey, answer: GivenAnswer },
-    /// It could not be done.
+    /// It failed.
     Abandoned { key: RequestKey },
 }
 
 impl Together for Note {
-    /// What was there; [`RequestState::New`] for what is no beginning.
+    /// What was there before; [`RequestState::New`] for a note that is not `Begin`.
     type Done = RequestState;
     type Error = DatabaseError;
 
@@ -34,7 +35,7 @@ impl Together for Note {
 }
 
 impl Note {
-    /// Writes it down, and says what was there.
+    /// Writes the note, and returns what was there before.
     pub async fn write_down(&self, write: &mut Write) -> Result<RequestState, DatabaseError> {
         match self {
             Self::Begin { key, fingerprint, now } => return begin(write, key, fingerprint, *now).await,
