@@ -1,12 +1,12 @@
-//! What a case shows in lists: its search attributes, the same whether a client sets them at the start or the workflow
-//! later. No personal data: they are stored in plain text even where payloads are encrypted.
+//! A case's search attributes, for lists. A client that starts a case and the workflow set them in the same way.
+//! They hold no personal data: the server stores them in plain text even where payloads are encrypted.
 
 use recourse_domain::{case::Case, ids::CaseKind, messages::Status, party::Contract, stage::Stage};
 use temporalio_common::search_attributes::{
     SearchAttributeKey, SearchAttributeUpdate, SearchAttributeValue, SearchAttributes, Timestamp as Datetime,
 };
 
-/// What the case is about.
+/// The case's kind.
 pub const CASE_KIND: SearchAttributeKey<String> = SearchAttributeKey::keyword("CaseKind");
 /// The contract's id.
 pub const CASE_CONTRACT: SearchAttributeKey<String> = SearchAttributeKey::keyword("CaseContract");
@@ -16,7 +16,7 @@ pub const CASE_CLIENT: SearchAttributeKey<String> = SearchAttributeKey::keyword(
 pub const CASE_FREELANCER: SearchAttributeKey<String> = SearchAttributeKey::keyword("CaseFreelancer");
 /// The stage.
 pub const CASE_STAGE: SearchAttributeKey<String> = SearchAttributeKey::keyword("CaseStage");
-/// Who is awaited.
+/// Who must act.
 pub const CASE_WAITING_ON: SearchAttributeKey<Vec<String>> = SearchAttributeKey::keyword_list("CaseWaitingOn");
 /// When the stage's window closes.
 pub const CASE_DEADLINE: SearchAttributeKey<Datetime> = SearchAttributeKey::datetime("CaseDeadline");
@@ -29,10 +29,10 @@ pub const CASE_OVERDUE: SearchAttributeKey<bool> = SearchAttributeKey::bool("Cas
 /// The outcome's result.
 pub const CASE_OUTCOME: SearchAttributeKey<String> = SearchAttributeKey::keyword("CaseOutcome");
 
-/// Which case of its workflow id it is, from the second on (L8).
+/// The case's number among those with its workflow id, from the second on (L8).
 pub const CASE_NUMBER: SearchAttributeKey<i64> = SearchAttributeKey::int("CaseNumber");
 
-/// Names and types of all of them, to register with a server.
+/// The names and types of all search attributes, to register with a server.
 pub const ALL: [(&str, &str); 12] = [
     ("CaseKind", "Keyword"),
     ("CaseContract", "Keyword"),
@@ -48,7 +48,7 @@ pub const ALL: [(&str, &str); 12] = [
     ("CaseNumber", "Int"),
 ];
 
-/// What a new case of this contract shows, to be given with its start, where it costs nothing.
+/// The search attributes of a new case of this contract. A client sets them with the start, where they cost nothing.
 pub fn at_start(kind: CaseKind, contract: &Contract) -> SearchAttributes {
     SearchAttributes::new(of_contract(kind, contract, Stage::Settling))
 }
@@ -64,7 +64,7 @@ fn of_contract(kind: CaseKind, contract: &Contract, stage: Stage) -> Vec<SearchA
     ]
 }
 
-/// The updates that bring `shown` to what a case without stages shows: a deposit.
+/// The updates that change `shown` to the attributes of a case without stages: a deposit.
 pub(crate) fn of_deposit(
     contract: &Contract,
     stage: Stage,
@@ -77,7 +77,7 @@ pub(crate) fn of_deposit(
     updates
 }
 
-/// The updates that bring `shown` to what the case shows now. Empty if nothing differs.
+/// The updates that change `shown` to the case's attributes now. Empty if nothing differs.
 pub(crate) fn of_case<C: Case>(case: &C, status: &Status, shown: &SearchAttributes) -> Vec<SearchAttributeUpdate> {
     let mut updates = Vec::new();
     if !shown.contains_key(&CASE_KIND) {
@@ -109,7 +109,7 @@ fn set<T: SearchAttributeValue + PartialEq>(
     key: &SearchAttributeKey<T>,
     value: Option<T>,
 ) {
-    // What was removed is an empty list of another type here, which is nothing too.
+    // The server gives a removed attribute as an empty list of another type: that counts as none too.
     match (shown.try_get(key).unwrap_or_default(), value) {
         (shown, Some(value)) if shown.as_ref() != Some(&value) => updates.push(key.value_set(value)),
         (Some(_), None) => updates.push(unset(key.name())),
@@ -117,7 +117,7 @@ fn set<T: SearchAttributeValue + PartialEq>(
     }
 }
 
-/// Removes an attribute. The server takes an empty list of any type for "none", and refuses the empty payload that the
+/// Removes an attribute. The server reads an empty list of any type as "none", and refuses the empty payload that the
 /// SDK's own `value_unset` sends.
 fn unset(name: &'static str) -> SearchAttributeUpdate {
     SearchAttributeKey::keyword_list(name).value_set(Vec::new())

@@ -1,4 +1,4 @@
-//! Where a workflow keeps its case, and what it says of itself before there is one.
+//! Where a workflow keeps its case, and what its status says before there is a case.
 
 use jiff::Timestamp;
 use recourse_domain::{
@@ -26,7 +26,7 @@ pub struct CaseState<C> {
 pub trait Conducts: Sized + 'static {
     /// The case's kind.
     type Case: Case;
-    /// Where its case is.
+    /// The state that holds its case.
     fn case_state(&self) -> &CaseState<Self::Case>;
     /// The same, to change.
     fn case_state_mut(&mut self) -> &mut CaseState<Self::Case>;
@@ -35,8 +35,8 @@ pub trait Conducts: Sized + 'static {
 }
 
 impl<C: Case> CaseState<C> {
-    /// With the case that a start begins, or with the outcome that refuses a start that cannot be read; or with the
-    /// case that an earlier run of the workflow has handed on.
+    /// The state with the case that a start begins, with the outcome that refuses an unreadable start, or with the case that
+    /// an earlier run of the workflow handed on.
     pub fn new(
         ctx: &WorkflowContextView,
         start: &RawValue,
@@ -55,7 +55,7 @@ impl<C: Case> CaseState<C> {
     /// The answer to the `status` query.
     ///
     /// # Errors
-    /// If the start could not be read there is no case: the message is the refused outcome's.
+    /// If the start could not be read, there is no case. The message is then that of the refused outcome.
     pub fn status(&self) -> Result<Status, Refusal> {
         match &self.case {
             Ok(case) => Ok(Status { run_id: Some(self.run_id.clone()), ..Status::of(case) }),
@@ -63,12 +63,12 @@ impl<C: Case> CaseState<C> {
         }
     }
 
-    /// Whether commands can be put before the case: it is open, or was refused at its start.
+    /// Whether the case can judge commands: it is open, or its start was refused.
     pub(crate) fn is_ready(&self) -> bool {
         self.open || self.case.as_ref().map_or(true, Case::is_decided)
     }
 
-    /// Grows with every change of the case.
+    /// A number that grows with every change of the case.
     pub(crate) fn version(&self) -> Option<u64> {
         self.case.as_ref().ok().map(|case| case.file().version())
     }

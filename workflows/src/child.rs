@@ -1,4 +1,4 @@
-//! A dispute as the child of the case that it grew out of.
+//! A dispute as the child workflow of another case.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use temporalio_workflow::{
 
 use crate::attributes;
 
-/// The workflow of a dispute, by its name: whatever drives a case starts it, and it is driven in the same way itself.
+/// The workflow of a dispute, by its name only: `drive` starts it, and it uses `drive` itself.
 struct Dispute;
 
 impl WorkflowDefinition for Dispute {
@@ -26,11 +26,11 @@ impl WorkflowDefinition for Dispute {
     }
 }
 
-/// Conducts a dispute as a child of the case that it grew out of. It settles its own money, and goes on if that case is
-/// stopped.
+/// Conducts a dispute as a child of the case that filed it. The dispute settles its own money, and goes on if somebody
+/// stops that case.
 ///
 /// # Errors
-/// Why it has no outcome: somebody stopped its workflow.
+/// Why the dispute has no outcome: somebody stopped its workflow.
 pub(crate) async fn dispute<W: 'static>(ctx: &WorkflowContext<W>, start: DisputeStart) -> Result<Outcome, String> {
     let id = dispute_id(&start.contract.id, start.milestone.as_ref());
     let input = RawValue::from_value(&start, ctx.payload_converter());
@@ -46,8 +46,8 @@ pub(crate) async fn dispute<W: 'static>(ctx: &WorkflowContext<W>, start: Dispute
         if let Ok(started) = ctx.start_child_workflow(Dispute, input.clone(), options).await {
             break started;
         }
-        // Somebody started a dispute with this id by itself. While the parent holds the money it is refused at once, so
-        // this is soon over; the growing pause keeps the history small if it is not.
+        // Somebody started a dispute with this id by itself. A rule refuses it while the parent holds the money, so it closes
+        // soon. If it does not, the growing pause keeps the history small.
         let again = TimerOptions::builder(pause)
             .summary(format!("{id} is taken; try again"))
             .cancellation_token(WorkflowCancellationToken::new())

@@ -1,13 +1,14 @@
 //! How a case is conducted in Temporal: the part that all case workflows share.
 //!
-//! A workflow holds its case on a [`CaseState`](crate::case_state::CaseState). Handlers put commands before the case; the workflow's `run`
-//! drives it with a [`Conduct`]: shows every stage, races commands against the deadline, orders effects, and closes when the
-//! last one is done. What is decided, and by which rule, is none of this module's business.
+//! A workflow keeps its case in a [`CaseState`](crate::case_state::CaseState). Handlers give commands to the case. The
+//! workflow's `run` drives the case with a [`Conduct`]: it shows every stage, waits for commands until the deadline, orders
+//! effects, and closes the case when the last effect is done. The rules decide; this module decides nothing.
 //!
-//! Three rules of the SDK shape it. All handlers are asynchronous, because within one activation those are polled in the
-//! order of arrival and before `run`: so the first of two commands wins, and a timely command is seen before the timer
-//! that it raced (T2). Nothing here obeys a cancellation: money in escrow moves by rule or not at all (E10). And an
-//! effect is ordered once and awaited for as long as it takes: its retries have no limit (L5, N3).
+//! Three choices shape this module:
+//! - All handlers are asynchronous. Within one activation the SDK polls asynchronous handlers in the order of arrival and
+//!   before `run`. So the first of two commands wins, and the case gets a timely command before the timer fires (T2).
+//! - Nothing here obeys a cancellation: money in escrow moves by rule or not at all (E10).
+//! - The case orders an effect once and waits for as long as it takes: the retries have no limit (L5, N3).
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -46,12 +47,12 @@ pub(crate) fn detached_wait() -> WaitConditionOptions {
     WaitConditionOptions::builder().cancellation_token(WorkflowCancellationToken::new()).build()
 }
 
-/// The workflow's time: that of the events being handled, the same in every replay.
+/// The workflow's time: the time of the events that it handles now. It is the same in every replay.
 pub(crate) fn now<W>(ctx: &WorkflowContext<W>) -> Timestamp {
     ctx.workflow_time().and_then(|at| at.try_into().ok()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// How many notices one effect stores. After an outage many may be due at once, and what an effect is given has a limit.
+/// How many notices one effect stores. After an outage many may be due at once, and an effect's input has a size limit.
 const NOTICES_MAX: usize = 10;
 
 type Pending<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -59,11 +60,11 @@ type Pending<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 /// Why a case took no escrow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotOpened {
-    /// Reviews of the contract's milestones are running, and have not been told that it ends (E11).
+    /// Reviews of the contract's milestones are running, and have not received the command that the contract ends (E11).
     ReviewsRunning {
-        /// Which.
+        /// The reviews.
         reviews: Vec<RunningReview>,
-        /// What the contract's end would hold, once they have let go.
+        /// What the contract's end would hold after the reviews give up their holds.
         could_hold: Amount,
         /// What other cases hold, in words.
         elsewhere: Option<String>,
@@ -74,7 +75,7 @@ pub enum NotOpened {
     NoSuchPayment,
 }
 
-/// A running timer, kept while the instant it is for stays the next one.
+/// A running timer. The case keeps it while its instant stays the next one.
 struct Alarm<'a> {
     at: Timestamp,
     token: WorkflowCancellationToken,
@@ -102,7 +103,7 @@ impl<'a, W: Conducts> Conduct<'a, W> {
             Err(outcome) => Err(outcome.clone()),
         })?;
         let conduct = Self { ctx, contract, alarm: None, paying: None, telling: Vec::new(), seen: None };
-        // A case that an earlier run handed on may have been decided by a command in this run's first task, and is not refused.
+        // A command in this run's first task may have decided a case that an earlier run handed on. That case is not refused.
         match conduct.read(|case| case.outcome().cloned()).filter(|_| !conduct.is_open()) {
             Some(refused) => {
                 conduct.show();
@@ -129,10 +130,10 @@ impl<'a, W: Conducts> Conduct<'a, W> {
         })
     }
 
-    /// Takes the escrow that this case is about, and opens the case to commands with what `opened` makes of it.
+    /// Takes the escrow that this case is about, calls `opened` with the result, and opens the case to commands.
     ///
     /// # Errors
-    /// Why the escrow was not taken, where the case itself has to say what that means. It is then still closed to commands.
+    /// Why no escrow was taken, if the case itself must decide what follows. The case then stays closed to commands.
     pub async fn open(
         &mut self,
         take: HoldRequest,
@@ -169,20 +170,20 @@ impl<'a, W: Conducts> Conduct<'a, W> {
         Ok(())
     }
 
-    /// Whether it is known what the case is about. A run that goes on for another begins with such a case.
+    /// Whether the case is open: it knows what it holds. A run that continues another begins with an open case.
     pub fn is_open(&self) -> bool {
         self.ctx.state(|state| state.case_state().open)
     }
 
-    /// Lets the commands in that came before the case knew what it is about.
+    /// Opens the case, so that it judges the commands that came before it knew what it holds.
     pub fn open_to_commands(&self) {
         self.ctx.state_mut(|state| state.case_state_mut().open = true);
     }
 
-    /// Shows and tells what is new, then waits until a command, silence or an alarm changes the case.
+    /// Shows the stage and sends new notices, then waits until a command, silence or an alarm changes the case.
     ///
     /// # Errors
-    /// The end of this run, which the workflow must return: the case goes on in the next one.
+    /// The end of this run. The workflow must return it: the case continues in the next run.
     pub async fn next_change(&mut self) -> Result<(), WorkflowTermination> {
         self.publish();
         let seen = self.read(|case| case.file().version());
@@ -193,7 +194,7 @@ impl<'a, W: Conducts> Conduct<'a, W> {
                 return Ok(());
             }
             let ctx = self.ctx;
-            // First of all: a case that is sent one command after the other would otherwise never get to it.
+            // This comes first: a case that gets one command after the other would otherwise never continue in a new run.
             if can_go_on(ctx, &mut self.paying, &mut self.telling).now_or_never().is_some() {
                 return Err(self.go_on());
             }
@@ -212,7 +213,8 @@ impl<'a, W: Conducts> Conduct<'a, W> {
                     _ = alarm => true,
                 }
             };
-            // A timer that fired is believed: what fires it and what dates the task may be two servers with two clocks.
+            // The case trusts a timer that fired: the server that fires it and the server that dates the task may have
+            // different clocks.
             if let Some(Alarm { at, .. }) = self.alarm.take_if(|_| fired) {
                 self.change(|case, now| case.tick(now.max(at)));
                 return Ok(());
@@ -221,13 +223,13 @@ impl<'a, W: Conducts> Conduct<'a, W> {
         Ok(())
     }
 
-    /// Ends this run; the next one begins with the case as it stands.
+    /// Ends this run. The next run begins with the case in its present state.
     fn go_on(&self) -> WorkflowTermination {
         let handed_on = HandedOn { case: self.read(Clone::clone), case_ref: self.case_ref() };
         W::go_on(self.ctx, RawValue::from_value(&handed_on, self.ctx.payload_converter()))
     }
 
-    /// Runs the timer for `at`, unless it runs already; one for another instant is stopped.
+    /// Starts the timer for `at`, unless it runs already. Stops a timer for another instant.
     fn set_alarm(&mut self, at: Timestamp) {
         if self.alarm.as_ref().is_some_and(|alarm| alarm.at == at) {
             return;
@@ -247,8 +249,8 @@ impl<'a, W: Conducts> Conduct<'a, W> {
         }
     }
 
-    /// Shows the decision, moves the money and lets go of what is held. If there is nothing to do, it is shown with the case's
-    /// closing, which follows at once.
+    /// Shows the decision, moves the money and gives up the case's hold. If there is nothing to do, the case closes at once and
+    /// shows the decision then.
     pub async fn settle(&mut self, movements: Vec<Movement>, close: Option<Close>) {
         if movements.is_empty() && close.is_none() {
             return;
@@ -258,7 +260,7 @@ impl<'a, W: Conducts> Conduct<'a, W> {
         self.order_settlement(movements, close).await;
     }
 
-    /// The order is given at once; the future is done when the money is where it should be.
+    /// Orders the settlement at once. The future is done when the money has moved.
     pub fn order_settlement(
         &self,
         movements: Vec<Movement>,
@@ -279,20 +281,20 @@ impl<'a, W: Conducts> Conduct<'a, W> {
         }
     }
 
-    /// Moves money while the case goes on waiting.
+    /// Moves money while the case waits for commands.
     pub fn pay_beside(&mut self, payment: Movement) {
         let paid = self.order_settlement(vec![payment], None);
         self.paying = Some(Box::pin(paid));
     }
 
-    /// Waits until what was paid beside the wait has moved.
+    /// Waits until the money of [`pay_beside`](Self::pay_beside) has moved.
     pub async fn paid(&mut self) {
         if let Some(paid) = self.paying.take() {
             paid.await;
         }
     }
 
-    /// Shows the last stage, and waits until everybody is told and every command is answered.
+    /// Shows the last stage, and waits until all notices are stored and all commands have answers.
     pub async fn finish(mut self) -> Outcome {
         self.publish();
         for told in std::mem::take(&mut self.telling) {
@@ -345,7 +347,7 @@ impl<'a, W: Conducts> Conduct<'a, W> {
         self.ctx.workflow_id().to_owned()
     }
 
-    /// What this case's postings, charges and notices are named by.
+    /// The name that begins the ids of this case's postings, charges and notices.
     pub fn case_ref(&self) -> String {
         self.ctx.state(|state| state.case_state().case_ref.clone())
     }
@@ -356,15 +358,15 @@ impl<'a, W: Conducts> Conduct<'a, W> {
     }
 }
 
-/// Done when the case should go on in a new run, and can: the server suggests it, what was ordered is done, and every command
-/// is answered.
+/// Done when the case should and can continue in a new run: the server suggests it, all orders are done, and all commands
+/// have answers.
 async fn can_go_on<'a, W: Conducts>(
     ctx: &'a WorkflowContext<W>,
     paying: &mut Option<Pending<'a>>,
     telling: &mut Vec<Pending<'a>>,
 ) {
     let _ = ctx.wait_condition_with_options(|_| ctx.continue_as_new_suggested(), detached_wait()).await;
-    // This may be dropped at any await: what is not done yet stays where it is.
+    // The caller may drop this future at any await: unfinished effects stay in `paying` and `telling`.
     if let Some(paid) = paying {
         paid.await;
     }

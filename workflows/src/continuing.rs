@@ -1,11 +1,12 @@
-//! How a case goes on in a new run of its workflow, before its history outgrows what a server keeps.
+//! How a case continues in a new run of its workflow, before its history exceeds the server's limit.
 //!
-//! A case that waits for weeks can be sent thousands of commands. When the server suggests it, the workflow ends its run and
-//! begins the next one with the case as it stands; programs outside see one case. It happens only while the case waits: what it
-//! has ordered is done, and every command is answered. What is handed on is the case itself, so that nothing is decided again.
+//! A case that waits for weeks can receive thousands of commands. When the server suggests it, the workflow ends its run and
+//! begins the next one with the case in its present state. Programs outside see one case. This happens only while the case
+//! waits, when all its orders are done and all commands have answers. The run hands on the case itself, so that the next run
+//! decides nothing again.
 //!
-//! What is handed on must be read by the next run, maybe by a newer worker: a field that is added to a case's types needs a
-//! default. It may not be taken from anybody else: a start that merely looks like it is read as a start.
+//! The next run, maybe on a newer worker, must read what this run hands on: every new field of a case's types needs a default.
+//! A run accepts a case only from the run before. It reads a start with the same form as a start.
 
 use recourse_domain::case::Case;
 use serde::{Deserialize, Serialize};
@@ -19,14 +20,14 @@ use crate::messages::json_of;
 pub(crate) struct HandedOn<C> {
     /// The case.
     pub case: C,
-    /// What its postings and notices are named by.
+    /// The name that begins the ids of its postings and notices.
     pub case_ref: String,
 }
 
 /// The case that the last run handed on, or nothing if this run is the case's first.
 ///
 /// # Panics
-/// If it cannot be read. That fails the workflow task, not the case, which waits for a worker that can read it.
+/// If the worker cannot read it. That fails the workflow task, not the case: the case waits for a worker that can read it.
 pub(crate) fn handed_on<C: Case>(ctx: &WorkflowContextView, start: &RawValue) -> Option<HandedOn<C>> {
     ctx.continued_from_run_id()?;
     let json = json_of(start).map_err(|unreadable| unreadable.reason);

@@ -1,5 +1,5 @@
 //! What an operator reads in the Web UI: a case's current details, and the summaries of its timers and activities.
-//! Ids and amounts, never names or what a party wrote.
+//! They contain ids and amounts, never names or a party's own words.
 
 use std::fmt::Write as _;
 
@@ -85,13 +85,13 @@ pub(crate) fn details(status: &Status) -> String {
     text
 }
 
-/// What becomes of the part of a proposed or offered split that is not the freelancer's, as a clause after the amount. In a
-/// dispute about a milestone it does not go back to the client while the contract goes on (D3).
+/// Where the rest of a proposed or offered split goes, as a clause after the amount. In a dispute about a milestone the rest
+/// does not go back to the client while the contract goes on (D3).
 pub fn rest_of_a_split(status: &Status) -> &'static str {
     if is_about_a_milestone(status) { "stays in escrow for the next milestone" } else { "to the client" }
 }
 
-/// Whether a dispute is about a milestone of an active contract, which its id says.
+/// Whether a dispute is about a milestone of an active contract. Its id says so.
 pub fn is_about_a_milestone(status: &Status) -> bool {
     let (case, _) = status.case.split_once('#').unwrap_or((&status.case, ""));
     let milestone = case.strip_prefix(&dispute_id(&status.contract, None));
@@ -148,13 +148,13 @@ pub(crate) fn movements(movements: &[Movement], currency: Currency) -> String {
     said.collect::<Vec<_>>().join(", ")
 }
 
-/// Which other cases hold something of the same escrow, as a clause.
+/// The other cases that hold a part of the same escrow, as a clause.
 pub fn held_elsewhere(others: &[HeldByOther], currency: Currency) -> Option<String> {
     let said = others.iter().map(|other| format!("{} holds {}", other.case_ref, currency.show(other.amount)));
     Some(said.collect::<Vec<_>>().join(", ")).filter(|said| !said.is_empty())
 }
 
-/// The summary of an order to tell people.
+/// The summary of an order to send notices.
 pub(crate) fn notices(notices: &[Notice]) -> String {
     let mut events: Vec<(&str, Vec<Role>)> = Vec::new();
     for notice in notices {

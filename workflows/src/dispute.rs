@@ -31,10 +31,10 @@ fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<DisputeCase, Ou
     Ok(DisputeCase::begin(id, start, now))
 }
 
-/// Takes over the money of the case that it grew out of, or takes what it is about by itself (D1, R6).
+/// Takes over the hold of the case that filed the dispute, or takes the escrow itself if no case did (D1, R6).
 async fn open(ctx: &WorkflowContext<Dispute>, case: &mut Conduct<'_, Dispute>) {
     if ctx.info().parent().is_some() {
-        // A child begins at its parent's time, which may have been fast-forwarded; its start is noted by the server's clock.
+        // A child begins at its parent's time, which the sandbox may have advanced. The server's clock dates its start.
         case.change(DisputeCase::filed); // M2
     }
     let (take, parent) = takes(ctx, case);
@@ -46,10 +46,10 @@ async fn open(ctx: &WorkflowContext<Dispute>, case: &mut Conduct<'_, Dispute>) {
         case.opened(opened, review, elsewhere.as_deref().filter(|_| alone), now);
     })
     .await
-    .expect("only a review, a payment and a contract's end are told why not");
+    .expect("only a review, a payment and a contract's end can get a reason why no escrow was taken");
 }
 
-/// What the dispute takes of the escrow, and the case that held it until now, if it grew out of one (R6, D1).
+/// What the dispute takes of the escrow, and the case that held it until now if a case filed the dispute (R6, D1).
 fn takes(ctx: &WorkflowContext<Dispute>, case: &Conduct<'_, Dispute>) -> (HoldRequest, Option<String>) {
     let contract = &case.contract().id;
     let held_by = case.read(|case| match case.milestone() {
@@ -63,7 +63,7 @@ fn takes(ctx: &WorkflowContext<Dispute>, case: &Conduct<'_, Dispute>) -> (HoldRe
     }
 }
 
-/// What a dispute that grew out of no case takes of the escrow (D1).
+/// What a dispute that no case filed takes of the escrow (D1).
 pub fn takes_alone(case: &DisputeCase) -> HoldRequest {
     match case.milestone().cloned() {
         None => HoldRequest::Free,

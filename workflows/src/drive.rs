@@ -1,5 +1,5 @@
-//! Drives a case: does what it asks for next, and hands back what came of it. Which order comes when is the case's to say
-//! ([`order`](recourse_domain::order)); how an order is done here is all that this module knows.
+//! Drives a case: carries out its next orders and gives the results back to the case. The case decides which orders come
+//! next ([`order`](recourse_domain::order)). This module knows only how to carry them out.
 
 use std::{future::Future, pin::Pin};
 
@@ -25,10 +25,11 @@ use crate::{
     ordering::order,
 };
 
-/// Conducts a case from its start, or from where the last run left it, to its end. `open` takes what it is about.
+/// Conducts a case to its end, from its start or from the last run's state. `open` takes the escrow or payment that the case
+/// is about.
 ///
 /// # Errors
-/// The end of this run, if the case goes on in the next one.
+/// The end of this run, if the case continues in the next one.
 pub(crate) async fn conduct<W: Conducts>(
     ctx: &WorkflowContext<W>,
     open: impl AsyncFnOnce(&WorkflowContext<W>, &mut Conduct<'_, W>),
@@ -60,15 +61,15 @@ async fn drive<W: Conducts>(ctx: &WorkflowContext<W>, case: &mut Conduct<'_, W>)
 
 type Pending<'a> = Pin<Box<dyn Future<Output = Done> + 'a>>;
 
-/// Does these at once, and hands back what came of each when it is there.
+/// Carries out these orders at the same time, and gives each result to the case when it arrives.
 async fn perform<W: Conducts>(ctx: &WorkflowContext<W>, case: &mut Conduct<'_, W>, orders: Vec<Order>) {
-    // A demand is shown when it is known whether its share was charged; everything else before it is done.
+    // The case shows a demand after the charge of its share, and shows everything else before the effect.
     if !orders.iter().all(|order| matches!(order, Order::ChargeFee(_))) {
         case.publish();
     }
     case.paid().await;
     let case = &*case;
-    // Each is ordered here, one after the other; only the waiting is left.
+    // This orders the effects one after the other. After this line the workflow only waits.
     let pending: Vec<Pending<'_>> = orders.into_iter().map(|order| start(ctx, case, order)).collect();
     join_all(pending.into_iter().map(|pending| async move {
         let done = pending.await;
@@ -77,7 +78,7 @@ async fn perform<W: Conducts>(ctx: &WorkflowContext<W>, case: &mut Conduct<'_, W
     .await;
 }
 
-/// Orders one, and says what came of it once that is known.
+/// Orders one effect. The future gives its result.
 fn start<'a, W: Conducts>(ctx: &'a WorkflowContext<W>, case: &'a Conduct<'_, W>, order: Order) -> Pending<'a> {
     match order {
         Order::Settle { movements, close } => settle(case, movements, close),

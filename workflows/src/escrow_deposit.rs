@@ -1,4 +1,4 @@
-//! A deposit: the billing method is charged and the money is in escrow, or nothing happened (E1, E2, E12).
+//! A deposit: Recourse charges the billing method and puts the money in escrow, or nothing happens (E1, E2, E12).
 
 use jiff::Timestamp;
 use recourse_domain::{
@@ -24,7 +24,7 @@ pub struct EscrowDeposit;
 
 #[workflow_methods]
 impl EscrowDeposit {
-    /// Charges, posts and tells.
+    /// Charges the billing method, posts the deposit and sends the notices.
     #[run]
     pub async fn run(ctx: &mut WorkflowContext<Self>, start: RawValue) -> WorkflowResult<Outcome> {
         Ok(conduct(ctx, &start).await)

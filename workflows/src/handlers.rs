@@ -1,4 +1,4 @@
-//! How commands come in: every command of a case as a signal and as a validated update of the same name.
+//! How commands arrive: each command of a case is a signal and a validated update of the same name.
 
 use recourse_domain::{
     case::{Case, REFUSALS_KEPT_MAX},
@@ -15,7 +15,7 @@ use crate::{
     messages::json_of,
 };
 
-/// Puts a command before the case as soon as it is open, and answers with its status or why it was not taken.
+/// Gives a command to the case as soon as the case is open, and answers with the case's status or the refusal.
 pub async fn receive<W: Conducts>(
     ctx: WorkflowContext<W>,
     command_kind: CommandKind,
@@ -39,11 +39,11 @@ fn read<C: Case>(command_kind: CommandKind, raw: &RawValue) -> Result<Message, U
     Ok(message)
 }
 
-/// Whether an update is let in at all. One that is not leaves no event behind.
+/// Whether to admit an update. An update that is not admitted leaves no event.
 ///
-/// What cannot be read is never let in. What a rule refuses is, so that the timeline can keep it, but only as often as the
-/// timeline keeps refusals: a server takes a limited number of updates per case, and a sender of nonsense must not use up
-/// the parties' share. Whether it is late cannot be judged here, where there is no time; that is left to the case.
+/// An unreadable update is never admitted. An update that a rule refuses is admitted, so that the timeline can keep the
+/// refusal, until the timeline has its maximum of refusals. The server takes a limited number of updates per case, and a
+/// sender of nonsense must not use them up for the parties. A validator has no time, so only the case can judge lateness.
 pub fn admit<C: Case>(
     case_state: &CaseState<C>,
     command_kind: CommandKind,
@@ -60,7 +60,7 @@ pub fn admit<C: Case>(
     Ok(())
 }
 
-/// Whether these are the commands that the catalogue has for such a case, so that the compiler says which workflow lacks one.
+/// Whether these are the catalogue's commands for such a case, so that the compiler says which workflow lacks one.
 pub const fn takes_all(kind: CaseKind, handled: &[CommandKind]) -> bool {
     let mut index = 0;
     while index < CommandKind::ALL.len() {
@@ -77,8 +77,8 @@ pub const fn takes_all(kind: CaseKind, handled: &[CommandKind]) -> bool {
 }
 
 /// Makes a workflow of a case: its state, its `status` query, and each command as a signal and a validated update of the
-/// same name. Given are the workflow, its case, the function that begins the case from the start's payload, the one that
-/// takes what it is about, and the commands' names, which have to be those of the catalogue.
+/// same name. Arguments: the workflow, its case, the function that begins the case from the start's payload, the function
+/// that takes the escrow or payment, and the commands' names. The names must be those of the catalogue.
 macro_rules! case_workflow {
     (
         $(#[$doc:meta])*
@@ -137,7 +137,7 @@ macro_rules! case_workflow {
             $(
                 #[signal(name = $name)]
                 pub async fn [<$name _signal>](ctx: &mut temporalio_workflow::WorkflowContext<Self>, raw: temporalio_common::data_converters::RawValue) {
-                    // A signal has no answer: the timeline says what became of it.
+                    // A signal has no answer: the timeline shows the result.
                     let _ = $crate::handlers::receive(ctx.clone(), ::recourse_domain::command::CommandKind::[<$name:camel>], raw).await;
                 }
 

@@ -1,12 +1,12 @@
 //! The workflows that conduct a case of escrow refunds and disputes by the rules.
 //!
-//! Read `recourse_domain` first: everything that decides is there, without a Temporal type. Then a workflow a file:
-//! [`escrow_deposit`], [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`]; what a case asks for next is done in
-//! `drive`, how it waits and tells is in [`conduct`], how a case outlives a run's history is in `continuing`, how commands come in is in [`handlers`]. [`webhook_delivery`] is no case: it
-//! brings programs the news of one. [`effects`] is the only door to the world, [`messages`] and
-//! [`attributes`] are what programs outside see.
+//! Read `recourse_domain` first: it makes all decisions, without a Temporal type. Then read the workflows, one per file:
+//! [`escrow_deposit`], [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`]. `drive` carries out a case's
+//! orders. [`conduct`] waits for commands and sends notices. `continuing` hands a case on to a new run. [`handlers`] receive
+//! commands. [`webhook_delivery`] is not a case: it sends a case's events to programs. Only [`effects`] reach outside.
+//! Programs outside see [`messages`] and [`attributes`].
 //!
-//! Nothing in this crate reads a clock, draws a random number, or performs I/O: see `clippy.toml` beside it.
+//! Nothing in this crate reads a clock, draws a random number, or performs I/O: see `clippy.toml` in this folder.
 
 pub mod attributes;
 pub mod case_state;

@@ -1,17 +1,17 @@
-//! Reading what comes in: the wire contract's types are the rules' ([`recourse_domain::messages`]).
+//! Reads starts and commands. The rules define the types of the wire contract ([`recourse_domain::messages`]).
 //!
-//! Whatever arrives is taken as raw payloads and read here: a payload that does not parse must never fail a workflow task.
+//! Workflows take raw payloads and read them here: a payload that does not parse must never fail a workflow task.
 
 use recourse_domain::command::{COMMAND_BYTES_MAX, Unreadable, fields};
 use serde::de::DeserializeOwned;
 use temporalio_common::data_converters::RawValue;
 
-/// The most bytes that the start of a dispute may have. One that grows out of a case carries that case's contract and policy and the
-/// command that filed it, and both were taken already: together they must never be too big. The third part is for what was left
-/// out there and is written out here.
+/// The most bytes that the start of a dispute may have. A dispute that a case files carries that case's start and the command
+/// that filed it. Recourse has accepted both, so together they must never be too big. The third part is room for defaults
+/// that those two left out and this start writes out.
 pub const DISPUTE_START_BYTES_MAX: usize = 3 * COMMAND_BYTES_MAX;
 
-/// Reads the one JSON payload that came in.
+/// Reads the one JSON payload that arrived.
 ///
 /// # Errors
 /// [`Unreadable`] with the field and what was expected there.
@@ -19,7 +19,7 @@ pub fn read<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Unreadable> {
     read_up_to(raw, COMMAND_BYTES_MAX)
 }
 
-/// The same, with another limit of its bytes.
+/// Reads it with another limit of bytes.
 ///
 /// # Errors
 /// As [`read`].
@@ -32,7 +32,7 @@ pub fn read_up_to<T: DeserializeOwned>(raw: &RawValue, bytes_max: usize) -> Resu
     fields(json)
 }
 
-/// The bytes of the one JSON payload that came in.
+/// The bytes of the one JSON payload that arrived.
 ///
 /// # Errors
 /// [`Unreadable`] if there is no payload, more than one, or one that is not `json/plain`.

@@ -27,7 +27,7 @@ fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<MilestoneReview
     Ok(MilestoneReviewCase::begin(id, start, now))
 }
 
-/// Takes the milestone's amount of the escrow, if there is something to review (E3, E13).
+/// Takes the milestone's amount of the escrow, if the milestone can be reviewed (E3, E13).
 async fn open(_: &WorkflowContext<MilestoneReview>, case: &mut Conduct<'_, MilestoneReview>) {
     let take = case.read(|case| {
         let milestone = case.milestone();

@@ -1,12 +1,12 @@
-//! How an effect is ordered: as an activity that is tried until it is done.
+//! Orders an effect: as an activity that Temporal tries until it is done.
 
 use std::{future::Future, time::Duration};
 
 use temporalio_common::{ActivityDefinition, data_converters::TemporalDeserializable};
 use temporalio_workflow::{ActivityOptions, RetryPolicy, TimerOptions, WorkflowCancellationToken, WorkflowContext};
 
-/// How long an effect may take before it is tried again. Its ids make the second try harmless, so this can be short: it is
-/// also how long a case stands still after a worker died in the middle of an effect.
+/// How long an effect may take before Temporal tries it again. The effect's ids make the second try harmless, so this can be
+/// short. It is also how long a case waits after a worker died in the middle of an effect.
 const EFFECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest wait between two tries of an effect.
@@ -37,7 +37,7 @@ where
     let first = start(summary.clone());
     async move {
         let mut result = first.await;
-        // An effect gives up only if somebody outside makes it: then it is ordered again, never left undone.
+        // An effect fails for good only if somebody outside stops it. Then the case orders it again: no effect stays undone.
         while result.is_err() {
             let pause = TimerOptions::builder(RETRY_INTERVAL_MAX)
                 .summary(format!("pause before ordering again: {summary}"))

@@ -23,7 +23,7 @@ fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<PaymentRefundCa
     Ok(PaymentRefundCase::begin(id, start, now))
 }
 
-/// Looks at the payment. No escrow is taken, so that there is nothing to let go of in the end.
+/// Reads the payment. The case takes no escrow, so it has no hold to give up at the end.
 async fn open(_: &WorkflowContext<PaymentRefund>, case: &mut Conduct<'_, PaymentRefund>) {
     let take = HoldRequest::Payment { payment: case.read(|case| case.payment().clone()) };
     let asked = case.read(PaymentRefundCase::asked);

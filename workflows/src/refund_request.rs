@@ -33,8 +33,8 @@ fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<RefundRequestCa
     Ok(RefundRequestCase::begin(id, start, now))
 }
 
-/// Takes the contract's free escrow. Running reviews are told that the contract has ended, and what they hold is waited
-/// for; one that has decided keeps what it releases, and a dispute keeps what it is about (E11).
+/// Takes the contract's free escrow. It tells running reviews that the contract has ended, and waits for what they hold. A
+/// review that has decided keeps what it releases, and a dispute keeps what it is about (E11).
 async fn open(ctx: &WorkflowContext<RefundRequest>, case: &mut Conduct<'_, RefundRequest>) {
     let (mut told, mut gone) = (Vec::new(), Vec::new());
     loop {
@@ -57,10 +57,10 @@ async fn open(ctx: &WorkflowContext<RefundRequest>, case: &mut Conduct<'_, Refun
     }
 }
 
-/// Tells a review that the contract has ended, with the instant at which it did as the receipt time (T2). Whether its
-/// workflow is there to hear it.
+/// Tells a review that the contract has ended, with the instant of the end as the receipt time (T2). Returns whether the
+/// review's workflow is still there.
 async fn supersede(ctx: &WorkflowContext<RefundRequest>, review: String, ended_at: Timestamp) -> bool {
-    let by = Actor { party: Role::Operator, id: Id::new(CONTRACT_END).expect("it is an id") };
+    let by = Actor { party: Role::Operator, id: Id::new(CONTRACT_END).expect("CONTRACT_END is a valid id") };
     let command = RawValue::from_value(&json!({"by": by, "at": ended_at}), ctx.payload_converter());
     let options = SignalWorkflowOptions::builder()
         .summary("the contract has ended".to_owned())

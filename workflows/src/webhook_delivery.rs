@@ -1,5 +1,5 @@
-//! A webhook's delivery: one event to one endpoint, tried for three days. It is no case, and decides nothing: it is here so that
-//! its retries are Temporal's, and are seen there.
+//! A webhook's delivery: one event to one endpoint, tried for three days. It is not a case and decides nothing. It is a
+//! workflow so that Temporal does its retries and shows them.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{
 /// How long one try may take.
 const TRY_MAX: Duration = Duration::from_secs(20);
 
-/// How long it is tried altogether. What was missed until then is in the feed.
+/// How long Recourse tries altogether. The feed keeps the events that an endpoint missed.
 const DELIVERY_MAX: Duration = Duration::from_hours(72);
 
 /// The wait after the first try; each is three times as long as the one before.
@@ -34,7 +34,7 @@ pub struct WebhookDelivery;
 
 #[workflow_methods]
 impl WebhookDelivery {
-    /// Sends until it is taken or given up.
+    /// Sends the event until the endpoint takes it or the time is over.
     #[run]
     pub async fn run(ctx: &mut WorkflowContext<Self>, start: RawValue) -> WorkflowResult<DeliveryReceipt> {
         Ok(bring(ctx, &start).await)
@@ -44,7 +44,7 @@ impl WebhookDelivery {
 async fn bring(ctx: &WorkflowContext<WebhookDelivery>, start: &RawValue) -> DeliveryReceipt {
     let Ok(delivery) = read::<DeliveryOrder>(start) else { return DeliveryReceipt::Refused };
     let what = format!("event {} to endpoint {}", delivery.event, delivery.endpoint);
-    // Unlike a case's effect this may be left undone, and must be at some time. But not because somebody cancels it.
+    // Unlike a case's effect, a delivery may stay undone, and it must end at some time. A cancellation does not end it.
     let retries = RetryPolicy::builder()
         .initial_interval(RETRY_FIRST)
         .backoff_coefficient(3.0)

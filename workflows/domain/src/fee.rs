@@ -12,7 +12,7 @@ use super::{
     party::{Contract, Role},
 };
 
-/// The rule book's share, which is one of US dollars (A1).
+/// The rule book's share, in US dollars (A1).
 const USD_MINOR: i64 = 33_750;
 
 /// Each party's share of the arbitration fee, as a policy gives it (A1).
@@ -34,8 +34,8 @@ impl FeeShare {
         }
     }
 
-    /// The same in a case of this [generation](super::case::RULES): one that began before shares had currencies has the
-    /// default's number in its own currency (T3).
+    /// The share in a case of this [generation](super::case::RULES). A case that began before shares had currencies keeps the
+    /// default's number, in its own currency (T3).
     pub fn of_case(&self, currency: Currency, rules: u32) -> Amount {
         if rules == 0 && *self == Self::default() { default_amount() } else { self.of(currency) }
     }
@@ -72,22 +72,22 @@ impl<'de> Deserialize<'de> for FeeShare {
     }
 }
 
-/// Whether a billing method is somebody else's than this party's (A1), by who has used it: others have, and this party never. One
-/// that nobody has used is taken at the party's word.
+/// Whether a billing method belongs to somebody else than this party (A1): others have used it, and this party never has. If
+/// nobody has used it, Recourse accepts it as the party's own.
 pub fn is_anothers(used_by: &BTreeSet<Id>, party: Role, contract: &Contract) -> bool {
     !used_by.is_empty() && contract.ids_of(party).all(|id| !used_by.contains(id))
 }
 
-/// What a status says of arbitration: what each party would pay for it, and who has (A1).
+/// The arbitration fee in a status: what each party would pay, and who has paid (A1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Arbitration {
     /// Each party's share of the fee, in minor units of the case's currency: what a demand charges.
     pub fee_share: Amount,
-    /// Where the shares stand of the parties that demanded it.
+    /// The state of each share, for the parties that demanded arbitration.
     pub shares: BTreeMap<Role, ShareState>,
 }
 
-/// Where a party's share of the arbitration fee stands.
+/// The state of a party's share of the arbitration fee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ShareState {
@@ -99,17 +99,17 @@ pub enum ShareState {
     Declined,
 }
 
-/// What makes a share's charge unique within its case: its posting is `{case}/fee:client:1`.
+/// The step of a share's charge, unique within its case. The posting's id is `{case}/fee:client:1`.
 pub fn charge_step(party: Role, attempt: u32) -> String {
     format!("fee:{party}:{attempt}")
 }
 
-/// What makes the return of a share unique within its case.
+/// The step of a share's return, unique within its case.
 pub fn return_step(party: Role) -> String {
     format!("fee_return:{party}")
 }
 
-/// Whose share of the arbitration fee a posting charged or gave back, by the posting's id; nothing if it is about no share.
+/// The party whose share of the arbitration fee a posting charged or returned, by the posting's id. None for other postings.
 pub fn share_of(posting: &str) -> Option<Role> {
     let (_, step) = posting.rsplit_once('/')?;
     let party = step.strip_prefix("fee:").or_else(|| step.strip_prefix("fee_return:"))?;
@@ -117,7 +117,7 @@ pub fn share_of(posting: &str) -> Option<Role> {
     Role::PARTIES.into_iter().find(|role| role.name() == name)
 }
 
-/// A share of the arbitration fee that is to be charged.
+/// A share of the arbitration fee that the workflow must charge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeeDue {
     /// Which party pays.
@@ -126,7 +126,7 @@ pub struct FeeDue {
     pub source: Id,
     /// How much.
     pub amount: Amount,
-    /// What makes the charge unique within the case.
+    /// The step: it makes the charge unique within the case.
     pub step: String,
 }
 
@@ -142,8 +142,8 @@ mod tests {
         Currency::from_code(code).unwrap()
     }
 
-    /// A1: a share is of a currency, and where a policy gives none for the case's nothing is charged; T3: a case that began
-    /// before this has the number that it began with.
+    /// A1: a share has a currency, and a policy without a share for the case's currency charges nothing. T3: an older case
+    /// keeps the number that it began with.
     #[test]
     fn a_share_is_of_a_currency() {
         for (json, in_usd, in_jpy, before_in_jpy) in [

@@ -1,7 +1,7 @@
-//! The wire contract's types: what starts a case ([`starts`](crate::starts)), and what its status shows. JSON Schema is generated
-//! from them.
+//! The wire contract's types: a case's starts ([`starts`](crate::starts)) and its status. The JSON Schema is generated from
+//! them.
 //!
-//! Commands are read in [`command`](crate::command), outcomes are [`outcome`](crate::outcome).
+//! Commands are in [`command`](crate::command), outcomes in [`outcome`](crate::outcome).
 
 use std::{collections::BTreeMap, ops::Deref};
 
@@ -24,7 +24,7 @@ pub use crate::starts::{
     DisputeStart, EscrowDepositStart, MilestoneReviewStart, PaymentRefundStart, RefundRequestStart,
 };
 
-/// What the `status` query and every update answer.
+/// The answer of the `status` query and of every update.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Its id: the workflow id, and for a later case of the same workflow id its number, as in `dispute:c-1#2` (L8).
@@ -43,19 +43,19 @@ pub struct Status {
     pub currency: Currency,
     /// Where the case stands.
     pub stage: Stage,
-    /// Who is awaited.
+    /// Who must act.
     pub waiting_on: Vec<Role>,
     /// What the case holds of the escrow, in minor units.
     pub held: Amount,
     /// When the stage's window closes.
     pub deadline: Option<Timestamp>,
-    /// What silence does then.
+    /// What silence does at the deadline.
     pub if_silent: Option<IfSilent>,
     /// Whether a target was missed (M1).
     pub overdue: bool,
     /// Who can do what now.
     pub allowed: BTreeMap<Role, Vec<CommandKind>>,
-    /// What else there is to show of such a case.
+    /// What only cases of this kind show.
     #[serde(flatten)]
     pub particulars: Particulars,
     /// What happened, oldest first.
@@ -72,7 +72,7 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// A status is read as one object, on the wire and here.
+/// On the wire and in Rust a status is one object.
 impl Deref for Status {
     type Target = Particulars;
 
@@ -82,7 +82,7 @@ impl Deref for Status {
 }
 
 impl Status {
-    /// Whether the case has just begun and does not know yet what is held.
+    /// Whether the case has just begun and does not know yet what it holds.
     pub fn is_opening(&self) -> bool {
         self.stage == Stage::Settling && self.outcome.is_none()
     }

@@ -1,4 +1,4 @@
-//! Milestones and what is submitted for them (E1, E3, E8, E13).
+//! Milestones and their submissions (E1, E3, E8, E13).
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -14,10 +14,10 @@ use super::{
     text::{check_length, check_required},
 };
 
-/// The longest text that goes with a submission, in bytes of UTF-8: a milestone may be submitted again and again.
+/// The longest note of a submission, in bytes of UTF-8. It is short because a milestone may be submitted many times.
 const NOTE_BYTES_MAX: usize = 5_000;
 
-/// A step of a contract that is paid by itself (E1).
+/// A step of a contract that the client pays separately (E1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(expecting = "a milestone: an object with `id`, `ordinal`, `name` and `amount`")]
 pub struct Milestone {
@@ -44,43 +44,43 @@ pub struct Submission {
     pub files: Vec<Evidence>,
 }
 
-/// Why a milestone cannot be reviewed now. The ledger knows which milestones were, and what is in escrow for this one.
+/// Why a milestone cannot be reviewed now. The ledger knows which milestones were decided, and this one's escrow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "because", rename_all = "snake_case")]
 pub enum NotReviewable {
     /// Another milestone of the contract is under review, or this one is disputed.
     UnderReview {
-        /// In which case.
+        /// The case with the review or dispute.
         case: String,
     },
     /// The contract has ended, and nothing was deposited since (E11).
     ContractEnded {
-        /// By which case.
+        /// The case that ended it.
         case: String,
     },
     /// This milestone was decided before.
     Done,
     /// An earlier milestone was not decided yet.
     OutOfOrder {
-        /// The ordinal of the oldest such.
+        /// The ordinal of the oldest one.
         unpaid: u32,
     },
     /// Another milestone had this ordinal.
     OrdinalTaken {
-        /// Which.
+        /// The other milestone.
         milestone: Id,
     },
-    /// Its whole amount is not in escrow and free.
+    /// Less than its whole amount is free in escrow.
     NotFunded {
-        /// How much there is for it.
+        /// How much is free for it.
         available: Amount,
     },
 }
 
-/// Why a milestone is not the next one to be submitted, if it is not: oldest unpaid first (E3).
+/// Why the freelancer cannot submit this milestone next, if so: the oldest unpaid milestone comes first (E3).
 ///
-/// `done` are the contract's decided milestones with their ordinals. One that was disputed without a review here has none,
-/// and counts as one of those before.
+/// `done` are the contract's decided milestones with their ordinals. A milestone that was disputed without a review in
+/// Recourse has no ordinal, and counts as one of the earlier ones.
 pub fn out_of_order(done: &[(Id, Option<u32>)], ordinal: u32) -> Option<NotReviewable> {
     if let Some((milestone, _)) = done.iter().find(|(_, number)| *number == Some(ordinal)) {
         return Some(NotReviewable::OrdinalTaken { milestone: milestone.clone() });
@@ -96,7 +96,7 @@ impl Milestone {
         if self.name.is_empty() { self.id.as_str() } else { &self.name }
     }
 
-    /// Whether this is a milestone that can be submitted (E1).
+    /// Whether this milestone can be submitted (E1).
     ///
     /// # Errors
     /// Which field is wrong, and how.
@@ -113,7 +113,7 @@ impl Milestone {
 }
 
 impl Submission {
-    /// Whether this can be submitted (D6): a note that is not too long, and files as the policy takes them.
+    /// Whether this can be submitted (D6): the note is not too long, and the policy allows the files.
     ///
     /// # Errors
     /// Which field is wrong, and how.
@@ -123,10 +123,10 @@ impl Submission {
     }
 }
 
-/// Whether a request for changes says what is to be changed (E8).
+/// Whether a request for changes has a fit text (E8).
 ///
 /// # Errors
-/// That it is empty, or too long: it may come many times.
+/// The text is empty or too long. It must be short because it may come many times.
 pub fn check_changes(message: &str) -> Result<(), String> {
     check_required("message", message, NOTE_BYTES_MAX)
 }
@@ -168,20 +168,20 @@ impl NotReviewable {
     }
 }
 
-/// What a review's status shows of its milestone.
+/// The milestone in a review's status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Review {
     /// The milestone.
     pub milestone: Milestone,
-    /// How often it was submitted.
+    /// How often the freelancer submitted it.
     pub submissions: u32,
     /// The latest submission.
     pub latest: Submission,
-    /// What the client asked to be changed last.
+    /// The changes that the client asked for last.
     pub changes: Option<String>,
 }
 
-/// A bonus that is to be charged (E7).
+/// A bonus that the workflow must charge (E7).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BonusDue {
     /// The billing method: that of the contract's newest deposit when the milestone was submitted.
@@ -196,7 +196,7 @@ pub struct BonusDue {
 mod tests {
     use super::*;
 
-    /// E3: oldest unpaid first. `-` is a milestone that was decided without a review here.
+    /// E3: the oldest unpaid milestone comes first. `-` is a milestone that was decided without a review in Recourse.
     #[test]
     fn milestones_are_submitted_in_order() {
         for (done, ordinal, expected) in [

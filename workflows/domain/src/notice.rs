@@ -1,4 +1,4 @@
-//! Who is told what (N1). The words are chosen where notices are sent; the facts are decided here.
+//! Which notices go to whom (N1). This module decides the facts; the sender of notices chooses the words.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{command::CommandKind, money::Amount, names::names, party::Role, rule::Rule};
 
-/// Hands every notice to a macro: the one list of them. Each has its name in keys and of its template, and says whether a party is
-/// told by email too (N1): of what the policy names, of every movement of money, and reminders, which would be of little use to
-/// somebody who does not look (T5).
+/// The one list of all notices: passes each to a macro. Each has its name, for keys and for its template, and says whether a
+/// party also gets an email (N1). Emails are for what the policy names, for every movement of money, and for reminders: a
+/// party who does not look would not see them otherwise (T5).
 #[macro_export]
 macro_rules! each_notice {
     ($with:ident) => {
@@ -56,10 +56,10 @@ macro_rules! each_notice {
     };
 }
 
-/// Declares the events, and which of them go out by email.
+/// Declares the notices' events, and which of them also go out by email.
 macro_rules! notice_events {
     ($($event:ident = $name:literal, $where:ident $how:ident;)+) => {
-        /// Something that happened and that somebody is told.
+        /// Something that happened and that a notice reports.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[allow(missing_docs, reason = "the names say it; the words are in the notice templates")]
         pub enum NoticeEvent {
@@ -69,7 +69,7 @@ macro_rules! notice_events {
         names! { NoticeEvent: $($event = $name),+ }
 
         impl NoticeEvent {
-            /// Whether a party is also told by email (N1).
+            /// Whether a party also gets an email (N1).
             pub const fn by_email(self) -> bool {
                 match self {
                     $(Self::$event => is_email!($where)),+
@@ -91,7 +91,7 @@ macro_rules! is_email {
 
 each_notice!(notice_events);
 
-/// What silence does when a window closes.
+/// What silence does at the deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "`in_words` says it")]
@@ -143,16 +143,16 @@ impl IfSilent {
     }
 }
 
-/// One thing that one recipient is told, once per channel (N2).
+/// A message to one recipient about one thing that happened, once per channel (N2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
-    /// The notice's place in its case: what makes it this notice and no other, however often it is sent.
+    /// The notice's number in its case. It identifies the notice, however often it is sent.
     pub number: u32,
     /// What happened.
     pub event: NoticeEvent,
-    /// Who is told: a party of the contract, or the queue of a role.
+    /// The recipient: a party of the contract, or the queue of a role.
     pub to: Role,
-    /// Who did it, if it was somebody's act.
+    /// Who did it, if a person did it.
     pub by: Option<Role>,
     /// The rule behind it.
     pub rule: Rule,
@@ -160,21 +160,21 @@ pub struct Notice {
     pub email: bool,
     /// What the recipient can do now.
     pub can: Vec<CommandKind>,
-    /// By when.
+    /// The deadline for it.
     pub deadline: Option<Timestamp>,
-    /// What silence does then.
+    /// What silence does at the deadline.
     pub if_silent: Option<IfSilent>,
-    /// What else there is to say.
+    /// Amounts and texts.
     pub facts: Facts,
 }
 
-/// Amounts and texts that a notice speaks of, each where the event has it.
+/// Amounts and texts of a notice. Each is present if the event has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Facts {
     /// What is held, in minor units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Amount>,
-    /// The amount that this is about: paid, claimed, deposited or charged.
+    /// The amount that was paid, claimed, deposited or charged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Amount>,
     /// The freelancer's part.
@@ -189,19 +189,19 @@ pub struct Facts {
     /// An offer's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u32>,
-    /// Whose act or silence decided, by its name on the wire.
+    /// Whose act or silence decided, by its wire name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<super::outcome::DecidedBy>,
     /// The milestone that this is about, by its name or id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milestone: Option<String>,
-    /// What somebody wrote: details, rationale, message or reason.
+    /// A person's own words: details, rationale, message or reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Whether a resolution was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<bool>,
-    /// When a refund should have reached its source (R8).
+    /// When a refund should have reached its billing method (R8).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_by: Option<Timestamp>,
 }

@@ -1,7 +1,7 @@
-//! Whether a start opens a case, by what only the ledger knows (E1, E14, R1, R2, R5, R6, D1, P1, P4).
+//! Whether a start opens a case, by facts that only the ledger knows (E1, E14, R1, R2, R5, R6, D1, P1, P4).
 //!
-//! It is judged where the escrow is taken, in the same transaction: a start that is refused takes nothing, gets no number
-//! (L8), and leaves nothing behind.
+//! The effect judges the start in the transaction that takes the escrow: a refused start takes nothing, gets no number
+//! (L8), and leaves nothing in the ledger.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,14 +15,14 @@ use super::{
     rule::Rule,
 };
 
-/// What a start asks for, as far as the ledger's knowledge decides about it.
+/// The parts of a start that the ledger's facts can refuse.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(tag = "asked", rename_all = "snake_case")]
 pub enum StartRequest {
-    /// Nothing is judged: it was ordered by a build that judged starts in the workflow.
+    /// Nothing to judge: the order is from a build that judged starts in the workflow.
     #[default]
     Nothing,
-    /// The freelancer submits a milestone. Whether it can be reviewed is judged where it is taken (E3, E13).
+    /// The freelancer submits a milestone. The code that takes its escrow judges whether it can be reviewed (E3, E13).
     Review,
     /// The contract ends.
     End {
@@ -31,9 +31,9 @@ pub enum StartRequest {
     },
     /// The freelancer claims.
     Claim(ClaimRequest),
-    /// The client asks a payment back.
+    /// The client asks for a payment back.
     Return {
-        /// Which.
+        /// The payment.
         payment: PaymentId,
         /// How much.
         amount: Amount,
@@ -44,33 +44,33 @@ pub enum StartRequest {
     },
 }
 
-/// A claim that is to be opened.
+/// A claim that a start files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimRequest {
-    /// What it is about.
+    /// The grounds of the dispute.
     pub grounds: Grounds,
     /// The milestone, on an active contract.
     pub milestone: Option<Id>,
     /// How much.
     pub amount: Amount,
-    /// Who of the platform says that the milestone was submitted, though the ledger does not know it (D1).
+    /// The person of the platform who attests that the milestone was submitted, though the ledger does not know it (D1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attested_by: Option<Actor>,
-    /// What else is wrong with the claim, whatever is held (R5).
+    /// What else is wrong with the claim, independent of the held amount (R5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfit: Option<String>,
 }
 
-/// What the ledger knows of what a start asks for.
+/// The ledger's facts for a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known<'a> {
     /// What the case would hold.
     pub held: Amount,
-    /// Which other cases hold something of the same escrow, in words.
+    /// The other cases that hold a part of the same escrow, in words.
     pub elsewhere: Option<&'a str>,
-    /// Whether a claim has its ground, or grew out of a case that had it (D1).
+    /// Whether the claim has its ground, or a case that had it filed the claim (D1).
     pub grounded: bool,
-    /// Of a payment that is asked back: how much is left of it, and when it was released.
+    /// For a request for a payment: how much of the payment is left, and when it was released.
     pub payment: Option<(Amount, Timestamp)>,
 }
 
@@ -113,7 +113,7 @@ impl ClaimRequest {
     }
 }
 
-/// Why a contract's end is refused: nothing of the escrow is free (R1), or less than is to be paid (R2).
+/// Why a contract's end is refused: no escrow is free (R1), or less than the client wants to pay (R2).
 pub(super) fn refusal_of_end(
     contract: &Contract,
     pay_now: Amount,
@@ -136,7 +136,7 @@ pub(super) fn refusal_of_end(
     })
 }
 
-/// Why a claim with its ground opens no case all the same: what it is about is in another case (R6), or there is nothing of it (D1).
+/// Why a claim with its ground still opens no case: another case holds the money (R6), or there is no money (D1).
 pub(super) fn refusal_of_claim(
     grounds: Grounds,
     milestone: Option<&Id>,
@@ -161,7 +161,7 @@ pub(super) fn refusal_of_claim(
     Some((Rule::D1, reason))
 }
 
-/// What is missing for a dispute on these grounds, and what to do (D1).
+/// What a dispute on these grounds lacks, and what to do (D1).
 pub(super) fn no_ground(grounds: Grounds, contract: &Contract, milestone: Option<&Id>) -> String {
     let (contract, milestone) = (&contract.id, milestone.map(ToString::to_string).unwrap_or_default());
     match grounds {
@@ -179,7 +179,7 @@ pub(super) fn no_ground(grounds: Grounds, contract: &Contract, milestone: Option
     }
 }
 
-/// What is asked back, as far as the payment decides whether it may be.
+/// A request for a payment, with the facts about the payment that can refuse it.
 pub(super) struct Asking<'a> {
     pub payment: &'a PaymentId,
     pub amount: Amount,
@@ -187,7 +187,7 @@ pub(super) struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// Why it may not: it is too late (P1), or more than is left (P4).
+    /// Why the request is refused: it is too late (P1), or for more than is left (P4).
     pub fn refusal(
         &self,
         left: Amount,

@@ -1,7 +1,7 @@
-//! What a case needs from outside, and in which order: the one place that says it.
+//! What a case orders outside, and in which sequence. No other place says this.
 //!
-//! Whoever drives a case asks it what comes [`Next`], does it, hands back what was [`Done`] and asks again, until the case is over. The
-//! workflows do so with activities and child workflows, the model on paper with a small book.
+//! A driver asks the case what comes [`Next`], carries it out, gives the case what was [`Done`], and asks again until the case
+//! is over. The workflows use activities and child workflows for this; the model in the tests uses a small ledger.
 
 use jiff::Timestamp;
 
@@ -19,31 +19,31 @@ use crate::{
 /// What a case needs next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// A command, silence or an alarm.
+    /// The case waits for a command, silence or an alarm.
     Wait,
-    /// That this money moves while the case goes on (R2). Nothing is handed back of it.
+    /// Move this money while the case continues (R2). The case gets no result of it.
     PayBeside(Movement),
-    /// That these are done, all at once.
+    /// Carry out these orders at the same time.
     Do(Vec<Order>),
     /// Nothing: the case is over.
     Over,
 }
 
-/// Something that is to be done outside.
+/// A case's request for something outside the case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
-    /// Move the money as decided, and let go of what is held (L3).
+    /// Post the decided movements, and give up the hold (L3).
     Settle {
-        /// What moves.
+        /// The movements.
         movements: Vec<Movement>,
-        /// How the case lets go, if it has something to let go of.
+        /// How the case gives up its hold, if it has one.
         close: Option<Close>,
     },
     /// Charge a party's share of the arbitration fee (A1).
     ChargeFee(FeeDue),
     /// Charge a bonus and pay it on (E7).
     PayBonus(BonusDue),
-    /// Take so much of a payment back from the freelancer (P2, P4).
+    /// Take this amount of a payment back from the freelancer (P2, P4).
     ReturnPayment {
         /// The payment.
         payment: PaymentId,
@@ -56,26 +56,26 @@ pub enum Order {
     Dispute(Box<DisputeStart>),
 }
 
-/// What came of an order.
+/// The result of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
     /// The money has moved.
     Settled,
     /// A share of the fee was charged under this key of the payment provider, or declined with its reason (A1).
     Fee {
-        /// Whose.
+        /// The party.
         party: Role,
-        /// What came of it.
+        /// The result.
         charged: Result<String, String>,
     },
     /// The bonus was charged and paid on, or declined with the payment provider's reason (E7).
     Bonus {
         /// How much.
         amount: Amount,
-        /// What came of it.
+        /// The result.
         charged: Result<(), String>,
     },
-    /// So much is on its way back (P2).
+    /// This amount is on its way back (P2).
     Returned(Amount),
     /// The freelancer's balance does not cover the return: this much of it is available (P4).
     NotCovered(Amount),
@@ -84,7 +84,7 @@ pub enum Done {
 }
 
 impl Next {
-    /// What moves money as decided, if there is anything to move or to let go of.
+    /// The order that settles the case, if there is money to move or a hold to give up.
     pub(crate) fn settle(movements: Vec<Movement>, close: Option<Close>) -> Option<Self> {
         (!movements.is_empty() || close.is_some()).then(|| Self::Do(vec![Order::Settle { movements, close }]))
     }

@@ -75,7 +75,7 @@ impl Party {
     }
 }
 
-/// The id by which a contract's end speaks to the reviews that it supersedes (E11). It is no party's (E14).
+/// The sender id of the command by which a contract's end supersedes reviews (E11). No party may have it (E14).
 pub const CONTRACT_END: &str = "contract-end";
 
 impl Contract {
@@ -84,7 +84,7 @@ impl Contract {
         self.parties().any(|party| party == id)
     }
 
-    /// The ids that this side is known by: a freelancer's are their own and their agency's. Nobody else is on a side.
+    /// The ids of this party's side: a freelancer's side has their own id and their agency's.
     pub fn ids_of(&self, side: Role) -> impl Iterator<Item = &Id> {
         let agency = self.freelancer.agency.as_ref().map(|agency| &agency.id);
         let (own, agency) = match side {
@@ -99,10 +99,11 @@ impl Contract {
         Role::PARTIES.into_iter().flat_map(|side| self.ids_of(side))
     }
 
-    /// Whether its sides are two, and nobody's name is one that cases use among themselves (E14).
+    /// Whether its two sides differ, and no side has an id that cases use among themselves (E14).
     ///
     /// # Errors
-    /// The reason in words. It is judged when money or a case comes in, not when a case is read: what began before E14 goes on.
+    /// The reason in words. Callers check this when a deposit or a case begins, not when they read a case: cases from before
+    /// E14 continue.
     pub fn check_sides(&self) -> Result<(), String> {
         let agency = self.freelancer.agency.as_ref().map(|agency| &agency.id);
         if agency == Some(&self.client.id) {
@@ -117,7 +118,7 @@ impl Contract {
         }
     }
 
-    /// Whether this contract is one that the engine handles (E1).
+    /// Whether Recourse handles this contract (E1).
     ///
     /// # Errors
     /// The reason in words, with the rule. Nothing has moved; the start is refused.
@@ -159,7 +160,7 @@ impl Contract {
     }
 }
 
-/// In which role somebody acts.
+/// In what capacity a person acts in a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -203,7 +204,7 @@ impl Role {
 }
 
 impl Role {
-    /// Whether somebody in this role acts for the platform, or decides, and so is no party of the contract (E14).
+    /// Whether a person in this role acts for the platform or gives the award. Such a person may not be a party (E14).
     pub const fn judges(self) -> bool {
         matches!(self, Self::Mediator | Self::Arbitrator | Self::Operator)
     }
@@ -237,7 +238,7 @@ mod tests {
 
     use super::*;
 
-    /// E1: two different parties, an agency only behind the freelancer, and names of a length that can be shown.
+    /// E1: the two parties differ, only the freelancer may have an agency, and names have a limited length.
     #[test]
     fn a_contract_is_between_a_client_and_a_freelancer() {
         let contract = |path: &str, value: Value| {

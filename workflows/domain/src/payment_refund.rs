@@ -7,7 +7,7 @@
 //!                    └── the freelancer's balance did not cover it (P4)
 //! ```
 //!
-//! Nobody can make the freelancer return anything: a mediator, asked in time, gives an opinion (P3).
+//! Nobody can make the freelancer return anything. If the client asks in time, a mediator gives an opinion (P3).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -29,22 +29,22 @@ use super::{
     text::{TEXT_BYTES_MAX, check_length, check_text},
 };
 
-/// How often a freelancer may agree to a return that their balance does not cover: bounded like everything that a party can
-/// repeat.
+/// How often a freelancer may agree to a return that their balance does not cover. Everything that a party can repeat has a
+/// limit.
 const RETURNS_TRIED_MAX: usize = 100;
 
-/// Where the case stands.
+/// The case's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Stage {
-    /// It is not known yet what was paid.
+    /// The case does not know yet what was paid.
     Opening,
     /// The freelancer may return all, a part, or nothing (P2).
     AwaitingFreelancer,
-    /// The freelancer returns this much; it is not known yet whether their balance covers it (P4).
+    /// The freelancer returns this much. The case does not know yet whether their balance covers it (P4).
     Returning(Amount),
     /// Decided; the money is on its way back.
     Settling,
-    /// Over.
+    /// The case is over.
     Closed,
 }
 
@@ -59,7 +59,7 @@ pub struct PaymentRefundCase {
 }
 
 impl PaymentRefundCase {
-    /// Takes the request. If a rule forbids it (E1, T3), the case is over before it opened.
+    /// Takes the request. If a rule forbids it (E1, T3), the case closes without opening.
     pub fn begin(id: String, start: PaymentRefundStart, now: Timestamp) -> Self {
         let refused = refusal_of(&start).err();
         let PaymentRefundStart { contract, payment, released_at, amount, message, policy } = start;
@@ -82,9 +82,9 @@ impl PaymentRefundCase {
         }
     }
 
-    /// Learns what was paid and when, as the ledger knows it: both limits count from the release (P1, P3).
+    /// Takes the paid amount and its time from the ledger: both limits count from the release (P1, P3).
     ///
-    /// If the client says that it was released earlier, that counts: it can only shorten what they are given.
+    /// If the client names an earlier release, that time counts: it can only shorten the client's limits.
     pub fn opened(&mut self, paid: Amount, returned: Amount, released_at: Timestamp, now: Timestamp) {
         let released_at = released_at.min(self.request.released_at);
         let currency = self.file.contract.currency;
@@ -113,7 +113,7 @@ impl PaymentRefundCase {
         self.announce(NoticeEvent::PaymentRefundRequested, Rule::P1, Some(Role::Client), &facts);
     }
 
-    /// What the start asks for, for the ledger to judge with what it knows.
+    /// What the start asks for. The ledger's facts decide whether it opens a case.
     pub fn asked(&self) -> StartRequest {
         StartRequest::Return {
             payment: self.request.id.clone(),
@@ -132,7 +132,7 @@ impl PaymentRefundCase {
         self.refuse(Rule::P1, reason, now);
     }
 
-    /// What the freelancer returns, while it is not known whether their balance covers it (P2, P4).
+    /// What the freelancer returns, until the case knows whether their balance covers it (P2, P4).
     pub const fn returning(&self) -> Option<Amount> {
         match self.stage {
             Stage::Returning(amount) => Some(amount),
@@ -160,7 +160,7 @@ impl PaymentRefundCase {
         self.announce(NoticeEvent::PaymentReturned, Rule::P2, Some(Role::Freelancer), &facts);
     }
 
-    /// The freelancer's balance does not cover it: nothing has moved, and the window runs on (P4).
+    /// The freelancer's balance does not cover it. Nothing has moved, and the window continues (P4).
     pub fn not_covered(&mut self, available: Amount, now: Timestamp) {
         let note = format!("{} could be returned", self.file.contract.currency.show(available));
         self.file.record(now, Who::Case, What::ReturnNotCovered, Rule::P4, note);
@@ -169,7 +169,7 @@ impl PaymentRefundCase {
         self.announce(NoticeEvent::ReturnFailed, Rule::P4, None, &facts);
     }
 
-    /// Everything has moved.
+    /// All money has moved.
     pub fn close(&mut self, now: Timestamp) {
         self.stage = Stage::Closed;
         self.file.enter(None, now);

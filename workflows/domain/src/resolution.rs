@@ -12,7 +12,7 @@ pub struct Resolution {
     pub to_freelancer: Amount,
     /// The client's part, in minor units.
     pub to_client: Amount,
-    /// Why so.
+    /// The mediator's reasons.
     pub rationale: String,
 }
 

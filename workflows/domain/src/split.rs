@@ -14,7 +14,7 @@ pub struct Split {
     pub to_client: Amount,
 }
 
-/// Why money cannot be split so.
+/// Why this split is impossible.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("to_freelancer: {} is more than the {} held", currency.show(*to_freelancer), currency.show(*held))]
 pub struct ExceedsHeld {

@@ -1,7 +1,7 @@
-//! Where a case stands, by the names that statuses, lists and gauges show.
+//! The stages of cases, by the names that statuses, lists and gauges show.
 //!
-//! Each kind of case has stages of its own; some of them look alike from outside, such as a case that opens and one whose money
-//! is on its way.
+//! Each kind of case has its own states. Some of them have the same stage, such as a case that opens and one whose money is
+//! on its way.
 
 use std::fmt;
 
@@ -14,25 +14,25 @@ use crate::{ids::CaseKind, names::names};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Money moves: the case opens, or it is decided.
+    /// Money moves: the case opens, or it was decided.
     Settling,
-    /// The freelancer is to answer.
+    /// The freelancer must answer.
     AwaitingFreelancer,
-    /// The client is to answer.
+    /// The client must answer.
     AwaitingClient,
-    /// The freelancer is to submit the milestone again.
+    /// The freelancer must submit the milestone again.
     ChangesRequested,
-    /// A dispute goes on in a case of its own.
+    /// A dispute runs in a case of its own.
     Disputed,
-    /// A mediator is to propose a resolution.
+    /// A mediator must propose a resolution.
     InMediation,
-    /// Both parties are to answer the resolution.
+    /// Both parties must answer the resolution.
     AwaitingParties,
     /// Both parties may demand arbitration.
     AwaitingArbitrationDemand,
-    /// An arbitrator is to give the award.
+    /// An arbitrator must give the award.
     InArbitration,
-    /// Operators are to see to the money; the case is over.
+    /// The case is over, and an operator must decide about the money.
     OnHold,
     /// The case is over.
     Closed,

@@ -1,4 +1,4 @@
-//! The declarations that the SDK's macro makes activity types of. What runs is in the `activities` crate.
+//! Declarations from which the SDK's macro makes activity types. The `activities` crate has the code that runs.
 
 #![allow(
     missing_docs,
@@ -15,7 +15,7 @@ use super::{
     NoticesStored, OpenCase, OpenReceipt, ReturnOrder, ReturnReceipt, Settled, Settlement, Tell,
 };
 
-/// The money's side.
+/// Effects that move or read money.
 pub struct Escrow;
 
 #[activity_definitions]
@@ -51,7 +51,7 @@ impl Escrow {
     }
 }
 
-/// The people's side.
+/// Effects that send notices to people.
 pub struct Notices;
 
 #[activity_definitions]
@@ -62,7 +62,7 @@ impl Notices {
     }
 }
 
-/// The programs' side.
+/// Effects that send events to programs.
 pub struct Webhooks;
 
 #[activity_definitions]

@@ -1,8 +1,8 @@
-//! The declared side effects: the only door from a case to the world.
+//! The declared effects: a case reaches the outside only through them.
 //!
-//! Each is an activity that the `activities` crate implements; a type that differs there does not compile. Every
-//! effect may be run any number of times and acts once: its ids derive from the case and the step (L2, L6, N2).
-//! Nothing here decides anything: an effect gets what was decided, or reads what is there.
+//! Each is an activity that the `activities` crate implements; a type that differs there does not compile. However often
+//! an effect runs, it acts once: its ids derive from the case and the step (L2, L6, N2).
+//! Effects decide nothing: an effect carries out a decision, or reads the ledger.
 
 mod declared;
 mod money;

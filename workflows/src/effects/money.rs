@@ -1,4 +1,4 @@
-//! What is ordered of the escrow, and what comes back.
+//! The orders to move or hold money, and their receipts.
 
 use jiff::Timestamp;
 use recourse_domain::{
@@ -12,18 +12,18 @@ use recourse_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Takes escrow for one case (L3): never what another open case holds.
+/// Takes escrow for one case (L3), never money that another open case holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenCase {
     /// The workflow id.
     pub case: String,
-    /// What tells this case from an earlier one with the same id: the run that began it, the same after a reset.
+    /// The run that began this case. It distinguishes this case from an earlier one with the same id, and a reset keeps it.
     pub first_run: String,
-    /// The contract whose escrow it is.
+    /// The contract with the escrow.
     pub contract: Contract,
     /// What the case is about.
     pub take: HoldRequest,
-    /// What the start asks for, to be judged with what the ledger knows.
+    /// What the start asks for. The effect judges it with the ledger's facts.
     #[serde(default)]
     pub asked: StartRequest,
     /// When, in the case's time.
@@ -34,24 +34,26 @@ pub struct OpenCase {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "take", rename_all = "snake_case")]
 pub enum HoldRequest {
-    /// What no case holds and no milestone was funded with: a dispute of a contract whose end is conducted elsewhere (D1).
+    /// The escrow that no case holds and that is for no milestone: for a dispute of a contract that ended outside Recourse
+    /// (D1).
     Free,
-    /// Everything that no case holds, whatever it is for, at the contract's end, which running reviews have to let go for
+    /// At the contract's end: all escrow that no case holds, whatever it is for. Running reviews must give up their holds
     /// (E11).
     AtContractEnd {
-        /// The reviews that were told that they are superseded, by their [`RunningReview::case_ref`]: what they hold is
-        /// waited for.
+        /// The reviews that know that they are superseded, by their [`RunningReview::case_ref`]. The effect waits for
+        /// their holds.
         told: Vec<String>,
-        /// The reviews that could not be told, because their workflow is gone: what they hold is left to them.
+        /// The reviews without a workflow, which cannot get the command. They keep their holds.
         gone: Vec<String>,
     },
-    /// The whole hold of another case, which this one takes over from. A refund request is over with that; a review stays
-    /// under review and holds nothing.
+    /// The whole hold of another case: this case takes it over. That decides a refund request. A milestone's review stays
+    /// open and holds nothing.
     Over {
         /// The other case's workflow id.
         case: String,
     },
-    /// A milestone's amount, to be reviewed: of what is there for it, then for the whole contract, then held over (E13).
+    /// A milestone's amount, for a review: from the milestone's own escrow, then the whole contract's, then money held over
+    /// (E13).
     Milestone {
         /// The milestone.
         milestone: Id,
@@ -60,20 +62,20 @@ pub enum HoldRequest {
         /// Its amount.
         amount: Amount,
     },
-    /// What is left of a milestone that was released in part, as far as nobody drew on it (E6, D1).
+    /// The rest of a milestone that was released in part, less what a deposit drew on (E6, D1).
     HeldOver {
         /// The milestone.
         milestone: Id,
     },
-    /// The escrow of a milestone that is not reviewed here: what is there for it, or the claimed amount of what is there
-    /// for the whole contract (D1).
+    /// The escrow of a milestone that Recourse does not review: the milestone's own escrow, or the claimed amount of the
+    /// whole contract's escrow (D1).
     Unreviewed {
         /// The milestone.
         milestone: Id,
         /// What is claimed.
         claim: Amount,
     },
-    /// No escrow: the case is about a payment that was released (P1).
+    /// No escrow: the case is about a payment (P1).
     Payment {
         /// The id of its posting.
         payment: PaymentId,
@@ -83,20 +85,20 @@ pub enum HoldRequest {
 /// What a case holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenedCase {
-    /// What this case's postings and charges are named by: the workflow id, or `{workflow id}#2` for a second case
-    /// with the same id.
+    /// The name that begins the ids of this case's postings and charges: the workflow id, or `{workflow id}#2` for a
+    /// second case with the same id.
     pub case_ref: String,
     /// How much it holds.
     pub held: Amount,
     /// The contract's deposits in the order in which they were made, with what is left of each.
     pub deposits: Vec<FundedDeposit>,
-    /// What other cases hold of the same contract's escrow, where it is more than nothing.
+    /// The other cases that hold more than 0 of the same contract's escrow.
     #[serde(default)]
     pub others: Vec<HeldByOther>,
     /// The payment that the case is about, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaidOut>,
-    /// The generation of the rules that the case is opened under; nothing in what was answered before they were counted.
+    /// The generation of the rules under which the case opened. 0 in receipts from before generations were counted.
     #[serde(default)]
     pub rules: u32,
 }
@@ -106,7 +108,7 @@ pub struct OpenedCase {
 pub struct PaidOut {
     /// How much was paid.
     pub amount: Amount,
-    /// What of it was returned, or is on its way back.
+    /// How much of it was returned, or is on its way back.
     pub returned: Amount,
     /// When it was paid, in the time of the case that paid it.
     pub released_at: Timestamp,
@@ -115,7 +117,7 @@ pub struct PaidOut {
 /// What another case holds of the same contract's escrow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldByOther {
-    /// What the other case's postings are named by.
+    /// The name that begins the ids of the other case's postings.
     pub case_ref: String,
     /// How much it holds.
     pub amount: Amount,
@@ -126,41 +128,41 @@ pub struct HeldByOther {
 pub struct RunningReview {
     /// The workflow id.
     pub case: String,
-    /// What tells it from another review with the same id; see [`OpenedCase::case_ref`].
+    /// The name that distinguishes it from another review with the same id; see [`OpenedCase::case_ref`].
     pub case_ref: String,
 }
 
-/// What came of an [`OpenCase`].
+/// The result of an [`OpenCase`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "open", rename_all = "snake_case")]
 pub enum OpenReceipt {
     /// The case holds its part of the escrow.
     Opened(OpenedCase),
-    /// Reviews of the contract's milestones are running, and have not been told that it ends. Nothing is held; if the
-    /// contract may end, tell them, and ask again (E11).
+    /// Reviews of the contract's milestones are running, and do not know that it ends. The case holds nothing. If the
+    /// contract may end, the workflow tells the reviews and orders this again (E11).
     ReviewsRunning {
-        /// Which.
+        /// The reviews.
         reviews: Vec<RunningReview>,
-        /// What the contract's end would hold, once they have let go.
+        /// What the contract's end would hold after the reviews give up their holds.
         could_hold: Amount,
-        /// What other cases hold, which they keep.
+        /// The holds that other cases keep.
         others: Vec<HeldByOther>,
     },
-    /// The milestone cannot be reviewed. Nothing is held (E3, E13).
+    /// The milestone cannot be reviewed. The case holds nothing (E3, E13).
     NotReviewable(NotReviewable),
     /// The contract has no such payment (P1).
     NoSuchPayment,
-    /// A rule forbids the start. Nothing is held, and no case has begun (L8).
+    /// A rule forbids the start. No case has begun and none holds anything (L8).
     Refused {
-        /// Which rule.
+        /// The rule.
         rule: Rule,
-        /// Why.
+        /// The reason.
         reason: String,
-        /// What the case would have held; it stays in escrow.
+        /// What the case would have held. It stays in escrow.
         held: Amount,
     },
-    /// The contract is not the one that the money was deposited for: another client, freelancer, agency or currency (E1).
-    /// Nothing is held.
+    /// The contract differs from the one in the ledger: another client, freelancer, agency or currency (E1). The case holds
+    /// nothing.
     Conflict {
         /// What differs.
         reason: String,
@@ -186,7 +188,7 @@ pub struct DepositOrder {
     pub at: Timestamp,
 }
 
-/// What came of a [`DepositOrder`].
+/// The result of a [`DepositOrder`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "deposit", rename_all = "snake_case")]
 pub enum DepositReceipt {
@@ -194,7 +196,7 @@ pub enum DepositReceipt {
     Deposited {
         /// What was charged.
         charged: Amount,
-        /// What held-over money paid for (E6).
+        /// How much it drew on held-over money (E6).
         from_held: Amount,
         /// The contract's escrow now.
         held: Amount,
@@ -204,38 +206,38 @@ pub enum DepositReceipt {
         /// The payment provider's reason.
         reason: String,
     },
-    /// A deposit with this id was made before, with other content. Nothing was charged.
+    /// An earlier deposit has this id and other content. Nothing was charged.
     Conflict {
         /// What differs.
         reason: String,
     },
-    /// A rule forbids it. Nothing was charged, or what was is on its way back (E14, E15).
+    /// A rule forbids it. Nothing was charged, or the charge is on its way back (E14, E15).
     Refused {
-        /// Which rule.
+        /// The rule.
         rule: Rule,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// Moves money as decided, each movement once (R7, L2, L6).
+/// Posts the movements of a decision, each once (R7, L2, L6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settlement {
     /// The workflow id.
     pub case: String,
-    /// What the case's postings are named by; see [`OpenedCase::case_ref`].
+    /// The name that begins the ids of the case's postings; see [`OpenedCase::case_ref`].
     pub case_ref: String,
     /// The contract whose escrow the money is in.
     pub contract: Contract,
     /// What to move, in this order.
     pub movements: Vec<Movement>,
-    /// How the case lets go of what it holds, if it needs its hold no longer.
+    /// How the case gives up its hold, if it no longer needs it.
     pub close: Option<Close>,
     /// When it was decided, in the case's time.
     pub at: Timestamp,
 }
 
-/// What came of a [`Settlement`].
+/// The result of a [`Settlement`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
     /// The ids of the postings.
@@ -247,7 +249,7 @@ pub struct Settled {
 pub struct FeeOrder {
     /// The workflow id.
     pub case: String,
-    /// What the case's postings are named by; see [`OpenedCase::case_ref`].
+    /// The name that begins the ids of the case's postings; see [`OpenedCase::case_ref`].
     pub case_ref: String,
     /// The contract.
     pub contract: Contract,
@@ -255,7 +257,7 @@ pub struct FeeOrder {
     pub party: Role,
     /// The billing method.
     pub source: Id,
-    /// What makes the charge and the posting unique within the case.
+    /// The step: it makes the charge and the posting unique within the case.
     pub step: String,
     /// How much.
     pub amount: Amount,
@@ -263,13 +265,13 @@ pub struct FeeOrder {
     pub at: Timestamp,
 }
 
-/// What came of a [`FeeOrder`].
+/// The result of a [`FeeOrder`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fee", rename_all = "snake_case")]
 pub enum FeeReceipt {
     /// The share is paid.
     Paid {
-        /// The payment provider's key of the charge, to refund against.
+        /// The payment provider's key of the charge, for a refund.
         charge: String,
     },
     /// The share could not be charged; it counts as not paid (A1).
@@ -284,7 +286,7 @@ pub enum FeeReceipt {
 pub struct BonusOrder {
     /// The workflow id.
     pub case: String,
-    /// What the case's postings are named by; see [`OpenedCase::case_ref`].
+    /// The name that begins the ids of the case's postings; see [`OpenedCase::case_ref`].
     pub case_ref: String,
     /// The contract.
     pub contract: Contract,
@@ -298,31 +300,31 @@ pub struct BonusOrder {
     pub at: Timestamp,
 }
 
-/// What came of a [`BonusOrder`].
+/// The result of a [`BonusOrder`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "bonus", rename_all = "snake_case")]
 pub enum BonusReceipt {
-    /// It is paid, as the posting `{case_ref}/bonus`.
+    /// The bonus is paid, as the posting `{case_ref}/bonus`.
     Paid,
-    /// It could not be charged.
+    /// The bonus could not be charged.
     Declined {
         /// The payment provider's reason.
         reason: String,
     },
 }
 
-/// Takes a payment back from the freelancer, and gives it to where it was charged (P2, P4).
+/// Takes a payment back from the freelancer, and returns it to the billing methods that paid it (P2, P4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReturnOrder {
     /// The workflow id.
     pub case: String,
-    /// What the case's postings are named by; see [`OpenedCase::case_ref`].
+    /// The name that begins the ids of the case's postings; see [`OpenedCase::case_ref`].
     pub case_ref: String,
     /// The contract.
     pub contract: Contract,
     /// The id of the payment's posting.
     pub payment: PaymentId,
-    /// What makes the postings unique within the case.
+    /// The step: it makes the postings unique within the case.
     pub step: String,
     /// How much.
     pub amount: Amount,
@@ -332,13 +334,13 @@ pub struct ReturnOrder {
     pub at: Timestamp,
 }
 
-/// What came of a [`ReturnOrder`].
+/// The result of a [`ReturnOrder`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "return", rename_all = "snake_case")]
 pub enum ReturnReceipt {
     /// The money is on its way back.
     Returned,
-    /// It is more than is left of the payment, or than the freelancer has (P4). Nothing has moved.
+    /// The amount is more than is left of the payment, or more than the freelancer's balance (P4). Nothing has moved.
     NotCovered {
         /// How much could be returned.
         available: Amount,

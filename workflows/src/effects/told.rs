@@ -1,32 +1,32 @@
-//! Who is to be told what: people by notices, programs by webhooks.
+//! Orders to inform people by notices, and programs by webhooks.
 
 use jiff::Timestamp;
 use recourse_domain::{notice::Notice, party::Contract};
 use serde::{Deserialize, Serialize};
 
-/// Tells people (N1–N3).
+/// Stores notices for people (N1–N3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tell {
     /// The workflow id.
     pub case: String,
-    /// What the notices are named by; see [`OpenedCase::case_ref`].
+    /// The name that begins the notices' ids; see [`OpenedCase::case_ref`].
     pub case_ref: String,
-    /// The contract and with it names and addresses.
+    /// The contract, with names and addresses.
     pub contract: Contract,
-    /// What to tell whom.
+    /// The notices.
     pub notices: Vec<Notice>,
     /// When it happened, in the case's time.
     pub at: Timestamp,
 }
 
-/// What came of a [`Tell`].
+/// The result of a [`Tell`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticesStored {
-    /// How many notices are stored; emails among them are queued and sent when their channel is up (N3).
+    /// How many notices are stored. Emails among them wait in the outbox until their channel works (N3).
     pub stored: u32,
 }
 
-/// Brings one event to one endpoint, which may be tried for days. Not a case's effect: its workflow does nothing else.
+/// Sends one event to one endpoint. Retries may take days. This is not a case's effect: its workflow does nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryOrder {
     /// The endpoint.
@@ -42,15 +42,15 @@ impl DeliveryOrder {
     }
 }
 
-/// What came of a [`DeliveryOrder`].
+/// The result of a [`DeliveryOrder`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "delivery", rename_all = "snake_case")]
 pub enum DeliveryReceipt {
     /// The endpoint took it.
     Delivered,
-    /// The endpoint is gone: it was removed or disabled, or it said so.
+    /// The endpoint is gone: somebody removed or disabled it, or its answer says so.
     Gone,
-    /// It was tried for as long as it is worth. The event stays in the feed.
+    /// The time for retries is over. The event stays in the feed.
     GivenUp,
     /// There is no such event, or the order could not be read.
     Refused,
