@@ -1,7 +1,8 @@
-//! What an operator watches: how many cases wait where, how much money is held, what could not be told to anybody.
+//! The numbers that an operator watches: how many cases wait in which stage, how much money is held, which notices
+//! failed.
 //!
-//! It reads the server's visibility and the database, and changes nothing. The numbers are of the whole installation, not
-//! of one process: whoever shows them from several processes takes the largest.
+//! It reads the server's visibility and the database, and changes nothing. The numbers are of the whole installation,
+//! not of one process. If several processes show them, take the largest.
 
 use recourse_database::{Database, in_time};
 use recourse_domain::{ids::CaseKind, stage::Stage};
@@ -12,19 +13,19 @@ use temporalio_common::protos::temporal::api::workflowservice::v1::{
     CountWorkflowExecutionsRequest, DescribeNamespaceRequest,
 };
 
-/// Why the numbers could not be read. Those from before still stand, and grow old.
+/// Why the numbers could not be read. The earlier ones stay, and grow old.
 #[derive(Debug, thiserror::Error)]
 pub enum GaugeError {
-    /// The server is away, or does not know the namespace.
+    /// The server does not answer, or does not know the namespace.
     #[error("the Temporal server does not answer: {reason}")]
     NotThere {
-        /// What was heard instead.
+        /// What came instead.
         reason: String,
     },
     /// The server did not count.
     #[error("the Temporal server does not count cases: {reason}")]
     NotCounted {
-        /// What it said.
+        /// Its message.
         reason: String,
     },
     /// The database did not answer.
@@ -35,26 +36,26 @@ pub enum GaugeError {
     Ledger(#[from] LedgerError),
 }
 
-/// The numbers of one moment.
+/// The numbers at one instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
-    /// How many open cases of a kind are in a stage. Each stage that such a case can be in is there.
+    /// How many open cases of a kind are in a stage. Every possible stage is listed.
     pub open: Vec<(CaseKind, Stage, i64)>,
     /// How many open cases of a kind have missed a target.
     pub overdue: Vec<(CaseKind, i64)>,
     /// What is in escrow, by currency.
     pub held: Vec<MoneyHeld>,
-    /// What could not go back to where it came from (R8), by currency.
+    /// What could not go back to its billing method (R8), by currency.
     pub in_suspense: Vec<MoneyHeld>,
     /// Emails that are still to go out.
     pub notices_waiting: i64,
-    /// Emails that did not arrive, or of which that is not known (N3).
+    /// Emails that did not arrive, or may not have arrived (N3).
     pub notices_failed: i64,
-    /// Events that a webhook endpoint did not take in the time it had.
+    /// Events that a webhook endpoint did not take in time.
     pub webhooks_failed: i64,
 }
 
-/// Reads them.
+/// Reads the numbers.
 #[derive(Clone)]
 pub struct Gauges {
     client: Client,
@@ -73,7 +74,7 @@ impl Gauges {
         Self { client, database }
     }
 
-    /// The numbers now.
+    /// Reads the numbers now.
     ///
     /// # Errors
     /// [`GaugeError`] if the server or the database does not answer.
@@ -91,7 +92,7 @@ impl Gauges {
         Ok(Reading { open, overdue, held, in_suspense, notices_waiting, notices_failed, webhooks_failed })
     }
 
-    /// Whether the ledger's laws hold and its chain is whole. Reads all of it.
+    /// Whether the ledger's laws hold and its chain is whole. It reads the whole ledger.
     ///
     /// # Errors
     /// [`GaugeError::Ledger`] if it cannot be read.
@@ -100,7 +101,7 @@ impl Gauges {
         Ok(ledger.check().await?.is_sound() && ledger.verify(&[]).await?.is_whole())
     }
 
-    /// Whether the server and the database are there.
+    /// Checks that the server and the database answer.
     ///
     /// # Errors
     /// [`GaugeError`] if not.
@@ -138,7 +139,7 @@ impl Gauges {
             "SELECT currency, CAST(SUM(balance) AS BIGINT) AS amount FROM balances
              WHERE account >= $1 AND account < $2 GROUP BY currency ORDER BY currency",
         )
-        // From `escrow:` up to what follows all of them.
+        // From `escrow:` to the end of these accounts.
         .bind(format!("{kind}:"))
         .bind(format!("{kind};"))
         .fetch_all(self.database.pool())

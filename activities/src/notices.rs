@@ -1,10 +1,10 @@
-//! The effects that tell people.
+//! The effects that store notices.
 
 use recourse_notifications::{NoticeBook, notices::NoticeError};
 use temporalio_common::error::ApplicationFailure;
 use temporalio_sdk::activities::ActivityError;
 
-/// The effects that tell people.
+/// The effects that store notices.
 #[derive(Debug, Clone)]
 pub struct NoticeActivities {
     book: NoticeBook,
@@ -37,7 +37,7 @@ mod declared {
 
     #[activities]
     impl NoticeActivities {
-        /// Tells people (N1–N3).
+        /// Stores notices (N1–N3).
         #[activity(definition = TellDef)]
         pub async fn tell(self: Arc<Self>, _: ActivityContext, told: Tell) -> Result<NoticesStored, ActivityError> {
             in_time(self.book.tell(&told), NoticeError::from).await.map_err(retryable)

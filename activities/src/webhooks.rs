@@ -11,7 +11,7 @@ pub struct WebhookActivities {
 }
 
 impl WebhookActivities {
-    /// Sends by `deliverer`.
+    /// Sends with `deliverer`.
     pub const fn new(deliverer: Deliverer) -> Self {
         Self { deliverer }
     }
@@ -47,7 +47,7 @@ mod declared {
             in_time(self.deliverer.deliver(&order), WebhookError::from).await.map_err(retryable)
         }
 
-        /// Notes that it is not sent any more.
+        /// Records that an event is not sent any more.
         #[activity(definition = GiveUpDef)]
         pub async fn give_up(
             self: Arc<Self>,

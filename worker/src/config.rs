@@ -1,4 +1,4 @@
-//! What a worker is told by its flags and environment, and the two things it cannot run without.
+//! The worker's flags and environment, and the two things that it cannot run without.
 
 use std::{net::SocketAddr, num::NonZeroU64, time::Duration};
 
@@ -80,12 +80,13 @@ pub struct Size {
     /// How many calls wait for activities.
     #[arg(long, env = "RECOURSE_ACTIVITY_POLLERS", default_value_t = 5, value_name = "COUNT", value_parser = slots)]
     pub activity_pollers: usize,
-    /// How many seconds activities may take to finish after the worker was told to stop. What is cut off is tried again elsewhere.
+    /// How many seconds activities may take to finish after the worker begins to stop. Another worker retries what is
+    /// cut off.
     #[arg(long, env = "RECOURSE_GRACE", default_value_t = 10, value_name = "SECONDS")]
     pub grace: u64,
 }
 
-/// One poller or slot would leave a worker waiting for itself.
+/// With only one poller or slot, a worker would wait for itself.
 fn slots(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count >= 2 => Ok(count),
@@ -101,7 +102,7 @@ impl Size {
 
     /// The slots.
     pub fn tuner(&self) -> WorkerTuner {
-        // Neither local activities nor Nexus are used here.
+        // Recourse uses neither local activities nor Nexus.
         TunerHolder::builder()
             .workflow_task_slot_supplier(FixedSizeSlotSupplier::new(self.workflow_slots))
             .activity_task_slot_supplier(FixedSizeSlotSupplier::new(self.activity_slots))
@@ -129,7 +130,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// What the server is told; nothing if cases go to whichever worker there is.
+    /// What the worker reports to the server; nothing if any worker may take any case.
     pub fn deployment(&self) -> Option<WorkerDeploymentOptions> {
         let (Some(deployment), Some(build_id)) = (&self.deployment, &self.build_id) else { return None };
         let version = WorkerDeploymentVersion::builder().deployment_name(deployment).build_id(build_id).build();
@@ -142,7 +143,7 @@ impl Version {
     }
 }
 
-/// Something that the worker cannot run without is not there.
+/// Something that the worker needs is not there.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Unreachable {
@@ -167,7 +168,7 @@ pub async fn database(url: &str) -> Result<Database, Unreachable> {
     })
 }
 
-/// The payment provider of the environment.
+/// The payment provider that the environment names.
 pub fn payments() -> anyhow::Result<Payments> {
     let payments = Payments::from_env().map_err(|error| anyhow::anyhow!("{error}; {}", error.hint()))?;
     if !payments.is_sandbox() {
@@ -176,7 +177,7 @@ pub fn payments() -> anyhow::Result<Payments> {
     Ok(payments)
 }
 
-/// Connects to the server of the environment, counting its calls on `meter`.
+/// Connects to the server that the environment names, counting the calls on `meter`.
 pub async fn connect(meter: Option<TemporalMeter>) -> anyhow::Result<Client> {
     let options = ConnectOptions { meter, ..ConnectOptions::patient(CONNECT_TIMEOUT) };
     match temporal::connect(options).await {

@@ -1,15 +1,15 @@
-//! Lets a worker forget a case that has run ahead of its time because it was asked something, so that its next task replays it.
+//! Lets a worker forget a case that has run ahead of its time because of a query, so that its next task replays it.
 //!
-//! A question that waits for a worker is asked with the history as it is by then, which may have grown: a command, or a timer,
-//! that no workflow task has brought yet. The SDK lets the workflow act on that at once, by the time of the task before, which
-//! may be days ago, keeps the case as it is then, and sends what it decided with the next task. A proposal would be counted from
-//! last week, a late reply taken for a timely one (T2); a replay would decide otherwise. So what a question has made of a
-//! case is dropped with the answer.
+//! A query that waits for a worker comes with the history at that time, which may have grown by a command or a timer
+//! that no workflow task has brought yet. The SDK lets the workflow act on that at once, with the time of the previous
+//! task, which may be days ago. It keeps the case in that state, and sends its decisions with the next task. The case
+//! would count a proposal's deadline from last week, or take a late reply for a timely one (T2); a replay would decide
+//! otherwise. So the worker drops the state that a query has made.
 //!
-//! What tells such a case: it has acted on a longer history, and its clock has not moved. Each workflow task has a time of its
-//! own. A case that is only looked at stays in memory.
+//! The sign of such a case: it has acted on a longer history, and its clock has not moved. Each workflow task has a
+//! time of its own. A case that only answered a query stays in memory.
 //!
-//! A question that comes with a workflow task is answered by the case as that task leaves it, and needs none of this.
+//! A query that comes with a workflow task is answered after that task, and needs none of this.
 
 use std::{
     collections::HashMap,
@@ -20,32 +20,32 @@ use std::{
 use temporalio_common::protos::coresdk::workflow_activation::{WorkflowActivation, workflow_activation_job::Variant};
 use temporalio_sdk::{interceptors::WorkerInterceptor, runtime::CoreWorker};
 
-/// The id that the SDK gives a question that comes by itself, without a workflow task.
+/// The SDK's id for a query that comes without a workflow task.
 const ASKED_BY_ITSELF: &str = "legacy_query";
 
 /// Forgets the cases of this worker that have run ahead of their time.
 pub struct EvictAfterQuery {
     core: Arc<CoreWorker>,
-    /// How far the cases in memory have come, by the id of their run.
+    /// The progress of the cases in memory, by the id of their run.
     in_memory: Mutex<HashMap<String, Progress>>,
 }
 
 /// How far a case has come.
 #[derive(Default)]
 struct Progress {
-    /// How many events of its history it knows.
+    /// How many events of its history it has.
     events: u32,
-    /// What its clock shows.
+    /// The time of its clock.
     clock: Option<SystemTime>,
     /// It has acted on events that no workflow task had brought.
     is_ahead: bool,
 }
 
 impl Progress {
-    /// It is told of these events, at this time.
+    /// It receives these events, at this time.
     fn tell(&mut self, activation: &WorkflowActivation) {
         let clock = activation.timestamp.and_then(|time| time.try_into().ok());
-        // What it decided itself is in the history too by the next question, and is nothing to act on.
+        // By the next query, its own decisions are in the history too; they are nothing to act on.
         let acts = has(activation, |job| !matches!(job, Variant::QueryWorkflow(_)));
         let has_come = activation.history_length > self.events;
         self.is_ahead |= acts && has_come && self.clock.is_some() && clock == self.clock;
@@ -60,7 +60,7 @@ impl EvictAfterQuery {
         Self { core, in_memory: Mutex::default() }
     }
 
-    /// Notes what a case is about to do. Whether the worker must forget it afterwards.
+    /// Records what a case is about to do. Returns whether the worker must forget it afterwards.
     fn must_forget(&self, activation: &WorkflowActivation) -> bool {
         let mut in_memory = self.in_memory.lock().unwrap_or_else(PoisonError::into_inner);
         if has(activation, |job| matches!(job, Variant::RemoveFromCache(_))) {
@@ -78,7 +78,7 @@ impl EvictAfterQuery {
 impl WorkerInterceptor for EvictAfterQuery {
     async fn on_workflow_activation(&self, activation: &WorkflowActivation) -> Result<(), anyhow::Error> {
         if self.must_forget(activation) {
-            // The worker answers first. It is told now, because the next task may come right after the answer.
+            // The worker answers first. The request comes now, because the next task may come right after the answer.
             self.core.request_workflow_eviction(&activation.run_id);
         }
         Ok(())

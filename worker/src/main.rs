@@ -1,5 +1,5 @@
-//! `recourse-worker`: wiring and nothing else. It connects the database and the server, registers workflows and
-//! activities, runs them with the postman, the courier and the refund desk beside them, and stops in good order when told to.
+//! `recourse-worker`: only wiring. It connects the database and the server, registers workflows and activities, runs
+//! them with the postman, the courier and the refund desk beside them, and stops in order.
 
 mod config;
 mod evict;
@@ -31,7 +31,7 @@ use watch::Watch;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // What is written, such as a ledger's files, is its owner's alone.
+    // Only the owner may read what the worker writes, such as a ledger's files.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let config = Config::parse();
     match told(config).await {
@@ -49,7 +49,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs with its log and traces on.
+/// Runs with the log and the traces on.
 async fn told(config: Config) -> anyhow::Result<()> {
     let telemetry = Telemetry::start("recourse-worker")?;
     let ended = run(config).await;
@@ -79,7 +79,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let mut worker = worker(&runtime, &client, work, &config.size, config.version.deployment())?;
 
     let stop = worker.shutdown_handle();
-    // Dropped when the worker has stopped, which is what those beside it wait for.
+    // This end is dropped when the worker has stopped. The tasks beside it wait for that.
     let (stop_beside, stopped) = channel(());
     let postman = tokio::spawn(postman.run(dropped(stopped.clone())));
     let courier = tokio::spawn(courier.run(dropped(stopped.clone())));
@@ -147,7 +147,7 @@ fn worker(
     Ok(Worker::new_from_core_options(core, client.options().clone(), options)?)
 }
 
-/// Done when the other end of the channel is gone. Nothing is ever sent.
+/// Ends when the other end of the channel is dropped. Nothing is ever sent.
 async fn dropped(mut stopped: Receiver<()>) {
     while stopped.changed().await.is_ok() {}
 }

@@ -1,8 +1,8 @@
-//! What a worker shows of itself and of the cases: `/metrics` for Prometheus, `/healthz` and `/readyz` for whoever starts and stops
-//! it. It reads; no case knows of it, and none waits for it.
+//! What a worker shows of itself and of the cases: `/metrics` for Prometheus, `/healthz` and `/readyz` for the system
+//! that starts and stops it. It only reads; no case knows of it or waits for it.
 //!
-//! The SDK's own metrics come from its exporter, which serves them on a port of the loopback interface; they are fetched
-//! from there and shown with ours.
+//! The SDK's own metrics come from its exporter, which serves them on a port of the loopback interface; this module
+//! fetches them and shows them with ours.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -37,7 +37,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior},
 };
 
-/// How long the server and the database may take to say that they are there.
+/// How long the server and the database may take to answer the check.
 const READY_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long a case may take from its start to its end: from a minute to three months, in seconds.
@@ -56,7 +56,7 @@ const CASE_SECONDS: [f64; 12] = [
     90.0 * 86_400.0,
 ];
 
-/// Where the SDK's metrics go, and where they can be had.
+/// Where the SDK's metrics go, and where to fetch them.
 pub fn sdk_metrics() -> anyhow::Result<(TelemetryOptions, SocketAddr)> {
     let overrides = [("workflow_endtoend_latency".to_owned(), CASE_SECONDS.to_vec())].into();
     let options = PrometheusExporterOptions::builder()
@@ -72,7 +72,7 @@ pub fn sdk_metrics() -> anyhow::Result<(TelemetryOptions, SocketAddr)> {
     Ok((telemetry, started.bound_addr))
 }
 
-/// Our own metrics. The names are part of what operators rely on.
+/// Our own metrics. Operators rely on the names.
 struct Metrics {
     registry: Registry,
     cases_open: IntGaugeVec,
@@ -103,7 +103,7 @@ impl Metrics {
         };
         let age = |name: &str, help: &str| {
             let gauge = Gauge::new(name, help)?;
-            // Never yet is not just now.
+            // The age is infinite, because it has not happened yet.
             gauge.set(f64::INFINITY);
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
@@ -157,7 +157,7 @@ impl Metrics {
         self.webhooks_failed.set(reading.webhooks_failed);
     }
 
-    /// Brings the counts of retries up to date. Each effect is shown from the beginning: what was never tried again is 0.
+    /// Updates the counts of retries. Each effect is shown from the start, with 0 if nothing was retried.
     fn count(&self, retries: &Retries) {
         for effect in Effect::ALL {
             let counter = self.retries.with_label_values(&[effect.name()]);
@@ -166,7 +166,7 @@ impl Metrics {
     }
 }
 
-/// When something was last done with success.
+/// When something last succeeded.
 #[derive(Debug, Default)]
 struct Done {
     read_at: Option<Instant>,
@@ -183,7 +183,7 @@ struct Inner {
     stopping: AtomicBool,
 }
 
-/// What is served. Clones share it.
+/// What the worker serves. Clones share it.
 #[derive(Clone)]
 pub struct Watch(Arc<Inner>);
 
@@ -195,7 +195,7 @@ impl Watch {
         Ok(Self(Arc::new(Inner { metrics: Metrics::new()?, gauges, retries, sdk, http, done, stopping })))
     }
 
-    /// Serves at this address until the process ends. Returns where, which differs for port 0.
+    /// Serves at this address until the process ends. Returns the address, which differs for port 0.
     pub async fn serve(&self, address: SocketAddr) -> anyhow::Result<SocketAddr> {
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened at (--listen)"))?;
@@ -209,8 +209,8 @@ impl Watch {
         Ok(bound)
     }
 
-    /// Reads the numbers again and again, and checks the ledger, each as often as this, until the process ends. Apart: a
-    /// check takes as long as the ledger is large.
+    /// Reads the numbers and checks the ledger again and again, at these two intervals, until the process ends. They
+    /// run separately: a check of a large ledger takes long.
     pub fn keep_reading(&self, read_every: Duration, check_every: Duration) {
         let (reads, checks) = (self.clone(), self.clone());
         tokio::spawn(async move {
@@ -254,7 +254,7 @@ impl Watch {
         }
     }
 
-    /// From now on it is not ready for work.
+    /// From now on the worker is not ready.
     pub fn stopping(&self) {
         self.0.stopping.store(true, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Both databases have the same tables, columns, keys and refusals: what one keeps true, the other must keep true too.
+//! Checks that both databases have the same tables, columns, keys and refusals.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,14 +33,15 @@ impl Schema {
         self.0.insert(format!("{table}: {what} ({})", columns.join(", ")));
     }
 
-    /// How many conditions a row has to meet. What they are is written in two languages; none may be left out.
+    /// How many conditions a row has to meet. The two databases write conditions differently, so only their number is
+    /// compared.
     fn checks(&mut self, table: &str, count: usize) {
         if count > 0 {
             self.0.insert(format!("{table}: {count} checks"));
         }
     }
 
-    /// The rules in a trigger's text: what begins a message, as in `'L3: holds exceed the escrow'`.
+    /// The rules in a trigger's text: the beginnings of its messages, as in `'L3: holds exceed the escrow'`.
     fn refusals(&mut self, table: &str, events: &[&str], text: &str) {
         let rules = text.split('\'').filter_map(|part| part.split_once(": ")).map(|(rule, _)| rule);
         for rule in rules.flat_map(|rules| rules.split(", ")).filter(|rule| is_rule(rule)) {
@@ -73,7 +74,7 @@ async fn rows(database: &Database, sql: &str, columns: usize) -> Vec<Vec<String>
     found.iter().map(|row| (0..columns).map(|column| row.get::<String, _>(column)).collect()).collect()
 }
 
-/// What several rows say of one thing, which their first cells name: the last cells, in order.
+/// Groups rows by all cells but the last. Each group lists its last cells, in order.
 fn grouped(rows: Vec<Vec<String>>) -> BTreeMap<Vec<String>, Vec<String>> {
     let mut groups: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
     for mut row in rows {
@@ -185,11 +186,11 @@ fn index_in_words(unique: bool, partial: bool) -> String {
     if unique { format!("has one for each{partial}") } else { format!("is found by{partial}") }
 }
 
-/// A table, column, key or refusal that only one of them has is a rule that the other forgets.
+/// If only one database has a table, column, key or refusal, the other does not enforce that rule.
 #[tokio::test]
 async fn both_databases_keep_the_same_things_true() {
     if !TestDatabase::is_postgres() {
-        // It needs both, and a file is always there.
+        // The test needs both databases; `SQLite` is always there.
         return;
     }
     let (sqlite, postgres) = (of_sqlite().await, of_postgres().await);

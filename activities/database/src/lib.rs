@@ -1,7 +1,7 @@
 //! The one database behind the ledger, the notices and the sandbox bank.
 //!
-//! Queries use only what `SQLite` and `PostgreSQL` both understand (`$1`, `ON CONFLICT`, BIGINT and TEXT); whatever is
-//! one database's own is in its migrations or in this file.
+//! Queries use only what `SQLite` and `PostgreSQL` both understand (`$1`, `ON CONFLICT`, BIGINT and TEXT). SQL for only
+//! one of them is in the migrations or in this file.
 
 #[cfg(test)]
 mod alike;
@@ -23,7 +23,7 @@ pub use self::{
     write_queue::{Together, WriteQueue},
 };
 
-/// How often [`Database::migrate`] tries when another program migrates at the same moment.
+/// How often [`Database::migrate`] tries when another program migrates at the same time.
 const MIGRATE_TRIES: u32 = 20;
 
 /// How long it waits between two tries.
@@ -45,7 +45,7 @@ pub struct Database {
 /// Why a database cannot be used. [`DatabaseError::hint`] says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// Nothing that could be opened is there.
+    /// Nothing at this URL can be opened.
     #[error("the database {url} cannot be reached")]
     Unreachable {
         /// Where, without a password.
@@ -106,21 +106,22 @@ impl DatabaseError {
     }
 }
 
-/// The file of a `SQLite` database is its owner's alone, from its first byte on. What cannot be done here is said by whoever opens it.
+/// Only the owner may access the file of a `SQLite` database, from its first byte on. Errors here are ignored: opening
+/// the database reports them.
 fn keep_private(url: &str) {
     let path = url.strip_prefix("sqlite:").unwrap_or(url);
     let path = path.strip_prefix("//").unwrap_or(path);
     let (path, settings) = path.split_once('?').unwrap_or((path, ""));
     let path = std::path::Path::new(path);
-    // A URL may ask for one that is there.
+    // A URL may require that the file exists.
     if path.exists() || !settings.contains("mode=r") || settings.contains("mode=rwc") {
         let _ = private::database(path);
     }
 }
 
 impl Database {
-    /// Connects to `url`: `sqlite:path/to/file.db`, whose file is made if it is missing and its directory is not, or
-    /// `postgres://user:password@host/database`, 15 or later.
+    /// Connects to `url`: `sqlite:path/to/file.db` or `postgres://user:password@host/database`, version 15 or later. It
+    /// makes a missing `SQLite` file, but not a missing directory.
     ///
     /// # Errors
     /// [`DatabaseError::Unreachable`] if it cannot be opened, [`DatabaseError::UnknownKind`] for other URLs.
@@ -141,7 +142,7 @@ impl Database {
         shown(url)
     }
 
-    /// Makes the tables, or brings them up to date. Safe to repeat, and for two programs to do at once.
+    /// Makes the tables, or brings them up to date. It is safe to repeat, and two programs may do it at once.
     ///
     /// # Errors
     /// [`DatabaseError::NewerSchema`] if a later version of this program made them, [`DatabaseError::NotMigrated`]
@@ -156,7 +157,7 @@ impl Database {
                 return Ok(());
             };
             tries_left -= 1;
-            // Another program that is migrating too makes this one fail, and is done a moment later.
+            // If another program migrates at the same time, this try fails; the next one succeeds.
             if tries_left == 0 || !matches!(error, MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) {
                 return Err(DatabaseError::NotMigrated(error));
             }
@@ -173,7 +174,7 @@ impl Database {
         let newest = sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations WHERE success = TRUE");
         let found: Option<i64> = match newest.fetch_one(self.pool()).await {
             Ok(found) => found,
-            // As in a new database.
+            // A new database has no such table.
             Err(sqlx::Error::Database(error)) if self.is_missing_table(error.as_ref()) => None,
             Err(error) => return Err(DatabaseError::Failed(error)),
         };
@@ -185,7 +186,7 @@ impl Database {
         }
     }
 
-    /// Closes every connection, after what they are doing.
+    /// Closes every connection after its current work.
     pub async fn close(&self) {
         self.pools.close().await;
     }
@@ -200,13 +201,13 @@ impl Database {
         &self.pools.writers
     }
 
-    /// A transaction that locks out other writers from its first statement on, so that what it reads is still so when
-    /// it writes, and two of them never wait for each other.
+    /// A transaction that locks out other writers from its first statement on. So the data that it reads do not change
+    /// before it writes, and two such transactions never deadlock.
     pub async fn write(&self) -> Result<Write, sqlx::Error> {
         self.pools.write().await
     }
 
-    /// A transaction whose reads all see one moment.
+    /// A transaction whose reads all see the database at the same instant.
     pub async fn read(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
         self.pools.read().await
     }
@@ -214,14 +215,16 @@ impl Database {
     fn is_missing_table(&self, error: &dyn sqlx::error::DatabaseError) -> bool {
         let code = error.code().unwrap_or_default();
         match self.kind {
-            // SQLite has no code of its own for it, and none of its other errors is possible there.
+            // `SQLite` has no code of its own for a missing table, and this statement can cause none of the other
+            // errors with this code.
             Kind::Sqlite => code == "1",
             Kind::Postgres => code == "42P01",
         }
     }
 }
 
-/// `rows` in parts to insert with a statement each. There are few lengths, because each is another statement to prepare.
+/// Splits `rows` into parts, one for each INSERT. The parts have few different lengths, because each length is another
+/// statement to prepare.
 pub fn batches<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let length = ROWS_MAX.min(1 << rows.len().checked_ilog2()?);
@@ -231,7 +234,7 @@ pub fn batches<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-/// So many rows of placeholders, `($1, $2), ($3, $4)`.
+/// Placeholders for this many rows: `($1, $2), ($3, $4)`.
 pub fn rows_of(columns: usize, rows: usize) -> String {
     let row = |row: usize| -> String {
         let places: Vec<String> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();

@@ -1,7 +1,7 @@
 //! The tables of both databases, step by step, as SQL that is part of the program.
 //!
-//! A step that was delivered is never changed: each database keeps the checksums of those that it has had. The steps are listed
-//! here and not found by `sqlx`'s macro, for which everything that talks to a database would be compiled twice.
+//! A delivered step never changes: each database keeps the checksums of the steps that it has applied. The steps are
+//! listed here because `sqlx`'s macro would make Cargo compile everything that talks to a database twice.
 
 use std::sync::LazyLock;
 
@@ -19,7 +19,7 @@ macro_rules! steps {
     };
 }
 
-/// Versions mean the same on both databases.
+/// A version number means the same on both databases.
 pub static SQLITE: LazyLock<Migrator> = steps!(
     "sqlite":
     "0001_ledger"
@@ -40,7 +40,7 @@ pub static SQLITE: LazyLock<Migrator> = steps!(
     "0016_sources"
 );
 
-/// Begins with the ninth: what came before is in it.
+/// Begins with the ninth step, which contains the earlier ones.
 pub static POSTGRES: LazyLock<Migrator> = steps!(
     "postgres":
     "0009_tables"
@@ -66,7 +66,7 @@ mod tests {
 
     use super::{Migrator, POSTGRES, SQLITE};
 
-    /// What is in a folder and not in its list would never be applied.
+    /// A file that is in the folder and not in the list would never be applied.
     #[test]
     fn every_file_is_a_step() {
         let lists: [(&str, &Migrator); 2] = [("sqlite", &SQLITE), ("postgres", &POSTGRES)];

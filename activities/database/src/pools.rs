@@ -1,8 +1,9 @@
 //! The connections: those that read, and those that write.
 //!
-//! One writes at a time, by `SQLite`'s nature and by our own choice on `PostgreSQL` (L3, the chain). More writers' connections would
-//! not write more. They would wait in the database, where `SQLite` lets whoever waits sleep and look again; here they wait in the
-//! order in which they came. And readers never wait for a connection that waits to write.
+//! Only one connection writes at a time: `SQLite` allows no more, and on `PostgreSQL` we choose it (L3, the chain).
+//! More connections for writers would not write more. They would wait in the database, where a waiting `SQLite`
+//! connection sleeps and tries again. Here writers wait in the order in which they came, and readers never wait for a
+//! writer.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::{
     silence::{self, in_time},
 };
 
-/// A ledger must survive the machine: FULL, because NORMAL may lose the last commits of a WAL.
+/// A ledger must survive a crash of the machine: FULL, because NORMAL may lose the last commits of a WAL.
 const SQLITE_SETTINGS: [&str; 4] = [
     "PRAGMA busy_timeout = 10000",
     "PRAGMA journal_mode = WAL",
@@ -24,8 +25,8 @@ const SQLITE_SETTINGS: [&str; 4] = [
     "PRAGMA foreign_keys = ON",
 ];
 
-/// A program that stands still in a transaction would keep all others from writing, so the server ends its connection. A
-/// server whose commits are not durable by default is told to make ours so.
+/// A program that stops in a transaction would block all other writers, so the server ends its connection. If the
+/// server's commits are not durable by default, these settings make ours durable.
 const POSTGRES_SETTINGS: [&str; 4] = [
     "SET lock_timeout = '10s'",
     "SET idle_in_transaction_session_timeout = '30s'",
@@ -33,11 +34,11 @@ const POSTGRES_SETTINGS: [&str; 4] = [
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')",
 ];
 
-/// `SQLite` locks out other programs' writers from here on.
+/// From here on, `SQLite` locks out the writers of other programs.
 const SQLITE_WRITE: &str = "BEGIN IMMEDIATE";
 
-/// The same for `PostgreSQL`: one writer at a time in this database. The number is ours alone, and the schema is in it so that
-/// two installations in one database do not wait for each other.
+/// The same for `PostgreSQL`: one writer at a time in this database. Only Recourse uses the number. The key includes
+/// the schema, so that two installations in one database do not wait for each other.
 const POSTGRES_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
      SELECT pg_advisory_xact_lock(1919247973, hashtext(current_schema()))";
 
@@ -45,16 +46,16 @@ const SQLITE_READ: &str = "BEGIN";
 
 const POSTGRES_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
-/// How long a connection is waited for.
+/// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long it is looked for why there is no connection.
+/// How long to look for the reason why there is no connection.
 const CAUSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a connection that answered when it was given back is believed to be there.
+/// For how long a returned connection counts as alive without another check.
 const BELIEVED_FOR: Duration = Duration::from_millis(250);
 
-/// Which database it is.
+/// The kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Sqlite,
@@ -62,7 +63,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The one that a URL is of, if it can be used.
+    /// The kind that a URL names, if this program knows it.
     pub fn of(url: &str) -> Option<Self> {
         match url.split_once(':')?.0 {
             "postgres" | "postgresql" => Some(Self::Postgres),
@@ -92,7 +93,7 @@ impl Kind {
         }
     }
 
-    /// On a server the next one asks for the lock while the one before commits.
+    /// On a server, the next writer requests the lock while the previous one commits.
     pub const fn writers_max(self) -> u32 {
         match self {
             Self::Sqlite => 1,
@@ -112,12 +113,13 @@ impl Kind {
                     Ok(())
                 })
             })
-            // Asking whether it is there is a round trip before every transaction.
+            // The check would cost a round trip before every transaction.
             .test_before_acquire(false)
             .before_acquire(move |connection, known| {
                 Box::pin(async move {
-                    // What was undone by the database itself (a disk that is full) cannot be undone again by the driver, which
-                    // then counts a transaction that is not there, and refuses to begin another one for as long as it is connected.
+                    // If the database itself has rolled a transaction back (a full disk, for example), the driver
+                    // cannot roll it back again. The driver would then still count that transaction, and refuse to
+                    // begin another one on this connection.
                     if connection.is_in_transaction() {
                         return Ok(false);
                     }
@@ -144,7 +146,7 @@ pub(super) struct Pools {
 }
 
 impl Pools {
-    /// Connects. Who writes connects when there is something to write.
+    /// Connects. Writers connect at their first write.
     ///
     /// # Errors
     /// Why it cannot be reached.
@@ -173,16 +175,16 @@ impl Pools {
         self.begin(&self.readers, if self.kind == Kind::Sqlite { SQLITE_READ } else { POSTGRES_READ }).await
     }
 
-    /// Begins a transaction, even if nobody waits for that any more: then it ends at once. The driver for `PostgreSQL` does not
-    /// know of a transaction whose beginning it was not told the end of. It would stay open on a connection that is back in
-    /// the pool, and keep everybody from writing.
+    /// Begins a transaction, even if the caller has gone; then it rolls back at once. Without this, the driver for
+    /// `PostgreSQL` forgets a transaction if its caller goes while it begins. That transaction would stay open on a
+    /// connection in the pool, and block all writers.
     async fn begin(&self, pool: &AnyPool, how: &'static str) -> Result<Transaction<'static, Any>, sqlx::Error> {
         if self.kind == Kind::Sqlite {
             return pool.begin_with(how).await;
         }
         let pool = pool.clone();
         let begun = tokio::spawn(in_time(async move { pool.begin_with(how).await }, |late| late));
-        // Nothing but the end of the program stops it.
+        // Only the end of the program stops this task.
         begun.await.unwrap_or(Err(sqlx::Error::PoolClosed))
     }
 }
@@ -195,7 +197,7 @@ fn created_if_missing(url: &str) -> String {
     }
 }
 
-/// What a pool ran into. It tries a server that is away again until its time is up, and then only says that it is.
+/// The cause of a pool's error. A pool retries until its time is up, and then reports only a timeout.
 async fn cause(error: sqlx::Error, url: &str) -> sqlx::Error {
     if !matches!(error, sqlx::Error::PoolTimedOut) {
         return error;

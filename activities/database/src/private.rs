@@ -1,4 +1,5 @@
-//! Files and folders that are nobody else's on this machine: the ledger has names, addresses and secrets, evidence what people wrote.
+//! Files and folders that only their owner may read: the ledger has names, addresses and secrets, and evidence has what
+//! people wrote.
 
 use std::{
     fs::{self, DirBuilder, OpenOptions, Permissions},
@@ -7,18 +8,18 @@ use std::{
     path::Path,
 };
 
-/// Who may read a file, and enter a folder: its owner.
+/// Only the owner may read a file and enter a folder.
 const FILE: u32 = 0o600;
 const FOLDER: u32 = 0o700;
 
-/// Makes a folder that only its owner enters, with those above it, or mends one that others may enter.
+/// Makes a folder that only its owner may enter, with its parents, or corrects one that others may enter.
 pub fn folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER).create(path)?;
     mend(path, FOLDER);
     Ok(())
 }
 
-/// Makes a file that only its owner reads, if there is none, or mends one that others may read.
+/// Makes a file that only its owner may read, if there is none, or corrects one that others may read.
 pub fn file(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(FILE).open(path) {
         Ok(_) => Ok(()),
@@ -30,7 +31,7 @@ pub fn file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Takes from others what they may do with what is there. If it is not ours to change, the log says so.
+/// Takes away the permissions of others. If we may not change them, the log says so.
 pub fn mend(path: &Path, mode: u32) {
     let Ok(found) = fs::metadata(path) else { return };
     if found.permissions().mode().trailing_zeros() >= 6 {
@@ -46,7 +47,7 @@ pub fn mend(path: &Path, mode: u32) {
     }
 }
 
-/// A `SQLite` database, with what lies beside it. `SQLite` gives new ones of these the permissions of the database.
+/// A `SQLite` database and the files beside it. `SQLite` gives new files beside a database the database's permissions.
 pub fn database(path: &Path) -> io::Result<()> {
     file(path)?;
     for beside in ["-wal", "-shm", "-journal"] {

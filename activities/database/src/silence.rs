@@ -1,6 +1,6 @@
-//! Connections whose other end is gone without a word: its machine died, or a firewall has forgotten them. Nothing ever says so,
-//! and whoever waits for an answer waits for as long as the operating system's network does: a quarter of an hour, or for ever.
-//! So whoever works at the database by itself gives up after a while, and what was given up gives its connection back.
+//! Connections whose other end has disappeared without closing them: its machine died, or a firewall has forgotten the
+//! connection. No error ever comes, and a caller waits for the timeout of the operating system's network: a quarter of
+//! an hour, or for ever. So background work at the database gives up after a while, and gives its connection back.
 
 use std::{
     io::{Error, ErrorKind},
@@ -10,13 +10,13 @@ use std::{
 use sqlx::AnyConnection;
 use tokio::time::timeout;
 
-/// How long one piece of work may take, with what it asks of others: longer than anything that goes well.
+/// How long one piece of work may take, including its calls to others. All normal work is faster.
 const WORK_MAX: Duration = Duration::from_mins(1);
 
-/// How long a connection that is given back may take to say that it can be used.
+/// How long a returned connection may take to answer the check.
 const PING_MAX: Duration = Duration::from_secs(5);
 
-/// Does the work, or gives it up. `late` makes an error of that.
+/// Does the work, or gives it up. `late` makes the error for that.
 pub async fn in_time<T, E>(
     work: impl Future<Output = Result<T, E>>,
     late: impl FnOnce(sqlx::Error) -> E,
@@ -32,9 +32,10 @@ async fn within<T, E>(
     timeout(limit, work).await.unwrap_or_else(|_| Err(late(no_answer(limit))))
 }
 
-/// Whether a connection that is given back can be used. It is thrown away if not; without this the pool would wait for it,
-/// and count it as one of its own, for ever. It is asked something, because who is in a transaction that has failed (the lock of
-/// writers was not to be had in time, and the driver does not know of a transaction whose beginning failed) still answers a ping.
+/// Whether a returned connection can be used. The pool discards it if not. Without this check the pool would wait for
+/// it, and count it, for ever. The check runs a query, because a connection in a failed transaction still answers a
+/// ping. Such a transaction occurs when a writer does not get the lock in time: the driver then does not know that the
+/// transaction began.
 pub(super) async fn answers(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
     within(PING_MAX, sqlx::query("SELECT 1").execute(connection), |late| late).await.map(|_| true)
 }
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
     use crate::{Database, Kind, testing::new_database};
 
-    /// A line to the database that can fall silent: what is connected then neither gets through nor ends.
+    /// A connection to the database that can go silent: then it carries nothing and does not close either.
     async fn line_to(server: String) -> (String, watch::Sender<u32>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -77,8 +78,8 @@ mod tests {
         (address, silences)
     }
 
-    /// L5: a server that goes away without a word is like one that breaks off: what was under way is done again, on new
-    /// connections, and none of the old ones is missed.
+    /// L5: a server that goes silent is like one that closes its connections: new connections repeat the work, and the
+    /// old ones are not needed.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_waits_on_a_silent_connection_is_given_up_with_its_connection() {
         let (url, _directory) = new_database().await;

@@ -1,4 +1,4 @@
-//! What the tests of this crate share: a database that goes away, and a contract.
+//! What the tests of this crate share: a temporary database, and a contract.
 
 mod walks;
 
@@ -14,13 +14,13 @@ use tokio::sync::OnceCell;
 use self::walks::OF_A_TEST;
 use crate::Database;
 
-/// Names a `PostgreSQL` server, as the user who may make databases there.
+/// Names a `PostgreSQL` server. Its user must be allowed to make databases there.
 const SERVER: &str = "RECOURSE_TEST_POSTGRES";
 
-/// A database of its own: a file in a directory that goes away with it, or one on the server of `RECOURSE_TEST_POSTGRES`,
-/// which goes away with the server.
+/// A database for one test: a file in a temporary directory, or a database on the server of `RECOURSE_TEST_POSTGRES`,
+/// which lasts as long as the server.
 ///
-/// With it ends a test, which fails if a statement walked through what grows.
+/// When it is dropped, the test fails if a statement scanned a table that grows.
 pub struct TestDatabase {
     /// Connected to it.
     pub database: Database,
@@ -29,7 +29,7 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// With its tables: a copy of one that was set up once, because that takes longer than most tests.
+    /// A database with all tables. It copies one prepared database, because the migrations take longer than most tests.
     pub async fn new() -> Self {
         static SET_UP: OnceCell<SetUp> = OnceCell::const_new();
         let (url, directory) = made(Some(SET_UP.get_or_init(SetUp::new).await)).await;
@@ -44,7 +44,7 @@ impl TestDatabase {
         std::env::var_os(SERVER).is_some()
     }
 
-    /// Takes one of the database's protections away.
+    /// Removes one of the database's triggers.
     pub async fn drop_trigger(&self, name: &str) {
         let on = if Self::is_postgres() {
             let sql = format!("SELECT CAST(tgrelid::regclass AS TEXT) FROM pg_trigger WHERE tgname = '{name}'");
@@ -57,7 +57,7 @@ impl TestDatabase {
         self.run(&format!("DROP TRIGGER {name}{on}")).await.unwrap();
     }
 
-    /// Runs one statement without the checks of rows.
+    /// Runs one statement without the CHECK constraints.
     pub async fn tamper(&self, sql: &str) {
         let (before, after) = if Self::is_postgres() {
             (
@@ -72,14 +72,14 @@ impl TestDatabase {
         } else {
             ("PRAGMA ignore_check_constraints = ON", "PRAGMA ignore_check_constraints = OFF")
         };
-        // One connection, so that the pragma is still on when the damage is done.
+        // One connection, so that the pragma is still on for the statement.
         let mut connection = self.database.pool().acquire().await.unwrap();
         for sql in [before, &format!("{OF_A_TEST}{sql}"), after] {
             sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *connection).await.unwrap();
         }
     }
 
-    /// Runs one statement, and gives back the database's message if it refused.
+    /// Runs one statement, and returns the database's message if it refused.
     pub async fn run(&self, sql: &str) -> Result<u64, String> {
         sqlx::query(sqlx::AssertSqlSafe(format!("{OF_A_TEST}{sql}")))
             .execute(self.database.pool())
@@ -89,7 +89,7 @@ impl TestDatabase {
     }
 }
 
-/// By what a database refused: a rule's id, as its triggers say it, or the kind of constraint.
+/// What refused a statement: the id of a rule, from a trigger's message, or the kind of constraint.
 pub fn refused_by(message: &str) -> &str {
     let rule = |word: &&str| {
         let id = word.strip_suffix([':', ',']).unwrap_or_default();
@@ -117,7 +117,7 @@ impl Drop for TestDatabase {
             return;
         }
         let url = self.url.clone();
-        // A runtime cannot wait within another one.
+        // A runtime cannot block within another one.
         let look = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(walks::found(&url))
@@ -130,9 +130,9 @@ impl Drop for TestDatabase {
 /// The URL of a database, and the directory that it is in.
 type Made = (String, Option<tempfile::TempDir>);
 
-/// A database that was set up, to be copied.
+/// A prepared database, to be copied.
 enum SetUp {
-    /// What is in the file; a directory would be left behind.
+    /// The file's content; nothing would delete a directory.
     File(Vec<u8>),
     /// Its name on the server.
     Named(String),
@@ -151,7 +151,7 @@ impl SetUp {
     }
 }
 
-/// An empty database.
+/// A URL for an empty database.
 pub async fn new_database() -> Made {
     made(None).await
 }
@@ -182,12 +182,12 @@ pub fn id(text: &str) -> Id {
     Id::new(text).unwrap()
 }
 
-/// So many minor units.
+/// An amount in minor units.
 pub fn amount(minor: i64) -> Amount {
     Amount::new(minor).unwrap()
 }
 
-/// The instant of everything that happens.
+/// The time of everything in the tests.
 pub fn at() -> Timestamp {
     "2026-12-03T10:00:00Z".parse().unwrap()
 }

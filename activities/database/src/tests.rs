@@ -23,7 +23,7 @@ async fn a_new_database_needs_setup_and_setup_is_safe_to_repeat() {
     database.close().await;
 }
 
-/// L5: a database may undo a transaction by itself, as `SQLite` does when its disk is full.
+/// L5: a database may roll a transaction back by itself, as `SQLite` does when its disk is full.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_the_database_has_undone_breaks_no_other() {
     let test = TestDatabase::new().await;
@@ -35,7 +35,7 @@ async fn a_transaction_that_the_database_has_undone_breaks_no_other() {
     }
 }
 
-/// L5: a writer that did not get the lock in time leaves a transaction that has failed, and that the driver does not know of.
+/// L5: a writer that does not get the lock in time leaves a failed transaction that the driver does not know of.
 #[tokio::test]
 async fn a_beginning_that_failed_leaves_no_connection_that_refuses_all_work() {
     let test = TestDatabase::new().await;
@@ -49,7 +49,7 @@ async fn a_beginning_that_failed_leaves_no_connection_that_refuses_all_work() {
     test.database.write().await.unwrap().commit().await.unwrap();
 }
 
-/// L5: a worker that is told to stop drops what it is about, at any moment.
+/// L5: a worker that stops cancels its writers at any point.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn who_no_longer_waits_for_his_turn_to_write_keeps_nobody_from_it() {
     let test = TestDatabase::new().await;
@@ -121,7 +121,7 @@ async fn what_cannot_be_opened_says_where_and_what_to_do() {
     assert!(!error.to_string().contains("secret"), "{error}");
 }
 
-/// Whatever others may do with new files here, they cannot read the ledger; one that they could read is mended.
+/// Whatever the umask allows others, they cannot read the ledger; a file that they could read is corrected.
 #[tokio::test]
 async fn the_files_of_a_database_are_their_owners_alone() {
     let folder = tempfile::tempdir().unwrap();
@@ -137,7 +137,7 @@ async fn the_files_of_a_database_are_their_owners_alone() {
         let found = modes();
         assert!(found.len() > 1, "with what lies beside it: {found:?}");
         assert!(found.iter().all(|(_, mode)| *mode == 0o600), "{found:?}");
-        // As an earlier version has left it, under an umask of 022.
+        // An earlier version left such files, under an umask of 022.
         for (name, _) in found {
             std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(0o644)).unwrap();
         }
@@ -199,7 +199,7 @@ async fn one_writes_at_a_time() {
     assert_eq!(second.await.unwrap(), 1);
 }
 
-/// What a read shows is of one moment, whatever is written meanwhile.
+/// All reads of a transaction see the same instant, whatever others write meanwhile.
 #[tokio::test]
 async fn a_read_sees_one_moment() {
     let test = TestDatabase::new().await;

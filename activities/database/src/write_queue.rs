@@ -1,10 +1,11 @@
-//! What comes to be written at the same time is written in one transaction with one commit.
+//! Writes requests that arrive at the same time in one transaction with one commit.
 //!
-//! A commit waits for the disk, and only one transaction writes at a time. So whoever comes while another one writes waits at
-//! a queue, and the first of those who wait writes for all of them. Nobody waits longer for that: there is no pause in which more
-//! might come, only the wait for the turn to write, which each would have had.
+//! A commit waits for the disk, and only one transaction writes at a time. So requests that come while another one
+//! writes wait in a queue, and the first of them writes for all. Nobody waits longer for that: the queue adds no pause
+//! to collect more requests, and each request would have waited for the write lock anyway.
 //!
-//! A queue knows nothing of what is written. It may not be told what cannot be undone with the transaction.
+//! A queue does not know what it writes. Its requests must have no effect that a rollback of the transaction cannot
+//! undo.
 
 use std::{
     collections::VecDeque,
@@ -16,38 +17,38 @@ use tokio::sync::{Mutex as Turn, oneshot};
 
 use super::{Database, Write, in_time};
 
-/// Something that may be written together with others of its kind.
+/// A request that can share a transaction with others of its kind.
 pub trait Together: Debug + Send + Sync + Sized + 'static {
-    /// What each is told.
+    /// The answer to each request.
     type Done: Debug + Send + 'static;
-    /// Why they cannot be written.
+    /// Why the requests cannot be written.
     type Error: From<sqlx::Error> + Display + Send;
 
-    /// How much is written together at most, in [`Together::weight`]s.
+    /// The most that one transaction writes, in [`Together::weight`]s.
     const MAX: usize;
 
-    /// How much this one is.
+    /// The weight of this request.
     fn weight(&self) -> usize {
         1
     }
 
-    /// Writes all of these, in their order, and says what each is told. Nothing, if they do not fit together: then what was
-    /// written of them is undone.
+    /// Writes all of these, in their order, and returns the answer to each. Returns nothing if they do not fit
+    /// together: the caller then rolls back what was written of them.
     fn write_all(
         write: &mut Write,
         all: &[&Self],
     ) -> impl Future<Output = Result<Option<Vec<Self::Done>>, Self::Error>> + Send;
 }
 
-/// Somebody at the queue.
+/// A waiting request.
 #[derive(Debug)]
 struct Waiting<T: Together> {
     what: Arc<T>,
-    /// Nobody listens any more if it was given up.
+    /// Nobody receives the answer if the caller was cancelled.
     done: oneshot::Sender<T::Done>,
 }
 
-/// Where those wait who want to write. Clones are the same queue.
+/// A queue of requests to write. Clones are the same queue.
 #[derive(Debug)]
 pub struct WriteQueue<T: Together>(Arc<Inside<T>>);
 
@@ -70,8 +71,8 @@ impl<T: Together> Default for WriteQueue<T> {
 }
 
 impl<T: Together> WriteQueue<T> {
-    /// Has it written with others, and says what became of it. Nothing, if it was not written so, or that is not known: then it
-    /// is to be written by itself.
+    /// Writes this request together with others, and returns the answer. Returns nothing if it was not written this
+    /// way, or if that is not known: then the caller must write it alone.
     pub async fn written(&self, database: &Database, what: &Arc<T>) -> Option<T::Done> {
         let (done, mut answer) = oneshot::channel();
         self.0.put(Waiting { what: Arc::clone(what), done });
@@ -80,8 +81,8 @@ impl<T: Together> WriteQueue<T> {
                 biased;
                 done = &mut answer => return done.ok(),
                 _turn = self.0.turn.lock() => {
-                    // A task of its own: whoever's turn it is may go away in the middle, and the others have not. It ends also on
-                    // a connection that has fallen silent, and gives that back.
+                    // A task of its own: if the caller whose turn it is gets cancelled, the other requests are still
+                    // written. The task also ends on a silent connection, and gives that back.
                     let (queue, database) = (Arc::clone(&self.0), database.clone());
                     let work = async move {
                         queue.write(database).await;
@@ -99,7 +100,7 @@ impl<T: Together> Inside<T> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(waiting);
     }
 
-    /// Those who have waited longest, as many as are written at once.
+    /// The requests that have waited longest, as many as fit into one transaction.
     fn next(&self) -> Vec<Waiting<T>> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut together, mut weight) = (Vec::new(), 0);
@@ -113,10 +114,10 @@ impl<T: Together> Inside<T> {
         together
     }
 
-    /// Writes for those who wait, and tells each. Who is not told finds that nobody will any more.
+    /// Writes the waiting requests, and answers each. Without an answer, a caller sees that its channel is closed.
     async fn write(self: Arc<Self>, database: Database) {
         let write = database.write().await;
-        // Whoever has come until now is in time.
+        // All requests that have come until now are included.
         let together = self.next();
         let written = match write {
             Ok(write) => write_down(write, &together).await,

@@ -1,5 +1,5 @@
-//! What every program needs: the connection to the Temporal server, with its encryption ([`temporal`]), what the program says of
-//! itself ([`telemetry`]), and serving HTTP ([`serving`]).
+//! What every program needs: the connection to the Temporal server, with its encryption ([`temporal`]), its log and
+//! traces ([`telemetry`]), and serving HTTP ([`serving`]).
 
 pub mod serving;
 pub mod telemetry;

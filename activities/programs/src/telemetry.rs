@@ -1,9 +1,9 @@
-//! What the programs say of themselves while they run: a log for people or for programs, and traces by OTLP.
+//! What the programs report while they run: a log for people or for programs, and traces by OTLP.
 //!
-//! The log goes to standard error: `RECOURSE_LOG` says what of it, `RECOURSE_LOG_FORMAT` whether as `human` lines or as `json`.
-//! Traces go where the standard variables of OpenTelemetry say (`OTEL_EXPORTER_OTLP_ENDPOINT`, …), over gRPC; without an
-//! endpoint there are none. A trace leads from the request over the workflow and its activities to the postings. Spans
-//! have ids, names and how long things took; nothing that people wrote, no names and no addresses.
+//! The log goes to standard error. `RECOURSE_LOG` selects its content, `RECOURSE_LOG_FORMAT` its form: `human` lines or
+//! `json`. Traces go where the standard variables of OpenTelemetry say (`OTEL_EXPORTER_OTLP_ENDPOINT`, …), over gRPC;
+//! without an endpoint there are none. A trace leads from the request over the workflow and its activities to the
+//! postings. Spans have ids, the names of operations, and durations. They have no texts, names or addresses of people.
 
 use std::io::IsTerminal as _;
 
@@ -28,16 +28,16 @@ use tracing_subscriber::{
 /// Where traces go; the second is for traces alone.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
 
-/// What the names of our crates begin with: their spans are part of a trace, besides those that the SDK makes.
+/// The prefix of our crates' names: their spans are part of a trace, besides the spans of the SDK.
 const OURS: &str = "recourse_";
 
-/// Why a program cannot say anything of itself. It should not run so.
+/// Why a program cannot log or trace. It should not run then.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// `RECOURSE_LOG_FORMAT` is neither.
+    /// `RECOURSE_LOG_FORMAT` is neither `human` nor `json`.
     #[error("RECOURSE_LOG_FORMAT is {given}; it can be human or json")]
     UnknownFormat {
-        /// What it is.
+        /// Its value.
         given: String,
     },
     /// The traces cannot be sent.
@@ -52,10 +52,10 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Begins, as the environment says. `service` is the program's name in traces.
+    /// Starts as the environment says. `service` is the program's name in traces.
     ///
     /// # Errors
-    /// [`TelemetryError`] if the environment says what cannot be.
+    /// [`TelemetryError`] if the environment has an invalid value.
     pub fn start(service: &'static str) -> Result<Self, TelemetryError> {
         let json = is_json()?;
         let filter = EnvFilter::try_from_env("RECOURSE_LOG").unwrap_or_else(|_| "info,temporalio=warn".into());
@@ -67,7 +67,7 @@ impl Telemetry {
             let ours = Targets::new().with_target(OURS, LevelFilter::INFO);
             tracing_opentelemetry::layer::<Registry>().with_tracer(provider.tracer("recourse")).with_filter(ours)
         });
-        // Fails only if there is a log already, which then goes on.
+        // It fails only if there is a log already, which then goes on.
         let _ = tracing_subscriber::registry().with(spans).with(log.with_filter(filter)).try_init();
         if let Some(provider) = &provider {
             global::set_tracer_provider(provider.clone());
@@ -75,7 +75,7 @@ impl Telemetry {
         Ok(Self { provider })
     }
 
-    /// Sends what is left.
+    /// Sends the remaining spans.
     pub async fn stop(self) {
         if let Some(provider) = self.provider {
             // It waits for the collector.
@@ -92,13 +92,13 @@ pub fn exports_traces() -> bool {
     ENDPOINTS.into_iter().any(|name| std::env::var_os(name).is_some_and(|endpoint| !endpoint.is_empty()))
 }
 
-/// Makes the span a part of the trace that these headers tell of, if they do.
+/// Makes the span a part of the trace in these headers, if there is one.
 pub fn continues(span: &Span, headers: &dyn Extractor) {
-    // It fails where there are no traces.
+    // It fails if traces are off.
     let _ = span.set_parent(TraceContextPropagator::new().extract(headers));
 }
 
-/// What takes traces through the server to the workers.
+/// The SDK's plugin that carries traces through the server to the workers.
 pub(crate) fn plugin() -> temporalio_sdk::SimplePlugin {
     OpenTelemetryPlugin::builder().build()
 }
@@ -115,7 +115,7 @@ fn provider(service: &'static str) -> Result<SdkTracerProvider, TelemetryError> 
     let exporter = SpanExporter::builder().with_tonic().build()?;
     Ok(SdkTracerProvider::builder()
         .with_resource(Resource::builder().with_service_name(service).build())
-        // A workflow's spans have the same ids when it is replayed.
+        // So a workflow's spans have the same ids when it is replayed.
         .with_id_generator(WorkflowIdGenerator::default())
         .with_span_processor(BatchSpanProcessor::builder(exporter).build())
         .build())

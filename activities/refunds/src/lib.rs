@@ -1,10 +1,10 @@
-//! The refund desk: what becomes of money after it was given back (R8). The payment provider reports, or is asked when a
-//! refund should have settled; what failed or is overdue is parked in suspense, people are told, and an operator has it
-//! sent again or elsewhere.
+//! The refund desk: follows money after it was given back (R8). The payment provider reports a refund's end, or the
+//! desk asks for it when the refund should have settled. The desk parks failed and overdue refunds in suspense and
+//! sends notices. An operator then sends the money again or elsewhere.
 //!
-//! The desk decides nothing about whose money it is: it takes the money of a refund to the refund's source, to suspense, or
-//! to where an operator says. Everything here may be run any number of times, by several programs at once, and acts once:
-//! a state changes in one transaction with the posting that it means.
+//! The desk does not decide whose money it is: it moves a refund's money to its billing method, to suspense, or to
+//! where an operator says. Everything here may run any number of times, in several programs at once, and acts once: a
+//! state changes in the same transaction as its posting.
 
 mod operator;
 mod sweep;
@@ -32,7 +32,7 @@ pub struct RefundDesk {
 /// What a payment provider reports about a refund that it took on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
-    /// The source has it.
+    /// It arrived at the billing method.
     Settled,
     /// It came back.
     Failed {
@@ -53,45 +53,45 @@ impl Report {
 /// Which refunds to list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RefundFilter {
-    /// Of this contract; of every one without.
+    /// Of this contract; absent, of every contract.
     pub contract: Option<Id>,
     /// In which states.
     pub only: Only,
-    /// The id of the last refund of the page before; from the beginning without.
+    /// The id of the last refund of the previous page; absent, from the beginning.
     pub after: Option<String>,
-    /// How many at most; all without.
+    /// How many at most; absent, all.
     pub limit: Option<u32>,
 }
 
-/// In which states refunds are listed.
+/// The states of the listed refunds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Only {
-    /// In any.
+    /// In any state.
     #[default]
     All,
     /// On their way, or parked.
     Open,
-    /// Parked, for an operator to see to; and those that should have settled and are about to be.
+    /// Parked, so that an operator must act; and overdue ones that the desk is about to park.
     Parked,
 }
 
-/// Why the desk did not do as asked. Unless it says otherwise, nothing has moved.
+/// Why the desk did not do what the caller asked. Unless a variant says otherwise, nothing has moved.
 #[derive(Debug, thiserror::Error)]
 pub enum RefundError {
     /// There is no such refund.
     #[error("there is no refund {id}")]
     Unknown {
-        /// What was asked for.
+        /// The id that the caller gave.
         id: String,
     },
-    /// What is reported cannot be, after what was reported before. An operator must look.
+    /// The report contradicts an earlier one. An operator must look.
     #[error("refund {id} is reported as {reported}, and is {} already", state.name())]
     Contradiction {
         /// The refund.
         id: String,
-        /// What became of it.
+        /// Its state.
         state: RefundState,
-        /// What was reported now.
+        /// What the provider reports now.
         reported: &'static str,
     },
     /// Only a parked refund can be sent again or elsewhere.
@@ -99,11 +99,11 @@ pub enum RefundError {
     NotParked {
         /// The refund.
         id: String,
-        /// What became of it.
+        /// Its state.
         state: RefundState,
     },
-    /// The provider has not given an overdue refund up: sending its money again could pay it twice. Unless an operator
-    /// has asked about it otherwise, and [gives it up](RefundDesk::give_up).
+    /// The provider may still complete an overdue refund, so sending its money again could pay it twice. An operator
+    /// who has asked the provider by other means can [give it up](RefundDesk::give_up).
     #[error("refund {id} is overdue, and the payment provider may still complete it")]
     StillPending {
         /// The refund.
@@ -114,31 +114,31 @@ pub enum RefundError {
     NotOverdue {
         /// The refund.
         id: String,
-        /// What became of it.
+        /// Its state.
         state: RefundState,
     },
-    /// A refund is given up for a reason that can be looked up.
+    /// Who gives a refund up must say where the provider's word can be found.
     #[error("it is not said where the payment provider's word on refund {id} can be found")]
     NoReference {
         /// The refund.
         id: String,
     },
-    /// An overdue refund has settled. Its money was taken out of suspense.
+    /// An overdue refund has settled. The desk took its money out of suspense.
     #[error("refund {id} has settled after all")]
     SettledAfterAll {
         /// The refund.
         id: String,
     },
-    /// Something else was begun with it, and it is not known yet how that ended: finish that first, by asking for the
-    /// same again.
+    /// An operator has begun something else with it, and nobody knows yet how that ended. Ask for the same again, to
+    /// finish that first.
     #[error("refund {id} is being sent on already ({under_way}), and it is not known yet how that ended")]
     Busy {
         /// The refund.
         id: String,
-        /// What was begun: `retry`, or `pay:` and the destination.
+        /// What an operator has begun: `retry`, or `pay:` and the destination.
         under_way: String,
     },
-    /// The provider will not do it. The money is still parked.
+    /// The provider declined it. The money is still parked.
     #[error("the payment provider declined it: {reason}")]
     Declined {
         /// The refund.
@@ -146,13 +146,13 @@ pub enum RefundError {
         /// The provider's reason.
         reason: String,
     },
-    /// Only an operator sees to parked money.
+    /// Only an operator may send parked money on.
     #[error("a {role} cannot see to parked money; only an operator can")]
     NotAllowed {
         /// Who tried.
         role: Role,
     },
-    /// Nobody sees to their own money (E14).
+    /// Nobody may send their own money on (E14).
     #[error("{by} is a party of contract {contract}, and nobody sees to their own money (E14)")]
     OwnMoney {
         /// Who tried.
@@ -160,13 +160,13 @@ pub enum RefundError {
         /// The contract.
         contract: Id,
     },
-    /// The provider gave no answer. Ask for the same again: what it did is recognised.
+    /// The provider gave no answer. Ask for the same again: the provider recognises what it did.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
-    /// The ledger refused, or could not be asked.
+    /// The ledger refused, or did not answer.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// People could not be told. They will be, by the next sweep.
+    /// The notices could not be stored. The next sweep stores them.
     #[error(transparent)]
     Notices(#[from] NoticeError),
 }
@@ -199,17 +199,17 @@ impl RefundError {
 }
 
 impl RefundDesk {
-    /// A desk that follows the refunds in `ledger`, asks `gateway` about them, and tells people through `book`.
+    /// A desk that follows the refunds in `ledger`, asks `gateway` about them, and stores notices in `book`.
     pub const fn new(ledger: Ledger, gateway: Arc<dyn PaymentGateway>, book: NoticeBook) -> Self {
         Self { ledger, gateway, book }
     }
 
-    /// Takes a report of the payment provider about the refund with this key, and answers with what became of it. The
-    /// same report again changes nothing.
+    /// Takes a report of the payment provider about the refund with this key, and returns the refund. The same report
+    /// again changes nothing.
     ///
     /// # Errors
-    /// [`RefundError::Unknown`]: report it again later, its posting may be on the way. [`RefundError::Contradiction`] if
-    /// what became of it before is final and something else.
+    /// [`RefundError::Unknown`]: report it again later, because the posting may not be made yet.
+    /// [`RefundError::Contradiction`] if the refund has another final state already.
     pub async fn report(&self, key: &str, report: &Report) -> Result<TrackedRefund, RefundError> {
         let refund = self.take_report(key, report, Timestamp::now()).await?;
         self.tell_or_warn().await;
@@ -219,7 +219,7 @@ impl RefundDesk {
     /// The refund with this id, overdue or not at `now`.
     ///
     /// # Errors
-    /// [`RefundError::Unknown`]; otherwise only if the database cannot be read, or was damaged.
+    /// [`RefundError::Unknown`]; otherwise only if the database cannot be read, or is damaged.
     pub async fn refund(&self, id: &str, now: Timestamp) -> Result<TrackedRefund, RefundError> {
         let mut read = self.ledger.database().read().await.map_err(LedgerError::from)?;
         Ok(looked_at(find(&mut read, id).await?, now))
@@ -228,7 +228,7 @@ impl RefundDesk {
     /// The refunds that fit `filter`, oldest first, with what is overdue at `now`.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn list(&self, filter: &RefundFilter, now: Timestamp) -> Result<Vec<TrackedRefund>, RefundError> {
         let is_wanted = |state: &RefundState| match filter.only {
             Only::All => true,
@@ -247,7 +247,7 @@ impl RefundDesk {
         Ok(refunds.into_iter().map(|refund| looked_at(refund, now)).collect())
     }
 
-    /// What a report does, without telling anybody yet.
+    /// Records a report, without notices.
     async fn take_report(&self, id: &str, report: &Report, now: Timestamp) -> Result<TrackedRefund, RefundError> {
         use RefundState::{Failed, Issued, Overdue, PaidOtherwise, Retried, Settled};
         let mut write = self.ledger.database().write().await.map_err(LedgerError::from)?;
@@ -265,7 +265,7 @@ impl RefundDesk {
                 rows::set_state(&mut write, &refund, Failed, Some(reason)).await?;
                 rows::announce(&mut write, &refund, NoticeEvent::RefundFailed, Some(reason), now).await?;
             }
-            // What is sent again or elsewhere has failed before.
+            // A refund that was sent again or elsewhere has failed before.
             (Settled, Report::Settled) | (Failed | Retried | PaidOtherwise, Report::Failed { .. }) => {
                 return Ok(refund);
             }
@@ -287,7 +287,7 @@ impl RefundDesk {
     }
 }
 
-/// A refund with whether it is overdue at `now`, even if nobody has parked it yet.
+/// Sets whether a refund is overdue at `now`, even if nobody has parked it yet.
 fn looked_at(mut refund: TrackedRefund, now: Timestamp) -> TrackedRefund {
     refund.overdue |= refund.state == RefundState::Issued && refund.expected_by <= now;
     refund

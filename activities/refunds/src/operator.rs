@@ -1,9 +1,9 @@
-//! What an operator does with parked money: has it sent again, or to another destination; and before that, if the provider
-//! has nothing to say about an overdue refund any more, states that it has failed.
+//! What an operator does with parked money: sends it again, or to another destination. Before that, if the provider
+//! cannot say anything about an overdue refund any more, the operator states that it has failed.
 //!
-//! What sends money asks the provider first and posts afterwards (L6). Before the provider is asked, the refund says what was begun with
-//! it, so that nothing else can be begun until it is known how that ended: a crash in between, or a second operator, does
-//! not send the money twice.
+//! The desk asks the provider first and posts afterwards (L6). Before that, it records on the refund what it begins, so
+//! that nobody can begin anything else until the answer is known: neither a crash in between nor a second operator
+//! sends the money twice.
 
 use jiff::Timestamp;
 use recourse_database::Write;
@@ -18,7 +18,7 @@ use recourse_payments::{Arrival, GatewayError, PayOut, Refund, Request};
 
 use super::{RefundDesk, RefundError, RefundState, Report, TrackedRefund, find, rows};
 
-/// Where parked money is sent.
+/// Where the parked money goes.
 #[derive(Debug, Clone)]
 enum Way {
     /// To the same source again.
@@ -39,7 +39,7 @@ impl Way {
         }
     }
 
-    /// The key of the next try: a new one after each refusal, because a provider's refusal is final for its key.
+    /// The key of the next try. It is new after each refusal, because a provider's refusal is final for its key.
     fn key(&self, refund: &TrackedRefund) -> String {
         match self {
             Self::Again => format!("{}/retry:{}", refund.origin, refund.retries + 1),
@@ -60,28 +60,28 @@ impl Way {
     }
 }
 
-/// Where sending a refund's money on stands.
+/// The state of sending a refund's money on.
 enum PayOutState {
-    /// It was done before; this is what came of it.
+    /// It was done before, with this result.
     Done(TrackedRefund),
-    /// The provider is to be asked.
+    /// The desk must ask the provider.
     Now(TrackedRefund),
 }
 
 impl RefundDesk {
-    /// Has a failed refund sent to its source again, once, and answers with the new refund, which is expected within the
-    /// default policy's settlement time. Asked again, it answers with the same one.
+    /// Sends a failed refund to its billing method again, once, and returns the new refund, which is due within the
+    /// default policy's settlement time. Asked again, it returns the same one.
     ///
     /// # Errors
-    /// [`RefundError::NotAllowed`] or [`RefundError::OwnMoney`] if it is not `by`'s to do;
-    /// [`RefundError::NotParked`], [`RefundError::StillPending`], [`RefundError::SettledAfterAll`] or
-    /// [`RefundError::Busy`] if it cannot be sent now, [`RefundError::Declined`] if the provider will not; then it is
-    /// still parked, and the next try has a key of its own.
+    /// [`RefundError::NotAllowed`] or [`RefundError::OwnMoney`] if `by` may not do it; [`RefundError::NotParked`],
+    /// [`RefundError::StillPending`], [`RefundError::SettledAfterAll`] or [`RefundError::Busy`] if it cannot be sent
+    /// now; [`RefundError::Declined`] if the provider declines: then it is still parked, and the next try has a key of
+    /// its own.
     pub async fn retry(&self, id: &str, by: &Actor, now: Timestamp) -> Result<TrackedRefund, RefundError> {
         self.send_on(id, &Way::Again, by, now).await
     }
 
-    /// Has a failed refund paid to another destination, once, and answers with what became of it.
+    /// Pays a failed refund to another destination, once, and returns it.
     ///
     /// # Errors
     /// As [`RefundDesk::retry`].
@@ -96,12 +96,12 @@ impl RefundDesk {
         self.send_on(id, &Way::Elsewhere { to, reference: reference.to_owned() }, by, now).await
     }
 
-    /// Takes an operator's word that an overdue refund has failed, as the provider told them by other means: it has
-    /// forgotten the refund, or never says what became of it. Nothing moves, since it is parked already; it can then be
-    /// sent again or elsewhere. One that has failed before is left as it is.
+    /// Records an operator's word that an overdue refund has failed. The provider told the operator by other means: it
+    /// has forgotten the refund, or never reports its end. No money moves, since it is parked already; an operator can
+    /// then send it again or elsewhere. A refund that has failed before stays as it is.
     ///
-    /// `reference` is where the provider's word can be found. The refund's reason keeps it and the operator, whatever is
-    /// done with the refund later.
+    /// `reference` says where the provider's word can be found. The refund's reason keeps the reference and the
+    /// operator, whatever happens to the refund later.
     ///
     /// # Errors
     /// [`RefundError::SettledAfterAll`] if the provider says so: its word counts more. [`RefundError::Gateway`] if it
@@ -129,10 +129,10 @@ impl RefundDesk {
             RefundState::Failed => return Ok(refund),
             state => return Err(RefundError::NotOverdue { id: id.to_owned(), state }),
         }
-        // Who sends it on later, and with which reference, is written beside this and does not replace it.
+        // Other columns keep who sends it on later, and with which reference; they do not replace this.
         let reason = format!("given up by {by}: {reference}");
         rows::set_state(&mut write, &refund, RefundState::Failed, Some(&reason)).await?;
-        // A notice's reason is the provider's, and an operator's reference is not for the client.
+        // A notice's reason comes from the provider, and the client must not see an operator's reference.
         rows::announce(&mut write, &refund, NoticeEvent::RefundFailed, None, now).await?;
         let after = find(&mut write, id).await?;
         write.commit().await.map_err(LedgerError::from)?;
@@ -159,7 +159,7 @@ impl RefundDesk {
         }
     }
 
-    /// Whether `by` is an operator, and on no side of the contract whose money it is (E14).
+    /// Whether `by` is an operator, and on neither side of the contract whose money it is (E14).
     async fn check_operator(&self, id: &str, by: &Actor) -> Result<(), RefundError> {
         if by.party != Role::Operator {
             return Err(RefundError::NotAllowed { role: by.party });
@@ -175,7 +175,8 @@ impl RefundDesk {
         Ok(())
     }
 
-    /// Asks the provider about an overdue refund: while that may still complete, its money must not go out again.
+    /// Asks the provider about an overdue refund: while the provider may still complete it, its money must not go out
+    /// again.
     async fn settle_doubts(&self, id: &str, now: Timestamp) -> Result<(), RefundError> {
         let refund = {
             let mut read = self.ledger.database().read().await.map_err(LedgerError::from)?;
@@ -227,7 +228,8 @@ impl RefundDesk {
         Ok(PayOutState::Now(refund))
     }
 
-    /// The provider took it on: the money leaves suspense, and a refund that was sent again is followed anew.
+    /// The provider accepted it: the money leaves suspense, and the desk follows a refund that was sent again as a new
+    /// one.
     async fn sent(
         &self,
         refund: &TrackedRefund,
@@ -266,8 +268,8 @@ impl RefundDesk {
         Ok(after)
     }
 
-    /// The provider will not: the key is used up, and something else may be begun. Nothing if somebody else wrote that
-    /// down before.
+    /// The provider declined it: the key is used up, and an operator may begin something else. Does nothing if another
+    /// program has recorded that already.
     async fn declined(&self, refund: &TrackedRefund, way: &Way) -> Result<(), RefundError> {
         let (retries, payouts) = match way {
             Way::Again => (refund.retries + 1, refund.payouts),
@@ -290,7 +292,7 @@ impl RefundDesk {
     }
 }
 
-/// What came of it, if exactly this was done before.
+/// The result, if exactly this was done before.
 async fn done_before(
     write: &mut Write,
     refund: &TrackedRefund,
@@ -305,7 +307,7 @@ async fn done_before(
     }
 }
 
-/// The new row of a refund that was sent again. Its key is used, so later tries count on from there.
+/// The new row of a refund that was sent again. Its key is used, so later tries count from there.
 async fn follow_anew(write: &mut Write, refund: &TrackedRefund, key: &str, now: Timestamp) -> Result<(), RefundError> {
     let policy = Policy::default();
     let expected_by = policy.deadline(policy.refund_settlement, now);

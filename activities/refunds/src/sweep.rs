@@ -1,5 +1,5 @@
-//! What the desk does by itself: it asks about refunds that should have settled, parks those that have not, and tells
-//! people what has changed. One sweep for all, instead of a timer for each.
+//! What the desk does without a request: it asks about refunds that should have settled, parks those that have not, and
+//! sends notices of changes. One sweep serves all refunds, instead of a timer for each.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -27,27 +27,27 @@ fn late(error: sqlx::Error) -> RefundError {
 /// What a sweep did with the refunds that should have settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Swept {
-    /// How many had settled without a word.
+    /// How many had settled without a report.
     pub settled: u32,
-    /// How many had failed without a word, and are parked now.
+    /// How many had failed without a report, and are parked now.
     pub failed: u32,
     /// How many are still on their way, and are parked now.
     pub overdue: u32,
-    /// How many could not be asked about, or whose answer could not be written down. They are asked about again.
+    /// How many the provider gave no answer about, or whose answer could not be stored. The next sweep asks again.
     pub unanswered: u32,
 }
 
 impl RefundDesk {
-    /// Sweeps at once and then every minute, until `shutdown` is done. Several may work on the same database.
+    /// Sweeps at once and then every minute, until `shutdown` is done. Several desks may work on the same database.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         self.run_every(EVERY, shutdown).await;
     }
 
-    /// [`RefundDesk::run`] at another pace.
+    /// [`RefundDesk::run`] at another interval.
     pub(super) async fn run_every(self, every: Duration, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         loop {
-            // A sweep that is cut off anywhere is done again by the next.
+            // If a sweep is cut off, the next one repeats it.
             let swept = tokio::select! {
                 biased;
                 () = &mut shutdown => return,
@@ -68,12 +68,12 @@ impl RefundDesk {
         }
     }
 
-    /// Asks the provider about every refund that should have settled by `now`, parks those that have not, and tells people
-    /// what was not told yet. One that the provider gives no answer about stays as it is, since nobody guesses (L6), and
-    /// one that something is wrong with holds up neither the others nor the telling.
+    /// Asks the provider about every refund that should have settled by `now`, parks those that have not, and stores
+    /// the missing notices. If the provider gives no answer about a refund, it stays as it is, since nobody guesses
+    /// (L6). A refund with a problem delays neither the others nor the notices.
     ///
     /// # Errors
-    /// Only if the database cannot be used, or somebody could not be told. What was done until then stays done.
+    /// Only if the database cannot be used, or a notice could not be stored. What was done before stays done.
     pub async fn park_overdue(&self, now: Timestamp) -> Result<Swept, RefundError> {
         let mut swept = Swept::default();
         for id in in_time(rows::due(self.ledger.database(), now), LedgerError::from).await? {
@@ -93,8 +93,8 @@ impl RefundDesk {
         Ok(swept)
     }
 
-    /// Asks the provider about a refund that should have settled, and does what follows from the answer: it settles,
-    /// fails, or is parked as overdue. Nothing if somebody else parked it before.
+    /// Asks the provider about a refund that should have settled, and acts on the answer: it settles, fails, or is
+    /// parked as overdue. Returns nothing if another program parked it before.
     async fn ask_about(&self, id: &str, now: Timestamp) -> Result<Option<RefundState>, RefundError> {
         let report = match self.arrival_of(id).await? {
             Some(Arrival::Settled) => Report::Settled,
@@ -107,16 +107,19 @@ impl RefundDesk {
         Ok(Some(if report == Report::Settled { RefundState::Settled } else { RefundState::Failed }))
     }
 
-    /// Asks the provider about one refund at once, because something hints that its state has changed, and does what cannot
-    /// wait for the next sweep: one that has failed is parked, and one that was parked and has settled after all leaves suspense.
+    /// Asks the provider about one refund at once, because something hints that its state has changed, and does what
+    /// cannot wait for the next sweep: it parks a failed refund, and takes a parked one that has settled after all out
+    /// of suspense.
     ///
-    /// That one on its way has settled is taken when it should have, as always: a provider says `settled` when it has passed
-    /// the money on, and the bank behind it may still send it back in the days after. Nothing if the provider was never asked
-    /// for such a refund, as when somebody else uses the same account.
+    /// It does not record yet that a refund on its way has settled; the sweep does that at the date when it should
+    /// have. A provider says `settled` when it has passed the money on, and the bank behind it may still send it back
+    /// in the days after. Returns nothing if nobody asked the provider for such a refund, as when somebody else uses
+    /// the same account.
     ///
     /// # Errors
-    /// [`RefundError::Unknown`] if the provider was asked and its posting is still to be made: ask again later.
-    /// [`RefundError::Gateway`] if it gives no answer. [`RefundError::Contradiction`] if it says something else than before.
+    /// [`RefundError::Unknown`] if the provider was asked and the posting is not made yet: ask again later.
+    /// [`RefundError::Gateway`] if it gives no answer. [`RefundError::Contradiction`] if its answer contradicts an
+    /// earlier one.
     pub async fn look_now(&self, id: &str, now: Timestamp) -> Result<Option<TrackedRefund>, RefundError> {
         let Some(arrival) = self.arrival_of(id).await? else { return Ok(None) };
         let refund = self.refund(id, now).await?;
@@ -130,7 +133,7 @@ impl RefundDesk {
         Ok(Some(refund))
     }
 
-    /// What became of a refund at the provider; nothing if the provider does not know it, as after it forgot the key.
+    /// The provider's state of a refund; nothing if the provider does not know it, as after it forgot the key.
     pub(super) async fn arrival_of(&self, id: &str) -> Result<Option<Arrival>, GatewayError> {
         let found = self.gateway.look_up(id).await?;
         Ok(found.map(|found| match found.declined {
@@ -139,7 +142,7 @@ impl RefundDesk {
         }))
     }
 
-    /// Parks an overdue refund. False if somebody else was faster.
+    /// Parks an overdue refund. False if another program was faster.
     async fn park(&self, id: &str, now: Timestamp) -> Result<bool, RefundError> {
         let mut write = self.ledger.database().write().await.map_err(LedgerError::from)?;
         let refund = find(&mut write, id).await?;
@@ -152,7 +155,7 @@ impl RefundDesk {
         Ok(true)
     }
 
-    /// Tells people what was not told yet. What cannot be told does not hold up the rest.
+    /// Stores the missing notices. One that fails does not delay the rest.
     async fn tell(&self) -> Result<(), RefundError> {
         let mut failure = None;
         for news in rows::news(self.ledger.database()).await? {
@@ -164,7 +167,7 @@ impl RefundDesk {
         failure.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// [`RefundDesk::tell`] after something that is done whether people are told now or by the next sweep (N3).
+    /// [`RefundDesk::tell`] after something that stays done even if the notices come only with the next sweep (N3).
     pub(super) async fn tell_or_warn(&self) {
         if let Err(error) = self.tell().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "what became of a refund is told later");
@@ -172,8 +175,8 @@ impl RefundDesk {
     }
 }
 
-/// What an operator and the party whose money it is are told. The notices are the refund's, not its case's, which may have
-/// closed long ago.
+/// The notices for an operator and the party whose money it is. They belong to the refund and not to its case, which
+/// may have closed long ago.
 fn told(news: &News) -> Tell {
     let News { event, refund, contract, reason, at, .. } = news;
     let notice = |to| Notice {
@@ -202,7 +205,7 @@ fn told(news: &News) -> Tell {
     }
 }
 
-/// Whose money it is: the client's, unless the freelancer or agency paid the fee that is given back (A3).
+/// Whose money it is: the client's, unless the freelancer or agency paid the fee that goes back (A3).
 fn owner(refund: &TrackedRefund, contract: &Contract) -> Role {
     let freelancer = &contract.freelancer;
     let agency = freelancer.agency.as_ref().map(|agency| &agency.id);

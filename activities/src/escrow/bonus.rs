@@ -1,4 +1,4 @@
-//! Bonuses: charged and paid on at once, and never in escrow (E7, L6).
+//! Bonuses: charged and paid on at once, never in escrow (E7, L6).
 
 use recourse_domain::{
     posting::{Account, PostingKind},

@@ -1,4 +1,4 @@
-//! Deposits: held-over money is reserved, the rest is charged, and both are in escrow (E2, E6, L6).
+//! Deposits: reserve held-over money, charge the rest, and put both in escrow (E2, E6, L6).
 
 use recourse_domain::{money::Amount, rule::Rule};
 use recourse_ledger::{Deposit, Known, LedgerError};
@@ -42,8 +42,8 @@ impl EscrowActivities {
         })
     }
 
-    /// Charges what held-over money does not cover, and writes the deposit down. One that cannot be charged gives up what
-    /// it had reserved.
+    /// Charges what held-over money does not cover, and posts the deposit. If the charge is declined, the deposit gives
+    /// up what it had reserved.
     async fn charge_deposit(&self, deposit: &Deposit, to_charge: Amount) -> Result<Known, EscrowError> {
         let charged = if to_charge.is_zero() {
             Ok(Did::Now)
@@ -73,8 +73,8 @@ impl EscrowActivities {
         }
     }
 
-    /// Writes a charge down. One that another deposit's content stands in the way of is money without a place: it
-    /// stays visible as a failing effect until an operator has looked.
+    /// Posts a charge. If another deposit's content prevents that, the money has no place: the effect keeps failing
+    /// visibly until an operator has looked.
     async fn put_in_escrow(&self, deposit: &Deposit) -> Result<Known, EscrowError> {
         match self.ledger.make_deposit(deposit).await? {
             Known::Other { reason } => {
@@ -88,8 +88,9 @@ impl EscrowActivities {
         }
     }
 
-    /// That a deposit is refused. What was charged for it all the same, by an earlier build or beside another movement, goes back
-    /// to its source: it can never be put in escrow. The ledger knows nothing of either.
+    /// Refuses a deposit. If it was charged all the same, by an earlier build or beside another movement, the charge
+    /// goes back to its billing method, because it can never be put in escrow. The ledger has neither the charge nor
+    /// the refund.
     async fn refused(&self, deposit: &Deposit, rule: Rule, reason: String) -> Result<Known, EscrowError> {
         if let Some(charged) = self.gateway.look_up(&deposit.charge).await?
             && charged.declined.is_none()
@@ -104,14 +105,14 @@ impl EscrowActivities {
         Ok(Known::Refused { rule, reason })
     }
 
-    /// Whether a charge was given back because the deposit was refused, by a try whose answer was lost.
+    /// Whether an earlier try, whose answer was lost, refused the deposit and gave its charge back.
     async fn went_back(&self, deposit: &Deposit) -> Result<bool, EscrowError> {
         Ok(self.gateway.look_up(&back(deposit)).await?.is_some())
     }
 
-    /// That a deposit for another contract than the pinned one was not charged, so that it can be answered with a
-    /// conflict. It was, if the first deposit came between its check and its posting: then it is a charge without a
-    /// place, and stays one however often it is asked.
+    /// Checks that a deposit for another contract than the pinned one was not charged, so that the answer can be a
+    /// conflict. It was charged if the first deposit came between its check and its posting: then it is a charge
+    /// without a place at every try.
     async fn not_charged(&self, deposit: &Deposit, reason: String) -> Result<Known, EscrowError> {
         match self.gateway.look_up(&deposit.charge).await? {
             Some(found) if found.declined.is_none() => Err(without_place(deposit, reason)),

@@ -1,4 +1,4 @@
-//! The money's side of the effects: the payment provider first, then the ledger (L6).
+//! The effects that move money: they ask the payment provider first, then the ledger (L6).
 
 mod bonus;
 mod deposit;
@@ -34,16 +34,16 @@ pub struct EscrowActivities {
     retries: Retries,
 }
 
-/// Why an effect did not happen. Each is asked again: what it did so far is recognised then.
+/// Why an effect did not happen. Each is retried, and recognises then what it has done so far.
 #[derive(Debug, thiserror::Error)]
 pub enum EscrowError {
-    /// The ledger refused, or could not be asked.
+    /// The ledger refused, or did not answer.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The payment provider gave no answer that settles the question.
+    /// The payment provider gave no final answer.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
-    /// E1: money was charged while another deposit made the contract somebody else's. An operator must look.
+    /// E1: another deposit gave the contract to other parties while this one was charged. An operator must look.
     #[error("{charge} was charged and cannot be put in escrow: {reason}")]
     ChargeWithoutPlace {
         /// The payment provider's key of the charge.
@@ -70,30 +70,31 @@ impl EscrowError {
     }
 }
 
-/// One movement as it is carried out: what the provider does, if anything, and what the ledger writes down.
+/// One movement to carry out: what the provider does, if anything, and what the ledger posts.
 struct Leg {
     posting: Posting,
     give_back: Option<GiveBack>,
 }
 
-/// What is given back through the provider, and when it should have settled (R8).
+/// What goes back through the provider, and when it should have settled (R8).
 struct GiveBack {
     refund: Refund,
     expected_by: Timestamp,
 }
 
 impl EscrowActivities {
-    /// Moves money through `gateway` and writes it down in `ledger`.
+    /// Moves money through `gateway` and posts it in `ledger`.
     pub fn new(ledger: Ledger, gateway: Arc<dyn PaymentGateway>) -> Self {
         Self { ledger, gateway, retries: Retries::default() }
     }
 
-    /// How often effects are tried again, for whoever shows it.
+    /// How often effects were retried, for the metrics.
     pub fn retries(&self) -> Retries {
         self.retries.clone()
     }
 
-    /// Carries out an effect that is tried again if it fails. It ends, whatever became of its connection to the database.
+    /// Carries out an effect; Temporal retries it if it fails. It ends even if its connection to the database goes
+    /// silent.
     async fn done<T>(
         &self,
         effect: Effect,
@@ -111,11 +112,11 @@ impl EscrowActivities {
     /// Moves money as decided, each movement once and in the order given (R7).
     ///
     /// # Errors
-    /// If the ledger refuses, or it is not known whether a refund went through. What moved before stays so, and is
-    /// recognised when it is asked again.
+    /// If the ledger refuses, or it is not known whether a refund went through. What has moved stays moved, and is
+    /// recognised at the next try.
     pub async fn carry_out(&self, order: &Settlement) -> Result<Settled, EscrowError> {
         let legs: Vec<Leg> = order.movements.iter().filter_map(|movement| leg(order, movement)).collect();
-        // Without the provider there is nothing between what is checked and what is posted.
+        // Without the provider, the check and the postings are in one transaction.
         if legs.iter().all(|leg| leg.give_back.is_none()) {
             let postings: Vec<Posting> = legs.into_iter().map(|leg| leg.posting).collect();
             let settled = Settled { postings: postings.iter().map(|posting| posting.id.clone()).collect() };
@@ -136,7 +137,8 @@ impl EscrowActivities {
                 self.ledger.post(&order.case_ref, &batch, None).await?;
                 batch.clear();
             }
-            // Not left for a common transaction at the end: until it is written down, only the provider knows.
+            // Each give-back is posted at once and not in a transaction at the end: until then, only the provider knows
+            // of it.
             let last = place + 1 == legs.len();
             let close = if last { close.take() } else { None };
             self.give_back(&order.case_ref, &order.contract, &leg.posting, give_back, close).await?;
@@ -177,7 +179,8 @@ impl EscrowActivities {
         })
     }
 
-    /// Whether the share would be charged to somebody else's billing method, and was not before this was looked at.
+    /// Whether the share would be charged to somebody else's billing method, and was not charged before this rule
+    /// existed.
     async fn is_anothers(&self, order: &FeeOrder, posting: &Posting) -> Result<bool, EscrowError> {
         let used_by = self.ledger.users_of(&order.source).await?;
         Ok(fee::is_anothers(&used_by, order.party, &order.contract)
@@ -185,7 +188,7 @@ impl EscrowActivities {
             && self.gateway.look_up(&posting.id).await?.is_none())
     }
 
-    /// Charges what `posting` says under its id and posts it, once; or the provider's reason if it declined.
+    /// Charges what `posting` says under its id and posts it, once; returns the provider's reason if it declined.
     async fn charge_and_post(
         &self,
         case_ref: &str,
@@ -216,9 +219,9 @@ impl EscrowActivities {
         recourse_payments::once(self.gateway.as_ref(), key, &Request::Charge(charge)).await
     }
 
-    /// Gives money back through the provider, writes it down, and has it followed until it settles. What the provider
-    /// declines for good left where it was and is parked: it is decided whose it is (R8). With the last of it the case lets go of
-    /// its hold.
+    /// Gives money back through the provider, posts it, and follows it until it settles. If the provider declines it
+    /// for good, the money leaves its account and is parked, because it is decided whose it is (R8). The last give-back
+    /// also closes the case's hold.
     async fn give_back(
         &self,
         case_ref: &str,
@@ -245,7 +248,7 @@ impl EscrowActivities {
     }
 }
 
-/// What a decided movement asks of the provider and of the ledger. A movement of nothing is left out.
+/// The provider's and the ledger's part of a decided movement. Nothing for a movement of 0.
 fn leg(order: &Settlement, movement: &Movement) -> Option<Leg> {
     let escrow = Account::Escrow(order.contract.id.clone());
     let (Movement::Release { step, amount, rule, .. }
@@ -288,7 +291,7 @@ fn leg(order: &Settlement, movement: &Movement) -> Option<Leg> {
     (!amount.is_zero()).then_some(Leg { posting, give_back })
 }
 
-/// Every failure is asked again: money may be slow, and is never abandoned. The name lets an operator find it.
+/// Every failure is retried: money may be slow, and is never abandoned. The type name lets an operator find it.
 fn retryable(error: EscrowError) -> ActivityError {
     let type_name = error.type_name().to_owned();
     ActivityError::application(ApplicationFailure::builder(error).type_name(type_name).build())
@@ -312,7 +315,7 @@ mod declared {
 
     #[activities]
     impl EscrowActivities {
-        /// Takes for one case what it is about (L3).
+        /// Takes a case's money for it (L3).
         #[activity(definition = OpenDef)]
         pub async fn open(
             self: Arc<Self>,
@@ -362,7 +365,7 @@ mod declared {
             self.done(Effect::PayBonus, &ctx, self.make_bonus(&order)).await
         }
 
-        /// Takes a payment back and gives it to where it was charged (P2, P4).
+        /// Takes a payment back and gives it to the billing methods that it came from (P2, P4).
         #[activity(definition = ReturnPaymentDef)]
         pub async fn return_payment(
             self: Arc<Self>,

@@ -1,4 +1,4 @@
-//! What is said of an effect that is tried again: a count for Prometheus, and lines in the log, few enough to be read (L9).
+//! What is reported of a retried effect: a count for Prometheus, and lines in the log, few enough to read (L9).
 
 use std::{
     sync::{
@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often lines are counted anew.
+/// After this time the count of lines begins again.
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// How many lines there are in a window. A bank that is away fails every case that needs it.
+/// How many lines one window may have. A bank that is down fails every case that needs it.
 const LINES_MAX: u32 = 20;
 
 /// An effect on the ledger.
@@ -32,11 +32,11 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Every one.
+    /// Every effect.
     pub const ALL: [Self; 6] =
         [Self::Open, Self::Deposit, Self::Settle, Self::ChargeFee, Self::PayBonus, Self::ReturnPayment];
 
-    /// Its activity's name.
+    /// The name of its activity.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Open => "Escrow.open",
@@ -49,7 +49,7 @@ impl Effect {
     }
 }
 
-/// How often effects were tried again by this process. Clones share it.
+/// How often this process retried effects. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Retries(Arc<Inner>);
 
@@ -59,7 +59,7 @@ struct Inner {
     lines: Mutex<Lines>,
 }
 
-/// The lines of the present window.
+/// The lines of the current window.
 #[derive(Debug, Default)]
 struct Lines {
     since: Option<Instant>,
@@ -89,15 +89,15 @@ impl Retries {
         self.0.counts[effect as usize].load(Ordering::Relaxed)
     }
 
-    /// It is tried for the `attempt`th time.
+    /// The effect runs for the `attempt`th time.
     pub(super) fn tried(&self, effect: Effect, attempt: u32) {
         if attempt > 1 {
             self.0.counts[effect as usize].fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// The `attempt`th try failed, and it is tried again. Said of the first, second, fourth, eighth and so on: what fails for a
-    /// day has a dozen lines.
+    /// The `attempt`th try failed, and another one follows. The log reports the first, second, fourth, eighth and so
+    /// on: an effect that fails for a day has a dozen lines.
     pub(super) fn failed(&self, effect: Effect, case: &str, attempt: u32, error: &(dyn std::error::Error + 'static)) {
         if !attempt.is_power_of_two() {
             return;
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(counts, [0, 0, 4, 0, 0, 0]);
     }
 
-    /// L9: a bank that is away does not fill the log, and the log says how much it left out.
+    /// L9: a bank that is down does not fill the log, and the log says how many lines it left out.
     #[test]
     fn a_flood_of_failures_is_a_handful_of_lines() {
         let (mut lines, now) = (Lines::default(), Instant::now());

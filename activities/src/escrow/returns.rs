@@ -1,5 +1,5 @@
-//! Payments that go back to the client: planned in the ledger, then given back at the provider and posted, leg by leg (P2,
-//! P4, L6).
+//! Payments that go back to the client: the ledger plans them, then the provider gives each leg back and the ledger
+//! posts it (P2, P4, L6).
 
 use recourse_domain::{
     posting::{Account, PostingKind},
@@ -12,11 +12,11 @@ use recourse_workflows::effects::{ReturnOrder, ReturnReceipt};
 use super::{EscrowActivities, EscrowError, GiveBack};
 
 impl EscrowActivities {
-    /// Takes a payment back, or a part of it, and gives it to where it was charged, once (P2, P4).
+    /// Takes a payment back, in whole or in part, and gives it to the billing methods that it came from, once (P2, P4).
     ///
     /// # Errors
-    /// If the ledger refuses, or it is not known whether a refund went through. What went back before stays so, and is
-    /// recognised when it is asked again.
+    /// If the ledger refuses, or it is not known whether a refund went through. What went back stays so, and is
+    /// recognised at the next try.
     pub async fn take_back(&self, order: &ReturnOrder) -> Result<ReturnReceipt, EscrowError> {
         let legs = match self.ledger.plan_return(order).await? {
             Plan::Legs(legs) => legs,

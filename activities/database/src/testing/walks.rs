@@ -1,8 +1,9 @@
-//! Sees that nothing walks through a table that grows: neither a statement nor a trigger that it sets off.
+//! Checks that no statement, and no trigger that it fires, scans a table that grows.
 //!
-//! Every statement that any test of this crate has `SQLite` carry out is looked at once, as the program that `EXPLAIN` lists, with the
-//! programs of its triggers. The plans do not depend on what is in the tables. A walk is a cursor that begins at an end of a table
-//! or an index and goes on from there; what is found by a key is none, however much of it there is. `PostgreSQL` plans by itself.
+//! It checks every statement that `SQLite` carries out in any test of this crate, once, as the program that `EXPLAIN`
+//! lists, with the programs of its triggers. The plans do not depend on what is in the tables. A scan is a cursor that
+//! begins at an end of a table or an index and goes on from there; a lookup by a key is no scan, however many rows it
+//! finds. `PostgreSQL` makes its own plans.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,25 +19,25 @@ use tracing_subscriber::{
     layer::{Context, SubscriberExt as _},
 };
 
-/// Begins the statements that are a test's own, and may walk.
+/// Marks the statements that belong to a test and may scan.
 pub const OF_A_TEST: &str = "/* of a test */ ";
 
-/// What does not grow with cases.
+/// Tables that do not grow with the number of cases.
 const SMALL: [&str; 5] =
     ["_sqlx_migrations", "sandbox_faults", "sqlite_sequence", "webhook_endpoints", "webhook_secrets"];
 
-/// What begins like this walks on purpose.
+/// Statements that begin with these texts scan on purpose.
 const ON_PURPOSE: [&str; 21] = [
-    // The newest, and then it stops.
+    // It reads the newest row and stops.
     "SELECT hash FROM journal_chain ORDER BY sequence DESC LIMIT 1",
     "SELECT h.case_ref, h.contract, h.held, c.currency, c.client, c.freelancer, c.agency, \
      (SELECT hash FROM journal_chain ORDER BY sequence DESC LIMIT 1) AS newest FROM holds h JOIN contracts c",
     "SELECT COUNT(*) FROM (SELECT 1 FROM journal_chain LIMIT 1)",
     "SELECT id, url, description, added_at, disabled_at, handed_over FROM webhook_endpoints WHERE disabled_at IS NULL",
     "INSERT INTO webhook_endpoints",
-    // The oldest, along an index, up to those that may stay.
+    // It begins with the oldest row, along an index, and stops at the first that may stay.
     "DELETE FROM requests WHERE began_at < $1",
-    // The checks of the ledger, of all that is in it.
+    // The checks of the ledger read all of it.
     "SELECT id, kind, debit, credit, currency, amount, contract, case_id, rule, deposit, payment, content FROM journal",
     "SELECT id FROM journal GROUP BY id HAVING COUNT(*) > 1",
     "SELECT j.id FROM journal j LEFT JOIN journal_chain c",
@@ -48,22 +49,22 @@ const ON_PURPOSE: [&str; 21] = [
     "SELECT contract, deposit, amount FROM set_aside WHERE deposit IS NOT NULL",
     "SELECT contract, deposit, from_held FROM milestone_deposits WHERE state = 'in_flight'",
     "SELECT posting, amount, posted FROM return_legs",
-    // What is nobody's any more, now and then.
+    // The occasional sweep of what nobody refers to any more.
     "SELECT contract, sha256 FROM evidence GROUP BY contract, sha256",
-    // All that the fake bank did, and all emails, for people who try Recourse out.
+    // Lists everything in the fake bank and all emails, for people who try Recourse out.
     "SELECT key, kind, source, currency, amount, charge, declined, arrival, failed FROM sandbox_movements ORDER BY",
     "SELECT key, kind, source, currency, amount, charge, declined, arrival, failed FROM sandbox_movements WHERE kind",
     "SELECT sequence, case_ref, number, event, recipient, name, address, subject, body_text, body_html, state, reason, \
      attempts FROM emails ORDER BY sequence",
 ];
 
-/// What was carried out and has not been looked at.
+/// Statements that were carried out and are not checked yet.
 static CARRIED_OUT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// What was looked at.
+/// Statements that were checked.
 static LOOKED_AT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Has statements noted from now on, in all of this process.
+/// Records statements from now on, in all of this process.
 pub fn note_statements() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -74,7 +75,8 @@ pub fn note_statements() {
     });
 }
 
-/// Looks at what was carried out since the last look, in a database with these tables. What walks, and through what.
+/// Checks the statements since the last check, in a database with these tables. Returns each statement that scans, with
+/// the tables.
 pub async fn found(database_url: &str) -> Vec<String> {
     let noted = std::mem::take(&mut *CARRIED_OUT.lock().unwrap_or_else(PoisonError::into_inner));
     let is_new = |sql: &String| LOOKED_AT.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.clone());
@@ -100,7 +102,8 @@ pub async fn found(database_url: &str) -> Vec<String> {
     found
 }
 
-/// The tables that a program walks through, and that grow. Its steps are operation, cursor, and the page of a cursor that is opened.
+/// The tables that grow and that a program scans. A step is an operation, a cursor, and the page of a cursor that it
+/// opens.
 fn walked(steps: impl Iterator<Item = (String, i64, i64)>, tables: &BTreeMap<i64, String>) -> Vec<String> {
     let (mut opened, mut begun) = (BTreeMap::new(), BTreeSet::new());
     let mut walked = BTreeSet::new();
@@ -125,14 +128,14 @@ fn walked(steps: impl Iterator<Item = (String, i64, i64)>, tables: &BTreeMap<i64
     walked.into_iter().cloned().collect()
 }
 
-/// Notes the statements that `sqlx` says it has carried out.
+/// Records the statements that `sqlx` reports as carried out.
 struct Noting;
 
 impl<S: Subscriber> Layer<S> for Noting {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         let mut text = Text::default();
         event.record(&mut text);
-        // The whole statement is said only where it is longer than its beginning.
+        // `sqlx` reports the whole statement only if it is longer than the summary.
         let sql = if text.statement.trim().is_empty() { text.summary } else { text.statement };
         let sql = sql.split_whitespace().collect::<Vec<_>>().join(" ");
         let is_statement =

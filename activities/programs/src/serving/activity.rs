@@ -1,4 +1,4 @@
-//! What happens on a connection: which requests are under way, and since when nothing was.
+//! The activity of a connection: which requests are under way, and how long there was none.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use tokio::{
 
 use super::Limits;
 
-/// What a connection does. Its requests share it with whoever watches it.
+/// What a connection does. Its requests share it with the task that watches it.
 #[derive(Debug)]
 pub(super) struct Activity {
     state: Mutex<State>,
@@ -30,12 +30,12 @@ pub(super) struct Activity {
 
 #[derive(Debug)]
 struct State {
-    /// By number: since when a part of the answer waits to be taken, if one does.
+    /// By number: since when a part of the answer waits for the receiver, if one does.
     requests: BTreeMap<u64, Option<Instant>>,
     next: u64,
     /// Since when no request is under way, if none is.
     quiet_since: Instant,
-    /// Since when something of the next request is there.
+    /// Since when a part of the next request is there.
     heard_at: Option<Instant>,
     version: Option<Version>,
 }
@@ -51,12 +51,12 @@ impl Activity {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something began or ended since it was asked last.
+    /// Waits until something has begun or ended since the last call.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// A request came.
+    /// A request begins.
     pub(super) fn begin(self: &Arc<Self>, version: Version) -> UnderWay {
         let mut state = self.state();
         let number = state.next;
@@ -68,7 +68,7 @@ impl Activity {
         UnderWay { activity: self.clone(), number }
     }
 
-    /// Bytes came.
+    /// Bytes arrived.
     fn heard(&self) {
         let mut state = self.state();
         if state.requests.is_empty() && state.heard_at.is_none() {
@@ -84,12 +84,12 @@ impl Activity {
         state.requests.is_empty().then_some(state.quiet_since)
     }
 
-    /// Until when a connection with no request under way may stay without one.
+    /// By when a connection without a request under way must send one.
     pub(super) fn next_request_by(&self, limits: &Limits) -> Instant {
         let state = self.state();
         match (state.version, state.heard_at) {
             (None, _) => state.quiet_since + limits.first_request,
-            // On HTTP/2 what comes may be no request.
+            // On HTTP/2 the bytes may be no request.
             (Some(version), Some(heard_at)) if version < Version::HTTP_2 => {
                 (heard_at + limits.headers).min(state.quiet_since + limits.idle)
             }
@@ -97,13 +97,13 @@ impl Activity {
         }
     }
 
-    /// Since when the longest waiting part of an answer waits to be taken.
+    /// Since when the oldest waiting part of an answer waits for the receiver.
     pub(super) fn stalled_since(&self) -> Option<Instant> {
         self.state().requests.values().flatten().min().copied()
     }
 }
 
-/// A request that is under way, until the last of its answer is handed over.
+/// A request that is under way, until the last part of its answer is handed over.
 #[derive(Debug)]
 pub(super) struct UnderWay {
     activity: Arc<Activity>,
@@ -128,7 +128,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// An answer's body, with which its request ends.
+/// An answer's body. When it ends, its request ends.
 pub(super) struct Answer {
     body: Body,
     request: UnderWay,
@@ -146,7 +146,7 @@ impl hyper::body::Body for Answer {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        // Asked for more, the receiver has room. Given more, it has to ask again.
+        // If hyper asks for more, the receiver has room. After a part, hyper has to ask again.
         let given = matches!(polled, Poll::Ready(Some(Ok(_)))) && !self.body.is_end_stream();
         self.request.waits(given.then(Instant::now));
         polled
@@ -161,7 +161,7 @@ impl hyper::body::Body for Answer {
     }
 }
 
-/// A stream of bytes that tells when some came.
+/// A stream of bytes that reports when some arrive.
 #[derive(Debug)]
 pub(super) struct Heard<I> {
     io: I,

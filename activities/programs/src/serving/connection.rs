@@ -28,13 +28,13 @@ use super::{
     activity::{Activity, Answer, Heard},
 };
 
-/// How many requests may be under way on one connection (HTTP/2).
+/// How many requests may be under way at once on one connection (HTTP/2).
 const AT_ONCE: u32 = 64;
 
-/// How much of an answer is kept for a receiver that does not take it, in bytes (HTTP/2, each answer).
+/// How many bytes of an answer are kept for a receiver that does not take them (HTTP/2, each answer).
 const KEPT_BYTES: usize = 64 * 1024;
 
-/// How often a connection is asked whether it is still there (HTTP/2), and how long it may take to say so.
+/// How often the server pings a connection (HTTP/2), and how long the answer may take.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_WITHIN: Duration = Duration::from_secs(20);
 
@@ -47,9 +47,9 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// What a connection that is watched has to do next.
+/// The next step of a watched connection.
 enum Next {
-    /// Look again.
+    /// Check again.
     Look,
     /// Take no new request, and end.
     Leave,
@@ -57,7 +57,7 @@ enum Next {
     Cut(&'static str),
 }
 
-/// Serves a connection until it ends, goes past a limit, makes room for another or is told that the server stops.
+/// Serves a connection until it ends, exceeds a limit, makes room for another or the server stops.
 pub(super) async fn attend(
     stream: TcpStream,
     peer: SocketAddr,
@@ -86,7 +86,8 @@ pub(super) async fn attend(
     loop {
         let quiet = activity.quiet_since();
         if quiet.is_some() != was_quiet {
-            // Who waits for longest is woken first: waiting begins anew with each silence, and whoever is busy does not wait.
+            // The connection that has waited longest is woken first. Waiting begins anew with each silence, and a busy
+            // connection does not wait.
             room.set(hall.room.notified());
             was_quiet = quiet.is_some();
         }
@@ -117,7 +118,7 @@ pub(super) async fn attend(
     }
 }
 
-/// By when a connection is looked at again, if nothing happens on it.
+/// By when a connection is checked again, if nothing happens on it.
 fn looked_at_by(activity: &Activity, limits: &Limits, leaving: Option<Instant>) -> Instant {
     match (activity.quiet_since(), leaving) {
         (Some(since), Some(leaving)) => since.max(leaving) + limits.grace,
@@ -126,13 +127,13 @@ fn looked_at_by(activity: &Activity, limits: &Limits, leaving: Option<Instant>) 
     }
 }
 
-/// What a connection on which nothing happened for long has to do.
+/// What a connection must do after a long time without activity.
 fn over(activity: &Activity, limits: &Limits, leaving: Option<Instant>) -> Next {
     let now = Instant::now();
     match (activity.quiet_since(), leaving) {
         (Some(since), Some(leaving)) if since.max(leaving) + limits.grace <= now => Next::Cut("it did not end"),
         (Some(since), None) if activity.next_request_by(limits) <= now => {
-            // One that has served and is silent is told first, as others may be sending to it.
+            // A silent connection that has served requests gets a notice first, because others may be sending to it.
             if since + limits.idle <= now { Next::Leave } else { Next::Cut("no request came") }
         }
         (None, _) if activity.stalled_since().is_some_and(|since| since + limits.stalled <= now) => {

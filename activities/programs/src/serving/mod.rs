@@ -1,12 +1,15 @@
-//! The one way in which our programs serve HTTP: the API and the console, the codec server, and what is shown to Prometheus.
+//! The one way in which our programs serve HTTP: the API and the console, the codec server, and the metrics for
+//! Prometheus.
 //!
-//! Whoever connects has to ask for something soon, and may not be silent for long; there is room for so many, and if there is none the
-//! one that has been silent for longest goes. A stop ends within a bound, whoever is connected. An answer that goes on, as live events
-//! do, is not cut for being silent: only if it is not taken by its receiver.
+//! A new connection must send a request soon, and may not be silent for long. The number of connections is limited; if
+//! there is no room, the server closes the one that has been silent longest. A stop ends within a limit, even with open
+//! connections. A long answer, such as live events, is not cut while it is silent: only if its receiver does not take
+//! it.
 //!
-//! hyper has some of this, and none of it whole: its limit for headers is also the one for silence between requests (shorter than that of most
-//! proxies, which then meet a connection that is just being closed), does not begin before it knows which version is spoken, and
-//! does not exist for HTTP/2. So its own limit is off, and `connection` watches each connection as a whole.
+//! hyper has some of this, but none of it completely. Its limit for headers is also its limit for silence between
+//! requests, which is shorter than that of most proxies; they then use a connection that is just being closed. That
+//! limit begins only after hyper knows the HTTP version, and does not exist for HTTP/2. So hyper's own limit is off,
+//! and `connection` watches each connection as a whole.
 
 mod activity;
 mod connection;
@@ -21,7 +24,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// What connections may take. The default is what every server of ours has.
+/// The limits of connections. All our servers use the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// How many connections there are at most. If one more comes, the one that has been silent for longest is closed.
@@ -30,14 +33,14 @@ pub struct Limits {
     pub first_request: Duration,
     /// How long the headers of a later request may take (HTTP/1).
     pub headers: Duration,
-    /// How long a connection may have no request under way. Longer than proxies and load balancers keep theirs (60 seconds): the side
-    /// that sends requests has to be the one that closes.
+    /// How long a connection may have no request under way. This is longer than proxies and load balancers keep theirs
+    /// (60 seconds): the side that sends requests has to close first.
     pub idle: Duration,
-    /// How long a receiver may take for the next part of an answer that is there for it.
+    /// How long a receiver may take for the next part of an answer that waits for it.
     pub stalled: Duration,
-    /// After which time a connection takes no new request. What is under way goes on.
+    /// After this time a connection takes no new request. Requests under way go on.
     pub age: Duration,
-    /// How long connections may take to end when the server stops, and one by itself when it was told to go.
+    /// How long connections may take to end when the server stops, and a single one when it must go.
     pub grace: Duration,
 }
 
@@ -56,12 +59,12 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// For a server that only those who watch over it ask, and seldom: it is to leave file descriptors to the work.
+    /// For a server that only monitoring asks, and seldom: it should leave file descriptors to the work.
     pub fn of_watchers() -> Self {
         Self::default().with_connections(50)
     }
 
-    /// The same with room for so many connections.
+    /// The same with room for this many connections.
     #[must_use]
     pub const fn with_connections(mut self, connections: usize) -> Self {
         self.connections = connections;
@@ -73,12 +76,12 @@ impl Limits {
 #[derive(Debug)]
 struct Hall {
     limits: Limits,
-    /// Woken when there is no room: it wakes who has been silent for longest.
+    /// Wakes the connection that has been silent longest when there is no room.
     room: Notify,
 }
 
-/// Serves on `listener` until `stop`, then finishes what was taken within [`Limits::grace`]. A handler finds who is connected as
-/// `ConnectInfo<SocketAddr>`.
+/// Serves on `listener` until `stop`, then finishes the accepted requests within [`Limits::grace`]. A handler finds the
+/// peer's address as `ConnectInfo<SocketAddr>`.
 pub async fn serve(router: Router, listener: TcpListener, limits: Limits, stop: impl Future<Output = ()>) {
     let hall = Arc::new(Hall { limits, room: Notify::new() });
     let places = Arc::new(Semaphore::new(limits.connections));
@@ -99,7 +102,7 @@ pub async fn serve(router: Router, listener: TcpListener, limits: Limits, stop: 
     }
     drop(listener);
     drop(stopping);
-    // Live events would go on for ever: whoever looks connects to the next server.
+    // Live events would go on for ever: their readers connect to the next server.
     let all = async { while attended.join_next().await.is_some() {} };
     if timeout(limits.grace, all).await.is_err() {
         tracing::info!("connections that were still open are closed");
@@ -116,14 +119,15 @@ async fn take(
     let (stream, peer) = loop {
         match listener.accept().await {
             Ok(accepted) => break accepted,
-            // Out of file descriptors, most likely: those that are open will end.
+            // Most likely there are no file descriptors left: open connections will end.
             Err(error) => {
                 tracing::warn!(%error, "no connection can be taken now");
                 sleep(Duration::from_millis(100)).await;
             }
         }
     };
-    // An answer that is written in parts, as live events are, does not wait for the other side to confirm the one before.
+    // Small parts of an answer, such as live events, are sent without waiting for the other side to confirm the
+    // previous one.
     let _ = stream.set_nodelay(true);
     if let Ok(place) = places.clone().try_acquire_owned() {
         return (stream, peer, place);

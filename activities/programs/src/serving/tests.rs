@@ -15,7 +15,7 @@ use super::*;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 
-/// An answer that never ends is larger than what any socket keeps.
+/// An answer that never ends must exceed every socket's buffer.
 const PIECE: usize = 64 * 1024;
 
 const LONG: Duration = Duration::from_mins(10);
@@ -23,13 +23,13 @@ const LONG: Duration = Duration::from_mins(10);
 /// A server with these limits. It stops when `stop` is dropped.
 struct Server {
     at: SocketAddr,
-    /// What its live events say next.
+    /// Sends the next live event.
     events: mpsc::UnboundedSender<&'static str>,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<()>,
 }
 
-/// No limit that a test could meet by chance.
+/// Limits that no test reaches by chance.
 fn patient() -> Limits {
     let grace = Duration::from_millis(100);
     Limits { connections: 100, first_request: LONG, headers: LONG, idle: LONG, stalled: LONG, age: LONG, grace }
@@ -68,14 +68,14 @@ impl Server {
         stream
     }
 
-    /// One that was answered, and may ask again.
+    /// A connection that got an answer, and may send another request.
     async fn answered(&self) -> TcpStream {
         let mut stream = self.sent(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
         read_until(&mut stream, "here\n").await;
         stream
     }
 
-    /// One of HTTP/2 that has nothing to ask.
+    /// An HTTP/2 connection that sends no request.
     async fn framed(&self) -> TcpStream {
         let mut stream = self.sent(&[PREFACE, SETTINGS].concat()).await;
         let mut settings = [0; 9];
@@ -93,18 +93,18 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     String::from_utf8(read).unwrap()
 }
 
-/// Waits until the server has closed it.
+/// Waits until the server has closed the connection.
 async fn closed(mut stream: TcpStream) {
     let mut rest = vec![0; PIECE];
     while !matches!(stream.read(&mut rest).await, Ok(0) | Err(_)) {}
 }
 
-/// What a test waits for comes, or the test fails.
+/// Waits for something that a test expects, or fails the test.
 async fn soon<T>(what: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(30), what).await.expect("it does not come to an end")
 }
 
-/// Whatever is sent instead of a request, in whichever version, it ends.
+/// The server closes a connection that sends no request, whatever it sends instead, in both versions.
 #[tokio::test]
 async fn who_asks_for_nothing_is_closed() {
     let server = server(Limits { first_request: Duration::from_millis(50), ..patient() }).await;
@@ -114,7 +114,7 @@ async fn who_asks_for_nothing_is_closed() {
     soon(join_all(streams.into_iter().map(closed))).await;
 }
 
-/// A slow sender of headers does not gain time by each byte.
+/// A slow sender of headers does not gain time with each byte.
 #[tokio::test]
 async fn headers_come_at_once() {
     let limits = Limits { first_request: Duration::from_millis(50), headers: Duration::from_millis(50), ..patient() };
@@ -138,7 +138,7 @@ async fn who_has_asked_and_is_silent_is_closed() {
     soon(join_all([closed(framed), closed(answered)].map(Box::pin))).await;
 }
 
-/// Live events that have nothing to say are not idle.
+/// Live events with nothing to send are not idle.
 #[tokio::test]
 async fn an_answer_that_goes_on_is_not_cut_for_being_silent() {
     let short = Duration::from_millis(50);
@@ -148,7 +148,7 @@ async fn an_answer_that_goes_on_is_not_cut_for_being_silent() {
     let mut live = server.sent(b"GET /live HTTP/1.1\r\nhost: a\r\n\r\n").await;
     server.events.send("one\n").unwrap();
     read_until(&mut live, "one\n\r\n").await;
-    // Others come and are closed for each of the limits; this one began before them.
+    // Others come and are closed for each limit; this one began before them.
     for _ in 0..3 {
         soon(closed(server.sent(b"").await)).await;
         soon(closed(server.answered().await)).await;
@@ -164,22 +164,23 @@ async fn an_answer_that_is_not_taken_is_cut() {
     let mut framed = server.framed().await;
     framed.write_all(&[0, 0, 14, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x41, 1, b'a', 0x04, 8]).await.unwrap();
     framed.write_all(b"/endless").await.unwrap();
-    // What is read of HTTP/2 is never confirmed, so that nothing more may be sent; of HTTP/1 nothing is read.
+    // The client never confirms what it reads on HTTP/2, so that the server may send no more; on HTTP/1 it reads
+    // nothing.
     soon(closed(framed)).await;
     let gone = async {
-        // What was sent before is still there; then the end.
+        // The bytes sent before still arrive; then the connection ends.
         while untaken.take_error().unwrap().is_none() && !reset(&untaken).await {}
     };
     soon(gone).await;
 }
 
-/// Whether the other side is gone, without reading what it sent.
+/// Whether the other side has closed, without reading what it sent.
 async fn reset(stream: &TcpStream) -> bool {
     stream.ready(tokio::io::Interest::ERROR | tokio::io::Interest::WRITABLE).await.unwrap();
     stream.try_write(b"x").is_err()
 }
 
-/// With room for three, whoever has been silent for longest makes room; who is being served stays.
+/// With room for three, the connection that has been silent longest makes room; a busy one stays.
 #[tokio::test]
 async fn the_one_that_was_silent_for_longest_makes_room() {
     let server = server(Limits { connections: 3, ..patient() }).await;
@@ -189,7 +190,7 @@ async fn the_one_that_was_silent_for_longest_makes_room() {
     let mut silent = server.answered().await;
     for _ in 0..20 {
         let next = server.answered().await;
-        // There are two places for those that ask: the one before stays, the one before that goes.
+        // There are two places for connections that ask: the newest stays, the oldest goes.
         let after = soon(server.answered()).await;
         soon(closed(silent)).await;
         drop(next);
@@ -218,7 +219,7 @@ async fn a_stop_ends_whoever_is_connected() {
     assert!(TcpStream::connect(server.at).await.is_err(), "nobody is let in any more");
 }
 
-/// A connection that is old takes no new request, and its answer is whole.
+/// An old connection takes no new request, and sends its current answer completely.
 #[tokio::test]
 async fn an_old_connection_ends_with_what_is_under_way() {
     let server = server(Limits { age: Duration::from_millis(50), ..patient() }).await;

@@ -1,13 +1,13 @@
 //! Encrypts what the Temporal server keeps: payloads, and the words of failures (AES-256-GCM).
 //!
-//! The form is the one that other SDKs' samples have: a payload of encoding `binary/encrypted` with the key's id beside it,
-//! whose data are the nonce and the sealed bytes of the whole payload. The id is sealed with them. Nonces are random, so a
-//! key should not seal more than some 2^32 payloads.
+//! The format is that of other SDKs' samples: a payload of encoding `binary/encrypted` with the key's id beside it. Its
+//! data are the nonce and the sealed bytes of the whole payload. The id is sealed with them. Nonces are random, so a
+//! key should not seal more than about 2^32 payloads.
 //!
-//! What is not encrypted is read as it is: cases from before, and programs without the keys. A payload with an unknown
-//! key id is an error, and whoever needs it tries again until the key is there. One that its key does not open, or with an
-//! id that no key can have, was made by somebody else; it is handed on as it is, so that a command made of it is refused
-//! like any other that cannot be read, instead of holding up its case for ever.
+//! Plain payloads are read as they are: they come from old cases, and from programs without the keys. A payload with an
+//! unknown key id is an error, and the reader retries until the key is there. If its key does not open a payload, or if
+//! no key can have its id, somebody else made it. The codec passes it on unchanged, so that a case refuses a command in
+//! it like any other unreadable one, instead of waiting for ever.
 
 use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
@@ -26,7 +26,7 @@ const KEY_ID: &str = "encryption-key-id";
 /// Why a payload was not encrypted or decrypted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
-    /// No key has this id. Add it to the keys, and it can be read.
+    /// No key has this id. Add the key to read the payload.
     #[error("a payload is encrypted with the key {id}, which is not among the keys here")]
     UnknownKey {
         /// The key's id.
@@ -45,12 +45,12 @@ pub struct PayloadCipher {
 }
 
 impl PayloadCipher {
-    /// With these keys.
+    /// A codec with these keys.
     pub const fn new(keys: PayloadKeys) -> Self {
         Self { keys, sealed_only: false }
     }
 
-    /// The same that takes nothing but what is encrypted, if this is true.
+    /// The same codec; if `true`, it accepts only encrypted payloads.
     #[must_use]
     pub const fn sealed_only(mut self, sealed_only: bool) -> Self {
         self.sealed_only = sealed_only;
@@ -71,7 +71,7 @@ impl PayloadCipher {
         Ok(Payload { metadata, data, ..Payload::default() })
     }
 
-    /// Decrypts what is encrypted, and hands on what is not, unless only what is encrypted is taken.
+    /// Decrypts an encrypted payload. It passes a plain one on, unless it accepts only encrypted ones.
     ///
     /// # Errors
     /// [`CodecError::UnknownKey`].
@@ -88,8 +88,8 @@ impl PayloadCipher {
     }
 }
 
-/// What stands for a payload that is not taken. It is no error of the codec, which would be tried again for ever and hold up its case:
-/// whoever reads it refuses it like any other that cannot be read.
+/// Replaces a payload that the codec does not accept. An error of the codec would be retried for ever and block the
+/// case; the reader refuses this like any other unreadable payload.
 fn unreadable() -> Payload {
     Payload { metadata: [(ENCODING.to_owned(), b"binary/not-sealed".to_vec())].into(), ..Payload::default() }
 }
@@ -181,7 +181,7 @@ mod tests {
             nobodys.metadata.insert(KEY_ID.to_owned(), id);
             assert_eq!(cipher.open(nobodys.clone()), Ok(nobodys), "no key will ever have this id");
         }
-        // The id is sealed too: a payload of one key is not taken for another's.
+        // The id is sealed too: nobody can pass a payload of one key off as another's.
         let line = PayloadKeys::new_line("k").unwrap();
         let same_key = keys(&[&line, &line.replacen("k ", "other ", 1)]);
         let mut renamed = same_key.seal(&claim()).unwrap();

@@ -1,7 +1,8 @@
-//! The keys that payloads are encrypted with: a file with one key a line, the first of which encrypts and all of which decrypt.
+//! The keys that encrypt payloads: a file with one key a line. The first key encrypts, and all of them decrypt.
 //!
-//! A line is a key's id, blanks, and 32 bytes in base64. Blank lines and lines that begin with `#` are skipped. A new key is
-//! first added at the end everywhere, then moved to the top; an old one stays as long as there are histories written with it.
+//! A line is a key's id, blanks, and 32 bytes in base64. Blank lines and lines that begin with `#` are skipped. To
+//! rotate, add a new key at the end everywhere, then move it to the top; keep an old key as long as there are histories
+//! written with it.
 
 use std::{
     fmt,
@@ -20,10 +21,10 @@ const KEY_BYTES: usize = 32;
 /// How long a key's id may be.
 const ID_BYTES_MAX: usize = 64;
 
-/// What is wrong with the keys of payloads. Nothing was encrypted or decrypted.
+/// What is wrong with the keys. Nothing was encrypted or decrypted.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
-    /// The file is not there, or may not be read.
+    /// The file does not exist, or this program may not read it.
     #[error("the payload keys in {path} cannot be read")]
     Unreadable {
         /// The file.
@@ -48,7 +49,7 @@ pub enum KeysError {
         /// What is wrong with it. The key itself is never shown.
         reason: String,
     },
-    /// This machine has no randomness to make a key of.
+    /// This machine gives no random bytes for a key.
     #[error("this machine gives no random bytes")]
     NoRandomness,
 }
@@ -90,7 +91,7 @@ impl PayloadKeys {
         Self::parse(&text, &path.display().to_string())
     }
 
-    /// The keys in a text. `origin` is what an error calls it.
+    /// The keys in a text. Errors call the text `origin`.
     ///
     /// # Errors
     /// [`KeysError`], which names the line.
@@ -124,7 +125,7 @@ impl PayloadKeys {
         Ok(format!("{id} {}", BASE64_STANDARD.encode(bytes)))
     }
 
-    /// The ids, the one that encrypts first.
+    /// The ids, beginning with the key that encrypts.
     pub fn ids(&self) -> Vec<&str> {
         self.0.iter().map(|key| key.id.as_str()).collect()
     }

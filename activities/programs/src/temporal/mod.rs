@@ -1,9 +1,9 @@
-//! The connection to the Temporal server, the same for every program: where the server is, how it is trusted, and how
-//! what it keeps is encrypted.
+//! The connection to the Temporal server, the same for every program: its address, its TLS, and the encryption of
+//! payloads.
 //!
-//! Where and how come from the standard variables (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_TLS_…`,
-//! `TEMPORAL_API_KEY`, …) or `temporal.toml`; the keys of payloads from the file that `RECOURSE_PAYLOAD_KEYS_FILE` names. It
-//! may not know a workflow: it connects, and nothing else.
+//! Address and TLS come from the standard variables (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_TLS_…`,
+//! `TEMPORAL_API_KEY`, …) or `temporal.toml`; the keys come from the file that `RECOURSE_PAYLOAD_KEYS_FILE` names. This
+//! module must not know any workflow: it only connects.
 
 pub mod codec;
 pub mod keys;
@@ -37,20 +37,20 @@ pub struct ConnectOptions {
     pub address: Option<String>,
     /// The namespace.
     pub namespace: Option<String>,
-    /// What payloads are encrypted with.
+    /// The keys that encrypt payloads.
     pub keys: Option<PayloadKeys>,
-    /// How this program names itself to the server; absent, the SDK makes a name of process and machine.
+    /// This program's name for the server; absent, the SDK makes one of process and machine.
     pub identity: Option<&'static str>,
     /// How long the server may take to answer before it counts as away.
     pub patience: Duration,
-    /// How long calls that meet a server in trouble are repeated; absent, as long as the SDK does.
+    /// How long calls to a server in trouble are retried; absent, as long as the SDK does.
     pub retry_for: Option<Duration>,
     /// Where calls are counted.
     pub meter: Option<TemporalMeter>,
 }
 
 impl ConnectOptions {
-    /// All from the environment, waiting so long for an answer.
+    /// Everything from the environment, with this limit for an answer.
     pub const fn patient(patience: Duration) -> Self {
         Self { address: None, namespace: None, keys: None, identity: None, patience, retry_for: None, meter: None }
     }
@@ -59,26 +59,26 @@ impl ConnectOptions {
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// What the environment says cannot be used. Mend it.
+    /// The environment has an invalid value. Correct it.
     #[error("{message}")]
     Configuration {
         /// What is wrong.
         message: String,
     },
-    /// The payload keys cannot be used. Without them nothing must be written in plain text.
+    /// The payload keys cannot be used. Without them the program must not write plain text.
     #[error(transparent)]
     Keys(#[from] KeysError),
-    /// No server answers there, or it does not let this program in. Try again when it does.
+    /// No server answers there, or it does not accept this program. Try again when it does.
     #[error("no Temporal server answers at {address}: {reason}")]
     Unreachable {
         /// Where it should be.
         address: String,
-        /// What was heard instead.
+        /// What came instead.
         reason: String,
     },
 }
 
-/// Connects. Returns the client, and where it is connected as `host:port`.
+/// Connects. Returns the client, and the server's address as `host:port`.
 ///
 /// # Errors
 /// [`ConnectError`], within the options' patience.
@@ -86,7 +86,7 @@ pub async fn connect(options: ConnectOptions) -> Result<(Client, String), Connec
     let (mut connection, mut client) = ClientOptions::load_from_config(LoadClientConfigProfileOptions::default())
         .map_err(|error| configuration(format!("the connection to Temporal: {error}")))?;
     if let Some(address) = options.address {
-        // An address without a scheme keeps the trust that the environment asks for.
+        // An address without a scheme keeps the TLS settings of the environment.
         let scheme = connection.target.scheme();
         let url = if address.contains("://") { address.clone() } else { format!("{scheme}://{address}") };
         connection.target = url.parse().map_err(|error| configuration(format!("{address}: {error}")))?;
@@ -110,8 +110,8 @@ pub async fn connect(options: ConnectOptions) -> Result<(Client, String), Connec
     connection.connect_timeout = Some(options.patience);
     connection.dns_load_balancing = None;
     connection.metrics_meter = options.meter;
-    // A twelfth of a worker's processor time goes into compression, and the server's comes on top of that. Without TLS the server is
-    // in the same network, where bytes cost less.
+    // Compression takes a twelfth of a worker's processor time, and more of the server's. Without TLS the server is in
+    // the same network, where bytes cost less.
     if connection.target.scheme() == "http" {
         connection.grpc_compression = GrpcCompression::None;
     }
@@ -133,7 +133,7 @@ pub async fn connect(options: ConnectOptions) -> Result<(Client, String), Connec
     Ok((client, address))
 }
 
-/// What turns values into what the server keeps, with these keys. The words of failures are encrypted too.
+/// The converter that encrypts with these keys. It also encrypts the texts of failures.
 pub fn encrypting(keys: PayloadKeys) -> DataConverter {
     converting(PayloadCipher::new(keys))
 }
@@ -142,7 +142,7 @@ fn converting(cipher: PayloadCipher) -> DataConverter {
     DataConverter::new(PayloadConverter::default(), DefaultFailureConverter::new(true), cipher)
 }
 
-/// Whether the environment says that a payload which is not encrypted is not taken.
+/// Whether the environment says that plain payloads are refused.
 fn sealed_only() -> Result<bool, ConnectError> {
     match std::env::var(SEALED_ONLY).as_deref() {
         Err(_) | Ok("" | "false") => Ok(false),
@@ -155,7 +155,7 @@ const fn configuration(message: String) -> ConnectError {
     ConnectError::Configuration { message }
 }
 
-/// Why a connection failed: the last word of a chain of errors whose outer ones only say that something failed.
+/// Why a connection failed: the innermost of a chain of errors. The outer ones only say that something failed.
 fn why_not_connected(error: &ClientConnectError) -> String {
     if let ClientConnectError::SystemInfoCallError(status) = error {
         return status.message().to_owned();
