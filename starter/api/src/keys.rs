@@ -234,7 +234,7 @@ impl Held {
         }
     }
 
-    /// Takes the result of a fetch. If it failed, the old keys stay valid for `hold`, and not longer.
+    /// Takes the result of a fetch. If it failed, the old keys stay valid until they are `hold` old.
     fn take_in(&mut self, read: Result<JwkSet, String>, hold: Duration) {
         self.fetch = None;
         match read {

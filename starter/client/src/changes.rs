@@ -1,4 +1,4 @@
-//! Following a case by its history: the server answers when something has happened.
+//! Follows a case by its history: the server answers when something has happened.
 
 use temporalio_client::tonic::{Code, IntoRequest as _};
 use temporalio_common::protos::temporal::api::{
@@ -8,7 +8,7 @@ use temporalio_common::protos::temporal::api::{
 
 use super::{Client, ClientError};
 
-/// What happens to a case from now on.
+/// The changes of a case from now on.
 #[derive(Debug)]
 pub struct Changes {
     client: Client,
@@ -17,15 +17,15 @@ pub struct Changes {
     page: Vec<u8>,
 }
 
-/// Something that has happened to a case.
+/// A change of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
-    /// Whether nothing can happen any more: its workflow has ended, and no other run of it followed.
+    /// Whether nothing can happen any more: its workflow has ended, and no other run followed.
     pub is_last: bool,
 }
 
 impl Client {
-    /// What happens to a case from now on.
+    /// The changes of a case from now on.
     pub fn changes(&self, case: &str) -> Changes {
         Changes { client: self.clone(), case: case.to_owned(), place: WorkflowExecution::default(), page: Vec::new() }
     }
@@ -34,10 +34,10 @@ impl Client {
 impl Changes {
     /// Waits until something has happened, or for as long as the server holds a question (about 20 s).
     ///
-    /// The first call is answered with what has happened so far. After the last change each call is answered at once: stop asking.
+    /// The first call returns at once with everything so far. After the last change each call returns at once: stop asking.
     ///
     /// # Errors
-    /// If the server cannot be asked; [`ClientError::NotFound`] if there is no such case.
+    /// If the server does not answer; [`ClientError::NotFound`] if there is no such case.
     pub async fn next(&mut self) -> Result<Change, ClientError> {
         if self.page.is_empty() {
             self.place = self.client.find(&self.case).await?.into();
@@ -53,7 +53,7 @@ impl Changes {
         };
         match self.client.service().get_workflow_execution_history(request.into_request()).await {
             Ok(answer) => {
-                // Without a page the run is over; the next question is about the run that followed, if one did.
+                // Without a page token the run is over. The next question is about the run that followed, if one did.
                 self.page = answer.into_inner().next_page_token;
                 let is_last = self.page.is_empty() && !self.client.row(&self.case).await?.0.open;
                 Ok(Change { is_last })

@@ -1,4 +1,4 @@
-//! Giving a case a command, as an update that is answered or as a signal that is not.
+//! Gives a case a command, as an update with an answer or as a signal without one.
 
 use recourse_domain::{
     command::{CommandKind, RefusalKind},
@@ -19,8 +19,8 @@ use super::{
 impl Client {
     /// Gives the case a command and returns the status after it.
     ///
-    /// `body` is the command's JSON object with `by`, and `key` to make it idempotent (L7). The receipt time (T2) is
-    /// stamped here unless `body` has an `at`: the wall clock's, or the case's own if that was fast-forwarded.
+    /// `body` is the command's JSON object with `by`, and with `key` to make it idempotent (L7). Unless `body` has an `at`,
+    /// this stamps the receipt time (T2): the wall clock's, or the case's own if that was fast-forwarded.
     ///
     /// # Errors
     /// [`ClientError::Refused`] with the reason and what the sender can do now. Nothing has moved.
@@ -48,7 +48,7 @@ impl Client {
         match answered {
             Ok(status) => self.read_status(case, &status).await,
             Err(WorkflowUpdateError::NotFound(_)) => {
-                // Either the case or a run of it that goes on.
+                // Either the case is over, or one of its runs has continued in a new run.
                 self.describe(case).await?;
                 Err(self.closed(case).await)
             }
@@ -59,7 +59,7 @@ impl Client {
         }
     }
 
-    /// Sends the case a signal with these bytes as its one payload, said to be JSON. There is no answer.
+    /// Sends the case a signal with these bytes as its one payload, marked as JSON. There is no answer.
     pub async fn signal(&self, case: &str, name: &str, json: Vec<u8>) -> Result<(), ClientError> {
         let input = RawValue::new(vec![payload_of(json)]);
         let signal = UntypedSignal::new(name);
@@ -81,7 +81,7 @@ impl Client {
     }
 }
 
-/// The same command of the same sender under the same key is one update. Without a key each is its own.
+/// The same command of the same sender with the same key is one update. Without a key each is its own.
 fn update_id(command_kind: CommandKind, body: &Map<String, Value>) -> Option<String> {
     let key = body.get("key")?.as_str()?;
     let by = body.get("by")?;

@@ -1,4 +1,4 @@
-//! What can go wrong between this program and a case, what to do about it, and the exit code it means.
+//! The errors between this program and a case, what to do about each, and its exit code.
 
 use std::{error::Error, fmt};
 
@@ -12,7 +12,7 @@ use temporalio_common::protos::temporal::api::failure::v1::Failure;
 
 use super::{ANSWER_TIMEOUT, CaseId, Client};
 
-/// Why something could not be asked of a case. [`hint`](Self::hint) says what to do.
+/// Why a request to a case failed. [`hint`](Self::hint) says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -60,7 +60,7 @@ pub enum ClientError {
         /// What was waited for.
         reason: String,
     },
-    /// A worker runs, and does something first that the case has ordered.
+    /// A worker runs, but first does something that the case has ordered.
     #[error("{case} is still busy with {activity}, in attempt {attempt}{}", last_failure(failure.as_deref()))]
     Busy {
         /// The case.
@@ -72,7 +72,7 @@ pub enum ClientError {
         /// Why the last try failed.
         failure: Option<String>,
     },
-    /// A worker runs, and cannot go on with this case.
+    /// A worker runs, but cannot continue this case.
     #[error("{case} does not go on: its workflow task fails, now in attempt {attempt}")]
     TaskFails {
         /// The case.
@@ -94,19 +94,19 @@ pub enum ClientError {
         /// What happened to it.
         how: String,
     },
-    /// The server does not let clocks be fast-forwarded.
+    /// The server does not allow fast-forwarding clocks.
     #[error("the Temporal server at {address} does not allow time skipping")]
     NoTimeSkipping {
         /// The server.
         address: String,
     },
-    /// That is not the `next` of a list's page.
+    /// This is not the `next` of a list's page.
     #[error("\"{page}\" is not the next page of a list")]
     InvalidPage {
         /// What was given.
         page: String,
     },
-    /// Something else.
+    /// Another error.
     #[error("{message}")]
     Unexpected {
         /// What.
@@ -114,7 +114,7 @@ pub enum ClientError {
     },
 }
 
-/// The name that a refusal's message begins with, on the wire.
+/// The name with which a refusal's message begins on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RefusalName(pub RefusalKind);
 
@@ -178,7 +178,7 @@ impl ClientError {
         Some(hint.to_owned())
     }
 
-    /// The exit code of the command line: 1 refused or not found, 2 usage, 3 something is not there that must be.
+    /// The exit code of the command line: 1 refused or not found, 2 usage, 3 something necessary is not available.
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::NotFound { .. }
@@ -208,7 +208,7 @@ impl ClientError {
         Self::Stopped { case: case.to_owned(), how: how.into() }
     }
 
-    /// Reads `NotAllowed: …` and its like, which is all of a refusal that reaches a caller.
+    /// Reads `NotAllowed: …` and its like. This text is all of a refusal that reaches a caller.
     fn read_refusal(text: &str) -> Option<Self> {
         let kinds = [RefusalKind::NotAllowed, RefusalKind::TooLate, RefusalKind::Invalid, RefusalKind::AlreadyAnswered];
         kinds.into_iter().find_map(|kind| {
@@ -238,9 +238,9 @@ impl Client {
             Code::Unavailable | Code::Unauthenticated | Code::PermissionDenied => {
                 ClientError::Unreachable { address: self.address.clone(), reason: status.message().to_owned() }
             }
-            // A call that a worker answers ran into its time limit.
+            // A worker did not answer a call within its time limit.
             Code::DeadlineExceeded | Code::Cancelled => ClientError::no_worker(case),
-            // No worker has polled for minutes, or too many wait for one.
+            // No worker has polled for minutes, or too many calls wait for one.
             Code::FailedPrecondition | Code::ResourceExhausted => {
                 ClientError::NoWorker { case: case.to_owned(), reason: status.message().to_owned() }
             }
@@ -291,7 +291,7 @@ impl Client {
     }
 }
 
-/// Something else; that a key is missing is something to mend.
+/// Another error. A missing key has its own error, because the user can provide it.
 fn unexpected(case: &str, error: &(dyn Error + 'static)) -> ClientError {
     let mut next = Some(error);
     while let Some(inner) = next {
@@ -307,7 +307,7 @@ fn last_failure(message: Option<&str>) -> String {
     message.map(|message| format!("; the last one failed: {message}")).unwrap_or_default()
 }
 
-/// What can be done about a case whose workflow somebody stopped.
+/// What to do about a case whose workflow somebody stopped.
 fn after_a_stop(case: &str) -> String {
     match CaseId::read(case) {
         Ok(CaseId { kind: CaseKind::EscrowDeposit, .. }) => {
@@ -324,7 +324,7 @@ fn after_a_stop(case: &str) -> String {
     }
 }
 
-/// The refusal that a failed update tells, in its own message or in a cause's.
+/// The refusal in a failed update, from its own message or from a cause's.
 fn refusal_of(failure: &Failure) -> Option<ClientError> {
     let mut failure = Some(failure);
     while let Some(told) = failure {

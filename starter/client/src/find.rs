@@ -1,8 +1,8 @@
 //! Which run of which workflow a case is (L8).
 //!
-//! A case has an id of its own for ever: the first of a workflow id is called by it, a later one by it and its number. Temporal
-//! knows workflow ids and runs. A bare id is read as the newest case that was accepted: a start that was refused is no case, and
-//! hides none.
+//! A case keeps its own id for ever. The first case of a workflow id has that id; a later one has the id and its number.
+//! Temporal knows workflow ids and runs. A bare id means the newest case that was accepted: a start that a rule refused is not
+//! a case, and hides none.
 
 use jiff::Timestamp;
 use recourse_domain::{ids::case_id, messages::Status};
@@ -16,7 +16,7 @@ use temporalio_common::protos::temporal::api::{
 
 use super::{CaseId, Client, ClientError, list};
 
-/// How many runs of one workflow id are looked through for an earlier case.
+/// How many runs of one workflow id to search for an earlier case.
 const RUNS_MAX: i32 = 1_000;
 
 /// Where a case is.
@@ -41,8 +41,8 @@ pub(super) fn run(case: &str, run: &str) -> WorkflowExecution {
 
 /// A case's id without its number, and the number if it has one.
 pub(super) fn parts(case: &str) -> (&str, Option<u32>) {
-    // The id of a request for a payment has the payment's own number in it, before its step.
-    // Only as it is written: a case has one id, and not `#01` or `#+1` as well.
+    // The id of a request for a payment contains the payment's own number, before its step. Only the exact form counts: a case
+    // has one id, and not `#01` or `#+1` as well.
     let number = case.rsplit_once('#').and_then(|(id, written)| {
         let number: u32 = written.parse().ok()?;
         (number > 0 && number.to_string() == written).then_some((id, number))
@@ -50,7 +50,7 @@ pub(super) fn parts(case: &str) -> (&str, Option<u32>) {
     number.map_or((case, None), |(id, number)| (id, Some(number)))
 }
 
-/// Whether a run under a case's id is a case: no start that was refused, and of the type that such a case has.
+/// Whether a run under a case's id is a case: not a refused start, and of the right workflow type.
 fn is_case(workflow_id: &str, info: &WorkflowExecutionInfo) -> bool {
     let of_type = CaseId::read(workflow_id).ok().map(|id| id.kind.workflow_type());
     let own = info.r#type.as_ref().map(|own| own.name.as_str());
@@ -78,7 +78,7 @@ impl Client {
         self.place(case, (workflow_id, number), &newest).await
     }
 
-    /// The same, with what the newest run of its workflow id was described as.
+    /// The same, with the description of the newest run of its workflow id.
     pub(super) async fn place(
         &self,
         case: &str,
@@ -98,28 +98,29 @@ impl Client {
         let found = match number {
             None => accepted.last(),
             Some(number) => accepted.iter().find(|info| list::number_of(info) == number).or_else(|| {
-                // Cases from before numbers were shown in lists: by their place.
+                // Old cases have no number in lists. Their position is their number.
                 let unnumbered = accepted.iter().all(|info| list::number_of(info) == 1);
                 accepted.get(number.checked_sub(1)? as usize).filter(|_| unnumbered)
             }),
         };
         match (found, number) {
             (Some(info), _) => Ok(place(info.execution.as_ref().map(|execution| execution.run_id.clone()))),
-            // Nothing was ever accepted under this id: what there is says why.
+            // This id never had an accepted case. The newest run says why.
             (None, None) => Ok(place(None)),
             (None, Some(_)) => Err(ClientError::NotFound { case: case.to_owned() }),
         }
     }
 
-    /// Which dispute a case went on in (L8): the case knows its workflow id, under which there may have been others before it and
-    /// since. One that the server does not know, or not yet, is called by its workflow id.
+    /// The dispute in which a case continued (L8). The case knows the dispute's workflow id, under which there may be earlier
+    /// and later disputes. If the server does not know the dispute, or not yet, this returns the workflow id.
     pub(super) async fn dispute_of(&self, status: &Status, workflow_id: &str) -> String {
         let newest = self.info(workflow_id, "").await;
         let (case, run) = (status.workflow_id.as_str(), status.run_id.as_deref().unwrap_or_default());
         if newest.parent_execution.as_ref().is_some_and(|parent| parent.run_id == run) {
             return case_id(workflow_id, list::number_of(&newest));
         }
-        // The case is in another run since, or a later one has a dispute: its own is the last that began while it ran.
+        // The case has continued in another run, or a later case has a dispute with this id. Its own dispute is the last that
+        // began while it ran.
         let last = self.info(case, run).await;
         let (from, to) = (began(&self.info(case, &last.first_run_id).await), closed(&last));
         let mut disputes = self.accepted(workflow_id).await.unwrap_or_default();
@@ -130,14 +131,14 @@ impl Client {
         disputes.last().map_or_else(|| workflow_id.to_owned(), |dispute| case_id(workflow_id, list::number_of(dispute)))
     }
 
-    /// What the server knows of a run; nothing of one that it does not know.
+    /// What the server knows of a run; empty for an unknown run.
     async fn info(&self, workflow_id: &str, run_id: &str) -> WorkflowExecutionInfo {
         let described = self.describe_run(workflow_id, workflow_id, run_id).await;
         described.ok().and_then(|described| described.workflow_execution_info).unwrap_or_default()
     }
 
-    /// The last runs of the workflow id's cases, oldest first: without starts that were refused, and without runs that were gone on
-    /// from.
+    /// The last runs of the workflow id's cases, oldest first, without refused starts and without runs that continued in a new
+    /// run.
     async fn accepted(&self, workflow_id: &str) -> Result<Vec<WorkflowExecutionInfo>, ClientError> {
         let request = ListWorkflowExecutionsRequest {
             namespace: self.namespace().to_owned(),
@@ -157,7 +158,7 @@ impl Client {
 mod tests {
     use super::parts;
 
-    /// L8: the number is the case's own, not that of the payment it is about.
+    /// L8: the number is the case's own, not that of the payment that it is about.
     #[test]
     fn a_case_is_told_from_an_earlier_one_by_its_number() {
         for (case, id, number) in [

@@ -1,7 +1,7 @@
-//! What a start would come to, as far as it can be known before there is a workflow (L8): a start that is refused is better never one.
+//! Predicts the result of a start before a workflow exists (L8): a start that a rule refuses should not become a workflow.
 //!
-//! Nothing is decided here. The rules say what they say of what was sent, and of what the ledger would answer; the case itself
-//! asks again, and what it is answered then counts.
+//! This module decides nothing. It applies the rules to the start's content and to the ledger's answers. The case itself asks
+//! again, and only the case's answers count.
 
 use jiff::Timestamp;
 use recourse_domain::{
@@ -26,7 +26,7 @@ use recourse_workflows::{
 use super::Start;
 
 impl Start {
-    /// Why a rule forbids this start, whatever the ledger knows.
+    /// Why a rule refuses this start, independent of the ledger.
     pub fn refusal(&self, now: Timestamp) -> Option<Outcome> {
         match self {
             Self::Deposit(start) => deposit::check(&start.contract, start.amount, &start.source).err().or_else(|| {
@@ -37,7 +37,7 @@ impl Start {
         }
     }
 
-    /// Why this start would be refused now, if it would.
+    /// Why a rule would refuse this start now, if one would.
     ///
     /// # Errors
     /// Only if the ledger cannot be asked.
@@ -78,7 +78,7 @@ impl Start {
         })
     }
 
-    /// What the case would ask of the ledger first, or why it would not get that far.
+    /// What the case would first ask the ledger, or why it would not get that far.
     fn opening(&self, now: Timestamp) -> Result<OpenCase, Outcome> {
         let id = self.case();
         let (outcome, take, asked) = match self.clone() {
@@ -107,7 +107,7 @@ impl Start {
         if let Some(refused) = outcome {
             return Err(Outcome { kept_in_escrow: Amount::ZERO, ..refused });
         }
-        // No run has this name, so that the ledger takes it for a new case.
+        // No run has this name, so the ledger takes it for a new case.
         let first_run = "not-started".to_owned();
         Ok(OpenCase { case: self.case(), first_run, contract: self.contract().clone(), take, asked, at: now })
     }

@@ -1,4 +1,4 @@
-//! What a case's id says: what it is about, whose money it is about, and so which commands it can have.
+//! Reads a case's id: the kind of case, its contract, and so which commands it can have.
 
 use recourse_domain::{
     command::{CommandKind, RefusalKind},
@@ -8,7 +8,7 @@ use recourse_domain::{
 
 use super::ClientError;
 
-/// What a case's id is made of.
+/// The parts of a case's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseId {
     /// What the case is about.
@@ -18,7 +18,7 @@ pub struct CaseId {
 }
 
 impl CaseId {
-    /// Reads the id of a case of whatever kind.
+    /// Reads the id of a case of any kind.
     ///
     /// # Errors
     /// [`ClientError::NoCaseId`] if no case can have this id.
@@ -31,8 +31,8 @@ impl CaseId {
         read.ok_or_else(|| ClientError::NoCaseId { case: shortened(case) })
     }
 
-    /// A request for a payment is named by the payment's posting: `{case}/{step}`, or `{case}#2/{step}` if that was the
-    /// second case with its id. The contract is that of the case which paid.
+    /// A request for a payment has the payment's posting in its id: `{case}/{step}`, or `{case}#2/{step}` if that was the
+    /// second case with its id. Its contract is the contract of the case that paid.
     fn of_payment(payment: &str) -> Option<Self> {
         let payment = PaymentId::new(payment).ok()?;
         let (paid_by, step) = payment.as_str().split_once('/')?;
@@ -41,7 +41,7 @@ impl CaseId {
         Some(Self { kind: CaseKind::PaymentRefund, contract })
     }
 
-    /// A case about escrow is named by the contract, and some by what of it they are about.
+    /// A case about escrow has the contract in its id, and some have the part of it that they are about.
     fn of_escrow(case: &str) -> Option<Self> {
         let parts: Vec<&str> = case.split(':').collect();
         let (kind, contract, more) = match parts.as_slice() {
@@ -58,11 +58,11 @@ impl CaseId {
     }
 }
 
-/// Whether such a case has such a command at all, in whatever stage and whoever gives it. A case cannot say so itself: to
-/// its workflow the command is unknown.
+/// Whether a case of this kind has this command at all, in any stage and from any sender. The case cannot answer this itself:
+/// its workflow does not know the command.
 ///
 /// # Errors
-/// [`ClientError::Refused`] with the commands that there are, or [`ClientError::NoCaseId`].
+/// [`ClientError::Refused`] with the commands that it has, or [`ClientError::NoCaseId`].
 pub fn check_command(case: &str, command_kind: CommandKind) -> Result<(), ClientError> {
     let kind = CaseId::read(case)?.kind;
     if command_kind.is_taken_by(kind) {

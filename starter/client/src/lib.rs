@@ -1,7 +1,8 @@
-//! The one typed client underneath the command line: starts cases, gives commands, reads statuses, results and lists.
+//! The typed client of the command line, the API and the console: it starts cases, gives commands, and reads statuses, results
+//! and lists.
 //!
-//! It decides nothing. What it adds to Temporal's own client is the wire contract: ids, types, the receipt time of a
-//! command (T2), update ids that make a repeated command one command (L7), and errors that say what to do.
+//! It decides nothing. To Temporal's own client it adds the wire contract: ids, types, the receipt time of a command (T2),
+//! update ids that make a repeated command one command (L7), and errors that say what to do.
 
 mod changes;
 mod commands;
@@ -62,24 +63,24 @@ pub use start::{Start, Started};
 use find::Place;
 pub use time::Advanced;
 
-/// How long a connection may take. Nobody waits minutes to be told that there is no server.
+/// How long a connection may take. Nobody should wait minutes to learn that there is no server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a worker may take to answer a query or an update. It answers in milliseconds if there is one; if the server had
-/// given the case's last task to one that was just stopped, another gets it when that times out, after 10 s.
+/// How long a worker may take to answer a query or an update. A running worker answers in milliseconds. If the server gave the
+/// case's last task to a worker that has just stopped, another worker gets it when the task times out, after 10 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long calls that meet a server in trouble are repeated.
+/// How long the client repeats calls if the server is in trouble.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where to connect. What is absent comes from the standard Temporal environment variables or `temporal.toml`.
+/// Where to connect. The standard Temporal environment variables or `temporal.toml` give what is absent.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
     /// The server, as `host:port`.
     pub address: Option<String>,
     /// The namespace.
     pub namespace: Option<String>,
-    /// What payloads are encrypted with.
+    /// The keys that encrypt payloads.
     pub keys: Option<PayloadKeys>,
 }
 
@@ -118,12 +119,12 @@ impl Client {
         &self.temporal.options().namespace
     }
 
-    /// Temporal's own client, for what this one does not do.
+    /// Temporal's own client, for everything that this one does not do.
     pub fn temporal(&self) -> &Temporal {
         &self.temporal
     }
 
-    /// Waits until the case has ended, and reads how.
+    /// Waits until the case has ended, and reads its outcome.
     ///
     /// # Errors
     /// [`ClientError::Stopped`] if somebody stopped its workflow.
@@ -132,7 +133,7 @@ impl Client {
         self.result_at(case, place).await
     }
 
-    /// The same of what was just started, be it refused or not.
+    /// The same for the workflow that was just started, whether a rule refused it or not.
     ///
     /// # Errors
     /// As [`result`](Self::result).
@@ -145,7 +146,7 @@ impl Client {
         read_payload(case, &result.map_err(|error| self.result_error(case, error))?)
     }
 
-    /// Reads the case's status, of an open or a closed case. A worker has to run.
+    /// Reads the status of an open or closed case. A worker must run.
     pub async fn status(&self, case: &str) -> Result<Status, ClientError> {
         let (workflow_id, number) = find::parts(case);
         if number.is_some() {
@@ -158,7 +159,7 @@ impl Client {
                 return answer;
             }
             Err(ClientError::NotFound { .. } | ClientError::NoWorker { .. }) => return answer,
-            // A start that was refused, or could not be read, hides no case that was accepted (L8).
+            // A start that a rule refused, or that nobody could read, hides no accepted case (L8).
             _ => {}
         }
         match self.find(case).await? {
@@ -179,8 +180,8 @@ impl Client {
             };
             match answer {
                 Ok(status) => return self.read_status(case, &status).await,
-                // A case that has just been started cannot be asked before a worker has seen it for the first time. And of those
-                // who ask while a task of it is under way, the server lets few wait.
+                // Nobody can ask a new case before a worker has run its first task. And while a task of a case is under way,
+                // the server lets only a few queries wait.
                 Err(WorkflowQueryError::Rpc(status))
                     if matches!(status.code(), Code::FailedPrecondition | Code::ResourceExhausted)
                         && started.elapsed() < ANSWER_TIMEOUT =>
@@ -192,7 +193,7 @@ impl Client {
         }
     }
 
-    /// A status as a case gave it, which leads to the case's own dispute (L8).
+    /// A status as a case gave it, with the id of the case's own dispute (L8).
     async fn read_status(&self, case: &str, raw: &RawValue) -> Result<Status, ClientError> {
         let status: Status = read_payload(case, raw)?;
         let Some(workflow_id) = &status.dispute else { return Ok(status) };
@@ -201,7 +202,7 @@ impl Client {
         Ok(Status { particulars, ..status })
     }
 
-    /// Waits until the case's status is as wanted, for at most `patience`; the last status otherwise.
+    /// Waits until the status is the wanted one, for at most `patience`; otherwise returns the last status.
     pub async fn wait_for(
         &self,
         case: &str,
@@ -211,7 +212,7 @@ impl Client {
         until(patience, || self.status(case), wanted).await
     }
 
-    /// The same of what was just started, be it refused or not.
+    /// The same for the workflow that was just started, whether a rule refused it or not.
     pub async fn wait_for_start(
         &self,
         started: &Started,
@@ -222,18 +223,18 @@ impl Client {
         until(patience, || self.status_at(&started.case, &place), wanted).await
     }
 
-    /// The case's own present time: the wall clock's, or a later one if its clock was fast-forwarded.
+    /// The case's own present time: the wall clock's, or a later one if the case's clock was fast-forwarded.
     pub async fn virtual_now(&self, case: &str) -> Result<Timestamp, ClientError> {
         Ok(described::now_of(&self.describe(case).await?))
     }
 
-    /// The currency of the case's amounts, as lists show it. A deposit has no status that would tell.
+    /// The currency of the case's amounts, as lists show it. A deposit has no status that could show it.
     pub async fn currency(&self, case: &str) -> Result<Option<Currency>, ClientError> {
         let described = self.describe(case).await?;
         Ok(described.workflow_execution_info.and_then(|info| list::currency_of(&info)))
     }
 
-    /// What a list would show of the case, and the case's own present time.
+    /// The case as a list would show it, and the case's own present time.
     pub async fn row(&self, case: &str) -> Result<(CaseRow, Timestamp), ClientError> {
         let described = self.describe(case).await?;
         let now = described::now_of(&described);
@@ -242,11 +243,11 @@ impl Client {
         Ok((row, now))
     }
 
-    /// That the case does not go on, or does something else first, if that is why there was no answer; otherwise the
+    /// If there was no answer because the case is stuck, or does something else first, the error that says so; otherwise the
     /// error as it is.
     ///
-    /// The server says the same of a case without a worker, of one whose worker fails, and of one that waits for what it
-    /// has ordered. What it knows of the case tells them apart.
+    /// The server gives the same error for a case without a worker, for one whose worker fails, and for one that waits for an
+    /// order. The server's description of the case shows the difference.
     pub async fn explained(&self, error: ClientError) -> ClientError {
         let ClientError::NoWorker { case, .. } = &error else { return error };
         let Ok(mut described) = self.describe(case).await else { return error };
@@ -254,7 +255,7 @@ impl Client {
         task_fails(case, &described).or_else(|| busy(case, &described)).unwrap_or(error)
     }
 
-    /// The same for a question, which a worker answers whatever the case waits for.
+    /// The same for a query. A worker answers a query whatever the case waits for.
     async fn explained_query(&self, error: ClientError) -> ClientError {
         match self.explained(error.clone()).await {
             ClientError::Busy { .. } => error,
@@ -262,7 +263,7 @@ impl Client {
         }
     }
 
-    /// As the server describes it. The SDK's own description cannot be had of a case whose summary is encrypted, as a
+    /// The server's description of the case. The SDK's own description fails for a case whose summary is encrypted, as a
     /// dispute's is.
     async fn describe(&self, case: &str) -> Result<DescribeWorkflowExecutionResponse, ClientError> {
         let (workflow_id, number) = find::parts(case);
@@ -273,7 +274,7 @@ impl Client {
         }
     }
 
-    /// A run of a workflow as the server describes it; the newest if none is named.
+    /// The server's description of a run of a workflow; of the newest run if none is named.
     async fn describe_run(
         &self,
         case: &str,
@@ -287,7 +288,7 @@ impl Client {
         described.map(Response::into_inner).map_err(|status| self.rpc_error(case, &status))
     }
 
-    /// The case's workflow, for commands: a bare id is its newest run, which is the only one that may be open.
+    /// The case's workflow, for commands. A bare id means its newest run. No other run can be open.
     ///
     /// # Errors
     /// As [`find`](Self::find).
@@ -304,13 +305,14 @@ impl Client {
         info.maybe_run_id(run_id).build().bind_untyped(self.temporal.clone())
     }
 
-    /// Asks again where that is harmless. The bare service does not, and a server closes each connection after some minutes.
+    /// Repeats a call where that is harmless. The bare service does not, and a server closes each connection after some
+    /// minutes.
     fn service(&self) -> Box<dyn WorkflowService> {
         Box::new(self.temporal.connection().clone())
     }
 }
 
-/// Asks until the status is as wanted, for at most `patience`; the last status otherwise.
+/// Asks until the status is the wanted one, for at most `patience`; otherwise returns the last status.
 async fn until<Asked>(
     patience: Duration,
     ask: impl Fn() -> Asked,
@@ -331,14 +333,14 @@ where
     }
 }
 
-/// Whether the case's workflow task has failed, and is tried again.
+/// The error if the case's workflow task has failed and the server tries it again.
 fn task_fails(case: &str, described: &DescribeWorkflowExecutionResponse) -> Option<ClientError> {
     let attempt = described.pending_workflow_task.as_ref()?.attempt;
     (attempt >= 2).then(|| ClientError::TaskFails { case: case.to_owned(), attempt })
 }
 
-/// What the case has ordered and a worker has taken on, if it waits for nothing else. What nobody has taken on yet, and a
-/// workflow task that nobody takes, mean that there is no worker.
+/// The order that a worker has begun for the case, if the case waits for nothing else. If no worker has begun the order, or
+/// nobody takes the workflow task, there is no worker.
 fn busy(case: &str, described: &DescribeWorkflowExecutionResponse) -> Option<ClientError> {
     if described.pending_workflow_task.is_some() {
         return None;

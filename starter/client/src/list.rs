@@ -26,7 +26,8 @@ use super::{Client, ClientError, hex};
 /// How many cases a page has at most.
 const PAGE_MAX: u32 = 1_000;
 
-/// What is a case (L8): no start that was refused, and none that could not be read, which ends without an outcome.
+/// Which workflows are cases (L8): not starts that a rule refused, and not starts that nobody could read, which end without an
+/// outcome.
 pub(super) const ACCEPTED: &str = "((CaseOutcome IS NOT NULL AND CaseOutcome != 'refused') OR (CaseOutcome IS NULL AND \
                                    ExecutionStatus != 'Completed' AND ExecutionStatus != 'Failed'))";
 
@@ -45,11 +46,11 @@ pub struct Filters {
     pub overdue: bool,
     /// Only open ones, or only closed ones.
     pub open: Option<bool>,
-    /// Only those that one of these is the client or the freelancer of.
+    /// Only cases in which one of these is the client or the freelancer.
     pub parties: Option<Vec<Id>>,
-    /// Beside those of `parties`, those of these contracts.
+    /// In addition to those of `parties`, all cases of these contracts.
     pub or_contracts: Vec<Id>,
-    /// Beside those of `parties`, all of this kind.
+    /// In addition to those of `parties`, all cases of this kind.
     pub or_kind: Option<CaseKind>,
     /// How many at most on a page.
     pub limit: Option<u32>,
@@ -60,7 +61,7 @@ pub struct Filters {
 pub struct CasePage {
     /// The cases.
     pub cases: Vec<CaseRow>,
-    /// What to ask for the next page with; absent on the last.
+    /// The value to ask for the next page with; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
@@ -105,7 +106,7 @@ pub struct CaseRow {
 }
 
 impl Filters {
-    /// The query in Temporal's list filter language. Nothing in it needs quoting: ids and names have no quotes.
+    /// The query in Temporal's list filter language. It needs no escaping: ids and names have no quotes.
     fn query(&self) -> String {
         let mut query = format!("{ACCEPTED} AND CaseKind IS NOT NULL");
         if !self.kinds.is_empty() {
@@ -160,7 +161,7 @@ impl Client {
         };
         let (is_later, mut request) = (page.is_some(), request.into_request());
         if is_later {
-            // A page that there cannot be is no better for being asked for again.
+            // It does not help to ask again for a page that cannot exist.
             request.extensions_mut().insert(NoRetryOnMatching { predicate: may_be_the_page });
         }
         match self.service().list_workflow_executions(request).await {
@@ -170,7 +171,7 @@ impl Client {
                 Ok(CasePage { cases: response.executions.iter().map(row).collect(), next })
             }
             Err(status) if is_later && may_be_the_page(&status) => {
-                // Only the server can read its pages. If it lists without one, the page was why it did not.
+                // Only the server can read its page tokens. If it lists without one, the token was the problem.
                 let first = Filters { limit: Some(1), ..filters.clone() };
                 Box::pin(self.list(&first, None)).await?;
                 Err(ClientError::InvalidPage { page: shortened(page.unwrap_or_default()) })
@@ -183,8 +184,8 @@ impl Client {
     }
 }
 
-/// Whether a page that the server cannot read may be why it does not list. It says that in many ways, depending on where it keeps
-/// what is listed.
+/// Whether an unreadable page token may be the reason why the server does not list. The server reports that in many ways,
+/// depending on its visibility store.
 fn may_be_the_page(status: &Status) -> bool {
     matches!(status.code(), Code::InvalidArgument | Code::Unknown | Code::Internal | Code::OutOfRange)
 }
@@ -195,12 +196,12 @@ fn read<T: DeserializeOwned>(info: &WorkflowExecutionInfo, name: &str) -> Option
     serde_json::from_slice(&payload.data).ok()
 }
 
-/// Which case of its workflow id it is.
+/// The number of the case among those with its workflow id.
 pub(super) fn number_of(info: &WorkflowExecutionInfo) -> u32 {
     read(info, "CaseNumber").unwrap_or(1)
 }
 
-/// Whether it is a start that a rule forbade, or that could not be read, and so no case (L8).
+/// Whether it is a start that a rule refused, or that nobody could read, and so not a case (L8).
 pub(super) fn was_refused(info: &WorkflowExecutionInfo) -> bool {
     let ended = [WorkflowExecutionStatus::Completed, WorkflowExecutionStatus::Failed].contains(&info.status());
     read::<String>(info, "CaseOutcome").map_or(ended, |outcome| outcome == "refused")

@@ -1,7 +1,7 @@
-//! What is known of a case's money, and how it is said (L9): one reading for the API, the console and the command line.
+//! What is known of a case's money, and the words for it (L9): one reading for the API, the console and the command line.
 //!
-//! What has moved, and what became of what was given back, is in the ledger. What is ordered and has not moved, and how often
-//! that was tried, is with the server ([`orders`](super::orders)). A case's status says what was decided, and nothing of this.
+//! The ledger has the movements, and the state of refunds and returns. The server has the orders that have not moved yet, and
+//! how often a worker tried them ([`orders`](super::orders)). A case's status has only the decisions.
 
 use jiff::Timestamp;
 use recourse_domain::{
@@ -114,7 +114,7 @@ const fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-/// A part of a sentence. Instants are shown by whoever shows it.
+/// A part of a sentence. The caller formats instants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
     /// Words.
@@ -124,7 +124,7 @@ pub enum Said {
 }
 
 impl Money {
-    /// The money of a status's case, and of the dispute that it went on in.
+    /// The money of a status's case, and of the dispute in which it continued.
     pub fn of_case(status: &Status, orders: &[Order], moved: Option<&Moved>) -> Self {
         let cases: Vec<String> =
             std::iter::once(&status.case).chain(&status.dispute).map(|case| format!("{case}/")).collect();
@@ -170,12 +170,12 @@ impl Money {
         self
     }
 
-    /// What has not moved.
+    /// The movements that have not happened yet.
     pub fn not_moved(&self) -> impl Iterator<Item = &Movement> {
         self.movements.iter().filter(|movement| movement.state == MovementState::Ordered)
     }
 
-    /// What is tried again.
+    /// The movements that a worker tries again.
     pub fn tried_again(&self) -> impl Iterator<Item = &Movement> {
         self.movements.iter().filter(|movement| movement.retry.is_some())
     }
@@ -187,8 +187,8 @@ impl Money {
 }
 
 impl Movement {
-    /// What a posting says; nothing of those that only set aside what did not arrive, or take it out again: what they are
-    /// about says so.
+    /// The movement of a posting. None for postings that only put money into suspense or take it out again: the refund, return
+    /// or fee itself shows that.
     fn posted(entry: &Entry, currency: Currency, refunds: &[TrackedRefund]) -> Option<Self> {
         let kind: PostingKind = serde_json::from_value(serde_json::Value::String(entry.kind.clone())).ok()?;
         if matches!(kind, PostingKind::ToSuspense | PostingKind::FromSuspense) {
@@ -225,7 +225,7 @@ impl Movement {
         })
     }
 
-    /// What an order is still to move; nothing if the ledger says that it has moved.
+    /// The part of an order that has not moved yet; none if the ledger has it all.
     fn ordered(order: &Order, ordered: &Ordered, entries: &[&Entry]) -> Option<Self> {
         let is_part = |entry: &&&Entry| {
             let rest = entry.id.strip_prefix(&ordered.posting);
@@ -263,7 +263,7 @@ impl Movement {
         matches!(self.kind, PostingKind::Refund | PostingKind::Return | PostingKind::FeeReturn)
     }
 
-    /// How much, from whom and to whom.
+    /// The amount, from whom and to whom.
     pub fn what(&self, client: &str, payee: &str) -> String {
         let amount = self.currency.show(self.amount);
         let whose = match self.party {
@@ -283,7 +283,7 @@ impl Movement {
         }
     }
 
-    /// What is known of it, as it is at `now`.
+    /// What is known of it at `now`.
     pub fn known(&self, now: Timestamp) -> Vec<Said> {
         let words = |text: &str| Said::Words(text.to_owned());
         match self.state {
@@ -323,7 +323,7 @@ impl Retry {
     }
 }
 
-/// A sentence, with its instants shown by `show`.
+/// A sentence, with its instants formatted by `show`.
 pub fn sentence(said: &[Said], show: impl Fn(Timestamp) -> String) -> String {
     said.iter()
         .map(|part| match part {
@@ -333,11 +333,11 @@ pub fn sentence(said: &[Said], show: impl Fn(Timestamp) -> String) -> String {
         .collect()
 }
 
-/// The last of the refunds that this one was sent again as.
+/// The last of the refunds that replaced this one.
 fn last_of<'a>(refunds: &'a [TrackedRefund], id: &str) -> Option<&'a TrackedRefund> {
     let find = |id: &str| refunds.iter().find(|refund| refund.id == id);
     let mut last = find(id)?;
-    // Each is followed by a later one, so this ends.
+    // Each refund has a later replacement, so this ends.
     for _ in refunds {
         match last.followed_by.as_deref().filter(|_| last.state == RefundState::Retried).and_then(find) {
             Some(next) => last = next,

@@ -1,4 +1,4 @@
-//! What cases have ordered of money and is not done: a workflow cannot see its own retries, the server can (L9).
+//! The orders of money that are not done yet: a workflow cannot see its own retries, but the server can (L9).
 
 use std::collections::BTreeMap;
 
@@ -25,17 +25,17 @@ use temporalio_common::protos::temporal::api::{
 
 use super::{CaseRow, Client, ClientError, Filters, plain::no_keys};
 
-/// The effects that move money. The others take it, or tell of it.
+/// The effects that move money. Other effects hold money, or send notices about it.
 const MOVE_MONEY: [&str; 5] =
     ["Escrow.deposit", "Escrow.settle", "Escrow.charge_fee", "Escrow.pay_bonus", "Escrow.return_payment"];
 
-/// How many events of a history are read at once, from its end: what is under way was mostly ordered just now.
+/// How many events of a history to read at once, from its end. Most orders that are under way are recent.
 const EVENTS: i32 = 100;
 
-/// How many cases are looked at together.
+/// How many cases to read at the same time.
 const AT_ONCE: usize = 8;
 
-/// How many open cases of a contract are looked at. It has a handful.
+/// How many open cases of a contract to read. A contract has a handful.
 const OF_A_CONTRACT_MAX: u32 = 100;
 
 /// An effect that moves money and is not done.
@@ -43,13 +43,13 @@ const OF_A_CONTRACT_MAX: u32 = 100;
 pub struct Order {
     /// The case that ordered it.
     pub case: String,
-    /// What it is to move. Some of it may have moved: the ledger knows.
+    /// The ordered movements. Some may have happened already: the ledger knows.
     pub movements: Vec<Ordered>,
-    /// Which try it is in, or waits for; from 1.
+    /// Which try it is in, or waits for, counted from 1.
     pub attempt: u32,
     /// When it was ordered, in the case's time.
     pub since: Timestamp,
-    /// When it is tried next, if it waits for that.
+    /// When the next try is, if it waits for one.
     pub next_at: Option<Timestamp>,
     /// Why the last try failed.
     pub failure: Option<String>,
@@ -58,7 +58,7 @@ pub struct Order {
 /// One movement of an [`Order`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ordered {
-    /// The id that its posting will have; of a return what the ids of its parts begin with.
+    /// The id that its posting will have. For a return, the ids of its parts begin with it.
     pub posting: String,
     /// What it is for.
     pub kind: PostingKind,
@@ -73,18 +73,18 @@ pub struct Ordered {
 }
 
 impl Order {
-    /// Whether it has failed, and is tried again.
+    /// Whether it has failed, and will be tried again.
     pub const fn is_retried(&self) -> bool {
         self.attempt >= 2
     }
 }
 
 impl Client {
-    /// What the case has ordered of money and is not done.
+    /// The orders of money of this case that are not done yet.
     ///
     /// # Errors
-    /// [`ClientError::NotFound`] if there is no such case; [`ClientError::Configuration`] if what it ordered is encrypted with
-    /// a key that is not here.
+    /// [`ClientError::NotFound`] if there is no such case; [`ClientError::Configuration`] if the key that encrypted its orders
+    /// is not here.
     pub async fn orders(&self, case: &str) -> Result<Vec<Order>, ClientError> {
         let mut described = self.describe(case).await?;
         described.pending_activities.retain(moves_money);
@@ -95,7 +95,7 @@ impl Client {
         self.orders_in(case, described).await
     }
 
-    /// What the open cases of a contract have ordered of money and is not done, its deposits included.
+    /// The orders of money of a contract's open cases that are not done yet, also of its deposits.
     ///
     /// # Errors
     /// As [`Client::orders`].
@@ -111,7 +111,7 @@ impl Client {
         for found in self.orders_of_each(cases).await {
             match found {
                 Ok(found) => orders.extend(found),
-                // A list is a moment behind.
+                // A list is slightly out of date.
                 Err(ClientError::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -119,14 +119,14 @@ impl Client {
         Ok(orders)
     }
 
-    /// What is tried again of that which these cases have ordered of money. A case that cannot be read is left out: a list is
-    /// shown all the same.
+    /// The orders of money of these cases that a worker tries again. Leaves out a case that cannot be read, so that the list
+    /// can still be shown.
     pub async fn retried(&self, rows: &[CaseRow]) -> Vec<Order> {
         let moving = rows.iter().filter(|row| may_move_money(row)).map(|row| row.case.clone()).collect();
         self.orders_of_each(moving).await.into_iter().flatten().flatten().filter(Order::is_retried).collect()
     }
 
-    /// What each of these cases has ordered, some of them asked for at once.
+    /// The orders of each of these cases. It asks for some of them at the same time.
     async fn orders_of_each(&self, cases: Vec<String>) -> Vec<Result<Vec<Order>, ClientError>> {
         let asked = cases.into_iter().map(|case| {
             let client = self.clone();
@@ -199,8 +199,8 @@ fn moves_money(activity: &PendingActivityInfo) -> bool {
     activity.activity_type.as_ref().is_some_and(|kind| MOVE_MONEY.contains(&kind.name.as_str()))
 }
 
-/// Whether a case in such a stage may have money under way: when it is decided, what is paid at a contract's end, and shares
-/// of the arbitration fee.
+/// Whether a case in this stage may have money under way: after the decision, for the payment at a contract's end, and for
+/// shares of the arbitration fee.
 fn may_move_money(row: &CaseRow) -> bool {
     let is_paying = row.kind == Some(CaseKind::RefundRequest);
     row.open && (is_paying || matches!(row.stage, Some(Stage::Settling | Stage::AwaitingArbitrationDemand)))
@@ -219,7 +219,7 @@ fn words(failure: &Failure) -> String {
     said
 }
 
-/// What an effect is to move, as it was ordered.
+/// The movements of an effect, as the case ordered it.
 fn movements(case: &str, effect: &str, input: &Payload) -> Result<Vec<Ordered>, ClientError> {
     let one = |posting: String, kind, amount, currency| Ordered {
         posting,
@@ -253,7 +253,7 @@ fn movements(case: &str, effect: &str, input: &Payload) -> Result<Vec<Ordered>, 
             movements.iter().map(|movement| settled(&case_ref, contract.currency, movement)).collect()
         }
     };
-    // A movement of nothing is never made.
+    // A movement of 0 never happens.
     Ok(movements.into_iter().filter(|movement| !movement.amount.is_zero()).collect())
 }
 
@@ -279,7 +279,7 @@ fn read<T: DeserializeOwned>(case: &str, input: &Payload) -> Result<T, ClientErr
     })
 }
 
-/// Whose share of the arbitration fee a posting is about, by its id: `…/fee:client:1`, `…/fee_return:client`.
+/// Whose share of the arbitration fee a posting moves, by its id: `…/fee:client:1`, `…/fee_return:client`.
 pub(super) fn share_of(posting: &str) -> Option<Role> {
     let (_, step) = posting.rsplit_once('/')?;
     let role = step.strip_prefix("fee:").or_else(|| step.strip_prefix("fee_return:"))?.split(':').next()?;
@@ -294,7 +294,7 @@ mod tests {
 
     use super::*;
 
-    /// L9: the effects that are looked for are those that are declared.
+    /// L9: this list has exactly the declared effects that move money.
     #[test]
     fn every_effect_that_moves_money_is_looked_for() {
         let declared =
@@ -314,7 +314,7 @@ mod tests {
         read.into_iter().map(|one| (one.posting, one.kind.name(), one.amount.minor())).collect()
     }
 
-    /// L9: what an effect is to move is known by the ids that its postings will have; a movement of nothing is none.
+    /// L9: the ids of the later postings identify an effect's movements; a movement of 0 does not count.
     #[test]
     fn an_order_says_what_it_is_to_move() {
         let time = "2026-12-08T10:00:00Z";
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(ordered("Escrow.deposit", deposit), [("dispute:c-1/deposit".to_owned(), "deposit", 300)]);
     }
 
-    /// L9: an error's causes say what is to be mended.
+    /// L9: an error's causes say what to repair.
     #[test]
     fn a_failure_is_told_with_its_causes_once_each() {
         let cause = Failure { message: "the sandbox bank broke off".to_owned(), ..Failure::default() };

@@ -1,4 +1,4 @@
-//! Reads what is encrypted where the SDK does not do it by itself: what comes with a description or a history.
+//! Decrypts what the SDK does not decrypt by itself: the payloads in a description or a history.
 
 use recourse_programs::temporal::KEYS_FILE;
 use temporalio_common::{
@@ -11,7 +11,7 @@ use temporalio_common::{
 use super::{Client, ClientError};
 
 impl Client {
-    /// A payload as it was before it was encrypted.
+    /// A payload, decrypted.
     ///
     /// # Errors
     /// [`ClientError::Configuration`] if its key is not here.
@@ -22,7 +22,7 @@ impl Client {
         Ok(decoded.into_iter().next().unwrap_or_default())
     }
 
-    /// Puts the words of activities' last failures where they would be if nothing was encrypted.
+    /// Decrypts the texts of activities' last failures and puts them where unencrypted failures have them.
     pub(super) async fn failures_in_plain(&self, described: &mut DescribeWorkflowExecutionResponse) {
         let failures = described.pending_activities.iter_mut().filter_map(|activity| activity.last_failure.as_mut());
         for failure in failures {
@@ -30,7 +30,7 @@ impl Client {
         }
     }
 
-    /// Puts the words of a failure and of its causes where they would be if nothing was encrypted.
+    /// Decrypts the texts of a failure and of its causes and puts them where unencrypted failures have them.
     pub(super) async fn failure_in_plain(&self, failure: &mut Failure) {
         let mut next = Some(failure);
         while let Some(failure) = next {
@@ -48,7 +48,7 @@ impl Client {
     }
 }
 
-/// What a program without keys can say of a case whose payloads are encrypted.
+/// The error of a program without keys about a case whose payloads are encrypted.
 pub(super) fn no_keys(case: &str) -> ClientError {
     ClientError::Configuration {
         message: format!("what {case} says is encrypted, and {KEYS_FILE} names no file with its key"),

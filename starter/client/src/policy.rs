@@ -15,7 +15,7 @@ use super::{Client, ClientError, plain};
 impl Client {
     /// The policy of a case.
     ///
-    /// Its status does not say it, so it is read from what the case's present run was started with.
+    /// Its status does not contain it, so this reads the start of the case's present run.
     ///
     /// # Errors
     /// [`ClientError::NotFound`] if there is no such case.
@@ -38,13 +38,14 @@ impl Client {
     }
 }
 
-/// What a run was started with.
+/// The input of a run.
 fn started_with(first: &HistoryEvent) -> Option<Payload> {
     let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) = &first.attributes else { return None };
     started.input.as_ref()?.payloads.first().cloned()
 }
 
-/// A case's first run is started with its policy; a later one with the case as it stood. Without one it is the default.
+/// The input of a case's first run has its policy; the input of a later run has the case's state. Without either it is the
+/// default policy.
 fn policy_in(start: &Value) -> Policy {
     let said = start.pointer("/case/file/policy").or_else(|| start.get("policy"));
     said.and_then(|policy| serde_json::from_value(policy.clone()).ok()).unwrap_or_default()

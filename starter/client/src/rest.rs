@@ -1,9 +1,9 @@
-//! When a case rests: nothing is under way that it ordered, that it is owed by the server, or that it will hear of by itself.
+//! Whether a case is at rest: no order of it is under way, the server owes it nothing, and no message to it is on its way.
 //!
-//! The server says of a case what it has ordered: its task, its effects, its disputes. It does not say what itself has yet to do:
-//! tell the case of a timer that is due or of a dispute that has ended, start the dispute that was filed, deliver a signal. Each
-//! takes milliseconds, and as long as it takes on a machine with too much to do. Whoever looks at a case meanwhile sees it as it
-//! was; and under the id of a dispute that was filed again, the dispute before.
+//! The server's description shows a case's own work: its task, its effects, its disputes. It does not show the server's
+//! remaining work: to tell the case about a due timer or a finished dispute, to start a dispute that was filed, to deliver a
+//! signal. Each takes milliseconds, or longer on a busy machine. Until then a reader sees the case as it was, and under the id
+//! of a dispute that was filed again, the earlier dispute.
 
 use std::time::{Duration, Instant};
 
@@ -21,28 +21,28 @@ use super::{
     timers::RunProgress,
 };
 
-/// How long a fast-forward may take. The clock stands still while an effect is under way.
+/// How long a fast-forward may take. The clock does not move while an effect is under way.
 pub(super) const ADVANCE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often a case is looked at until it stands still.
+/// How often to read a case until it is at rest.
 pub(super) const REST_POLL: Duration = Duration::from_millis(20);
 
-/// A case that stands still.
+/// A case at rest.
 #[derive(Debug)]
 pub(super) struct Still {
-    /// As the server describes it.
+    /// The server's description of it.
     pub described: DescribeWorkflowExecutionResponse,
-    /// Its own time then.
+    /// Its own time at that point.
     pub now: Timestamp,
-    /// When it was looked at: before the question, so that its clock is not further than what has passed since.
+    /// When the question was sent. So the case's clock is ahead of `now` by at most the time since then.
     pub seen: Instant,
     /// When its next timer is due, by its own clock.
     pub next_timer: Option<Timestamp>,
 }
 
 impl Client {
-    /// Whether nothing is under way that would change the case by itself: it only waits for commands, its clock and its dispute,
-    /// or is over. What is under its dispute's id is then that dispute, and not one before it.
+    /// Whether nothing is under way that would change the case by itself: it waits only for commands, its clock and its
+    /// dispute, or is over. Then the dispute under its dispute's id is its own, and not an earlier one.
     ///
     /// # Errors
     /// [`ClientError::NotFound`] if there is no such case.
@@ -50,14 +50,14 @@ impl Client {
         Ok(self.resting(case).await?.is_some())
     }
 
-    /// The case's status, if it rested when it was asked; nothing if something was under way.
+    /// The case's status, if it was at rest at that time; none if something was under way.
     ///
     /// # Errors
     /// As [`status`](Self::status).
     pub async fn status_at_rest(&self, case: &str) -> Result<Option<Status>, ClientError> {
         let Some(before) = self.resting(case).await? else { return Ok(None) };
         let status = self.status(case).await?;
-        // It may have begun something just before it answered.
+        // The case may have begun something just before it answered.
         let after = self.resting(case).await?;
         Ok(after.filter(|after| moment_of(after) == moment_of(&before)).map(|_| status))
     }
@@ -68,13 +68,13 @@ impl Client {
         Ok(rests.then_some(described))
     }
 
-    /// The case once it stands still: no task is there or about to come.
+    /// The case once it is at rest: no task exists or is about to come.
     pub(super) async fn standing_still(&self, case: &str) -> Result<Still, ClientError> {
         let started = Instant::now();
         loop {
             match self.seen_still(case).await {
                 Ok(Some(still)) => return Ok(still),
-                // A call that ran out says nothing of the case.
+                // A timed-out call says nothing about the case.
                 Ok(None) | Err(ClientError::NoWorker { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -93,7 +93,7 @@ impl Client {
         Ok(begun.map(|begun| Still { described, now, seen, next_timer: begun.next_timer() }))
     }
 
-    /// What the case waits for, if it has no task and no effect under way.
+    /// What the case waits for, if no task and no effect of it are under way.
     async fn still(
         &self,
         case: &str,
@@ -117,33 +117,33 @@ impl Client {
         }
         let begun = self.begun(case, &run_of(described)).await?;
         let length = described.workflow_execution_info.as_ref().map(|info| info.history_length).unwrap_or_default();
-        // A clock that is fast-forwarded while a task is under way may run on to the next timer.
+        // If a clock is fast-forwarded while a task is under way, it may run on to the next timer.
         Ok(Some(begun).filter(|begun| begun.is_of(length) && !begun.is_owed(now_of(described))))
     }
 }
 
-/// Whether the server knows of no task and no effect under way. An effect that failed and waits to be tried again is none: that
-/// wait passes with the case's clock.
+/// Whether the server knows of no task and no effect under way. A failed effect that waits for its next try does not count: the
+/// case's clock also passes that wait.
 fn nothing_is_under_way(described: &DescribeWorkflowExecutionResponse) -> bool {
     let status = described.workflow_execution_info.as_ref().map(WorkflowExecutionInfo::status);
-    // It was described by the run that had just made place for the next.
+    // The description is of a run that has just made room for the next.
     let between_runs = status == Some(WorkflowExecutionStatus::ContinuedAsNew);
     let is_tried =
         |activity: &PendingActivityInfo| activity.state() != PendingActivityState::Scheduled || activity.attempt <= 1;
     !between_runs && described.pending_workflow_task.is_none() && !described.pending_activities.iter().any(is_tried)
 }
 
-/// Whether a dispute that a case has begun goes on, given what is under the dispute's id: nothing or one before it until it is
-/// started, and itself, closed, until the case hears of that.
+/// Whether a dispute that a case has begun is still open, given what is under the dispute's id. Before it starts, that is
+/// nothing or an earlier dispute. After it closes, that is the dispute itself, closed, until the case learns of it.
 fn goes_on(child: &PendingChildExecutionInfo, latest: Option<&DescribeWorkflowExecutionResponse>) -> bool {
     let Some(latest) = latest.filter(|latest| is_running(latest)) else { return false };
-    // A case may be more than one run.
+    // A case may have more than one run.
     let first = latest.workflow_execution_info.as_ref().map(|info| info.first_run_id.as_str()).unwrap_or_default();
     let first = if first.is_empty() { &run_of(latest) } else { first };
     first == child.run_id
 }
 
-/// What is not the same again once something has happened to the case.
+/// A value that changes when something happens to the case.
 fn moment_of(described: &DescribeWorkflowExecutionResponse) -> (String, i64) {
     let length = described.workflow_execution_info.as_ref().map(|info| info.history_length);
     (run_of(described), length.unwrap_or_default())
@@ -165,7 +165,7 @@ mod tests {
         }
     }
 
-    /// What a case that is to be advanced is waited for.
+    /// An advance waits for this state of a case.
     #[test]
     fn a_case_stands_still_when_it_only_waits() {
         let waits = described(WorkflowExecutionStatus::Running);
@@ -186,7 +186,7 @@ mod tests {
         assert!(with(PendingActivityState::Scheduled, 2), "it waits to be tried again");
     }
 
-    /// A dispute that was filed again has the id of the one before it.
+    /// A dispute that was filed again has the id of the earlier one.
     #[test]
     fn a_dispute_goes_on_from_its_start_until_it_closes_and_is_not_the_one_before_it() {
         use WorkflowExecutionStatus::{Completed, Running, Terminated};

@@ -1,4 +1,4 @@
-//! The search attributes that lists filter by: registering them with a server.
+//! Registers the search attributes, by which lists filter, at a server.
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +14,13 @@ use temporalio_common::protos::temporal::api::{
 
 use super::{Client, ClientError, Filters};
 
-/// How long a server may take until all its parts know a new search attribute.
+/// How long all parts of a server may take to know a new search attribute.
 const USABLE_TIMEOUT: Duration = Duration::from_secs(90);
 
 impl Client {
-    /// Registers the search attributes that the server does not know yet, and waits until they can be used.
+    /// Registers the search attributes that the server does not know yet, and waits until they work.
     ///
-    /// Returns the names of those that were missing. Safe to repeat.
+    /// Returns the names of the missing ones. Safe to repeat.
     pub async fn setup_search_attributes(&self) -> Result<Vec<&'static str>, ClientError> {
         let missing = self.missing_search_attributes().await?;
         if !missing.is_empty() {
@@ -30,7 +30,7 @@ impl Client {
             let mut operator = self.temporal.connection().clone();
             match operator.add_search_attributes(request.into_request()).await {
                 Ok(_) => {}
-                // Somebody else was faster.
+                // Another program was faster.
                 Err(status) if status.code() == Code::AlreadyExists => {}
                 Err(status) => return Err(self.server_error(&status)),
             }
@@ -57,7 +57,7 @@ impl Client {
         Ok(attributes::ALL.iter().map(|(name, _)| *name).filter(|name| !known.contains_key(*name)).collect())
     }
 
-    /// The error of a request that the server calls invalid: most likely it was not set up.
+    /// The error of a request that the server calls invalid: most likely nobody has set the server up.
     pub(super) async fn or_missing_attributes(&self, case: &str, status: &RpcStatus) -> ClientError {
         match self.missing_search_attributes().await {
             Ok(names) if !names.is_empty() => ClientError::SearchAttributesMissing { names },

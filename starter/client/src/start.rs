@@ -1,4 +1,4 @@
-//! Starting a case. The same id twice while it runs is the same case.
+//! Starting a case. The same id means the same case while it runs.
 
 use recourse_domain::{
     ids::{CaseKind, dispute_id, escrow_deposit_id, milestone_review_id, payment_refund_id, refund_request_id},
@@ -25,27 +25,27 @@ use temporalio_common::{
 
 use super::{Client, ClientError, find::Place};
 
-/// What became of a start.
+/// The result of a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Started {
     /// The case's id.
     pub case: String,
-    /// Whether it ran before. Then it was left as it is, and what it should have been started with has no effect.
+    /// Whether it already ran. Then this start has not changed it, and its content has no effect.
     pub already_running: bool,
-    /// Whether what it runs with is what it should have been started with.
+    /// Whether the running case was started with the same content.
     pub same: bool,
-    /// The run that was started; nothing if it ran before.
+    /// The run that this start began; none if the case already ran.
     pub run_id: Option<String>,
 }
 
 impl Started {
-    /// Where it is.
+    /// Where the case is.
     pub(super) fn place(&self) -> Place {
         Place { workflow_id: self.case.clone(), run_id: self.run_id.clone() }
     }
 }
 
-/// What starts a case.
+/// The start of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
     /// A client puts money in escrow.
@@ -149,7 +149,7 @@ impl From<PaymentRefundStart> for Start {
 }
 
 impl Client {
-    /// Starts the case and returns its id. If it runs already it is left as it is.
+    /// Starts the case and returns its id. If it already runs, this does not change it.
     ///
     /// # Errors
     /// [`ClientError::SearchAttributesMissing`] on a server that was not set up.
@@ -157,10 +157,10 @@ impl Client {
         self.start_or_find(start).await.map(|started| started.case)
     }
 
-    /// Whether the case that runs under this start's id was started with the same.
+    /// Whether the running case with this start's id was started with the same content.
     ///
     /// # Errors
-    /// [`ClientError::NotFound`] if there is none any more.
+    /// [`ClientError::NotFound`] if it no longer exists.
     pub async fn began_with(&self, case: &str, start: &Start) -> Result<bool, ClientError> {
         let described = self.describe(case).await?.workflow_execution_info.unwrap_or_default();
         let execution = WorkflowExecution { workflow_id: case.to_owned(), run_id: described.first_run_id };
@@ -194,7 +194,7 @@ impl Client {
         }
     }
 
-    /// Starts the case unless it runs already, and says which.
+    /// Starts the case unless it already runs, and says which happened.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -219,7 +219,7 @@ impl Client {
             }
             Err(WorkflowStartError::Rpc(status)) => Err(match status.code() {
                 Code::InvalidArgument => self.or_missing_attributes(&case, &status).await,
-                // An unknown namespace, not an unknown case.
+                // The namespace is unknown, not the case.
                 Code::NotFound => ClientError::Configuration { message: status.message().to_owned() },
                 _ => self.rpc_error(&case, &status),
             }),
@@ -228,7 +228,8 @@ impl Client {
     }
 }
 
-/// A start's JSON, without what differs between two of the same: names, which are nobody's money, and what the ledger knows better.
+/// A start's JSON without the parts that may differ between equal starts: names, which do not decide whose money it is, and
+/// facts that the ledger knows better.
 fn comparable(json: &[u8]) -> Option<Value> {
     let mut start: Value = serde_json::from_slice(json).ok()?;
     let fields = start.as_object_mut()?;

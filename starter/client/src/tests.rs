@@ -4,7 +4,7 @@ use temporalio_common::protos::temporal::api::{
 
 use super::*;
 
-/// A task in its first attempt waits for a worker; one that is tried again has failed on one.
+/// In its first attempt a task waits for a worker. In a later attempt it has failed on one.
 #[test]
 fn a_failing_task_is_told_from_a_missing_worker() {
     let described = |attempt: Option<i32>| DescribeWorkflowExecutionResponse {

@@ -24,7 +24,7 @@ use super::{
     timers::Leg,
 };
 
-/// How long a case may take to see what its clock has passed. It takes milliseconds on an idle machine.
+/// How long a case may take to handle the timers that its clock has passed. It takes milliseconds on an idle machine.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Where a fast-forward ended.
@@ -37,13 +37,13 @@ pub struct Advanced {
 }
 
 impl Client {
-    /// Fast-forwards the case's own clock, and nobody else's, once nothing that the case ordered is under way. When this returns,
-    /// the case has seen what its clock has passed: silence has decided at any deadline behind it.
+    /// Fast-forwards the case's own clock, and no other clock, once no order of the case is under way. When this returns, the
+    /// case has handled the timers that its clock has passed: silence has decided at every deadline before the new time.
     ///
     /// # Errors
-    /// [`ClientError::Refused`] if the case is closed, or if it waits for a dispute, which has a clock of its own;
-    /// [`ClientError::NoTimeSkipping`] if the server does not do this; [`ClientError::NoWorker`] if what is under way is
-    /// not done.
+    /// [`ClientError::Refused`] if the case is closed, or if it waits for a dispute, which has its own clock;
+    /// [`ClientError::NoTimeSkipping`] if the server does not allow this; [`ClientError::NoWorker`] if the work under way does
+    /// not end.
     pub async fn advance(&self, case: &str, by: Duration) -> Result<Advanced, ClientError> {
         let Still { described, .. } = self.standing_still(case).await?;
         if !is_running(&described) {
@@ -65,20 +65,20 @@ impl Client {
         self.advance_to(case, target).await
     }
 
-    /// Fast-forwards up to each timer on the way, lets it run out by itself, and goes on.
+    /// Fast-forwards to just before each timer on the way, waits until the timer fires, and continues.
     ///
-    /// Server 1.32.0 goes on to the case's next deadline if anything happens to the case after the time that it was to be advanced to,
-    /// and before the server has noted that it is there. So no timer may run out while a fast-forward is on: neither on the way nor a
-    /// moment after its aim. And a fast-forward must not be so short that it is over before the server gets to it.
+    /// Server 1.32.0 runs on to the case's next deadline if something happens to the case after the target time, and before the
+    /// server has noted that it has arrived. So no timer may fire during a fast-forward: not on the way, and not shortly after
+    /// its target. And a fast-forward must not be so short that it is over before the server handles it.
     async fn advance_to(&self, case: &str, target: Timestamp) -> Result<Advanced, ClientError> {
-        // When it last came further: a server that refuses at once, again and again, is not asked for ever.
+        // When the clock last moved. So this does not ask for ever if a server refuses at once, again and again.
         let mut further = Instant::now();
         loop {
             match self.advance_once(case, target).await {
                 Ok(Some(there)) => return Ok(there),
                 Ok(None) => further = Instant::now(),
-                // A server that has too much to do lets a call run out, and may have done what it was asked: that is looked
-                // up, and not asked again.
+                // A busy server may let a call time out and still do what it asks. So this reads the clock instead of asking
+                // again.
                 Err(ClientError::NoWorker { .. }) if further.elapsed() < ADVANCE_TIMEOUT => {
                     tokio::time::sleep(REST_POLL).await;
                 }
@@ -87,7 +87,7 @@ impl Client {
         }
     }
 
-    /// One part of the way; where the case is, once it is there.
+    /// One part of the way. Returns where the case is, once it has arrived.
     async fn advance_once(&self, case: &str, target: Timestamp) -> Result<Option<Advanced>, ClientError> {
         let Still { described, now, seen, next_timer } = self.standing_still(case).await?;
         let (closed, run) = (!is_running(&described), run_of(&described));
@@ -108,13 +108,13 @@ impl Client {
         self.explained(ClientError::NoWorker { case: case.to_owned(), reason }).await
     }
 
-    /// Fast-forwards one run of the case, to the end of it at most.
+    /// Fast-forwards one run of the case, at most to the run's end.
     async fn advance_run(&self, case: &str, run: &str, by: Duration) -> Result<(), ClientError> {
         let id = Uuid::now_v7().to_string();
         let execution = find::run(case, run);
         match self.fast_forward(execution.clone(), &id, by).await {
             Ok(()) => self.wait_for_fast_forward(case, execution, &id).await,
-            // It ended just before.
+            // The run ended just before.
             Err(status) if status.code() == Code::NotFound => Ok(()),
             Err(status) if status.code() == Code::Unimplemented => {
                 Err(ClientError::NoTimeSkipping { address: self.address.clone() })
@@ -163,7 +163,7 @@ impl Client {
             let polled = match tokio::time::timeout(ADVANCE_TIMEOUT.saturating_sub(started.elapsed()), poll).await {
                 Ok(Ok(polled)) => polled.into_inner(),
                 Ok(Err(status)) if status.code() == Code::NotFound => return Ok(()),
-                // One poll may end before the clock is there; it is asked again.
+                // One poll may end before the clock arrives. Then it polls again.
                 Ok(Err(status)) if matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled) => continue,
                 Ok(Err(status)) => return Err(self.rpc_error(case, &status)),
                 Err(_) => break,
@@ -184,16 +184,16 @@ impl Client {
         Err(self.clock_stands_still(case).await)
     }
 
-    /// How long ago by the wall clock the case's workflow ended, however it did; nothing while it runs.
+    /// How long ago by the wall clock the case's workflow ended, in whatever way; none while it runs.
     pub async fn closed_for(&self, case: &str) -> Result<Option<SignedDuration>, ClientError> {
         Ok(closed_for(&self.describe(case).await?))
     }
 
-    /// Waits until the case has seen what its clock has passed: silence has decided at any deadline behind it. The server
-    /// tells the case of a timer a moment after the clock was advanced.
+    /// Waits until the case has handled the timers that its clock has passed: silence has decided at every deadline before its
+    /// time. The server tells the case about a timer shortly after the clock was advanced.
     ///
     /// # Errors
-    /// [`ClientError::NoWorker`] if nobody looks at the case.
+    /// [`ClientError::NoWorker`] if no worker continues the case.
     pub async fn catch_up(&self, case: &str) -> Result<(), ClientError> {
         let now = self.virtual_now(case).await?;
         let is_behind = |status: &Status| status.deadline.is_some_and(|deadline| deadline <= now);
@@ -206,14 +206,14 @@ impl Client {
     }
 }
 
-/// A case whose clock was fast-forwarded ended by that clock, which ticks on as fast as the wall's.
+/// If a case's clock was fast-forwarded, its end has that clock's time. That clock ticks as fast as the wall clock.
 fn closed_for(described: &DescribeWorkflowExecutionResponse) -> Option<SignedDuration> {
     if is_running(described) {
         return None;
     }
     let now = now_of(described);
     let closed_at = described.workflow_execution_info.as_ref().and_then(|info| info.close_time.as_ref());
-    // Without a time it may have been just now.
+    // Without a time, it may have ended just now.
     let closed_at = closed_at.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok()).unwrap_or(now);
     Some(now.duration_since(closed_at))
 }
@@ -249,7 +249,7 @@ mod tests {
         }
     }
 
-    /// By the wall's clock and by a fast-forwarded one, it is as long ago.
+    /// The result is the same for the wall clock and for a fast-forwarded one.
     #[test]
     fn how_long_a_case_is_over_does_not_depend_on_its_clock() {
         let seconds = |closed, own| {

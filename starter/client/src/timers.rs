@@ -1,4 +1,4 @@
-//! What a case's history says that it has begun and not heard the end of, and how far its clock may be fast-forwarded by it.
+//! What a case has begun and not finished, by its history, and how far its clock may therefore be fast-forwarded.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,19 +14,19 @@ use temporalio_common::protos::temporal::api::{
 
 use super::{Client, ClientError, find};
 
-/// How long before a timer a fast-forward ends, at least: long enough for the server to have been told of it, and to have seen it
-/// end. Its clock ticks on meanwhile.
+/// The shortest time between a fast-forward's target and the next timer. It must be long enough for the server to get the
+/// request and to note its end. The clock ticks on during that time.
 const BEFORE_A_TIMER: Duration = Duration::from_millis(250);
 
-/// The shortest fast-forward. Server 1.32.0 goes on to the next timer if the time that it was told to go to is over before it gets to
-/// that, as it can be on a busy machine: a shorter way is waited out.
+/// The shortest fast-forward. Server 1.32.0 runs on to the next timer if the target time passes before the server handles the
+/// request, which can happen on a busy machine. This program waits in real time instead of a shorter fast-forward.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// How much longer the server may take to be told of a fast-forward than it took to say where the clock is.
+/// How much longer the server may take to handle a fast-forward than to say where the clock is.
 const SLOWER_MAX: u32 = 4;
 
 impl Client {
-    /// What this run has begun and not heard the end of.
+    /// What this run has begun and not finished.
     pub(super) async fn begun(&self, case: &str, run: &str) -> Result<RunProgress, ClientError> {
         let mut begun = RunProgress::default();
         let mut page = Vec::new();
@@ -48,17 +48,17 @@ impl Client {
     }
 }
 
-/// What a run has begun and not heard the end of, as far as the server's description of it does not tell.
+/// What a run has begun and not finished, where the server's description does not show it.
 #[derive(Debug, Default)]
 pub(super) struct RunProgress {
-    /// Whether its first task has been ordered. The server lets a run that follows a short one wait up to a second for it, and
-    /// a dispute's a moment; meanwhile the case looks as if it had nothing to do.
+    /// Whether its first task has been scheduled. The server lets a run that follows a short one wait up to a second for its
+    /// first task, and a dispute's for a shorter time. Until then the case looks idle.
     tasks: bool,
     /// How many events were read.
     events: i64,
-    /// When the timers that wait are due, by id.
+    /// When the pending timers are due, by id.
     timers: BTreeMap<String, Timestamp>,
-    /// The signals to other cases that are on their way, by the events that ordered them.
+    /// The signals to other cases that are on their way, by the events that sent them.
     signals: BTreeSet<i64>,
 }
 
@@ -68,13 +68,13 @@ impl RunProgress {
         self.timers.values().min().copied()
     }
 
-    /// Whether the server still has to do something by itself at this time of the case: order its first task, tell it of a
-    /// timer, or deliver a signal.
+    /// Whether the server still has something to do at this time of the case: schedule its first task, tell it about a timer,
+    /// or deliver a signal.
     pub fn is_owed(&self, now: Timestamp) -> bool {
         !self.tasks || !self.signals.is_empty() || self.next_timer().is_some_and(|due| due <= now)
     }
 
-    /// Whether this is the history of a run that was described with so many events: nothing has happened between the two.
+    /// Whether this history belongs to a description with this many events, so that nothing happened between the two reads.
     pub const fn is_of(&self, history_length: i64) -> bool {
         self.events == history_length
     }
@@ -111,7 +111,7 @@ impl RunProgress {
     }
 }
 
-/// One part of an advance: a fast-forward, and then a moment of real time.
+/// One part of an advance: a fast-forward, and then a short wait in real time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Leg {
     pub skip: Duration,
@@ -119,8 +119,8 @@ pub(super) struct Leg {
 }
 
 impl Leg {
-    /// The way to `target`, or to `timer` if that is due before or a moment after it. `looked` is how long it took to be told
-    /// where the clock is.
+    /// The way to `target`, or to `timer` if that is due before the target or shortly after it. `looked` is how long the server
+    /// took to say where the clock is.
     pub fn plan(now: Timestamp, target: Timestamp, timer: Option<Timestamp>, looked: Duration) -> Self {
         let before = BEFORE_A_TIMER.max(looked * SLOWER_MAX);
         let length = |to: Timestamp| Duration::try_from(to.duration_since(now)).unwrap_or_default();
@@ -133,8 +133,8 @@ impl Leg {
         }
     }
 
-    /// What is left of it after this long: a clock ticks on while it is looked at. What is too short to be fast-forwarded is waited
-    /// out. `looked` is how long it took to be told where the clock is.
+    /// The rest of the way after `elapsed`, because a clock ticks on while this program reads it. If the rest is too short to
+    /// fast-forward, this waits in real time. `looked` is how long the server took to say where the clock is.
     pub fn after(self, elapsed: Duration, looked: Duration) -> Self {
         let skip = self.skip.saturating_sub(elapsed);
         if skip < SHORTEST.max(looked * SLOWER_MAX) {
@@ -208,7 +208,8 @@ mod tests {
         assert_eq!(due, [150, 150, 180, 180, 1050].map(|second| Some(at(second))));
     }
 
-    /// A case whose clock has passed its deadline has not been told yet: whoever looks at it then sees what is not any more.
+    /// The server may not have told a case about its deadline yet, although its clock has passed it. A reader then sees an old
+    /// status.
     #[test]
     fn a_case_is_owed_its_first_task_the_timers_that_are_due_and_the_answers_to_its_signals() {
         let is_owed = |events: &[HistoryEvent], second: i64| {
@@ -236,7 +237,7 @@ mod tests {
         assert!(!is_owed(&[tasked(), signal.clone(), sent(7)], 100) && !is_owed(&[tasked(), signal, failed], 100));
     }
 
-    /// A timer that fires after a case was described and before its history is read has a task under way that neither tells of.
+    /// A timer may fire after the description and before the history was read. Its task is under way, but neither shows it.
     #[test]
     fn a_history_is_of_the_moment_that_was_described_only_with_as_many_events() {
         let mut begun = RunProgress::default();
@@ -263,13 +264,13 @@ mod tests {
         assert_eq!(plan(90_000, Some(60_000)), (58_750, 250), "on the way");
         assert_eq!(plan(90_000, Some(1_100)), (0, 100), "at once");
         assert_eq!(plan(90_000, Some(900)), (0, 0), "due and not told yet");
-        // A server that is slow to answer is slow to be told.
+        // A server that is slow to answer is also slow to handle the request.
         assert_eq!(looked(300, 90_000, Some(60_000)), (57_800, 1_200));
         assert_eq!(looked(300, 90_000, Some(91_000)), (88_800, 200));
         assert_eq!(looked(300, 90_000, Some(91_300)), (89_000, 0));
     }
 
-    /// A fast-forward that is over before the server gets to it leads to the next timer, which may be days away.
+    /// If a fast-forward is over before the server handles it, the clock runs on to the next timer, which may be days away.
     #[test]
     fn a_short_way_is_waited_out_and_not_fast_forwarded() {
         let after = |skip: u64, elapsed: u64, looked: u64| {

@@ -1,4 +1,4 @@
-//! Names and times in words, as the command line and the console say them.
+//! Names and times in words, for the command line and the console.
 
 use jiff::Timestamp;
 use recourse_domain::{case::What, party::Role};
@@ -26,7 +26,7 @@ pub fn roles(roles: &[Role]) -> String {
 
 /// A timeline's note in words.
 pub fn note_of(what: What, note: &str) -> String {
-    // A decision's note is the result by its name on the wire, or a message.
+    // A decision's note is the result's wire name, or a message.
     if what == What::Decided && !note.contains(' ') { words(note) } else { note.to_owned() }
 }
 

@@ -1,7 +1,7 @@
 //! The real parts on this machine: a Temporal development server and the worker, for `recourse dev`, `recourse demo` and
 //! the integration tests.
 //!
-//! Neither outlives its owner: both end when the value is dropped, and also when the owning process is killed.
+//! Neither outlives its owner: both end when the value is dropped, and also when somebody kills the owning process.
 
 mod process;
 mod server;
@@ -10,19 +10,19 @@ mod worker;
 pub use server::{LocalServer, ServerOptions};
 pub use worker::{WorkerOptions, WorkerProcess};
 
-/// Why a part could not be started here. Nothing is left running.
+/// Why a part could not start here. It leaves nothing running.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
     /// There is no Temporal command line of the right version.
     #[error("no Temporal server was found to start: {reason}")]
     NoServer {
-        /// What was looked at.
+        /// Where it looked.
         reason: String,
     },
     /// There is no worker program.
     #[error("no recourse-worker was found to start: looked for {looked_for}")]
     NoWorker {
-        /// Where it was looked for.
+        /// Where it looked.
         looked_for: String,
     },
     /// The program could not be started at all.
@@ -41,17 +41,17 @@ pub enum LocalError {
         program: String,
         /// Its exit status.
         status: String,
-        /// Its last words, on lines of their own.
+        /// The end of its log, on lines of its own.
         log: String,
     },
-    /// The program is not ready after a long time.
+    /// The program is not ready within the time limit.
     #[error("{program} is not ready after {seconds} s{log}")]
     NotReady {
         /// The program.
         program: String,
-        /// How long it was waited for.
+        /// How long this program waited.
         seconds: u64,
-        /// Its last words, on lines of their own.
+        /// The end of its log, on lines of its own.
         log: String,
     },
     /// Another program listens on the port.
@@ -63,7 +63,7 @@ pub enum LocalError {
     /// A file or a port of this machine failed.
     #[error("{what} failed")]
     Machine {
-        /// What was tried.
+        /// What this program tried.
         what: String,
         /// Why it failed.
         #[source]
@@ -72,7 +72,7 @@ pub enum LocalError {
 }
 
 impl LocalError {
-    /// What to do about it, where there is something to say.
+    /// What to do about it, if there is something to do.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoServer { .. } => {

@@ -14,14 +14,14 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use super::LocalError;
 
-/// How long a process may take to end after it was asked to.
+/// How long a process may take to end after the request to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How much of a log's end is shown when a program fails.
 const LAST_LINES: usize = 12;
 
-/// Runs a program beside a guard that kills it as soon as the pipe to its owner breaks, however the owner ended. A line
-/// on the pipe lets the guard go. The program is the shell's own process, so that its id is the child's.
+/// Runs a program beside a guard. The guard kills the program as soon as the pipe to the owner breaks, in whatever way the
+/// owner ended. A line on the pipe ends the guard. The program replaces the shell, so that its id is the child's id.
 const GUARDED: &str = r#"exec 3<&0; (read -r _ <&3 || kill -9 $$) >/dev/null 2>&1 & exec "$@" 3<&- </dev/null"#;
 
 /// A running program.
@@ -135,7 +135,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // First the child, then the guard: it must not kill what may by then be somebody else's process id.
+        // First the child, then the guard: otherwise the guard could kill another process that has the same id by then.
         let _ = self.child.start_kill();
         let _ = self.guard.write_all(b"ended\n");
     }
@@ -193,7 +193,7 @@ mod tests {
         drop(process);
         assert!(gone(id).await, "dropped");
 
-        // What a killed owner leaves behind is a broken pipe, no more.
+        // A killed owner leaves only a broken pipe.
         let (broken, end) = std::io::pipe().unwrap();
         let mut child =
             Command::new("/bin/sh").args(["-c", GUARDED, "sh", "/bin/sleep", "600"]).stdin(broken).spawn().unwrap();

@@ -14,33 +14,33 @@ use recourse_workflows::attributes;
 
 use super::{LocalError, process::Process};
 
-/// How long the server may take to answer. It is up in about 3 s on an idle machine.
+/// How long the server may take to answer. It starts in about 3 s on an idle machine.
 const READY_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How often ports are chosen again if another program took one in between.
+/// How often to choose ports again if another program took one in between.
 const STARTS_MAX: usize = 4;
 
 /// The oldest command line whose server can skip time.
 const VERSION_MIN: (u32, u32) = (1, 9);
 
-/// How to start a server. The default has no Web UI and keeps nothing.
+/// How to start a server. The default has no Web UI and stores nothing.
 #[derive(Debug, Clone, Default)]
 pub struct ServerOptions {
-    /// The Temporal command line; if absent it is looked for.
+    /// The Temporal command line. If absent, this program searches for it.
     pub cli: Option<PathBuf>,
-    /// The port to listen on; if absent any free one.
+    /// The port to listen on; any free one if absent.
     pub port: Option<u16>,
     /// Whether there is a Web UI.
     pub ui: bool,
-    /// The port of the Web UI; if absent any free one.
+    /// The port of the Web UI; any free one if absent.
     pub ui_port: Option<u16>,
     /// Where the server keeps its data; in memory if absent.
     pub database: Option<PathBuf>,
-    /// Whether its data may be lost with the machine: it then waits for no disk.
+    /// Whether its data may be lost if the machine fails. Then it does not wait for the disk.
     pub hasty: bool,
-    /// Whether its metrics are served, on any free port.
+    /// Whether it serves its metrics, on any free port.
     pub metrics: bool,
-    /// After how many events of history it suggests that a workflow goes on in a new run; the server's own default if absent.
+    /// After how many events of history it suggests that a workflow continues in a new run; the server's own default if absent.
     pub continue_as_new_after: Option<u32>,
     /// How long a connection lasts before the server closes it; the server's own default, some minutes, if absent.
     pub connections_last: Option<Duration>,
@@ -73,7 +73,7 @@ impl LocalServer {
         let mut attempt = 1;
         loop {
             match Self::start_once(&cli, &options).await {
-                // Another program took a port between its choice and its use.
+                // Another program took the port after this one chose it.
                 Err(LocalError::Ended { .. }) if attempt < STARTS_MAX && options.port.is_none() => attempt += 1,
                 started => return started,
             }
@@ -117,7 +117,7 @@ impl LocalServer {
         self.ports.ui.map(|port| format!("http://127.0.0.1:{port}"))
     }
 
-    /// The metrics in Prometheus' format, if they are served.
+    /// The metrics in Prometheus' format, if it serves them.
     pub fn metrics_url(&self) -> Option<String> {
         self.ports.metrics.map(|port| format!("http://127.0.0.1:{port}/metrics"))
     }
@@ -127,7 +127,7 @@ impl LocalServer {
         self.process.id()
     }
 
-    /// Waits until the server ends by itself, and says how.
+    /// Waits until the server ends by itself, and returns how it ended.
     pub async fn ended(&mut self) -> LocalError {
         self.process.ended().await
     }
@@ -145,7 +145,7 @@ impl LocalServer {
 
 impl Ports {
     fn choose(options: &ServerOptions) -> Result<Self, LocalError> {
-        // All are held until the last is chosen, so that they differ.
+        // Keeps all ports open until it has chosen the last, so that they differ.
         let mut held = Vec::new();
         let mut choose = |fixed: Option<u16>| {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, fixed.unwrap_or(0)));
@@ -200,7 +200,7 @@ fn arguments(options: &ServerOptions, ports: Ports) -> Vec<String> {
     arguments
 }
 
-/// Finds the Temporal command line: as told, by the environment, in the tools of this checkout, or on the path.
+/// Finds the Temporal command line: the given one, the one of the environment, in the tools of this checkout, or on the path.
 fn find_cli(told: Option<&Path>) -> Result<PathBuf, LocalError> {
     let told = told.map(Path::to_owned).or_else(|| env::var_os("RECOURSE_TEMPORAL_CLI").map(PathBuf::from));
     if let Some(cli) = told {

@@ -1,4 +1,4 @@
-//! The worker as a process of its own, to be stopped, killed and started again.
+//! The worker as a separate process, which can be stopped, killed and started again.
 
 use std::{
     env,
@@ -22,7 +22,7 @@ const READY: &str = "ready";
 /// How to start a worker.
 #[derive(Debug, Clone, Default)]
 pub struct WorkerOptions {
-    /// The program; if absent it is looked for beside the running one.
+    /// The program. If absent, this program searches for it beside itself.
     pub binary: Option<PathBuf>,
     /// Its environment, on top of this process's own.
     pub env: Vec<(String, String)>,
@@ -59,7 +59,7 @@ impl WorkerProcess {
             Ok(false) => return Err(process.ended().await),
             Err(_) => return Err(process.not_ready(READY_TIMEOUT)),
         }
-        // Whatever else it prints is read, so that it never waits for a reader.
+        // Reads everything else that it prints, so that it never waits for a reader.
         tokio::spawn(async move { while let Some(Ok(Some(_))) = next(&mut lines).await {} });
         Ok(Self { process })
     }
@@ -69,7 +69,7 @@ impl WorkerProcess {
         self.process.id()
     }
 
-    /// Waits until the worker ends by itself, and says how.
+    /// Waits until the worker ends by itself, and returns how it ended.
     pub async fn ended(&mut self) -> LocalError {
         self.process.ended().await
     }
@@ -100,7 +100,7 @@ async fn is_ready(lines: &mut Output) -> bool {
     false
 }
 
-/// Finds the worker: as told, or beside the running program (a test's program is one directory deeper).
+/// Finds the worker: the given one, or the one beside the running program (a test's program is one directory deeper).
 fn find_binary(told: Option<&Path>) -> Result<PathBuf, LocalError> {
     if let Some(binary) = told {
         return Ok(binary.to_owned());

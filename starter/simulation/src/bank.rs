@@ -1,5 +1,4 @@
-//! What the bank says later of the money that it was to give back (R8): that it arrived, or that it did not; and what an
-//! operator does about that.
+//! The bank's later reports on refunds (R8): arrived, or not; and what an operator does about those that did not arrive.
 
 use jiff::Timestamp;
 use recourse_domain::{
@@ -10,8 +9,8 @@ use recourse_refunds::{RefundFilter, RefundState, Report, TrackedRefund};
 
 use super::{dice::Dice, record::Trouble, world::World};
 
-/// The bank reports about some of the contract's refunds, returns and returned fees, and an operator sees to some of those
-/// that did not arrive.
+/// The bank reports on some of the contract's refunds, returns and returned fees. An operator handles some of those that did
+/// not arrive.
 pub async fn report(dice: &mut Dice, world: &World, contract: &Id) -> Result<(), Trouble> {
     for refund in refunds(world, contract, RefundState::Issued).await? {
         let report = match dice.below(10) {

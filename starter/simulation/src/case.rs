@@ -1,4 +1,4 @@
-//! Playing one case to its end: looking at its status, doing what somebody decides, letting time pass where nobody does.
+//! Plays one case to its end: reads its status, does what somebody decides, and lets time pass if nobody acts.
 
 use std::time::Duration;
 
@@ -20,21 +20,20 @@ use super::{
     record::Trouble,
 };
 
-/// How many things may happen in one case. No case gets near it; one that does is not getting anywhere.
+/// How many actions one case may have. No case comes near it. A case that reaches it makes no progress.
 const STEPS_MAX: usize = 150;
 
-/// A quarter of a day. People act at quarters of days, so that the seconds that this machine takes never make a
-/// difference to what is counted.
+/// A quarter of a day. People act at quarters of days, so that the seconds that this machine needs never change the counts.
 const QUARTER: Duration = Duration::from_hours(6);
 
-/// Where playing a case has led.
+/// The result of playing a case.
 #[derive(Debug)]
 pub enum Played {
     /// It is over.
     Ended(Box<Ended>),
-    /// The contract is about to end in the middle of it, or nobody will do anything in it any more.
+    /// The contract is about to end before the case does, or nobody will act in it any more.
     Open {
-        /// The dispute that it was left in.
+        /// Its open dispute.
         dispute: Option<String>,
     },
 }
@@ -46,14 +45,14 @@ pub struct Ended {
     pub status: Status,
     /// Its result.
     pub outcome: Outcome,
-    /// The results of its disputes, which its own has in it.
+    /// The results of its disputes. Its own result includes them.
     pub disputes: Vec<Outcome>,
-    /// How long it took, with its disputes, in quarters of a virtual day.
+    /// How long it took, including its disputes, in quarters of a virtual day.
     pub quarter_days: u32,
 }
 
 impl Player<'_> {
-    /// Plays the case until it is over, or until the contract ends in the middle of it.
+    /// Plays the case until it is over, or until the contract ends before it.
     pub async fn play(&mut self, case: &str) -> Result<Played, Trouble> {
         let (mut disputes, mut quarter_days) = (Vec::new(), 0);
         for _ in 0..STEPS_MAX {
@@ -61,7 +60,7 @@ impl Player<'_> {
             match status.stage {
                 Stage::Closed | Stage::OnHold => {
                     let outcome = self.world.result(case).await?;
-                    // It may have told more on its way out.
+                    // It may have added something to its status as it ended.
                     let status = self.world.settled(case).await?;
                     quarter_days += length(&status);
                     self.ended(&status, &outcome);
@@ -94,11 +93,11 @@ impl Player<'_> {
         Err(Trouble::of(&status, format!("the case has not ended after {STEPS_MAX} steps")))
     }
 
-    /// Makes a move: a right one must be taken, a wrong one refused.
+    /// Makes a move. The case must take a right one and refuse a wrong one.
     async fn make(&mut self, status: &Status, next: Move) -> Result<(), Trouble> {
         let case = &status.case;
         self.wait(status, next.wait).await?;
-        // What is not charged cannot be declined; the bank would keep its no for something else.
+        // Nobody can decline what nobody charges. The bank would keep the fault for another charge.
         let declined =
             next.declined.filter(|_| next.command_kind != CommandKind::DemandArbitration || self.fees_are_charged());
         if let Some(source) = declined.map(|role| self.source_of(role)) {
@@ -128,7 +127,7 @@ impl Player<'_> {
         let case = &status.case;
         let by = match (wait, status.deadline) {
             (Wait::Sixteenths(sixteenths), Some(deadline)) => {
-                // Rounded up first: the moment that has passed since the window opened must not cost a quarter.
+                // Rounded up first: the short time since the window opened must not cost a quarter.
                 let left = self.world.time_to(case, deadline).await?.as_secs().div_ceil(QUARTER.as_secs());
                 QUARTER * u32::try_from(left * u64::from(sixteenths) / 16).unwrap_or(0)
             }
@@ -175,13 +174,13 @@ impl Player<'_> {
     }
 }
 
-/// The dispute that took over: of a milestone, or of the contract's end.
+/// The dispute in which it continued: a milestone's, or the one of the contract's end.
 fn dispute_of(status: &Status) -> String {
     let milestone = status.review.as_ref().map(|review| &review.milestone.id);
     status.dispute.clone().unwrap_or_else(|| dispute_id(&status.contract, milestone))
 }
 
-/// How long a case took by its own clock, in whole quarters of a day. While its dispute went on that clock stood still.
+/// How long a case took by its own clock, in whole quarters of a day. That clock stood still during its dispute.
 fn length(status: &Status) -> u32 {
     let times = status.timeline.iter().map(|entry| entry.at);
     let Some((first, last)) = times.clone().min().zip(times.max()) else { return 0 };

@@ -1,7 +1,7 @@
-//! What somebody does next in a case, decided from the case's status alone, as any client of it could.
+//! Decides what somebody does next in a case, from the case's status alone, as any client could.
 //!
-//! Pure: dice and a status go in, a move comes out. It knows no rule but what the status says is allowed; whether a move
-//! was right is for the case to say.
+//! Pure: dice and a status go in, a move comes out. It knows only what the status allows. The case judges whether a move was
+//! right.
 
 use recourse_domain::{
     case::{TimelineEntry, What, Who},
@@ -19,20 +19,20 @@ use super::{
     wrong,
 };
 
-/// How often somebody lets the window pass, in percent of the times when they are looked at.
+/// How often somebody lets the window pass, in percent of their turns.
 const SILENT: u64 = 22;
 
-/// How often somebody tries what cannot be done, in percent, and how often in one case at most.
+/// How often somebody tries something forbidden, in percent, and how often in one case at most.
 const WRONG: u64 = 8;
 const WRONG_MAX: usize = 3;
 
-/// How often each of these is done in one case at most, so that every case comes to an end.
+/// How often each of these happens in one case at most, so that every case ends.
 const OFFERS_MAX: usize = 5;
 const AMENDMENTS_MAX: usize = 2;
 const SUBMISSIONS_MAX: u32 = 3;
 const DECLINED_FEES_MAX: usize = 2;
 
-/// What happens next in the case. Nothing if everybody is silent: until the deadline, or for ever where there is none.
+/// What happens next in the case. None if everybody is silent: until the deadline, or for ever if there is none.
 pub fn decide(dice: &mut Dice, status: &Status) -> Option<Move> {
     let mut choices: Vec<(u64, Role, CommandKind)> = Vec::new();
     for (role, command_kinds) in &status.allowed {
@@ -48,14 +48,14 @@ pub fn decide(dice: &mut Dice, status: &Status) -> Option<Move> {
         return Some(wrong::choose(dice, status));
     }
     let ends_by_itself = status.deadline.is_some();
-    // Where nothing happens by itself, most get round to it; an arbitrator always does (A4).
+    // If nothing happens by itself, most people act in the end; an arbitrator always does (A4).
     let silent = if ends_by_itself { SILENT } else { SILENT / 2 };
     if status.stage != Stage::InArbitration && dice.chance(silent) {
         return None;
     }
     let (by, command_kind) = weighted(dice, &choices)?;
     let wait = match (command_kind, wait(dice, ends_by_itself)) {
-        // It is offered for a shorter time than the window (P3): by then it might be too late.
+        // The status offers it for a shorter time than the window (P3). Later it might be too late.
         (CommandKind::RequestMediation, _) => Wait::None,
         (_, wait) => wait,
     };
@@ -64,7 +64,7 @@ pub fn decide(dice: &mut Dice, status: &Status) -> Option<Move> {
     Some(Move { by, stranger: false, command_kind, fields, wait, declined, right: true })
 }
 
-/// How much likelier than others a command is that can be given now; 0 for one that is not given any more.
+/// How much more likely than others a possible command is; 0 for one that nobody gives any more.
 fn weight(status: &Status, role: Role, command_kind: CommandKind) -> u64 {
     match command_kind {
         CommandKind::Offer if status.offers.len() >= OFFERS_MAX => 0,
@@ -79,9 +79,9 @@ fn weight(status: &Status, role: Role, command_kind: CommandKind) -> u64 {
             0
         }
         CommandKind::Opinion if status.payment.as_ref().is_some_and(|payment| payment.opinion.is_some()) => 0,
-        // What a contract's end does by itself; an operator does not do it for fun.
+        // A contract's end does this by itself. An operator does not do it without a reason.
         CommandKind::Supersede => 0,
-        // Who is neither awaited nor bargaining says little.
+        // People who are neither awaited nor bargaining act rarely.
         CommandKind::Extend
         | CommandKind::Retract
         | CommandKind::Withdraw
@@ -93,7 +93,7 @@ fn weight(status: &Status, role: Role, command_kind: CommandKind) -> u64 {
         CommandKind::Approve | CommandKind::Submit => 6,
         CommandKind::Dispute if status.review.is_some() => 3,
         CommandKind::Dispute | CommandKind::Propose | CommandKind::DemandArbitration | CommandKind::Award => 8,
-        // Also what nobody has weighed yet.
+        // Also commands that have no weight of their own yet.
         _ => 4,
     }
 }
@@ -120,7 +120,7 @@ fn wait(dice: &mut Dice, ends_by_itself: bool) -> Wait {
     }
 }
 
-/// Whether the bank says no to what this command charges: a share of the fee (A1), or a bonus (E7).
+/// Whether the bank declines this command's charge: a share of the fee (A1), or a bonus (E7).
 fn is_declined(
     dice: &mut Dice,
     status: &Status,

@@ -1,5 +1,5 @@
-//! Chance that can be repeated: each contract has a generator of its own, made of the run's seed and its number, so that
-//! what happens in it does not depend on which others are played beside it.
+//! Repeatable chance: each contract has its own generator, made from the run's seed and its number. So what happens in it does
+//! not depend on the other contracts.
 
 use rand_pcg::{
     Pcg64,
@@ -25,7 +25,7 @@ impl Dice {
         u64::try_from(wide >> 64).unwrap_or(0)
     }
 
-    /// Whether something happens that does so in `percent` of 100 cases.
+    /// True in `percent` of 100 cases.
     pub fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
@@ -42,7 +42,7 @@ impl Dice {
         from.saturating_add(i64::try_from(self.below(span)).unwrap_or(0))
     }
 
-    /// A part of `whole`: often something between, sometimes all of it, sometimes a single minor unit, sometimes nothing.
+    /// A part of `whole`: often an amount between, sometimes all of it, sometimes a single minor unit, sometimes nothing.
     pub fn part(&mut self, whole: Amount) -> Amount {
         let minor = match self.below(10) {
             0 => 0,
@@ -59,7 +59,7 @@ impl Dice {
     }
 }
 
-/// An amount of so many minor units, which the simulation never makes negative or too large.
+/// An amount of this many minor units. The simulation never makes it negative or too large.
 pub fn amount(minor: i64) -> Amount {
     Amount::new(minor).unwrap_or_default()
 }
@@ -68,7 +68,7 @@ pub fn amount(minor: i64) -> Amount {
 mod tests {
     use super::*;
 
-    /// The numbers themselves are pinned: another algorithm would make every seed in a report useless.
+    /// The test fixes the numbers themselves: another algorithm would make every reported seed useless.
     #[test]
     fn a_seed_and_a_number_always_give_the_same_dice() {
         let throw = |seed, number| {

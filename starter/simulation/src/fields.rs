@@ -1,4 +1,4 @@
-//! What a command says: its fields, filled in by chance so that the case can take them.
+//! A command's fields, filled in by chance so that the case can take them.
 
 use recourse_domain::{
     claim::RejectionReason,
@@ -16,7 +16,7 @@ use super::{
     moves::{offer_of_the_other, open_offer},
 };
 
-/// Fields with which the case must take the command from `by` now. Nothing if there is nothing that they could say.
+/// Fields with which the case must take the command from `by` now. None if no fields are possible.
 pub fn right(dice: &mut Dice, status: &Status, by: Role, command_kind: CommandKind) -> Option<Map<String, Value>> {
     let fields = match command_kind {
         CommandKind::Accept | CommandKind::Reject => answer(dice, status, by, command_kind)?,
@@ -28,7 +28,7 @@ pub fn right(dice: &mut Dice, status: &Status, by: Role, command_kind: CommandKi
     Some(fields)
 }
 
-/// Something for each field that the command has in such a case.
+/// A value for each field that the command has in such a case.
 fn said(dice: &mut Dice, status: &Status, command_kind: CommandKind) -> Map<String, Value> {
     let said = command_kind.asks(status.kind, None).filter_map(|field| {
         let value = match (field.name, field.kind) {
@@ -44,7 +44,7 @@ fn said(dice: &mut Dice, status: &Status, command_kind: CommandKind) -> Map<Stri
                 let (first, others) = names.split_first()?;
                 json!(dice.pick(first, others))
             }
-            // A billing method of one's own is named where money is.
+            // Code that handles the money names the sender's billing method.
             (_, FieldKind::Id) => return None,
         };
         Some((field.name.to_owned(), value))
@@ -52,7 +52,7 @@ fn said(dice: &mut Dice, status: &Status, command_kind: CommandKind) -> Map<Stri
     said.collect()
 }
 
-/// Which of the things that `by` could answer now they do: the case's own question, or an offer.
+/// Which of the possible subjects `by` answers now: the case's own question, or an offer.
 fn answer(dice: &mut Dice, status: &Status, by: Role, command_kind: CommandKind) -> Option<Value> {
     if status.kind == CaseKind::PaymentRefund {
         return Some(json!({}));
@@ -73,7 +73,7 @@ fn answer(dice: &mut Dice, status: &Status, by: Role, command_kind: CommandKind)
     (chosen < subjects.len()).then(|| subjects.swap_remove(chosen))
 }
 
-/// The client approves a milestone in full, less or more; the freelancer returns all, or a part, of what was asked for.
+/// The client approves a milestone in full, less or more; the freelancer returns all or a part of the requested amount.
 fn approval(dice: &mut Dice, status: &Status) -> Value {
     let in_full = dice.chance(45);
     let less = dice.chance(50);
@@ -93,7 +93,7 @@ fn approval(dice: &mut Dice, status: &Status) -> Value {
     }
 }
 
-/// No file, or one or two (D6). Their hashes are no file's: nothing of them is ever read.
+/// No file, or one or two (D6). Their hashes belong to no file: nobody ever reads them.
 fn files(dice: &mut Dice) -> Value {
     let count = dice.below(3);
     let file = |number: u64| {

@@ -1,10 +1,10 @@
 //! Contracts with parties that act by chance, on a real server with a real worker.
 //!
-//! A client like any other: it knows of a case what its status says. [`plan`] draws what a contract is like, [`decide`] what
-//! somebody does next, both pure; [`play`], `starts` and `case` do it; [`money`] proves that nothing was lost. Whatever is decided
-//! depends on the seed and the contract's number alone.
+//! A client like any other: it knows only what a case's status says. [`plan`] draws a contract, and [`decide`] what somebody
+//! does next; both are pure. [`play`], `starts` and `case` do it. [`money`] proves that nothing was lost. All decisions depend
+//! only on the seed and the contract's number.
 //!
-//! `recourse sim` plays them; the chaos test lets the parts fail while the same parties act.
+//! `recourse sim` plays the contracts; the chaos test lets the parts fail while the same parties act.
 
 mod bank;
 mod case;

@@ -1,4 +1,4 @@
-//! Where a contract's money is at the end, and whether that adds up: in itself, and with what its cases say they moved.
+//! Where a contract's money is at the end, and whether it adds up: in itself, and with the movements that its cases report.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +17,11 @@ pub struct Money {
     pub deposited: i64,
     /// From escrow to the freelancers and agencies.
     pub released: i64,
-    /// From escrow back to the clients, and arrived there as far as is known.
+    /// From escrow back to the clients, and arrived as far as Recourse knows.
     pub refunded: i64,
     /// Still in escrow.
     pub escrow: i64,
-    /// Parked: refunds, returns and fees that could not reach where they should.
+    /// In suspense: refunds, returns and fees that did not arrive.
     pub suspense: i64,
     /// Paid on top of the escrow.
     pub bonuses: i64,
@@ -31,7 +31,7 @@ pub struct Money {
     pub fees: i64,
 }
 
-/// What a contract's cases say that they moved, in minor units.
+/// The movements that a contract's cases report, in minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Told {
     charged: i64,
@@ -56,7 +56,7 @@ impl Money {
 }
 
 impl Told {
-    /// Takes what a case says that it moved. A parent's outcome has its child's in it, so that only one of them counts.
+    /// Adds the movements that a case reports. A parent's outcome includes its child's, so only one of them counts.
     pub fn add(&mut self, kind: CaseKind, outcome: &Outcome) {
         match kind {
             CaseKind::EscrowDeposit => self.charged += outcome.charged.map_or(0, Amount::minor),
@@ -70,7 +70,7 @@ impl Told {
     }
 }
 
-/// Whether what a case says leaves the telling to its dispute: it was superseded while the dispute went on.
+/// Whether only its dispute reports this case's movements: the case was superseded while the dispute continued.
 pub fn leaves_it_to_the_dispute(outcome: &Outcome) -> bool {
     outcome.result == ResultKind::Superseded
 }
@@ -78,8 +78,8 @@ pub fn leaves_it_to_the_dispute(outcome: &Outcome) -> bool {
 /// Where the contract's money is, by its postings.
 ///
 /// # Errors
-/// What does not add up, in words: deposits must be released, refunded, in escrow or in suspense, and the cases must have
-/// said the same.
+/// In words, what does not add up: deposits must be released, refunded, in escrow or in suspense, and the cases must report the
+/// same.
 pub fn settle(history: &History, told: Told) -> Result<Money, String> {
     let kinds: BTreeMap<&str, &str> =
         history.entries.iter().map(|entry| (entry.id.as_str(), entry.kind.as_str())).collect();
@@ -130,7 +130,7 @@ pub fn settle(history: &History, told: Told) -> Result<Money, String> {
     Ok(money)
 }
 
-/// What kind of posting was parked, or taken out again: the one whose id this one's begins with.
+/// The kind of the posting that went into suspense, or came out again: the posting whose id this one's begins with.
 fn parked_kind<'a>(entry: &Entry, kinds: &BTreeMap<&str, &'a str>) -> Option<&'a str> {
     let (parked, _) = entry.id.rsplit_once('/')?;
     kinds.get(parked).copied()
@@ -206,7 +206,7 @@ mod tests {
         }
     }
 
-    /// P2 and A3 move money that is not in escrow: it must not make up for money that is missing there.
+    /// P2 and A3 move money that is not in escrow. It must not cover up money that is missing there.
     #[test]
     fn returns_fees_and_bonuses_are_apart_from_the_escrow() {
         let entries = [

@@ -3,22 +3,22 @@
 use recourse_domain::{command::CommandKind, messages::Status, offers::OfferState, party::Role};
 use serde_json::{Map, Value};
 
-/// Something that somebody does.
+/// One action of somebody.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Move {
-    /// In which role.
+    /// Their role.
     pub by: Role,
-    /// Whether it is somebody else who only says that they are.
+    /// Whether it is another person who only claims that role.
     pub stranger: bool,
-    /// Which command.
+    /// The command.
     pub command_kind: CommandKind,
     /// Its fields, without `by`.
     pub fields: Map<String, Value>,
-    /// How long they wait before.
+    /// How long they wait before it.
     pub wait: Wait,
-    /// Whose billing method declines what the command charges.
+    /// The role whose billing method declines the command's charge.
     pub declined: Option<Role>,
-    /// Whether the command must be taken.
+    /// Whether the case must take the command.
     pub right: bool,
 }
 
@@ -27,9 +27,9 @@ pub struct Move {
 pub enum Wait {
     /// They act at once.
     None,
-    /// So many sixteenths of what is left of the window.
+    /// This many sixteenths of the rest of the window.
     Sixteenths(u8),
-    /// So many days, where there is no window.
+    /// This many days, if there is no window.
     Days(u8),
 }
 

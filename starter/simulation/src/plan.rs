@@ -1,5 +1,4 @@
-//! What a contract of the simulation is like, before anybody acts: who, in which currency, by which policy, paid how, and
-//! how it will end.
+//! The plan of a simulated contract before anybody acts: its parties, its currency, its policy, its payments, and its end.
 
 use recourse_domain::{
     ids::Id,
@@ -13,7 +12,7 @@ use serde_json::json;
 
 use super::dice::{Dice, amount};
 
-/// Which parts of the rule book the contracts of a run make use of.
+/// Which rules the contracts of a run use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mix {
     /// All of them.
@@ -22,23 +21,23 @@ pub enum Mix {
     EndsOnly,
 }
 
-/// What a contract is like.
+/// The plan of a contract.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The contract. Nobody is a party of two of them: whether a freelancer's balance covers a return (P4) must not depend
-    /// on which contracts were played before.
+    /// The contract. No person is a party of two contracts: whether a freelancer's balance covers a return (P4) must not depend
+    /// on earlier contracts.
     pub contract: Contract,
-    /// The policy of its cases; the rule book's without one.
+    /// The policy of its cases; the default policy if absent.
     pub policy: Option<Policy>,
-    /// What is deposited for the whole contract, one deposit after the other.
+    /// The deposits for the whole contract, one after the other.
     pub deposits: Vec<Amount>,
     /// The milestones, in their order.
     pub milestones: Vec<Work>,
     /// When the contract ends.
     pub ending: Ending,
-    /// Which payments the client asks back at the end, in percent.
+    /// How many payments the client asks back at the end, in percent.
     pub asks_back: u64,
-    /// Whether the bank reports later what became of refunds.
+    /// Whether the bank reports on refunds later.
     pub reports: bool,
 }
 
@@ -56,12 +55,12 @@ pub struct Work {
 pub enum Ending {
     /// After its last milestone.
     AfterWork,
-    /// In the middle of a review, or of a milestone's dispute, after so many moves in them.
+    /// During a review, or a milestone's dispute, after this many moves in them.
     During {
         /// How many.
         moves: u32,
     },
-    /// Not at all, unless a milestone comes to a halt.
+    /// Never, unless a milestone comes to a halt.
     Never,
 }
 
@@ -69,7 +68,7 @@ impl Plan {
     /// The plan of the contract with this number in the run with this seed.
     ///
     /// # Errors
-    /// If no such contract can be written, which says what of it.
+    /// If such a contract is not possible: why not.
     pub fn draw(dice: &mut Dice, seed: u64, number: u64, mix: Mix) -> Result<Self, String> {
         let contract = contract(dice, seed, number)?;
         let policy = policy(dice);
@@ -87,7 +86,7 @@ impl Plan {
             let count = *dice.pick(&1, &[1, 2, 3]);
             (0..count).map(|_| deposit(dice)).collect()
         } else {
-            // Exactly what the milestones come to; one that is not funded is refused on the way (E13).
+            // Exactly the sum of the milestones. Recourse refuses a milestone that has no money on the way (E13).
             let sum = milestones.iter().map(|work| work.milestone.amount.minor()).sum();
             vec![amount(sum)]
         };
@@ -102,8 +101,8 @@ impl Plan {
         Ok(Self { contract, policy, deposits, milestones, ending, asks_back, reports })
     }
 
-    /// Whether a window of the policy that a case waits for counts working days: how long it is then depends on the day of
-    /// the week on which the simulation runs.
+    /// Whether the policy counts working days in a window for which a case waits. The window's length then depends on the
+    /// weekday on which the simulation runs.
     pub fn counts_working_days(&self) -> bool {
         let Some(policy) = &self.policy else { return false };
         let waited_for = [
@@ -166,7 +165,7 @@ fn milestones(dice: &mut Dice, whole: bool) -> Result<Vec<Work>, String> {
     (1..=count).map(milestone).collect()
 }
 
-/// What somebody puts in escrow: mostly hundreds or thousands, sometimes a few minor units, which divide badly.
+/// The amount of a deposit: mostly hundreds or thousands, sometimes a few minor units, which are hard to divide.
 fn deposit(dice: &mut Dice) -> Amount {
     let minor = if dice.chance(8) { dice.minor(1, 9) } else { dice.minor(5_000, 500_000) };
     amount(minor)
@@ -197,7 +196,7 @@ mod tests {
         }
     }
 
-    /// A part of the rule book that no plan touches would not be simulated, and nobody would notice.
+    /// If no plan used a rule, nobody would simulate it, and nobody would notice.
     #[test]
     fn plans_make_use_of_everything() {
         let plans = plans(Mix::Everything);

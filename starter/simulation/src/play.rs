@@ -1,5 +1,5 @@
-//! Playing one contract from its first deposit to the last report of the bank: what is started when. How a case is played
-//! that was started is in [`case`](super::case), what is started by itself in [`starts`](super::starts).
+//! Plays one contract from its first deposit to the bank's last report, and decides which case starts when.
+//! [`case`](super::case) plays a started case; [`starts`](super::starts) starts cases.
 
 use jiff::Timestamp;
 use recourse_client::Start;
@@ -18,20 +18,20 @@ use super::{
     world::World,
 };
 
-/// What is played: one contract of a run.
+/// One contract of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Ticket {
     /// The run's seed.
     pub seed: u64,
-    /// The contract's number in it.
+    /// The contract's number in the run.
     pub number: u64,
-    /// What the contracts of the run make use of.
+    /// Which rules the run's contracts use.
     pub mix: Mix,
-    /// Whether everything is written down.
+    /// Whether to record everything.
     pub in_detail: bool,
 }
 
-/// Plays a contract. Whatever goes wrong is in the record.
+/// Plays a contract. The record has every problem.
 pub async fn play(world: &World, ticket: Ticket) -> Record {
     let Ticket { seed, number, mix, in_detail } = ticket;
     let mut dice = Dice::new(seed, number);
@@ -84,7 +84,7 @@ impl Player<'_> {
         self.check().await
     }
 
-    /// Starts a case and plays it as far as it goes before the contract's end.
+    /// Starts a case and plays it until it ends or the contract does.
     pub(super) async fn start(&mut self, start: impl Into<Start>) -> Result<Option<Ended>, Trouble> {
         let start = start.into();
         let kind = start.kind();
@@ -101,7 +101,7 @@ impl Player<'_> {
         }
     }
 
-    /// Starts what a rule forbids: it must be refused.
+    /// Starts a case that a rule forbids. Recourse must refuse it.
     pub(super) async fn start_wrong(&mut self, start: impl Into<Start>, why: &str) -> Result<(), Trouble> {
         let start = start.into();
         let (kind, case) = (start.kind(), start.case());
@@ -115,7 +115,7 @@ impl Player<'_> {
         Err(Trouble { case: Some(case), ..Trouble::new(format!("{why} was not refused: {outcome:?}")) })
     }
 
-    /// Plays to its end what was left in the middle when the contract ended: the dispute first, which decides by itself.
+    /// Plays a case to its end that was open when the contract ended: the dispute first, because it decides by itself.
     async fn finish(&mut self, case: &str, dispute: Option<&str>) -> Result<(), Trouble> {
         let (mut disputes, mut quarter_days) = (Vec::new(), 0);
         if let Some(dispute) = dispute {
@@ -141,7 +141,7 @@ impl Player<'_> {
         }
     }
 
-    /// Counts a case that is no part of another one.
+    /// Counts a case that is not part of another one.
     fn count(&mut self, kind: CaseKind, ended: &Ended) {
         let Ended { outcome, disputes, quarter_days, .. } = ended;
         self.record.tell(kind, outcome, disputes);
@@ -152,12 +152,12 @@ impl Player<'_> {
     }
 
     pub(super) async fn history(&self) -> Result<History, Trouble> {
-        // What is pending does not matter here, so neither does the time.
+        // Pending money does not matter here, so the time does not either.
         let history = self.world.ledger().history(&self.plan.contract.id, Timestamp::UNIX_EPOCH).await?;
         history.ok_or_else(|| Trouble::new("no money of the contract ever moved"))
     }
 
-    /// Whether the contract's money adds up, and nobody holds any of it for ever.
+    /// Checks that the contract's money adds up, and that no case holds any of it for ever.
     async fn check(&mut self) -> Result<(), Trouble> {
         let history = self.history().await?;
         let checked = money::settle(&history, self.record.told);

@@ -1,4 +1,4 @@
-//! Somebody who plays all parties of one contract.
+//! A player who acts for all parties of one contract.
 
 use recourse_domain::{
     ids::{CaseKind, Id},
@@ -13,7 +13,7 @@ use super::{
     world::World,
 };
 
-/// Somebody who plays all parties of one contract.
+/// A player who acts for all parties of one contract.
 pub struct Player<'a> {
     pub(super) world: &'a World,
     pub(super) plan: Plan,
@@ -21,11 +21,11 @@ pub struct Player<'a> {
     pub(super) record: Record,
     /// The billing method of the newest charge.
     pub(super) card: Id,
-    /// How many deposits were tried.
+    /// How many deposits the player has tried.
     pub(super) deposits: u32,
-    /// How many more moves there are in reviews and disputes before the contract ends; nothing if it does not end in them.
+    /// How many more moves reviews and disputes have before the contract ends; none if it does not end during them.
     pub(super) moves_left: Option<u32>,
-    /// The case that was left in the middle, and the dispute that it was left in.
+    /// The case that is open when the contract ends, and its dispute.
     pub(super) open: Option<Open>,
 }
 
@@ -39,7 +39,7 @@ pub struct Open {
 }
 
 impl Player<'_> {
-    /// Whether the contract is about to end in the middle of this case, which is looked at before each move.
+    /// Whether the contract is about to end during this case. Checked before each move.
     pub(super) const fn is_about_to_end(&mut self, kind: CaseKind) -> bool {
         let (CaseKind::MilestoneReview | CaseKind::Dispute, Some(left)) = (kind, self.moves_left) else { return false };
         self.moves_left = Some(left.saturating_sub(1));
@@ -47,7 +47,7 @@ impl Player<'_> {
     }
 }
 
-/// A start that was right and must not have been refused.
+/// Fails if a correct start was refused.
 pub(super) fn must_not_be_refused(status: &Status, outcome: &Outcome) -> Result<(), Trouble> {
     if outcome.result != ResultKind::Refused {
         return Ok(());

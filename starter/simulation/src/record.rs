@@ -1,4 +1,4 @@
-//! What is written down of a contract while it is played.
+//! The record of a contract while it is played.
 
 use std::fmt;
 
@@ -10,20 +10,20 @@ use serde_json::Value;
 
 use super::money::{Money, Told, leaves_it_to_the_dispute};
 
-/// How a case ended, as the summary counts it: by the names on the wire.
+/// The end of a case, as the summary counts it, with the wire names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct End {
-    /// What it was about.
+    /// The kind of case.
     pub kind: &'static str,
-    /// What happened.
+    /// The result.
     pub result: &'static str,
     /// Whose act or silence decided.
     pub decided_by: String,
-    /// By which rule.
+    /// The rule.
     pub rule: String,
 }
 
-/// Everything that came of a contract.
+/// All results of a contract.
 #[derive(Debug)]
 pub struct Record {
     /// Its number in the run.
@@ -34,30 +34,30 @@ pub struct Record {
     pub currency: &'static str,
     /// How its cases ended.
     pub ends: Vec<End>,
-    /// How long its cases took that waited for somebody, in quarters of a virtual day.
+    /// How long those of its cases took that waited for somebody, in quarters of a virtual day.
     pub quarter_days: Vec<u32>,
     /// Whether those depend on the day of the week.
     pub counts_working_days: bool,
-    /// How many commands were given, and how many of them were refused.
+    /// How many commands were given.
     pub given: u64,
-    /// As above.
+    /// How many of them were refused.
     pub refused: u64,
     /// Where its money is.
     pub money: Option<Money>,
     /// The cases that left their money to an operator.
     on_hold: Vec<String>,
-    /// What its cases say that they moved.
+    /// The movements that its cases report.
     pub told: Told,
-    /// What was not as it must be.
+    /// What went wrong, if anything.
     pub trouble: Option<Trouble>,
-    /// Everything of a contract that is played alone.
+    /// All details of a contract that is played alone.
     pub details: Option<Details>,
 }
 
 /// Everything that can be shown of a contract.
 #[derive(Debug, Default, Serialize)]
 pub struct Details {
-    /// What was done, in words.
+    /// The actions, in words.
     pub told: Vec<String>,
     /// The last status of each of its cases.
     pub cases: Vec<Status>,
@@ -65,10 +65,10 @@ pub struct Details {
     pub history: Option<History>,
 }
 
-/// What was not as it must be, and where to look.
+/// What went wrong, and where to look.
 #[derive(Debug, Clone, Serialize)]
 pub struct Trouble {
-    /// What.
+    /// The problem.
     pub problem: String,
     /// The case, if it is about one.
     pub case: Option<String>,
@@ -77,12 +77,12 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    /// Something about no case in particular.
+    /// A problem of no case in particular.
     pub fn new(problem: impl Into<String>) -> Self {
         Self { problem: problem.into(), case: None, status: None }
     }
 
-    /// Something about this case.
+    /// A problem of this case.
     pub fn of(status: &Status, problem: impl Into<String>) -> Self {
         Self { problem: problem.into(), case: Some(status.case.clone()), status: Some(Box::new(status.clone())) }
     }
@@ -112,7 +112,7 @@ impl From<LedgerError> for Trouble {
 }
 
 impl Record {
-    /// Nothing yet.
+    /// An empty record.
     pub fn new(number: u64, contract: String) -> Self {
         Self {
             number,
@@ -142,7 +142,7 @@ impl Record {
         });
     }
 
-    /// A case that is no part of another one has ended: its money counts.
+    /// A case that is not part of another one has ended. Its money counts.
     pub fn tell(&mut self, kind: CaseKind, outcome: &Outcome, disputes: &[Outcome]) {
         if leaves_it_to_the_dispute(outcome) {
             for dispute in disputes {
@@ -152,7 +152,7 @@ impl Record {
         self.told.add(kind, outcome);
     }
 
-    /// Notes what was done, if somebody wants to read it.
+    /// Records an action, if somebody wants to read it.
     pub fn note(&mut self, what: impl FnOnce() -> String) {
         if let Some(details) = &mut self.details {
             details.told.push(what());
@@ -166,7 +166,7 @@ impl Record {
         }
     }
 
-    /// A case has left its money to an operator, who has not come yet (A2).
+    /// A case has left its money on hold, and no operator has decided yet (A2).
     pub fn left_on_hold(&mut self, case: &str) {
         self.on_hold.push(case.to_owned());
     }

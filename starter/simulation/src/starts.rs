@@ -1,5 +1,5 @@
-//! What the parties of a contract start: deposits, reviews, disputes on an active contract, its end, and requests for
-//! payments. Now and then they start what a rule forbids, which must be refused.
+//! The starts of a contract's parties: deposits, reviews, disputes on an active contract, its end, and requests for payments.
+//! Sometimes they start a case that a rule forbids. Recourse must refuse it.
 
 use recourse_domain::{
     claim::{Claim, ClaimReason, Grounds},
@@ -19,13 +19,13 @@ use super::{
     record::Trouble,
 };
 
-/// How often a deposit is tried again that the bank declined.
+/// How often the client repeats a deposit that the bank declined.
 const DEPOSITS_MAX: u32 = 4;
 
-/// The billing method with this number. Each contract has its own, so that nobody else meets what the bank declines.
+/// The billing method with this number. Each contract has its own, so that the bank's faults affect no other contract.
 ///
 /// # Errors
-/// If it is no id.
+/// If it is not an id.
 pub fn card(plan: &Plan, number: u32) -> Result<Id, String> {
     Id::new(&format!("card-{}-{number}", plan.contract.id)).map_err(|error| error.to_string())
 }
@@ -77,8 +77,8 @@ impl Player<'_> {
         })
     }
 
-    /// Funds a milestone and submits it (E3, E13), and disputes what was held over of it (E6). Sometimes its money is disputed
-    /// without a review (D1). Says whether the next one can be worked on.
+    /// Funds a milestone and submits it (E3, E13), and disputes its money that was held over (E6). Sometimes disputes its money
+    /// without a review (D1). Returns whether work on the next milestone can begin.
     pub(super) async fn work(&mut self, index: usize) -> Result<bool, Trouble> {
         let Some(Work { milestone, own_deposit }) = self.plan.milestones.get(index).cloned() else { return Ok(false) };
         if let Some(next) = self.plan.milestones.get(index + 1).filter(|_| self.dice.chance(10)) {
@@ -107,9 +107,9 @@ impl Player<'_> {
         Ok(ended.outcome.result != ResultKind::OnHold)
     }
 
-    /// The freelancer disputes what there is of a milestone's money on the active contract (D1).
+    /// The freelancer disputes a milestone's money, as far as there is any, on the active contract (D1).
     async fn dispute(&mut self, milestone: &Id, grounds: Grounds, there_is: Amount) -> Result<(), Trouble> {
-        // What was never submitted here was submitted elsewhere, as the platform says.
+        // A milestone without a submission here was submitted elsewhere; the platform attests it.
         let attested_by = (grounds == Grounds::NonRelease)
             .then(|| Id::new("operator").map(|id| Actor { party: Role::Operator, id }))
             .and_then(Result::ok);
@@ -146,11 +146,11 @@ impl Player<'_> {
         }
     }
 
-    /// Ends the contract (R1, R2), and says what came of it. Refused is what finds everything in the hands of disputes.
+    /// Ends the contract (R1, R2), and returns the result. Recourse must refuse the end if disputes hold all the money.
     pub(super) async fn end(&mut self, reviewed: bool) -> Result<ResultKind, Trouble> {
         let history = self.history().await?;
         let holds = self.world.ledger().holds(&self.plan.contract.id).await?;
-        // A review lets go of its hold when the contract ends (E11); a dispute does not.
+        // A review gives up its hold when the contract ends (E11); a dispute does not.
         let disputed: i64 =
             holds.iter().filter(|hold| hold.case.starts_with("dispute:")).map(|hold| hold.amount.minor()).sum();
         let free = amount(history.balances.escrow - disputed);
@@ -175,7 +175,7 @@ impl Player<'_> {
         RefundRequestStart { contract: self.plan.contract.clone(), pay_now, reason, policy: self.plan.policy.clone() }
     }
 
-    /// The client asks for some of the payments back (P1), each in whole or in part.
+    /// The client asks for some of the payments back (P1), each in full or in part.
     pub(super) async fn ask_back(&mut self) -> Result<(), Trouble> {
         if self.plan.asks_back == 0 {
             return Ok(());

@@ -1,5 +1,5 @@
-//! The simulation's decisions against the rules themselves, without a server: right moves are taken, wrong ones refused, and
-//! every case comes to an end.
+//! Checks the simulation's decisions against the rules, without a server: the rules take right moves and refuse wrong ones, and
+//! every case ends.
 
 use std::{
     cmp::Ordering::{Greater, Less},
@@ -30,7 +30,7 @@ use super::{
     plan::{Mix, Plan},
 };
 
-/// What a game has seen, so that a test can say what must be seen.
+/// What a game has seen, for the assertions.
 #[derive(Debug, Default)]
 struct Seen {
     ends: BTreeMap<String, u32>,
@@ -97,7 +97,7 @@ impl Game {
         case.outcome().cloned().unwrap()
     }
 
-    /// As [`case::Player::play`](super::play::Player) does, with the rules in the server's place.
+    /// As [`case::Player::play`](super::play::Player) does, with the rules instead of the server.
     fn play_case<C: Case>(
         &mut self,
         case: &mut C,
@@ -165,7 +165,7 @@ fn body(next: &Move, contract: &Contract) -> Vec<u8> {
     serde_json::to_vec(&body).unwrap()
 }
 
-/// Each right move is taken and each wrong one refused, whatever the dice say; and nothing that can end a case is left out.
+/// For all dice, the rules take each right move and refuse each wrong one; and every possible end of a case occurs.
 #[test]
 fn the_rules_take_what_is_right_and_refuse_what_is_wrong() {
     let mut seen = Seen::default();
@@ -240,7 +240,8 @@ fn review(stage: &str, allowed: &serde_json::Value) -> Status {
     .unwrap()
 }
 
-/// E5–E8: all that a client can say to a submission comes up, and can be read; a declined bonus only with a bonus.
+/// E5–E8: every possible answer of a client to a submission occurs, and the rules can read it; a declined bonus occurs only
+/// with a bonus.
 #[test]
 fn a_review_is_approved_in_full_less_and_more_and_sent_back() {
     let allowed =
@@ -272,7 +273,7 @@ fn a_review_is_approved_in_full_less_and_more_and_sent_back() {
     assert_eq!(seen, BTreeSet::from(expected));
 }
 
-/// E8: where no window runs, the freelancer mostly submits again, and sometimes never does.
+/// E8: where no window runs, the freelancer usually submits again, and sometimes never does.
 #[test]
 fn a_milestone_that_was_sent_back_comes_again_or_not() {
     let status = review("changes_requested", &json!({"freelancer": ["submit"]}));

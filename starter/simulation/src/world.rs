@@ -1,5 +1,5 @@
-//! The parts that contracts are played on, and what of them the wire contract does not offer: waiting until nothing is
-//! under way, so that what is decided next does not depend on how fast this machine is.
+//! The parts on which contracts are played, and one thing that the wire contract does not offer: to wait until nothing is under
+//! way, so that the next decision does not depend on this machine's speed.
 
 use std::{
     future::Future,
@@ -16,10 +16,10 @@ use recourse_refunds::{RefundDesk, Report};
 
 use super::record::Trouble;
 
-/// How long a case may take to do what was ordered. It takes milliseconds on an idle machine.
+/// How long a case may take to carry out its orders. It takes milliseconds on an idle machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// The longest pause between two looks at a case.
+/// The longest pause between two reads of a case.
 const PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// A server with a worker, and the database behind it.
@@ -32,7 +32,7 @@ pub struct World {
 }
 
 impl World {
-    /// The world of this client and database, with the desk that follows its refunds.
+    /// A world with this client and database, and with the desk that follows its refunds.
     pub fn new(client: Client, database: &Database, desk: RefundDesk) -> Self {
         let (ledger, bank) = (Ledger::new(database.clone()), SandboxBank::new(database.clone()));
         Self { client, ledger, bank, desk }
@@ -43,7 +43,7 @@ impl World {
         &self.client
     }
 
-    /// The ledger, to read.
+    /// The ledger, for reading.
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger
     }
@@ -53,7 +53,7 @@ impl World {
         &self.desk
     }
 
-    /// The bank says what became of the refund with this key.
+    /// The bank reports on the refund with this key.
     pub async fn bank_says(&self, key: &str, report: &Report) -> Result<(), Trouble> {
         let said = match report {
             Report::Settled => self.bank.settle(key).await,
@@ -63,25 +63,25 @@ impl World {
         self.desk.report(key, report).await.map(drop).map_err(|error| Trouble::new(error.to_string()))
     }
 
-    /// Starts a case and waits for its result; only for one that nobody can give a command to.
+    /// Starts a case and waits for its result. Only for a case without commands.
     pub async fn done(&self, start: impl Into<Start>) -> Result<Outcome, Trouble> {
         let case = self.client.start(start).await?;
         self.result(&case).await
     }
 
-    /// How a case ended that is as good as over.
+    /// The outcome of a case that is about to end.
     pub async fn result(&self, case: &str) -> Result<Outcome, Trouble> {
         let result = tokio::time::timeout(PATIENCE, self.client.result(case)).await;
         let never = || Trouble { case: Some(case.to_owned()), ..Trouble::new("the case is decided and does not end") };
         Ok(result.map_err(|_| never())??)
     }
 
-    /// The bank says no to this source's next movement.
+    /// The bank declines this billing method's next movement.
     pub async fn decline_next(&self, source: &Id) -> Result<(), Trouble> {
         self.bank.set_fault(Some(source), Fault::Decline, 1).await.map_err(|error| Trouble::new(error.to_string()))
     }
 
-    /// An answer of the worker, who is asked again while it is too busy to give one. What is asked twice must be one thing.
+    /// An answer of the worker. This asks again while the worker is too busy, so the question must be safe to repeat.
     pub async fn answered<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, ClientError>
     where
         F: Future<Output = Result<T, ClientError>>,
@@ -95,13 +95,13 @@ impl World {
         }
     }
 
-    /// The case's status once nothing that it ordered is under way and it has opened.
+    /// The case's status once it has opened and none of its orders are under way.
     pub async fn settled(&self, case: &str) -> Result<Status, Trouble> {
         self.wait(case, |status| status.stage != Stage::Settling).await
     }
 
-    /// The case's status once it is as wanted and nothing that it ordered is under way: a dispute that it filed has begun, and
-    /// it has heard of the end of one that is over.
+    /// The case's status once it is the wanted one and none of its orders are under way: a dispute that it filed has begun, and
+    /// it has learnt of the end of a finished one.
     pub async fn wait(&self, case: &str, wanted: impl Fn(&Status) -> bool) -> Result<Status, Trouble> {
         let started = Instant::now();
         let mut pause = Duration::from_millis(10);
@@ -124,13 +124,13 @@ impl World {
         }
     }
 
-    /// Time passes for the case, until it has seen what that sets off.
+    /// Lets time pass for the case, until the case has handled the consequences.
     pub async fn pass(&self, case: &str, by: Duration) -> Result<(), Trouble> {
         self.client.advance(case, by).await?;
         Ok(())
     }
 
-    /// How long it is for the case until `deadline`.
+    /// The time until `deadline` by the case's clock.
     pub async fn time_to(&self, case: &str, deadline: Timestamp) -> Result<Duration, Trouble> {
         let left = deadline.duration_since(self.client.virtual_now(case).await?);
         Ok(Duration::try_from(left).unwrap_or_default())

@@ -1,4 +1,4 @@
-//! What people try and must not get: each of these has to be refused, and nothing may move by it.
+//! Forbidden actions that people try. The case must refuse each of them, and no money may move.
 
 use recourse_domain::{
     command::{CommandKind, FieldKind},
@@ -13,7 +13,7 @@ use super::{
     moves::{Move, Wait},
 };
 
-/// Something that the case must refuse now.
+/// An action that the case must refuse now.
 pub fn choose(dice: &mut Dice, status: &Status) -> Move {
     let mistake = match dice.below(4) {
         0 => by_a_stranger(dice, status),
@@ -32,7 +32,7 @@ fn object(value: Value) -> Map<String, Value> {
     if let Value::Object(object) = value { object } else { Map::new() }
 }
 
-/// What can be done now, and who could.
+/// The possible commands now, and who could give them.
 fn possible(status: &Status, wanted: impl Fn(Role, CommandKind) -> bool) -> Vec<(Role, CommandKind)> {
     let each = status
         .allowed
@@ -45,16 +45,16 @@ fn one_of<T: Copy>(dice: &mut Dice, all: &[T]) -> Option<T> {
     all.split_first().map(|(first, others)| *dice.pick(first, others))
 }
 
-/// What a party could do, said by somebody who is no party of the contract.
+/// A party's possible command, from a person who is no party of the contract.
 fn by_a_stranger(dice: &mut Dice, status: &Status) -> Option<Move> {
     let (by, command_kind) = one_of(dice, &possible(status, |role, _| Role::PARTIES.contains(&role)))?;
     let fields = fields::right(dice, status, by, command_kind)?;
     Some(Move { stranger: true, ..wrong(by, command_kind, fields) })
 }
 
-/// More than is there.
+/// More than there is.
 fn too_much(dice: &mut Dice, status: &Status) -> Option<Move> {
-    // An amount that need not be said may be more than what is held: a bonus.
+    // An optional amount may be more than what is held: a bonus.
     let amount_of = |command_kind: CommandKind| {
         let mut asked = command_kind.asks(status.kind, None);
         asked.find(|field| field.kind == FieldKind::Money && field.needed).map(|field| field.name)
@@ -65,11 +65,11 @@ fn too_much(dice: &mut Dice, status: &Status) -> Option<Move> {
     Some(wrong(by, command_kind, fields))
 }
 
-/// A command without what it needs, or with something else in its place.
+/// A command without a required field, or with something else in its place.
 fn unreadable(dice: &mut Dice, status: &Status) -> Option<Move> {
     let needed = |command_kind: CommandKind| {
         let asked = command_kind.asks(status.kind, None);
-        // What it is about is drawn with the answer itself.
+        // The form draws the subject together with the answer itself.
         asked
             .filter(|field| field.needed && field.name != "of" && field.kind != FieldKind::Number)
             .last()
@@ -77,7 +77,7 @@ fn unreadable(dice: &mut Dice, status: &Status) -> Option<Move> {
     };
     let (by, command_kind) = one_of(dice, &possible(status, |_, command_kind| needed(command_kind).is_some()))?;
     let mut fields = fields::right(dice, status, by, command_kind)?;
-    // A submission may be made without a word.
+    // A submission may have no words.
     let blank = if command_kind == CommandKind::Submit { "list" } else { "blank" };
     let broken = *dice.pick(&"missing", &["list", blank]);
     let name = needed(command_kind)?;
@@ -89,7 +89,7 @@ fn unreadable(dice: &mut Dice, status: &Status) -> Option<Move> {
     Some(wrong(by, command_kind, fields))
 }
 
-/// What is for somebody else, or for another stage.
+/// A command for somebody else, or for another stage.
 fn not_theirs(dice: &mut Dice, status: &Status) -> Move {
     let mut tried = Vec::new();
     for role in Role::ALL {

@@ -1,4 +1,4 @@
-//! How what is known of money is read and said.
+//! How Recourse reads and words what is known of money.
 
 use recourse_ledger::{Balances, History};
 use serde_json::json;
@@ -54,7 +54,7 @@ fn order(attempt: u32, movements: Vec<Ordered>) -> Order {
     }
 }
 
-/// Every movement, as people read it on 2 December.
+/// Every movement, in the words that people read on 2 December.
 fn told(money: &Money) -> Vec<String> {
     let now = "2026-12-02T10:00:00Z".parse().unwrap();
     let say = |movement: &Movement| {
@@ -68,7 +68,7 @@ fn read(orders: &[Order], moved: &Moved) -> Vec<String> {
     told(&Money::of_deposit(CASE, orders, Some(moved)))
 }
 
-/// L9: what was given back is on its way until its source has it, whatever the case says.
+/// L9: a refund is on its way until its billing method has it, whatever the case says.
 #[test]
 fn what_was_refunded_is_on_its_way_until_it_has_arrived() {
     let entries = || vec![entry("refund:d-1", "refund", 20_000)];
@@ -92,7 +92,8 @@ fn what_was_refunded_is_on_its_way_until_it_has_arrived() {
     }
 }
 
-/// L9, R8: a refund that was sent again is where its last try is, and the postings of suspense are no movements of their own.
+/// L9, R8: a refund that was sent again is in the state of its last try; postings to and from suspense are not movements of
+/// their own.
 #[test]
 fn a_refund_that_was_sent_again_is_followed_to_its_last_try() {
     let entries = vec![
@@ -108,7 +109,7 @@ fn a_refund_that_was_sent_again_is_followed_to_its_last_try() {
     assert_eq!(read("settled"), ["200.00 USD back to Ada: arrived"]);
 }
 
-/// L9: of an order that is tried again, what the ledger has is done, and the rest says how often it was tried.
+/// L9: if an order is tried again, the movements in the ledger are done, and the others say how often they were tried.
 #[test]
 fn what_is_tried_again_is_what_the_ledger_does_not_have() {
     let settle = |attempt| {
@@ -134,7 +135,7 @@ fn what_is_tried_again_is_what_the_ledger_does_not_have() {
     assert!(money.retried && !serde_json::to_string(&money).unwrap().contains("broke off"));
 }
 
-/// L9, P4: a return goes back in parts; what is left of it has not moved.
+/// L9, P4: a return goes back in parts; the rest has not moved.
 #[test]
 fn a_return_is_not_all_back_until_its_last_part_is() {
     let back = [order(3, vec![ordered("return", PostingKind::Return, 30_000)])];
@@ -146,7 +147,7 @@ fn a_return_is_not_all_back_until_its_last_part_is() {
     assert_eq!(read(&back, &both).len(), 2);
 }
 
-/// L9: without the ledger only what is ordered is said, and that the ledger was not read. One case's money is not another's.
+/// L9: without the ledger it shows only the orders, and that it could not read the ledger. One case's money is not another's.
 #[test]
 fn what_is_not_read_is_not_said() {
     let orders = [order(1, vec![ordered("release", PostingKind::Release, 5_000)])];
