@@ -31,7 +31,7 @@ impl Bucket {
         Self { url: text("url"), name: text("bucket"), ask: server.stdin.take().unwrap(), lines, _server: server }
     }
 
-    /// The keys and sizes of what is in it.
+    /// The keys and sizes of its objects.
     async fn objects(&mut self) -> Vec<(String, u64)> {
         self.ask.write_all(b"?\n").await.unwrap();
         let said: Value = serde_json::from_str(&self.lines.next_line().await.unwrap().unwrap()).unwrap();
@@ -40,11 +40,11 @@ impl Bucket {
     }
 }
 
-/// D4, D6: a file of several parts and a small one come back as they were; what is refused leaves nothing.
+/// D4, D6: the API returns large and small files unchanged, and a refused file leaves nothing in the bucket.
 #[test]
 fn evidence_is_kept_in_a_bucket() {
     run(async {
-        // With a database of its own: in the shared one another server would look for these files in its folder.
+        // In a database of its own: another server on the shared database would look for these files in its folder.
         let (world, issuer, mut bucket) = (World::apart("bucket", &[]).await, Issuer::new(), Bucket::start().await);
         let place = format!("s3://{}/of/tests", bucket.name);
         let settings = [

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Served, as_party};
 use crate::harness::{Story, World, run};
 
-/// The whole flow as a backend and three people have it: nothing but HTTP.
+/// The whole flow of a backend and three people, over HTTP only.
 #[test]
 fn a_dispute_goes_from_deposit_to_resolution_over_http() {
     run(async {
@@ -91,7 +91,7 @@ fn a_refused_command_says_why_and_what_can_be_done() {
     });
 }
 
-/// What a party accepts is what it saw: over HTTP it has to be named, and what has changed since is not accepted.
+/// A party accepts only what it saw: an HTTP request must name it, and the API refuses it if it has changed since.
 #[test]
 fn what_is_accepted_over_http_is_what_was_seen() {
     run(async {
@@ -123,7 +123,7 @@ fn what_is_accepted_over_http_is_what_was_seen() {
     });
 }
 
-/// The same of a milestone that was submitted again after the client looked.
+/// The same for a milestone that the freelancer submitted again after the client read the page.
 #[test]
 fn a_milestone_is_approved_over_http_as_it_was_seen() {
     run(async {
@@ -152,7 +152,7 @@ fn a_milestone_is_approved_over_http_as_it_was_seen() {
     });
 }
 
-/// T2: without a worker a command is durable all the same, and counts by its receipt time.
+/// T2: without a worker a command is still durable, and counts by its receipt time.
 #[test]
 fn a_command_that_no_worker_answers_is_accepted_and_counts() {
     run(async {
@@ -179,7 +179,7 @@ fn a_command_that_no_worker_answers_is_accepted_and_counts() {
     });
 }
 
-/// Whoever looks at a case sees it change, and the stream ends with the case.
+/// A live stream shows each change of a case, and ends with the case.
 #[test]
 fn a_case_is_shown_live() {
     run(async {

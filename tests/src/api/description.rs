@@ -1,4 +1,4 @@
-//! The description of the API is what is in the documentation, and the API does what it says.
+//! The documentation contains the description of the API, and the API does what the description says.
 
 use std::path::PathBuf;
 
@@ -35,10 +35,10 @@ fn every_schema_that_is_referred_to_is_there() {
     assert_eq!(description["openapi"], "3.1.0");
 }
 
-/// How many requests are made up for each operation in CI; `RECOURSE_API_EXAMPLES` for more.
+/// How many requests the test generates for each operation in CI; `RECOURSE_API_EXAMPLES` sets more.
 const EXAMPLES: &str = "10";
 
-/// No answer is a server's error, and each is of a status, a type and a form that the description has.
+/// No answer is a server error, and the description has each answer's status, type and form.
 #[test]
 fn the_api_does_what_its_description_says() {
     run(async {
@@ -47,7 +47,7 @@ fn the_api_does_what_its_description_says() {
         let mut story = Story::new(world, "described");
         story.deposit("d-1", 30_000, "card-1").await;
         story.end(0, Value::Null).await;
-        // A case that is over: the events of one that is not would be waited for.
+        // A case that is over: the event stream of an open one would not end.
         story.say("freelancer", "approve").await.unwrap();
         story.outcome().await;
         let token = served.issuer.token("all-1", &["service", "operator", "mediator", "arbitrator"], &[]);

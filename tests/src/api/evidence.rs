@@ -1,4 +1,4 @@
-//! Evidence files over HTTP: what is taken, who sees it and when, and how it is given out (D4, D6).
+//! Evidence files over HTTP: which files Recourse accepts, who sees them and when, and how the API returns them (D4, D6).
 
 use futures_util::stream;
 use reqwest::{Body, StatusCode};
@@ -9,7 +9,7 @@ use crate::harness::{Story, World, run};
 
 pub(super) const PDF: &[u8] = b"%PDF-1.7\n1 0 obj <<>> endobj\ntrailer <<>>\n%%EOF\n";
 
-/// A file is its uploader's alone until a command refers to it; then both sides and the mediator have the same, and it is sealed.
+/// Only its uploader sees a file until a command refers to it; then both sides and the mediator get it, and it is sealed.
 #[test]
 fn both_sides_see_what_a_command_refers_to() {
     run(async {
@@ -31,7 +31,7 @@ fn both_sides_see_what_a_command_refers_to() {
             assert_eq!(staff.get(&one).await.0, StatusCode::NOT_FOUND, "a draft is no {duty}'s");
             assert_eq!(staff.get(&path).await.1["items"], json!([]), "{duty}");
         }
-        // Without arbitration the contract is none of an arbitrator's.
+        // Without arbitration an arbitrator does not see the contract.
         for none in [&one, &path] {
             assert_eq!(served.staff("arbitrator").get(none).await.0, StatusCode::NOT_FOUND, "{none}");
         }
@@ -60,7 +60,7 @@ fn both_sides_see_what_a_command_refers_to() {
             assert_eq!(answer.bytes().await.unwrap(), PDF);
         }
         assert_eq!(served.party("stranger").get(&one).await.0, StatusCode::NOT_FOUND);
-        // What the other side uploaded is not one's own evidence.
+        // A file that the other side uploaded is not the sender's own evidence.
         let dispute = format!("dispute:{}", story.id());
         World::shared().await.opened(&dispute).await;
         let reject = format!("/v1/cases/dispute:{}/commands/reject", story.id());
@@ -69,7 +69,7 @@ fn both_sides_see_what_a_command_refers_to() {
     });
 }
 
-/// D6: what is taken for a case is said by the policy that is pinned in it, and for a contract by the default policy.
+/// D6: a case's own policy limits the files for that case; the default policy limits those for a contract.
 #[test]
 fn a_file_for_a_case_is_checked_by_the_cases_policy() {
     run(async {
@@ -110,7 +110,7 @@ fn a_file_for_a_case_is_checked_by_the_cases_policy() {
     });
 }
 
-/// What is disguised, empty, too large or named to do harm is not taken, and leaves nothing.
+/// The API refuses files that are disguised, empty, too large or dangerously named, and stores nothing of them.
 #[test]
 fn harmful_files_are_not_taken() {
     run(async {
@@ -132,7 +132,7 @@ fn harmful_files_are_not_taken() {
             let (answered, problem) = freelancer.upload(&path, name, content).await;
             assert_eq!(answered.as_u16(), status, "{name}: {problem}");
         }
-        // Without a length that says so beforehand.
+        // Without a `Content-Length`.
         let pieces = stream::iter((0..27).map(|_| Ok::<_, std::io::Error>(vec![b'x'; 1_000_000])));
         let (answered, problem) = freelancer.upload(&path, "chat.txt", Body::wrap_stream(pieces)).await;
         assert_eq!(answered.as_u16(), 413, "{problem}");
@@ -164,7 +164,7 @@ impl Sender<'_> {
         (answer.status(), answer.json().await.unwrap_or_default())
     }
 
-    /// Reads what is no JSON.
+    /// Reads an answer that is not JSON.
     async fn raw(&self, path: &str) -> reqwest::Response {
         self.request(reqwest::Method::GET, path).send().await.unwrap()
     }

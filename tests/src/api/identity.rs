@@ -1,4 +1,4 @@
-//! Every read and every write with the wrong identity, and tokens that are not to be believed.
+//! Every read and every write with the wrong identity, and invalid tokens.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use reqwest::{Method, StatusCode};
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::harness::{Story, World, run};
 
-/// What is not somebody's does not exist for them; what they may see and not do is forbidden.
+/// To a sender without access a resource does not exist; an act without permission on a visible resource is forbidden.
 #[test]
 fn everything_is_refused_to_the_wrong_identity() {
     run(async {
@@ -27,8 +27,8 @@ fn everything_is_refused_to_the_wrong_identity() {
         let back = json!({"payment": format!("refund-request:{id}/pay_now"), "amount": 1});
         let claim = json!({"amount": 1, "reason": "other", "details": "x"});
         let dispute = json!({"grounds": "non_release", "milestone": "m-1", "claim": claim, "contacted_client": true});
-        // By: client, freelancer, mediator, arbitrator, operator, stranger. `-` is not forbidden; what a case or a rule says of it
-        // is tested elsewhere.
+        // Senders: client, freelancer, mediator, arbitrator, operator, stranger. `-` means not forbidden; other tests check
+        // what the case or rule then answers.
         let rows: Vec<(Method, String, Value, [u16; 6])> = vec![
             (Method::GET, contract.clone(), Value::Null, [200, 200, 200, 404, 200, 404]),
             (Method::GET, format!("{contract}/ledger"), Value::Null, [200, 200, 200, 404, 200, 404]),
@@ -65,7 +65,7 @@ fn everything_is_refused_to_the_wrong_identity() {
             .chain([served.party("stranger")])
             .collect();
         for (number, (method, path, body, expected)) in rows.iter().enumerate() {
-            // The client last: theirs changes something.
+            // The client comes last: its request changes something.
             for (sender, expected) in senders.iter().zip(expected).rev() {
                 let body = (!body.is_null()).then(|| body.to_string());
                 let key = format!("whose-{number}");
@@ -86,7 +86,7 @@ fn everything_is_refused_to_the_wrong_identity() {
     });
 }
 
-/// An agency's owner acts as the freelancer, and is nobody without the claim.
+/// An agency's owner acts as the freelancer; without the claim in the token it has no role.
 #[test]
 fn an_agencys_owner_acts_as_the_freelancer() {
     run(async {
@@ -106,7 +106,7 @@ fn an_agencys_owner_acts_as_the_freelancer() {
     });
 }
 
-/// Forged, expired, unsigned, for somebody else: each is refused with the reason.
+/// Forged, expired, unsigned, or for another audience: the API refuses each and says why.
 #[test]
 fn a_token_that_cannot_be_believed_is_refused() {
     run(async {

@@ -1,4 +1,4 @@
-//! Live events: that they end with the case, with the token and with nobody looking, and how many somebody can have.
+//! Live events: the stream ends with the case, with the token, or when nobody reads it; and one party has a limit of streams.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ async fn look(served: &Served, case: &str, token: &str) -> Response {
     reqwest::Client::new().get(url).bearer_auth(token).send().await.unwrap()
 }
 
-/// What is told until the connection ends by itself.
+/// All events until the connection ends by itself.
 async fn told(answer: Response) -> String {
     assert_eq!(answer.status(), StatusCode::OK);
     let mut stream = answer.bytes_stream();
@@ -31,7 +31,7 @@ async fn told(answer: Response) -> String {
     tokio::time::timeout(Duration::from_mins(1), all).await.expect("the connection ends by itself")
 }
 
-/// However a case has ended, looking at it ends: nothing is asked for ever.
+/// The stream ends however the case has ended; no client waits for ever.
 #[test]
 fn looking_ends_however_the_case_has_ended() {
     run(async {
@@ -57,7 +57,7 @@ fn looking_ends_however_the_case_has_ended() {
     });
 }
 
-/// L8: a later case of the same workflow id is followed, advanced and given files as any, and so is the one before it.
+/// L8: a later case of the same workflow id can be followed, advanced and given files like the first; so can the one before it.
 #[test]
 fn a_later_case_is_followed_as_any() {
     run(async {
@@ -92,7 +92,7 @@ fn a_later_case_is_followed_as_any() {
     });
 }
 
-/// Nothing is told after a request with the token would be refused.
+/// The stream ends when a request with the same token would be refused.
 #[test]
 fn looking_ends_with_the_token() {
     run(async {
@@ -101,7 +101,7 @@ fn looking_ends_with_the_token() {
         story.deposit("d-1", 30_000, "card-1").await;
         story.end(0, Value::Null).await;
         let mut short = claims(story.contract["client"]["id"].as_str().unwrap(), &[], &[]);
-        // It has run out, and is believed for some seconds more, because clocks differ.
+        // The token has expired, and counts for some seconds more because clocks differ.
         short["exp"] = json!(get_current_timestamp() - 24);
         let token = served.issuer.sign(Algorithm::EdDSA, &short);
         let all = told(look(served, &story.refund_request, &token).await).await;
@@ -111,7 +111,7 @@ fn looking_ends_with_the_token() {
     });
 }
 
-/// One party has a bound of connections; who closes one can open another.
+/// One party has a limit of connections; after closing one it can open another.
 #[test]
 fn nobody_looks_through_more_than_so_many_connections() {
     run(async {

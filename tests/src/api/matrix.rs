@@ -1,4 +1,5 @@
-//! Who sees what: every endpoint of the description, asked by everybody, for what is theirs, somebody else's and nobody's.
+//! Who sees what: the test asks every described endpoint as everybody, for their own data, other people's, and ids that do not
+//! exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use super::{Served, as_party, evidence::PDF, served::Sender};
 use crate::harness::{Story, World, run, unique};
 
-/// What stands for the parameters of a path.
+/// The values of a path's parameters.
 type Names = [(&'static str, String); 5];
 
 /// A contract in dispute, whose freelancer is an agency, with a file that the claim refers to.
@@ -36,7 +37,7 @@ impl<'a> Disputed<'a> {
         Self { file: file["sha256"].as_str().unwrap().to_owned(), story }
     }
 
-    /// What stands for the parameters of a path, with each of its cases.
+    /// The values of a path's parameters, one set for each of its cases.
     fn names(&self) -> Vec<Names> {
         let id = self.story.id();
         let of = |case: &str| {
@@ -52,7 +53,7 @@ impl<'a> Disputed<'a> {
         vec![of(&self.story.refund_request), of(&self.story.dispute)]
     }
 
-    /// Every operation on something that is named in its path, with the names of what is of this contract.
+    /// Every operation on a resource that its path names, with this contract's names.
     fn addressed(&self) -> Vec<(Method, String, Names)> {
         let mut addressed = Vec::new();
         for (method, path) in operations().into_iter().filter(|(_, path)| path.contains('{')) {
@@ -74,7 +75,7 @@ impl<'a> Disputed<'a> {
     }
 }
 
-/// Every operation that is described: its method, and its path with parameters.
+/// Every operation of the description: its method, and its path with parameters.
 fn operations() -> Vec<(Method, String)> {
     let description = description::description();
     let paths = description["paths"].as_object().unwrap();
@@ -93,29 +94,29 @@ fn filled(path: &str, names: &[(&str, String)]) -> String {
     filled
 }
 
-/// Whether somebody reads this of a contract in dispute that they are in, or that their duty is for. An endpoint that is not here fails
-/// the test, so that nobody forgets to say whose it is.
+/// Whether this person may read this path of a contract in dispute, as a party or by a duty. The test fails for an endpoint
+/// that is missing here: each must state who reads it.
 fn reads(who: &str, path: &str, case: &str) -> bool {
     match path {
         "/v1/cases" | "/v1/contracts" | "/v1/notices" | "/v1/policy" => true,
         "/v1/contracts/{contract}" | "/v1/contracts/{contract}/ledger" | "/v1/contracts/{contract}/evidence" => {
             who != "stranger"
         }
-        // The backend needs nobody's evidence.
+        // The backend does not need evidence.
         "/v1/contracts/{contract}/evidence/{sha256}" => who != "stranger" && who != "service",
-        // What comes to an arbitrator is a dispute.
+        // An arbitrator sees disputes only.
         "/v1/cases/{case}" | "/v1/cases/{case}/events" => {
             who != "stranger" && (who != "arbitrator" || case.starts_with("dispute:"))
         }
         "/v1/events" | "/v1/webhooks" => matches!(who, "service" | "operator"),
-        // There is no such endpoint: nobody may tell that from one that is not theirs.
+        // This endpoint does not exist: the answer must not differ from that for another's endpoint.
         "/v1/webhooks/{endpoint}/deliveries" => false,
         "/v1/refunds" => who == "operator",
         other => panic!("{other}: say who reads it"),
     }
 }
 
-/// Of what is theirs, everybody reads exactly what this product says is theirs.
+/// Everybody reads exactly their own data.
 #[test]
 fn everybody_reads_what_is_theirs_and_nothing_else() {
     run(async {
@@ -139,7 +140,7 @@ fn everybody_reads_what_is_theirs_and_nothing_else() {
     });
 }
 
-/// What is somebody else's is answered as what there is not, word for word, whatever is asked for or sent.
+/// The API answers a request for another's data exactly as for an id that does not exist, word for word.
 #[test]
 fn what_is_anothers_is_answered_as_what_there_is_not() {
     run(async {
@@ -184,7 +185,7 @@ fn what_is_anothers_is_answered_as_what_there_is_not() {
     });
 }
 
-/// A list has exactly those cases that can be read one by one, and an answer that was kept for one is not given to another.
+/// A list has exactly the cases that its reader can read one by one, and the stored answer to one sender goes to no other.
 #[test]
 fn lists_and_kept_answers_show_what_can_be_read() {
     run(async {
@@ -213,7 +214,7 @@ fn lists_and_kept_answers_show_what_can_be_read() {
             }
             assert_eq!(listed, read, "{who}");
         }
-        // The same request under the same key, by somebody else.
+        // Another sender makes the same request under the same key.
         let (path, key) = (format!("/v1/cases/{}/commands/offer", theirs.story.dispute), unique("key"));
         let offer = json!({"to_freelancer": 100, "message": "Between us."});
         for role in ["client", "freelancer"] {

@@ -1,5 +1,5 @@
-//! The HTTP API on the real server: who may see and do what, requests that come twice, cases from start to end, and what is
-//! answered when something is away.
+//! The HTTP API on the real server: who may see and do what, repeated requests, cases from start to end, and the answers when a
+//! server is down.
 
 mod bucket;
 mod cases;

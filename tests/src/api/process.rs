@@ -1,4 +1,4 @@
-//! `recourse serve` as a process of its own, set up by its environment variables.
+//! `recourse serve` as a process of its own, configured by environment variables.
 
 use std::{process::Stdio, time::Duration};
 
@@ -17,14 +17,14 @@ use crate::{
     harness::{World, program, run},
 };
 
-/// A server of a platform with an issuer of its own, who calls mediators otherwise. It ends with this.
+/// A server whose platform has its own issuer and another name for the mediator's duty. It stops when this is dropped.
 pub struct Process {
     pub url: String,
     _child: Child,
 }
 
 impl Process {
-    /// Starts one that keeps evidence there, with these settings beside its own.
+    /// Starts one that keeps evidence there, with these settings added to its own.
     pub async fn start(world: &World, issuer: &Issuer, evidence: &str, settings: &[(&str, &str)]) -> Self {
         let mut child = Command::new(program("recourse"))
             .args(["serve", "--json"])
@@ -48,13 +48,13 @@ impl Process {
         Self { url: said["url"].as_str().unwrap().to_owned(), _child: child }
     }
 
-    /// How a request to read with this token is answered.
+    /// The status of a read with this token.
     async fn get(&self, path: &str, token: &str) -> StatusCode {
         let request = Client::new().get(format!("{}{path}", self.url)).bearer_auth(token);
         request.send().await.unwrap().status()
     }
 
-    /// How a form to sign in is answered.
+    /// The status of a form to sign in.
     async fn sign_in(&self, form: String) -> StatusCode {
         let client = Client::builder().redirect(Policy::none()).build().unwrap();
         let request = client.post(format!("{}/session", self.url)).body(form);
@@ -62,7 +62,8 @@ impl Process {
     }
 }
 
-/// Tokens of the issuer that its environment names are believed, of each algorithm; others are not, and nobody plays there.
+/// The server accepts tokens of the issuer that its environment names, in each algorithm, and no others; and there are no
+/// personas.
 #[test]
 fn a_server_by_itself_believes_its_issuer_and_nobody_else() {
     run(async {
@@ -88,7 +89,7 @@ fn a_server_by_itself_believes_its_issuer_and_nobody_else() {
         ] {
             assert_eq!(process.get("/v1/contracts", &token).await, StatusCode::UNAUTHORIZED, "{why}");
         }
-        // Duties are what this issuer calls them.
+        // Duties have the names that this issuer gives them.
         let operator = |duty: &str| issuer.token("o-1", &[duty], &[]);
         assert_eq!(process.get("/v1/refunds", &operator("ops")).await, StatusCode::OK);
         assert_eq!(process.get("/v1/refunds", &operator("operator")).await, StatusCode::FORBIDDEN);
@@ -103,7 +104,7 @@ fn a_server_by_itself_believes_its_issuer_and_nobody_else() {
     });
 }
 
-/// Where a real issuer is set nobody can be anybody, and a server without one does not start.
+/// Where a real issuer is set nobody can sign in as a persona, and a server without one does not start.
 #[test]
 fn nobody_plays_where_an_issuer_is_set() {
     run(async {

@@ -1,4 +1,4 @@
-//! Refunds over HTTP: who sees them, and what operators do about those that did not arrive (R8).
+//! Refunds over HTTP: who sees them, and what operators do about refunds that did not arrive (R8).
 
 use recourse_domain::ids::Id;
 use recourse_payments::Fault;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Served, as_party};
 use crate::harness::{Story, World, run};
 
-/// R8: a refund that the bank declined is listed, sent again once, and can then not be sent anywhere else.
+/// R8: the list shows a refund that the bank declined; an operator sends it again once, and then cannot send it anywhere else.
 #[test]
 fn an_operator_sees_to_a_refund_over_http() {
     run(async {

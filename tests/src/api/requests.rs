@@ -1,4 +1,4 @@
-//! Requests that come twice, are malformed, too large or too many.
+//! Repeated, malformed, too large and too many requests.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::{
 use super::{Served, as_party};
 use crate::harness::{Story, World, run};
 
-/// The same key and body: the same answer, once done. Another body: refused. Another sender: another request.
+/// The same key and body: one act, the same answer. Another body: refused. Another sender: another request.
 #[test]
 fn a_request_that_comes_twice_is_done_once() {
     run(async {
@@ -40,7 +40,7 @@ fn a_request_that_comes_twice_is_done_once() {
     });
 }
 
-/// What cannot be read is said to be, and nothing happens.
+/// The API says that it cannot read a request, and does nothing.
 #[test]
 fn what_cannot_be_read_is_answered_in_kind() {
     run(async {
@@ -90,7 +90,7 @@ fn what_cannot_be_read_is_answered_in_kind() {
     });
 }
 
-/// A sender that sends too many requests is told when to come again, and takes nothing from others.
+/// The API tells a sender with too many requests when to send again, and still answers other senders.
 #[test]
 fn a_sender_has_a_limit() {
     run(async {
@@ -104,7 +104,7 @@ fn a_sender_has_a_limit() {
     });
 }
 
-/// Headers that never end do not hold a connection for long.
+/// A sender of endless headers does not keep a connection for long.
 #[test]
 fn a_slow_sender_is_cut_off() {
     run(async {
@@ -117,7 +117,7 @@ fn a_slow_sender_is_cut_off() {
     });
 }
 
-/// Whoever balances load asks whether this can serve.
+/// A load balancer asks whether this server can serve.
 #[test]
 fn readiness_is_told() {
     run(async {
@@ -131,7 +131,7 @@ fn readiness_is_told() {
     });
 }
 
-/// L7: a sender who went away in the middle, as a backend with a timeout does, may send the same again at once: not a minute later.
+/// L7: a sender that went away in the middle, such as a backend with a timeout, may send the same request again at once.
 #[test]
 fn a_request_whose_sender_went_away_can_be_sent_again() {
     run(async {
@@ -143,7 +143,7 @@ fn a_request_whose_sender_went_away_can_be_sent_again() {
         let client = as_party(&served, &story.contract, "client");
         let (path, body) = (format!("/v1/contracts/{}/end", story.id()), json!({"pay_now": 0}));
         let gone = client.request(Method::POST, &path).header("idempotency-key", "away").json(&body);
-        // Without a worker it is answered after four seconds.
+        // Without a worker the answer takes four seconds.
         let gone = gone.timeout(Duration::from_secs(1)).send().await;
         assert!(gone.is_err_and(|error| error.is_timeout()), "nobody answers in a second");
         world.start_worker().await;

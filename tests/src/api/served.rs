@@ -1,4 +1,4 @@
-//! An API that is served in this process, an issuer of tokens, and a client that speaks for somebody.
+//! An API served in this process, an issuer of tokens, and a client that sends requests for a person.
 
 use std::{
     num::NonZeroU32,
@@ -45,10 +45,10 @@ use tokio::{net::TcpListener, sync::OnceCell};
 
 use crate::harness::{PATIENCE, World};
 
-/// Who the tokens are from.
+/// The issuer of the tokens.
 pub const ISSUER: &str = "https://issuer.example";
 
-/// Somebody who signs tokens.
+/// An issuer that signs tokens.
 pub struct Issuer {
     keys: Vec<(Algorithm, EncodingKey, Value)>,
     directory: tempfile::TempDir,
@@ -68,25 +68,25 @@ impl Issuer {
         self.directory.path().join("jwks.json")
     }
 
-    /// The environment of programs that believe it.
+    /// The environment of programs that trust it.
     pub fn env(&self) -> [(&'static str, String); 2] {
         [("RECOURSE_JWT_ISSUER", ISSUER.to_owned()), ("RECOURSE_JWKS", self.jwks().display().to_string())]
     }
 
-    /// A token with these claims, signed as said.
+    /// A token with these claims, signed with this algorithm.
     pub fn sign(&self, algorithm: Algorithm, claims: &Value) -> String {
         let (_, key, public) = self.keys.iter().find(|(known, ..)| *known == algorithm).unwrap();
         let header = Header { kid: public["kid"].as_str().map(str::to_owned), ..Header::new(algorithm) };
         encode(&header, claims, key).unwrap()
     }
 
-    /// A good token.
+    /// A valid token.
     pub fn token(&self, subject: &str, roles: &[&str], parties: &[&str]) -> String {
         self.sign(Algorithm::EdDSA, &claims(subject, roles, parties))
     }
 }
 
-/// Good claims.
+/// Valid claims.
 pub fn claims(subject: &str, roles: &[&str], parties: &[&str]) -> Value {
     let now = get_current_timestamp();
     json!({"iss": ISSUER, "aud": "recourse", "sub": subject, "iat": now, "exp": now + 600, "roles": roles, "parties": parties})
@@ -126,35 +126,35 @@ fn base64(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// An API that is served for a world.
+/// An API for a world.
 pub struct Served {
-    /// Who signs its tokens.
+    /// The issuer of its tokens.
     pub issuer: Issuer,
-    /// Where it is.
+    /// Its URL.
     pub url: String,
-    /// Where its files are.
+    /// The folder of its files.
     pub files: tempfile::TempDir,
-    /// What it serves.
+    /// The front that it serves.
     pub front: Front,
 }
 
-/// What Stripe signs with.
+/// The secret that Stripe signs with.
 pub const STRIPE_SECRET: &str = "whsec_of_these_tests";
 
-/// What the payment provider signs with.
+/// The secret that the payment provider signs with.
 pub const CALLBACK_SECRET: &str = "whsec_bm90IGEgcmVhbCBzZWNyZXQsIGp1c3QgYSB0ZXN0";
 
 fn limited(requests_per_minute: u32) -> Limits {
     Limits::per_minute(NonZeroU32::new(requests_per_minute).unwrap())
 }
 
-/// How an API is served.
+/// The settings of an API.
 struct Made {
     limits: Limits,
     allow_local: bool,
     played: Option<(LocalIssuer, Tokens)>,
     intake: IntakeLimits,
-    /// On a machine with much else to do, or while a worker is swapped for another, an answer takes longer than people wait.
+    /// On a busy machine, or while a worker is swapped for another, an answer takes longer than people wait.
     patience: Duration,
 }
 
@@ -174,20 +174,20 @@ fn url_of(folder: &std::path::Path) -> String {
     format!("file://{}", folder.display())
 }
 
-/// Somebody with a token.
+/// A person with a token.
 pub struct Sender<'a> {
     served: &'a Served,
     token: String,
 }
 
 impl Served {
-    /// The one that most tests share, for the shared world.
+    /// The one for the shared world that most tests use.
     pub async fn shared() -> &'static Self {
         static SERVED: OnceCell<Served> = OnceCell::const_new();
         SERVED.get_or_init(async || Self::of(World::shared().await, 1_000_000).await).await
     }
 
-    /// One for a world, that lets a sender send so many requests a minute.
+    /// One for a world, with this limit of requests a minute for each sender.
     pub async fn of(world: &World, requests_per_minute: u32) -> Self {
         Self::made(world, Made { limits: limited(requests_per_minute), ..Made::default() }).await
     }
@@ -197,7 +197,7 @@ impl Served {
         Self::made(world, Made { patience: front::PATIENCE, ..Made::default() }).await
     }
 
-    /// One that takes uploads within these limits.
+    /// One with these limits for uploads.
     pub async fn taking(world: &World, intake: IntakeLimits) -> Self {
         Self::made(world, Made { intake, ..Made::default() }).await
     }
@@ -209,12 +209,12 @@ impl Served {
         Self::made(world, Made { limits, ..Made::default() }).await
     }
 
-    /// One whose webhooks may go to this machine.
+    /// One that may send webhooks to this machine.
     pub async fn sandbox(world: &World) -> Self {
         Self::made(world, Made { allow_local: true, ..Made::default() }).await
     }
 
-    /// One where people are only played, as `recourse dev` has it.
+    /// One with personas, as `recourse dev` has it.
     pub async fn played(world: &World) -> Self {
         let local = LocalIssuer::new(personas::ISSUER, personas::AUDIENCE).unwrap();
         let tokens = Tokens::new(TokenRules::new(personas::ISSUER, personas::AUDIENCE), local.keys());
@@ -261,17 +261,17 @@ impl Served {
         Self { issuer, url, files, front }
     }
 
-    /// Somebody who is only themselves.
+    /// A person without a duty.
     pub fn party(&self, id: &str) -> Sender<'_> {
         self.with(self.issuer.token(id, &[], &[]))
     }
 
-    /// Somebody with a duty.
+    /// A person with a duty.
     pub fn staff(&self, duty: &str) -> Sender<'_> {
         self.with(self.issuer.token(&format!("{duty}-9"), &[duty], &[]))
     }
 
-    /// Whoever has this token.
+    /// The person with this token.
     pub fn with(&self, token: String) -> Sender<'_> {
         Sender { served: self, token }
     }
@@ -295,14 +295,14 @@ impl Sender<'_> {
         self.send(Method::POST, path, Some(body.to_string()), &[("idempotency-key", key)]).await
     }
 
-    /// A request of theirs.
+    /// A request from this sender.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        // One client: its connections are used again, as a backend's are.
+        // One client reuses its connections, as a backend does.
         static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(reqwest::Client::new);
         CLIENT.request(method, format!("{}{path}", self.served.url)).bearer_auth(&self.token)
     }
 
-    /// Reads how something that does not end is answered.
+    /// Reads the head of an answer that does not end.
     pub async fn head(&self, path: &str) -> (StatusCode, Value) {
         (self.request(Method::GET, path).send().await.unwrap().status(), Value::Null)
     }

@@ -1,5 +1,5 @@
-//! What somebody can exhaust without a token, or with one that says little: limits by where requests come from, the provider's
-//! callbacks, metrics, kept answers, and pages of lists that there are not.
+//! What a sender without a valid token, or without a duty, can exhaust: limits by address, the provider's callbacks, metrics,
+//! stored answers, and invalid pages of lists.
 
 use jiff::Timestamp;
 use reqwest::{Method, StatusCode};
@@ -12,14 +12,14 @@ use super::{
 };
 use crate::harness::{Story, World, run, unique};
 
-/// How a request from behind a proxy is answered.
+/// The status of a request from behind a proxy.
 async fn ask(served: &Served, path: &str, forwarded_for: &str, token: Option<&str>) -> StatusCode {
     let request = reqwest::Client::new().get(format!("{}{path}", served.url)).header("x-forwarded-for", forwarded_for);
     let request = if let Some(token) = token { request.bearer_auth(token) } else { request };
     request.send().await.unwrap().status()
 }
 
-/// Strangers are counted by where they come from, whatever they ask for and whatever they show; who is known is not.
+/// Strangers have a limit by address, whatever they ask for and whatever token they show; known senders do not.
 #[test]
 fn strangers_are_counted_by_where_they_come_from() {
     run(async {
@@ -47,7 +47,7 @@ fn strangers_are_counted_by_where_they_come_from() {
     });
 }
 
-/// Without a proxy that is believed anybody's header means nothing.
+/// Without a trusted proxy the server ignores the header.
 #[test]
 fn nobody_says_where_they_come_from() {
     run(async {
@@ -60,7 +60,8 @@ fn nobody_says_where_they_come_from() {
     });
 }
 
-/// Forged calls take nothing from the provider (R8), whose calls come from the same place here; and no party's name is the provider's.
+/// R8: forged calls use up nothing of the provider's limit, although both come from the same address; and no party can take the
+/// provider's name.
 #[test]
 fn what_a_provider_signs_is_taken_whatever_others_send() {
     run(async {
@@ -84,7 +85,7 @@ fn what_a_provider_signs_is_taken_whatever_others_send() {
         assert_eq!(send_event(&served.url, &event, STRIPE_SECRET).await, StatusCode::NO_CONTENT);
         let signed = nobody.call_back(CALLBACK_SECRET, Timestamp::now(), &report, &report).await;
         assert_eq!(signed, StatusCode::NOT_FOUND, "it is believed, and about nothing that there is");
-        // A provider has a limit of its own.
+        // The provider has a limit of its own.
         let mut last = StatusCode::NO_CONTENT;
         for _ in 0..4 {
             last = send_event(&served.url, &event, STRIPE_SECRET).await;
@@ -96,7 +97,7 @@ fn what_a_provider_signs_is_taken_whatever_others_send() {
     });
 }
 
-/// Whatever somebody sends, what is measured has the same few series.
+/// The metrics have the same few series, whatever anybody sends.
 #[test]
 fn no_request_makes_a_series_of_its_own() {
     run(async {
@@ -119,7 +120,7 @@ fn no_request_makes_a_series_of_its_own() {
     });
 }
 
-/// The description is made once, and not sent again to who has it.
+/// The server makes the description once, and does not send it again to a client that has it.
 #[test]
 fn the_description_has_a_tag() {
     run(async {
@@ -135,7 +136,7 @@ fn the_description_has_a_tag() {
     });
 }
 
-/// What was turned away leaves nothing: under the same key something else can be sent. What a case has refused stays refused.
+/// A request that was turned away leaves nothing: the same key can carry another. A refusal by a case stays.
 #[test]
 fn what_did_nothing_is_not_kept() {
     run(async {
@@ -163,7 +164,7 @@ fn what_did_nothing_is_not_kept() {
     });
 }
 
-/// Whoever has lost a duty hears nothing any more of what it was answered.
+/// A person who has lost a duty gets none of the answers that the duty had received.
 #[test]
 fn a_withdrawn_duty_is_answered_as_one() {
     run(async {
@@ -190,7 +191,7 @@ fn a_withdrawn_duty_is_answered_as_one() {
     });
 }
 
-/// A page that there cannot be is the sender's mistake in every list, and is said at once.
+/// An invalid page is the sender's mistake in every list, and the API says so at once.
 #[test]
 fn a_page_that_there_is_not_is_the_senders_mistake() {
     run(async {

@@ -1,5 +1,5 @@
-//! Money through Stripe, on the real server: a worker and `recourse serve` whose environment chooses Stripe, and a server that
-//! speaks as Stripe does and that somebody else wrote (`localstripe`).
+//! Money through Stripe, on the real server: a worker and `recourse serve` with Stripe in their environment, and a server by
+//! other people that imitates Stripe (`localstripe`).
 
 use std::{fmt::Write as _, process::Stdio};
 
@@ -22,7 +22,7 @@ use crate::{
 const KEY: &str = "sk_test_of_these_tests";
 const WEBHOOK_SECRET: &str = "whsec_of_these_tests";
 
-/// A card that is always good, and one that can be saved and is then declined, as Stripe's documentation has them.
+/// A card that always works, and one that can be saved but declines every charge, from Stripe's documentation.
 const GOOD: &str = "4242424242424242";
 const DECLINED: &str = "4000000000000341";
 
@@ -48,7 +48,7 @@ impl Stripe {
         Self { url, client: Client::new(), _input: input, _server: server }
     }
 
-    /// What makes programs use it.
+    /// The environment variables that make programs use it.
     fn env(&self) -> [(&'static str, &str); 4] {
         [
             ("RECOURSE_PAYMENTS", "stripe"),
@@ -90,7 +90,7 @@ impl Stripe {
         of
     }
 
-    /// The refund with this key, as it is after the bank sent it back.
+    /// The refund with this key, after the bank sent it back.
     async fn failed(&self, key: &str) -> Value {
         let all = self.list("/v1/refunds").await;
         let refund = all.iter().find(|refund| refund["metadata"]["recourse_key"] == key).unwrap();
@@ -98,7 +98,7 @@ impl Stripe {
     }
 }
 
-/// How an event is answered, signed with this secret.
+/// The status of the answer to an event that is signed with this secret.
 pub(super) async fn send_event(url: &str, object: &Value, secret: &str) -> StatusCode {
     let body =
         json!({"id": "evt_1", "object": "event", "type": "refund.updated", "data": {"object": object}}).to_string();
@@ -117,7 +117,7 @@ async fn forward(url: &str, signature: &str, body: Vec<u8>) -> StatusCode {
     request.body(body).send().await.unwrap().status()
 }
 
-/// What a command printed, which succeeded.
+/// The output of a command that succeeded.
 async fn done(world: &World, arguments: &[&str]) -> Value {
     let ran = recourse(world, tempfile::tempdir().unwrap().path(), &[arguments, &["--json"]].concat()).await;
     assert_eq!(ran.code, 0, "{arguments:?}: {}{}", ran.out, ran.err);
@@ -131,8 +131,8 @@ async fn states(world: &World, contract: &str) -> String {
     rows.collect::<Vec<_>>().join(", ")
 }
 
-/// E2, R7, R8: a deposit is charged to the client's card and what is refunded goes back to that charge, each once; a refund that
-/// fails at Stripe is parked as soon as Stripe says so, and sent again by an operator.
+/// E2, R7, R8: a deposit charges the client's card and a refund goes back to that charge, each once; a refund that fails at
+/// Stripe is parked as soon as Stripe says so, and an operator sends it again.
 #[test]
 fn money_comes_and_goes_through_stripe() {
     run(async {
@@ -162,7 +162,7 @@ fn money_comes_and_goes_through_stripe() {
         let mut made = stripe.list("/v1/refunds").await.remove(0);
         assert_eq!(send_event(&served.url, &made, WEBHOOK_SECRET).await, StatusCode::NO_CONTENT);
         assert_eq!(states(&world, &contract).await, "issued", "the bank may still send it back");
-        // Only Stripe's own word counts, whatever an event says.
+        // Only Stripe's own answer counts, whatever an event says.
         made["status"] = json!("failed");
         assert_eq!(send_event(&served.url, &made, "whsec_of_somebody").await, StatusCode::UNAUTHORIZED);
         assert_eq!(send_event(&served.url, &made, WEBHOOK_SECRET).await, StatusCode::NO_CONTENT);
@@ -193,7 +193,7 @@ fn money_comes_and_goes_through_stripe() {
     });
 }
 
-/// E2: a declined card is a declined deposit: nothing is in the ledger, and the charge can never be made.
+/// E2: a declined card is a declined deposit: the ledger has nothing, and the charge can never be made.
 #[test]
 fn a_card_that_stripe_declines_is_a_declined_deposit() {
     run(async {
@@ -208,7 +208,7 @@ fn a_card_that_stripe_declines_is_a_declined_deposit() {
         assert_eq!((charges.len(), &charges[0]["status"]), (1, &json!("canceled")));
         assert_eq!(story.ledger().await, "");
 
-        // No money is played with where it is real.
+        // With real money there is no sandbox.
         for arguments in [&["sandbox", "faults"][..], &["sim", "--contracts", "1"]] {
             let ran = recourse(&world, tempfile::tempdir().unwrap().path(), arguments).await;
             assert_eq!(ran.code, 2, "{arguments:?}: {}{}", ran.out, ran.err);

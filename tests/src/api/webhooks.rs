@@ -1,4 +1,4 @@
-//! Webhooks over HTTP: managing endpoints, the feed, and what the payment provider calls back with (R8).
+//! Webhooks over HTTP: endpoints, the feed, and the payment provider's callbacks (R8).
 
 use jiff::Timestamp;
 use recourse_notifications::webhooks::{Secret, sign};
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::harness::{Story, World, run};
 
-/// Endpoints are the platform's, their secrets are shown once, and the feed has what happened.
+/// The platform manages endpoints, the API shows their secrets once, and the feed has all events.
 #[test]
 fn endpoints_are_managed_and_events_are_pulled() {
     run(async {
@@ -31,7 +31,7 @@ fn endpoints_are_managed_and_events_are_pulled() {
             let (status, problem) = service.post("/v1/webhooks", &json!({"url": url})).await;
             assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{url}: {problem}");
         }
-        // Nobody listens there, and nothing is sent: only a sandbox takes it.
+        // Nobody listens there, and nothing is sent: only a sandbox accepts such an address.
         let local = Served::sandbox(&world).await;
         let service = local.staff("service");
         let new = json!({"url": "http://127.0.0.1:9/hook"});
@@ -66,7 +66,7 @@ fn endpoints_are_managed_and_events_are_pulled() {
     });
 }
 
-/// R8: what the provider says is written down once, and only if the provider says it.
+/// R8: Recourse records what the provider says once, and only if the provider says it.
 #[test]
 fn the_payment_provider_calls_back() {
     run(async {

@@ -1,5 +1,5 @@
-//! Where the ledger is: in a file, on a file system of its own where this machine lets us make one, or on a `PostgreSQL` server of
-//! its own (under `.ci/with-postgres`). And what can happen to it there.
+//! Where the ledger is: in a file, on a file system of its own where this machine lets us make one, or on a `PostgreSQL` server
+//! of its own (under `.ci/with-postgres`). And the faults that can happen to it.
 
 use std::{path::Path, time::Duration};
 
@@ -7,10 +7,10 @@ use sqlx::{AnyConnection, Connection as _};
 
 use super::{kinds::Kind, mount::Mount, postgres::PostgresServer, proxy::Proxy, supervisor::WORKERS};
 
-/// Between two times that all sessions are ended.
+/// The time between two rounds that end all sessions.
 const PEACE: Duration = Duration::from_millis(300);
 
-/// The database and what is around it.
+/// The database and its surroundings.
 pub enum Books {
     /// A file of `SQLite`.
     File {
@@ -21,15 +21,14 @@ pub enum Books {
     },
     /// A database of `PostgreSQL`.
     Server {
-        /// Its server.
         server: PostgresServer,
-        /// The workers' lines to it.
+        /// The workers' connections to it.
         lines: [Proxy; WORKERS],
     },
 }
 
 impl Books {
-    /// Empty ones: in this folder, or on a server if the tests are to run on one.
+    /// An empty one: in this folder, or on a server if the tests run on one.
     pub async fn open(folder: &Path) -> Self {
         if super::on_postgres() {
             let server = PostgresServer::start().await;
@@ -41,7 +40,7 @@ impl Books {
         Self::File { url: format!("sqlite:{}", folder.join("recourse.db").display()), mount }
     }
 
-    /// What can go wrong.
+    /// The faults that can happen to it.
     pub fn kinds(&self) -> Vec<Kind> {
         match self {
             Self::File { mount, .. } => Kind::on_a_file(mount.is_some()),
@@ -49,7 +48,7 @@ impl Books {
         }
     }
 
-    /// The database as the verdict reaches it, which nothing disturbs but the server itself.
+    /// The database as the verdict reaches it: only faults of the server itself disturb this connection.
     pub fn url(&self) -> String {
         match self {
             Self::File { url, .. } => url.clone(),
@@ -81,7 +80,7 @@ impl Books {
         }
     }
 
-    /// What happens to the database. An error says why it could not, or not for as long.
+    /// Applies a fault to the database. An error says why it could not, or not for as long.
     pub async fn suffer(&self, kind: Kind, wait: impl Future<Output = ()>) -> Result<(), String> {
         let said = |error: sqlx::Error| error.to_string();
         match (self, kind) {
@@ -94,7 +93,7 @@ impl Books {
                 mount.free();
                 Ok(())
             }
-            // The lock that every writing transaction begins with.
+            // Every writing transaction begins with this lock.
             (Self::Server { server, .. }, Kind::LockWriters) => {
                 let number = "SELECT pg_advisory_xact_lock(1919247973, hashtext(current_schema()))";
                 lock(&server.url(), &["BEGIN", number], wait).await.map_err(said)
@@ -109,7 +108,7 @@ impl Books {
         }
     }
 
-    /// Undoes what a fault may have left.
+    /// Undoes the effects of faults.
     pub async fn heal(&self) {
         if let Some(mount) = self.mount() {
             mount.free();
@@ -121,7 +120,7 @@ impl Books {
         }
     }
 
-    /// Leaves in `folder` what is there to look into a failure.
+    /// Leaves in `folder` the files for looking into a failure.
     pub async fn keep(&self, folder: &Path) {
         match self {
             Self::File { mount: Some(mount), .. } => {
@@ -138,7 +137,7 @@ impl Books {
     }
 }
 
-/// Keeps everybody else out, by what the last of the statements takes, until a transaction ends.
+/// Keeps all others out with the lock of the last statement, until a transaction ends.
 async fn lock(url: &str, statements: &[&'static str], wait: impl Future<Output = ()>) -> Result<(), sqlx::Error> {
     let mut connection = AnyConnection::connect(url).await?;
     for statement in statements {
@@ -149,7 +148,7 @@ async fn lock(url: &str, statements: &[&'static str], wait: impl Future<Output =
     connection.close().await
 }
 
-/// Ends every other session, whatever it is doing, again and again.
+/// Ends every other session again and again, whatever it is doing.
 async fn end_sessions(url: &str, wait: impl Future<Output = ()>) -> Result<(), sqlx::Error> {
     let others = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity
                   WHERE pid <> pg_backend_pid() AND datname = current_database()";

@@ -1,4 +1,4 @@
-//! What the parties asked for and what they were told: the promises that the verdict holds the product to.
+//! What the parties asked for and the answers they got: the verdict holds the product to these promises.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,16 +17,16 @@ use recourse_domain::{
 };
 use serde_json::{Map, Value};
 
-/// What came back for a command.
+/// The answer to a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// Nothing that says what became of it.
+    /// No answer, or none that says whether the case took it.
     None,
-    /// An update was answered with the case's status.
+    /// The case answered an update with its status.
     Taken,
-    /// An update was refused by the case.
+    /// The case refused an update.
     Refused,
-    /// The server took a signal: what the case makes of it is in its timeline.
+    /// The server took a signal; the timeline shows what the case did with it.
     Signalled,
 }
 
@@ -37,50 +37,50 @@ pub struct Given {
     pub case: String,
     /// Who gave it.
     pub by: Role,
-    /// Which one.
+    /// Its kind.
     pub command_kind: CommandKind,
-    /// What the timeline says if it was taken.
+    /// The timeline's entry if the case took it.
     pub what: What,
     /// Its key (L7).
     pub key: String,
-    /// The receipt time that it was stamped with, which no other command has.
+    /// Its receipt time, which no other command has.
     pub at: Timestamp,
-    /// What came back.
+    /// Its answer.
     pub answer: Answer,
-    /// What every try said, where one was answered: all must have said the same (L7).
+    /// The answers to all tries: they must be the same (L7).
     pub answers: BTreeSet<&'static str>,
 }
 
-/// What was started.
+/// A start.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StartRecord {
-    /// Whether somebody was told that it was.
+    /// Whether somebody got the answer that it was started.
     pub acknowledged: bool,
 }
 
-/// What a case has said of itself.
+/// A status that a case has given.
 #[derive(Debug, Clone, Default)]
 pub struct Said {
     timeline: Vec<TimelineEntry>,
     outcome: Option<Outcome>,
-    /// Whether the case was over then. Before that its money still moves, and a bonus is in the outcome only when it was
-    /// charged (E7); everything else of the outcome stands.
+    /// Whether the case was over then. Before that its money still moves, and a bonus joins the outcome only after its charge
+    /// (E7); the rest of the outcome is final.
     is_final: bool,
 }
 
-/// All of it.
+/// The whole diary.
 #[derive(Debug, Default)]
 pub struct Pages {
     /// Starts by case.
     pub starts: BTreeMap<String, StartRecord>,
     /// Commands in the order in which they were given.
     pub commands: Vec<Given>,
-    /// What cases answered to commands, by case and when that case began.
+    /// The answers of cases to commands, by case and by the time when that case began.
     pub said: BTreeMap<(String, Timestamp), Said>,
-    /// What cases showed when they were looked at. A worker answers that from its memory, which the server may not have
-    /// accepted yet: if it then never does, what was shown is not what is kept.
+    /// What cases showed when somebody read them. A worker shows it from its memory, before the server has accepted it: if the
+    /// server never does, the case does not keep what it showed.
     pub shown: BTreeMap<(String, Timestamp), Said>,
-    /// What a case said that does not fit what it had said before.
+    /// Statements of cases that contradict earlier ones.
     pub contradictions: Vec<String>,
     /// The cases that are being played.
     pub open: BTreeSet<String>,
@@ -93,31 +93,31 @@ pub struct Pages {
 pub struct Diary(Mutex<Pages>);
 
 impl Diary {
-    /// Its pages. Nobody holds them while waiting.
+    /// Its pages. Nobody holds the lock while waiting.
     pub fn pages(&self) -> MutexGuard<'_, Pages> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 impl Pages {
-    /// A case is about to be started.
+    /// Records that a case is about to be started.
     pub fn starting(&mut self, case: &str) {
         self.starts.entry(case.to_owned()).or_default();
     }
 
-    /// Somebody was told that the case was started.
+    /// Records that somebody got the answer that the case was started.
     pub fn started(&mut self, case: &str) {
         self.starts.entry(case.to_owned()).or_default().acknowledged = true;
     }
 
-    /// A case answered a command with this.
+    /// Records a case's answer to a command.
     pub fn hear(&mut self, status: &Status) {
         if let Some(problem) = keep(&mut self.said, status) {
             self.contradictions.push(problem);
         }
     }
 
-    /// A case showed this. A worker may show what the server has not accepted yet, so it is no promise.
+    /// Records what a case showed. It is no promise: the server may not have accepted it yet.
     pub fn see(&mut self, status: &Status) {
         keep(&mut self.shown, status);
     }
@@ -129,7 +129,7 @@ impl Pages {
     }
 }
 
-/// Compares what a case says with what it said before, and keeps the longer. What does not agree, in words.
+/// Compares a status with the earlier one, and keeps the longer. Returns the contradiction in words.
 fn keep(said: &mut BTreeMap<(String, Timestamp), Said>, status: &Status) -> Option<String> {
     let first = status.timeline.first()?;
     let said = said.entry((status.case.clone(), first.at)).or_default();
@@ -146,10 +146,10 @@ fn keep(said: &mut BTreeMap<(String, Timestamp), Said>, status: &Status) -> Opti
 }
 
 impl Said {
-    /// What was told stays: of two timelines of a case one begins with the other, and an outcome never changes.
+    /// An earlier statement stays: of two timelines of a case one begins with the other, and an outcome never changes.
     ///
     /// # Errors
-    /// What does not agree.
+    /// The contradiction.
     pub fn agrees_with(&self, status: &Status) -> Result<(), String> {
         let timeline = &status.timeline;
         if let Some(at) = self.timeline.iter().zip(timeline).position(|(before, after)| before != after) {
@@ -169,18 +169,18 @@ impl Said {
         Err(format!("the outcome was {before:?} and is {after:?}"))
     }
 
-    /// How the case showed that it had ended, if it did.
+    /// The outcome that the case showed, if it did.
     pub fn ended_with(&self) -> Option<&Outcome> {
         self.outcome.as_ref().filter(|_| self.is_final)
     }
 
-    /// Whether a last word is short of what was told before.
+    /// Whether a case's last timeline is shorter than an earlier one.
     pub fn is_longer_than(&self, timeline: &[TimelineEntry]) -> bool {
         self.timeline.len() > timeline.len()
     }
 }
 
-/// What the timeline says of a command that was taken.
+/// The timeline's entry of a command that was taken.
 pub fn what_of(kind: CaseKind, command_kind: CommandKind, body: &Map<String, Value>) -> What {
     let of = body.get("of").and_then(Value::as_str);
     match (command_kind, kind, of) {

@@ -1,4 +1,4 @@
-//! What goes wrong: in an order and of a length that the seed decides, several at a time, each kind about as often as others.
+//! Faults: the seed decides their order and length; several happen at a time, and each kind about as often as the others.
 
 use std::{
     collections::BTreeMap,
@@ -21,9 +21,9 @@ use super::{
 /// One fault.
 #[derive(Debug, Clone, Copy)]
 pub struct Fault {
-    /// What happens to what.
+    /// Its kind and target.
     pub kind: Kind,
-    /// For how long.
+    /// How long it lasts.
     pub length: Duration,
     there: Duration,
     back: Duration,
@@ -64,13 +64,13 @@ impl fmt::Display for Fault {
 }
 
 impl Deck {
-    /// The deck of this seed, with all that can happen.
+    /// The deck of this seed, with all these faults.
     pub fn new(seed: u64, all: Vec<Kind>) -> Self {
         // Contracts have the numbers from 1 on.
         Self { dice: Dice::new(seed, 0), all, left: Vec::new() }
     }
 
-    /// The faults of the next round: one, two or three that do not get in each other's way.
+    /// The faults of the next round: one, two or three that do not disturb each other.
     pub fn deal(&mut self) -> Vec<Fault> {
         let count = 1 + self.dice.below(3);
         let mut round: Vec<Fault> = Vec::new();
@@ -95,14 +95,14 @@ impl Deck {
     fn fault(&mut self, kind: Kind) -> Fault {
         let (from, to) = match kind {
             Kind::KillWorker(_) | Kind::KillServer | Kind::RestartDatabase => (0, 3_000),
-            // Longer than an effect may take (10 s), now and then: then somebody else does it, and the frozen one wakes up late.
+            // Sometimes longer than an effect may take (10 s): then another worker does it, and the frozen one wakes up late.
             Kind::FreezeWorker(_) => (2_000, 14_000),
             Kind::FreezeServer => (1_000, 5_000),
-            // Longer than a connection waits for the lock (10 s), now and then.
+            // Sometimes longer than a connection waits for the lock (10 s).
             Kind::LockDatabase | Kind::LockWriters | Kind::LockTables => (2_000, 12_500),
             _ => (1_000, 6_000),
         };
-        // The shorter of two: the parties are to get on in between.
+        // The shorter of two, so that the parties make progress in between.
         let length = self.dice.below(to - from).min(self.dice.below(to - from));
         let length = Duration::from_millis(from + length);
         let (there, back) = (self.dice.below(700), self.dice.below(700));
@@ -114,7 +114,7 @@ impl Deck {
     }
 }
 
-/// Lets everything go wrong that the seed holds until the time is up. Says how often each kind did.
+/// Applies the seed's faults until the time is up. Returns how often each kind happened.
 pub async fn rage(parts: &Parts, deck: &mut Deck, until: Instant) -> BTreeMap<&'static str, u32> {
     let mut counts = BTreeMap::new();
     while Instant::now() < until {
@@ -129,7 +129,7 @@ pub async fn rage(parts: &Parts, deck: &mut Deck, until: Instant) -> BTreeMap<&'
     counts
 }
 
-/// Undoes what a fault might have left: everything passes, and the bank does nothing wrong any more.
+/// Undoes the effects of faults: all connections work, and the bank makes no more mistakes.
 pub async fn heal(parts: &Parts) {
     for line in Line::ALL.into_iter().filter_map(|line| line.of(parts)) {
         line.set(Weather::default());
@@ -141,7 +141,7 @@ pub async fn heal(parts: &Parts) {
 }
 
 impl Fault {
-    /// Happens, and is over when this is done.
+    /// Applies the fault, and returns when it is over.
     async fn happen(&self, parts: &Parts) {
         let wait = tokio::time::sleep(self.length);
         match self.kind {
@@ -194,7 +194,7 @@ impl Fault {
             }
             Kind::Bank => {
                 let (fault, times) = self.bank;
-                // It cannot be told while its database is locked or full; then it is well.
+                // The bank cannot get the fault while its database is locked or full; that does not matter.
                 let _ = parts.bank.set_fault(None, fault, times).await;
             }
         }
@@ -211,10 +211,10 @@ impl Fault {
     }
 }
 
-/// Stops the very process and lets it go on.
+/// Stops the process and resumes it.
 async fn freeze(pid: Option<u32>, wait: impl Future<Output = ()>) {
     let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) else { return };
-    // An error means that it has just ended by itself, which is noticed elsewhere.
+    // An error means that it has just ended by itself; other code notices that.
     let _ = kill_process(pid, Signal::STOP);
     wait.await;
     let _ = kill_process(pid, Signal::CONT);
@@ -241,7 +241,7 @@ mod tests {
         }
     }
 
-    /// What a run of this seed comes to in a minute.
+    /// The kinds of faults that this seed applies in a minute.
     fn in_a_minute(seed: u64, all: &[Kind]) -> BTreeSet<&'static str> {
         let mut deck = Deck::new(seed, all.to_vec());
         let (mut clock, mut dealt) = (Duration::ZERO, BTreeSet::new());
@@ -249,7 +249,7 @@ mod tests {
             let round = deck.deal();
             let length = |fault: &Fault| match fault.kind {
                 Kind::Cut(_) | Kind::Lose(_) | Kind::Bank => Duration::ZERO,
-                // They also have to start again.
+                // These also need time to start again.
                 Kind::KillServer | Kind::RestartDatabase => fault.length + Duration::from_secs(4),
                 _ => fault.length,
             };
@@ -259,7 +259,7 @@ mod tests {
         dealt
     }
 
-    /// A minute is little: the short runs' seeds are such that it is enough for every kind.
+    /// A minute is short: the seeds of the short runs are chosen so that every kind happens.
     #[test]
     fn the_short_run_has_every_kind_of_fault_in_its_minute() {
         for (seed, all) in [(SEED, Kind::on_a_file(true)), (POSTGRES_SEED, Kind::on_a_server())] {

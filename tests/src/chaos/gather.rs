@@ -1,4 +1,4 @@
-//! Reading what there is to see at the end, from the server, the ledger, the bank and the mail server.
+//! Reads the evidence at the end, from the server, the ledger, the bank and the mail server.
 
 use std::time::Duration;
 
@@ -22,16 +22,16 @@ use super::{
     verdict::{Evidence, Run},
 };
 
-/// How long one answer may take when everything is well.
+/// How long one answer may take when nothing is disturbed.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How many cases are open by the server's own list.
+/// How many cases are open in the server's own list.
 pub async fn open_cases(parts: &Parts) -> usize {
     let running = list(parts, "ExecutionStatus = 'Running'").await;
     running.map_or(usize::MAX, |running| running.len())
 }
 
-/// Every case with its last word. The workers still run.
+/// Every case with its last status. The workers still run.
 pub async fn runs(parts: &Parts) -> Vec<Run> {
     let mut runs = Vec::new();
     for listed in list(parts, "").await.unwrap() {

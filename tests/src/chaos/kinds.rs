@@ -1,4 +1,4 @@
-//! The kinds of things that go wrong.
+//! The kinds of faults.
 
 use std::fmt;
 
@@ -7,40 +7,40 @@ use super::{
     supervisor::{Parts, WORKERS},
 };
 
-/// A kind of fault, with what it happens to.
+/// A kind of fault, with its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// `kill -9` of a worker, and after a while another one.
+    /// `kill -9` of a worker; another one starts after a while.
     KillWorker(usize),
-    /// A worker stands still (SIGSTOP) and goes on (SIGCONT), as if nothing had happened.
+    /// A worker is stopped (SIGSTOP) and resumed (SIGCONT).
     FreezeWorker(usize),
     /// `kill -9` of the server, which starts again with its database file.
     KillServer,
-    /// The server stands still and goes on.
+    /// The server is stopped and resumed.
     FreezeServer,
-    /// A line breaks, with whatever is under way in it.
+    /// A line breaks with everything in it.
     Cut(Line),
     /// A line breaks and takes no new connections for a while.
     Close(Line),
-    /// A line is slow for a while, and not equally so in both directions.
+    /// A line is slow for a while, differently in the two directions.
     Slow(Line),
-    /// What is connected neither gets through nor ends; what connects anew does.
+    /// Existing connections pass nothing and do not end; new connections work.
     Lose(Line),
-    /// `kill -9` of the mail server, and after a while another one.
+    /// `kill -9` of the mail server; another one starts after a while.
     KillMail,
-    /// Somebody else has the database's file.
+    /// Another process locks the database's file.
     LockDatabase,
-    /// Somebody else is the one that writes on the database's server.
+    /// Another process holds the database server's lock for writers.
     LockWriters,
-    /// Somebody else has tables of the database's server, from readers too.
+    /// Another process locks tables of the database's server, for readers too.
     LockTables,
-    /// The database's server ends the sessions of everybody, again and again.
+    /// The database's server ends all sessions, again and again.
     EndSessions,
-    /// All of the database's server ends at once, and starts again after a while.
+    /// The whole database's server ends at once, and starts again after a while.
     RestartDatabase,
     /// The database's disk is full.
     FillDisk,
-    /// The bank does something wrong with the next movements.
+    /// The bank handles the next movements wrongly.
     Bank,
 }
 
@@ -62,7 +62,7 @@ impl Line {
     pub const ALL: [Self; 6] =
         [Self::Clients, Self::Worker(0), Self::Worker(1), Self::Mail, Self::Database(0), Self::Database(1)];
 
-    /// What stands between.
+    /// The proxy of this line.
     pub fn of(self, parts: &Parts) -> Option<&Proxy> {
         match self {
             Self::Clients => Some(&parts.clients_line),
@@ -85,7 +85,7 @@ impl fmt::Display for Line {
 }
 
 impl Kind {
-    /// What can happen where the database is a file.
+    /// The faults that can happen where the database is a file.
     pub fn on_a_file(has_mount: bool) -> Vec<Self> {
         let mut all = Self::anywhere([Self::LockDatabase; 2]);
         if has_mount {
@@ -94,7 +94,7 @@ impl Kind {
         all
     }
 
-    /// What can happen where the database has a server.
+    /// The faults that can happen where the database has a server.
     pub fn on_a_server() -> Vec<Self> {
         let mut all = Self::anywhere([Self::LockWriters, Self::LockTables]);
         all.extend([Self::EndSessions, Self::RestartDatabase]);
@@ -107,7 +107,7 @@ impl Kind {
 
     fn anywhere([one_lock, other_lock]: [Self; 2]) -> Vec<Self> {
         let mut all = vec![Self::KillServer, Self::FreezeServer, Self::KillMail, one_lock, Self::Bank];
-        // Money is what it is about.
+        // Money matters most.
         all.extend([other_lock, Self::Bank]);
         for which in 0..WORKERS {
             all.extend([Self::KillWorker(which), Self::FreezeWorker(which)]);
@@ -122,7 +122,7 @@ impl Kind {
         [Self::Cut(line), Self::Close(line), Self::Slow(line)]
     }
 
-    /// What it is called in a count.
+    /// Its name in a count.
     pub const fn name(self) -> &'static str {
         match self {
             Self::KillWorker(_) => "worker killed",
@@ -147,13 +147,13 @@ impl Kind {
         }
     }
 
-    /// Whether it happens to the database, or is told to the bank in it.
+    /// Whether it happens to the database, or the bank gets it through the database.
     const fn is_at_the_database(self) -> bool {
         use Kind::{Bank, EndSessions, FillDisk, LockDatabase, LockTables, LockWriters, RestartDatabase};
         matches!(self, LockDatabase | LockWriters | LockTables | EndSessions | RestartDatabase | FillDisk | Bank)
     }
 
-    /// Whether two faults would get in each other's way.
+    /// Whether two faults would disturb each other.
     pub fn meets(self, other: Self) -> bool {
         use Kind::{Close, Cut, FreezeServer, FreezeWorker, KillServer, KillWorker, Lose, Slow};
         match (self, other) {

@@ -1,5 +1,5 @@
-//! What the parties do: the same plans and decisions as in `recourse sim`, but by parties that put up with anything. Whoever
-//! gets no answer asks again under the same key, or gives up; what they asked for and what they were told is in the diary.
+//! What the parties do: the plans and decisions of `recourse sim`, by parties that tolerate every fault. A party that gets no
+//! answer asks again under the same key, or gives up; the diary has what it asked for and the answers.
 
 use std::{
     future::Future,
@@ -36,13 +36,13 @@ use super::{
 /// How many contracts are played at a time.
 const PARALLEL: usize = 10;
 
-/// How often a command is sent until it is answered.
+/// How often a party sends a command until it gets an answer.
 const TRIES_MAX: u32 = 8;
 
-/// How long a call may take. A frozen server answers to nothing.
+/// How long a call may take. A frozen server answers nothing.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Between two looks.
+/// The pause between two looks at a case.
 const PAUSE: Duration = Duration::from_millis(150);
 
 /// Plays contract after contract until the faults are over, and then brings every story to its end.
@@ -60,7 +60,7 @@ pub async fn drive(parts: Arc<Parts>, diary: Arc<Diary>, seed: u64) {
     futures_util::future::join_all(slots).await;
 }
 
-/// Somebody who plays all parties of one contract.
+/// A player of all parties of one contract.
 struct Player {
     parts: Arc<Parts>,
     diary: Arc<Diary>,
@@ -118,7 +118,7 @@ impl Player {
         }
     }
 
-    /// Puts money in escrow, or not if the bank declines.
+    /// Puts money in escrow, unless the bank declines.
     async fn deposit(&mut self, amount: Amount, milestone: Option<&Id>) {
         self.deposits += 1;
         if self.dice.chance(6) {
@@ -147,7 +147,7 @@ impl Player {
         }
     }
 
-    /// Starts a case, sometimes twice at once, until somebody says that it was started.
+    /// Starts a case, sometimes twice at once, until an answer says that it was started.
     async fn start(&mut self, start: Start) -> String {
         let case = start.case();
         self.diary.pages().starting(&case);
@@ -160,7 +160,7 @@ impl Player {
             } else {
                 ask().await.is_some()
             };
-            // A start has no key: whoever got no answer looks before starting again.
+            // A start has no key: a sender without an answer looks before it starts again.
             if started || timely(client.virtual_now(&case)).await.is_some() {
                 self.diary.pages().started(&case);
                 break;
@@ -198,7 +198,7 @@ impl Player {
         }
     }
 
-    /// Looks at a case, and does what somebody decides.
+    /// Looks at a case, and makes a party's next move.
     async fn turn(&mut self, case: &str) {
         let Some(status) = timely(self.parts.client.status(case)).await else { return };
         self.diary.pages().see(&status);
@@ -223,18 +223,18 @@ impl Player {
         }
     }
 
-    /// What somebody does. When the stories are to end, only what is needed for that.
+    /// A party's next move. When the stories are to end, only moves that are needed for that.
     fn choose(&mut self, status: &Status) -> Option<Move> {
         if self.is_ending() && status.deadline.is_some() {
             return None;
         }
         let chosen = decide(&mut self.dice, status)?;
-        // A dispute that leaves its review as it was can be filed again under the same id; the verdict tells cases by id.
+        // A dispute that leaves its review unchanged can be filed again under the same id; the verdict identifies cases by id.
         let again = chosen.command_kind == CommandKind::Withdraw && status.case.matches(':').count() > 1;
         (!again).then_some(chosen)
     }
 
-    /// So many sixteenths of the window pass in silence.
+    /// Lets so many sixteenths of the window pass in silence.
     async fn pass(&mut self, status: &Status, sixteenths: u32) {
         let Some(deadline) = status.deadline else { return };
         let client = &self.parts.client;
@@ -246,7 +246,7 @@ impl Player {
         }
     }
 
-    /// Gives a command under a key, until it is answered or too much is enough.
+    /// Sends a command under a key, until it gets an answer or has tried often enough.
     async fn make(&mut self, status: &Status, next: Move) {
         match next.wait {
             Wait::Sixteenths(sixteenths) => self.pass(status, sixteenths.into()).await,
@@ -308,7 +308,7 @@ impl Player {
                 pages.commands[index].answers.insert("taken");
                 Some(Answer::Taken)
             }
-            // The client says this of a case that is over, without asking it: an earlier try may have been taken.
+            // The client says this of a case that is over, without asking it: the case may have taken an earlier try.
             Ok(Err(ClientError::Refused { message, .. })) if message.starts_with("the case is closed") => {
                 (pages.commands[index].answers.insert("closed")).then_some(Answer::None)
             }

@@ -1,18 +1,19 @@
-//! Everything goes wrong, in an order that a seed decides, and nothing may be lost: the real processes are killed, frozen and
-//! cut off from each other, the database is locked and its disk full, or its server killed and its sessions ended, the bank and the
-//! mail server fail, while the parties of many contracts go on. Then all is mended, every story is brought to its end, and everything is counted.
+//! A seed decides the order of many faults, and nothing may be lost: the test kills and freezes the real processes and cuts
+//! their connections, locks the database and fills its disk, or kills its server and ends its sessions, and the bank and the
+//! mail server fail, while the parties of many contracts go on. Then the faults end, every story is brought to its end, and the
+//! test counts everything.
 //!
 //! | part | what it does |
 //! |---|---|
-//! | [`supervisor`], [`proxy`] | start the processes, keep them up, and stand between them |
-//! | [`books`], [`mount`], [`postgres`] | where the ledger is, and what happens to it there |
-//! | [`load`], [`diary`] | what the parties do, and what they were told |
-//! | [`kinds`], [`faults`] | what goes wrong |
-//! | [`gather`], [`verdict`] | what is there at the end, and whether it is as it must be |
+//! | [`supervisor`], [`proxy`] | the processes and the proxies between them |
+//! | [`books`], [`mount`], [`postgres`] | where the ledger is, and the faults that happen to it |
+//! | [`load`], [`diary`] | what the parties do, and the answers they got |
+//! | [`kinds`], [`faults`] | the faults |
+//! | [`gather`], [`verdict`] | the evidence at the end, and the check of it |
 //!
-//! `make chaos` runs it for ten minutes with a new seed (`CHAOS_MINUTES`, `CHAOS_SEED`); `make test` for one minute with the
-//! same seed every time. Under `.ci/with-postgres` the ledger is on a `PostgreSQL` server, one of the run's own. The seed
-//! decides what is tried; how the processes meet it, they decide themselves.
+//! `make chaos` runs it for ten minutes with a new seed (`CHAOS_MINUTES`, `CHAOS_SEED`); `make test` runs it for one minute,
+//! always with the same seed. Under `.ci/with-postgres` the ledger is on a `PostgreSQL` server of the run's own. The seed
+//! decides the faults and the moves; timing decides how the processes meet them.
 
 mod books;
 mod diary;
@@ -43,19 +44,19 @@ use self::{
 };
 use crate::harness::{program, run_beyond};
 
-/// What a run without instructions does: always the same, and short.
+/// The seed of a run without settings: always the same, and short.
 const SEED: u64 = 11;
 const POSTGRES_SEED: u64 = 3;
 const SHORT: Duration = Duration::from_mins(1);
 
-/// How long the stories may take to end once everything is well. Nothing may hang.
+/// How long the stories may take to end after the faults. Nothing may hang.
 const PATIENCE: Duration = Duration::from_mins(4);
 
 /// How often progress is shown.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-/// L5, L6, L7, N2, N3: whatever fails, and however often: what was acknowledged is there, each movement once on both sides, each
-/// notice once, and every case closes.
+/// L5, L6, L7, N2, N3: no fault and no repetition loses an acknowledged command; the ledger and the bank have each movement
+/// once, each notice goes out once, and every case closes.
 #[test]
 fn whatever_fails_nothing_is_lost_and_nothing_is_done_twice() {
     let minutes = env::var("CHAOS_MINUTES").ok().map(|text| text.parse::<f64>().expect("CHAOS_MINUTES is a number"));
@@ -95,12 +96,12 @@ fn on_postgres() -> bool {
     env::var_os("RECOURSE_TEST_POSTGRES").is_some()
 }
 
-/// The seed of a run without instructions.
+/// The seed of a run without settings.
 fn fixed() -> u64 {
     if on_postgres() { POSTGRES_SEED } else { SEED }
 }
 
-/// A seed that nobody has chosen.
+/// A random seed.
 fn drawn() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() % 1_000_000)
 }
@@ -142,7 +143,7 @@ async fn play(parts: &Arc<Parts>, seed: u64, length: Duration) -> (Vec<String>, 
     (findings, parts.events())
 }
 
-/// Waits until every process is up, no case is open and no email waits; the verdict says what did not come about.
+/// Waits until every process is up, no case is open and no email waits; the verdict reports what is missing.
 async fn settle(parts: &Parts, since: Instant) {
     while since.elapsed() < PATIENCE {
         let waiting = parts
@@ -157,7 +158,8 @@ async fn settle(parts: &Parts, since: Instant) {
     }
 }
 
-/// An email that a killed worker was sending is given up after two minutes. Nobody sends any more, so that it can be at once.
+/// Gives up an email that a killed worker was sending. Workers wait two minutes for that; now that none sends, it can be at
+/// once.
 async fn give_up_lost_emails(parts: &Parts) {
     let url = format!("smtp://{}", parts.mail_line.address());
     let config = MailConfig { url: Some(url), from: "Recourse <recourse@localhost>".to_owned(), sandbox: true };
@@ -166,7 +168,7 @@ async fn give_up_lost_emails(parts: &Parts) {
     postman.run(tokio::time::sleep(Duration::from_secs(1))).await;
 }
 
-/// `recourse ledger --check` and `recourse ledger verify`, as an operator would.
+/// Runs `recourse ledger --check` and `recourse ledger verify`, as an operator would.
 async fn check_as_a_program(parts: &Parts) -> Option<String> {
     for what in ["--check", "verify"] {
         let arguments = ["ledger", what, "--database", &parts.books.url()];
@@ -179,7 +181,7 @@ async fn check_as_a_program(parts: &Parts) -> Option<String> {
     None
 }
 
-/// How far everything is, every few seconds.
+/// Prints the progress every few seconds.
 async fn show(parts: Arc<Parts>, diary: Arc<Diary>) {
     loop {
         tokio::time::sleep(PROGRESS).await;
@@ -196,7 +198,7 @@ async fn show(parts: Arc<Parts>, diary: Arc<Diary>) {
     }
 }
 
-/// What is told at the end.
+/// The report at the end.
 struct Summed<'a> {
     seed: u64,
     length: Duration,

@@ -1,4 +1,4 @@
-//! A small file system of its own for the database, so that a full disk is nobody else's.
+//! A small file system for the database alone, so that a full disk harms nothing else.
 
 use std::{
     fs::File,
@@ -7,11 +7,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// Mounts, says so, waits until the owner is gone however it ended, and unmounts.
+/// Mounts, reports it, waits until the owner is gone however it ended, and unmounts.
 const GUARDED: &str = r#"trap '' INT TERM; mount -t tmpfs -o size=192m,mode=700 recourse-chaos "$1" || exit 1
 echo mounted; read -r _; umount -l "$1""#;
 
-/// A mounted file system in memory. It is gone when this is dropped, or its process ends.
+/// A mounted file system in memory. It is unmounted when this is dropped, or its process ends.
 pub struct Mount {
     folder: PathBuf,
     guard: Child,
@@ -46,7 +46,7 @@ impl Mount {
         self.folder.join("ballast")
     }
 
-    /// Takes what is left of it. Writing what is there already is then still possible, and nothing else.
+    /// Takes the free space. After that only existing bytes can be overwritten.
     pub fn fill(&self) {
         let Ok(mut file) = File::create(self.ballast()) else { return };
         for block in [1 << 20, 1 << 12] {
@@ -55,7 +55,7 @@ impl Mount {
         }
     }
 
-    /// Gives it back.
+    /// Frees the space.
     pub fn free(&self) {
         let _ = std::fs::remove_file(self.ballast());
     }

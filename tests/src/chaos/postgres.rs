@@ -1,4 +1,4 @@
-//! A `PostgreSQL` server of its own, which may be killed without anybody else noticing.
+//! A `PostgreSQL` server of its own, which a test may kill without disturbing others.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -8,13 +8,13 @@ use std::{
 
 use sqlx::{AnyConnection, Connection as _, any::install_default_drivers};
 
-/// Says where the server is and what runs its programs, and waits until the owner is gone however it ended.
+/// Prints where the server is and how to run its programs, and waits until the owner is gone however it ended.
 const GUARDED: &str = r#"trap '' INT TERM; echo "$RECOURSE_TEST_POSTGRES $RECOURSE_TEST_POSTGRES_PROGRAM"; read -r _"#;
 
-/// Makes the run's database. What the server does not promise by itself, our own connections have to ask for.
+/// Makes the run's database. By default its commits are not durable: our own connections have to ask for that.
 const MAKE: [&str; 2] = ["CREATE DATABASE chaos", "ALTER DATABASE chaos SET synchronous_commit = off"];
 
-/// The server. It is gone when this is dropped, or its process ends.
+/// The server. It ends when this is dropped, or its process ends.
 pub struct PostgresServer {
     address: String,
     program: PathBuf,
@@ -50,20 +50,20 @@ impl PostgresServer {
         self.address.rsplit(':').next().unwrap().parse().unwrap()
     }
 
-    /// The run's database, as it is reached at this address.
+    /// The run's database at this address.
     pub fn url_at(address: &str) -> String {
         format!("postgres://recourse:secret@{address}/chaos")
     }
 
-    /// The run's database, as it is reached directly.
+    /// The run's database, reached directly.
     pub fn url(&self) -> String {
         Self::url_at(&self.address)
     }
 
-    /// Ends every process of the server at once, with whatever they were doing, waits, and starts it again.
+    /// Ends every process of the server at once, whatever they are doing, waits, and starts it again.
     ///
     /// # Errors
-    /// What the server's program said.
+    /// The output of the server's program.
     pub async fn restart(&self, wait: impl Future<Output = ()>) -> Result<(), String> {
         self.run(&["pg_ctl", "stop", "-m", "immediate"]).await?;
         wait.await;
@@ -76,15 +76,15 @@ impl PostgresServer {
         self.run(&["pg_ctl", "status"]).await.is_ok()
     }
 
-    /// What it wrote in its log.
+    /// The file of its log.
     pub fn log(&self) -> PathBuf {
         self.program.with_file_name("log")
     }
 
-    /// What is in the database, as SQL.
+    /// The content of the database, as SQL.
     ///
     /// # Errors
-    /// What the server's program said.
+    /// The output of the server's program.
     pub async fn dump(&self) -> Result<String, String> {
         self.run(&["pg_dump", &self.url()]).await
     }

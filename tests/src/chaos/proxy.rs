@@ -1,4 +1,4 @@
-//! A small TCP proxy: what stands between two parts, and can be slow, cut or closed. It understands nothing of what passes.
+//! A small TCP proxy between two parts, which can delay, cut or refuse connections. It does not interpret the bytes.
 
 use std::{
     pin::pin,
@@ -15,10 +15,10 @@ use tokio::{
     sync::watch,
 };
 
-/// What the line is like.
+/// The state of the line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Weather {
-    /// Whether new connections are turned away.
+    /// Whether it refuses new connections.
     pub refuses: bool,
     /// How much later everything arrives on the way there.
     pub there: Duration,
@@ -39,7 +39,7 @@ struct Line {
     weather: watch::Sender<Weather>,
     /// Grows with every cut.
     cuts: watch::Sender<u64>,
-    /// Grows each time that connections are lost without a word.
+    /// Grows each time that connections are lost silently.
     losses: watch::Sender<u64>,
 }
 
@@ -67,22 +67,22 @@ impl Proxy {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// From now on new connections lead to this port.
+    /// Leads new connections to this port from now on.
     pub fn lead_to(&self, target: u16) {
         self.line.target.store(target, Ordering::Relaxed);
     }
 
-    /// From now on the line is like this.
+    /// Sets the state of the line from now on.
     pub fn set(&self, weather: Weather) {
         self.line.weather.send_replace(weather);
     }
 
-    /// Breaks every connection, whatever is under way in it.
+    /// Breaks every connection, with everything in it.
     pub fn cut(&self) {
         self.line.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// From now on nothing passes in any connection, and neither end is told.
+    /// From now on nothing passes in any connection, and neither end gets an error.
     pub fn lose(&self) {
         self.line.losses.send_modify(|losses| *losses += 1);
     }
@@ -105,14 +105,14 @@ async fn serve(line: Arc<Line>, from: TcpStream) {
         _ = cuts.changed() => false,
         _ = losses.changed() => true,
     };
-    // Both ends are still held, and hear nothing.
+    // Keeps both ends open; nothing arrives at them.
     if is_lost {
         let _ = cuts.changed().await;
     }
 }
 
-/// Passes on what comes until an end closes. What comes after the line was lost does not pass, even if this task has not heard of
-/// that yet.
+/// Passes bytes on until an end closes. Bytes that come after the line was lost do not pass, even if this task has not noticed
+/// the loss yet.
 async fn pass(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
@@ -174,7 +174,7 @@ mod tests {
             proxy.set(Weather { refuses: true, ..Weather::default() });
             assert!(answers(&mut connection).await, "what is connected stays so");
             proxy.cut();
-            // Whoever holds the line hears of it a moment later.
+            // The holder of the connection notices it a little later.
             let ended = async { while answers(&mut connection).await {} };
             tokio::time::timeout(Duration::from_secs(10), ended).await.expect("until it is cut");
             proxy.set(Weather::default());

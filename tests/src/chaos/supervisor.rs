@@ -1,7 +1,8 @@
-//! The real processes, kept up: the server with its database file, two workers, the mail server, and the lines between them.
+//! Starts the real processes and restarts them: the server with its database file, two workers, the mail server, and the lines
+//! between them.
 //!
-//! What a fault disturbs it holds, so that nobody else starts it meanwhile. Whatever ends by itself is written down and
-//! started again.
+//! A fault locks what it disturbs, so that nobody else starts it meanwhile. The supervisor records and restarts each process
+//! that ends by itself.
 
 use std::{
     path::{Path, PathBuf},
@@ -27,7 +28,7 @@ use crate::harness::{Mailbox, free_port, program};
 /// How many workers there are.
 pub const WORKERS: usize = 2;
 
-/// What the mail server got, also before it was killed.
+/// The emails that the mail server got, also before it was killed.
 type Inbox = Arc<Mutex<Vec<Value>>>;
 
 /// Everything that runs.
@@ -51,7 +52,7 @@ pub struct Parts {
     pub mail_line: Proxy,
     /// The client of the parties, on their line.
     pub client: Client,
-    /// The client of the verdict, which nothing disturbs but the server itself.
+    /// The client of the verdict: only faults of the server itself disturb it.
     pub straight: Client,
     /// The ledger, read directly.
     pub ledger: Ledger,
@@ -59,23 +60,23 @@ pub struct Parts {
     pub bank: SandboxBank,
     /// The notices, read directly.
     pub book: NoticeBook,
-    /// Nothing is disturbed any more: the stories are to end.
+    /// The faults are over: the stories are to end.
     pub healed: AtomicBool,
-    /// Nobody is to be started any more.
+    /// No process is to be started any more.
     over: AtomicBool,
-    /// When all of this began.
+    /// When the run began.
     pub began: Instant,
-    /// What happened, with its time.
+    /// The events, each with its time.
     events: std::sync::Mutex<Vec<String>>,
     ended_by_themselves: std::sync::Mutex<Vec<String>>,
 }
 
 impl Parts {
-    /// Starts everything in this folder, and keeps it up until it is dropped.
+    /// Starts everything in this folder, and restarts it until this is dropped.
     pub async fn start(folder: &Path) -> Arc<Self> {
         std::fs::create_dir(folder.join("logs")).unwrap();
         let books = Books::open(&folder.join("books")).await;
-        // It is killed and comes back at the same port, which nobody else may be given meanwhile.
+        // It is killed and comes back at the same port, which nobody else may get meanwhile.
         let server_port = free_port();
         let server = LocalServer::start(server_options(folder, server_port)).await.expect("the Temporal server starts");
         let mail = Mailbox::start(0).await;
@@ -115,24 +116,24 @@ impl Parts {
         parts
     }
 
-    /// The seconds since all of this began.
+    /// The seconds since the run began.
     pub fn clock(&self) -> String {
         format!("[{:>5.1} s]", self.began.elapsed().as_secs_f64())
     }
 
-    /// Prints what happened, and keeps it for a failure's report.
+    /// Prints an event, and keeps it for a failure's report.
     pub fn tell(&self, what: &str) {
         let line = format!("{} {what}", self.clock());
         println!("{line}");
         self.events.lock().unwrap().push(line);
     }
 
-    /// What happened so far.
+    /// The events so far.
     pub fn events(&self) -> Vec<String> {
         self.events.lock().unwrap().clone()
     }
 
-    /// What ended although nobody killed it.
+    /// The processes that ended although nobody killed them.
     pub fn ended_by_themselves(&self) -> Vec<String> {
         self.ended_by_themselves.lock().unwrap().clone()
     }
@@ -155,14 +156,14 @@ impl Parts {
         let env = env.map(|(name, value)| (name.to_owned(), value)).to_vec();
         let log = Some(self.folder.join(format!("logs/worker-{}.log", which + 1)));
         let options = WorkerOptions { env, log, binary: Some(program("recourse-worker")) };
-        // A worker that finds no server or no database at its start says so and ends; that is its supervisor's business.
+        // A worker that finds no server or no database at its start prints that and ends; its supervisor starts it again.
         WorkerProcess::start(options)
             .await
             .map_err(|error| self.tell(&format!("a worker does not start: {}", first_line(&error))))
             .ok()
     }
 
-    /// Starts a mail server, to which the line leads from now on.
+    /// Starts a mail server, and leads the line to it from now on.
     pub async fn start_mail(&self) -> Mailbox {
         let mail = Mailbox::start(0).await;
         self.inboxes.lock().await.push(mail.received());
@@ -196,7 +197,7 @@ impl Parts {
     }
 }
 
-/// What an error says, without the program's last words, which are in its log.
+/// An error's first line, without the program's last output, which is in its log.
 fn first_line(error: &LocalError) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
@@ -214,7 +215,7 @@ fn server_options(folder: &Path, port: u16) -> ServerOptions {
     }
 }
 
-/// Looks after what nobody is disturbing.
+/// Restarts what no fault is disturbing.
 async fn keep_up(parts: std::sync::Weak<Parts>) {
     let now = Duration::ZERO;
     while let Some(parts) = parts.upgrade() {
@@ -247,7 +248,7 @@ async fn keep_up(parts: std::sync::Weak<Parts>) {
 }
 
 impl Parts {
-    /// Stops the workers in good order, for good.
+    /// Stops the workers in good order; they do not start again.
     pub async fn stop_workers(&self) {
         for worker in &self.workers {
             let mut worker = worker.lock().await;

@@ -1,4 +1,4 @@
-//! What must be so at the end, whatever went wrong. Pure: evidence goes in, findings come out.
+//! What must hold at the end, whatever the faults were. Pure: evidence goes in, findings come out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,24 +26,24 @@ pub struct Run {
     pub contract: String,
     /// The case that it is a part of.
     pub parent: Option<String>,
-    /// How it ended, or why that cannot be said.
+    /// How it ended, or why that is unknown.
     pub outcome: Result<Outcome, String>,
     /// Its last status; a deposit has none.
     pub status: Option<Status>,
 }
 
-/// Everything that there is to see.
+/// All evidence.
 #[derive(Debug)]
 pub struct Evidence {
     /// Every case that the server knows.
     pub runs: Vec<Run>,
     /// Every contract's ledger.
     pub histories: Vec<History>,
-    /// What the ledger says of itself.
+    /// The ledger's own check.
     pub check: CheckReport,
-    /// What the bank did.
+    /// The bank's movements.
     pub movements: Vec<GatewayMovement>,
-    /// What people were told in the app.
+    /// The notices in the app.
     pub notices: Vec<StoredNotice>,
     /// The outbox.
     pub emails: Vec<OutboxEmail>,
@@ -51,7 +51,7 @@ pub struct Evidence {
     pub inbox: Vec<String>,
 }
 
-/// Everything that is wrong; nothing if all is well.
+/// All findings; none if all is sound.
 pub fn judge(pages: &Pages, evidence: &Evidence) -> Vec<String> {
     let mut wrong = Findings(pages.contradictions.iter().map(|told| format!("contradiction: {told}")).collect());
     everything_was_started_and_has_closed(&mut wrong, pages, &evidence.runs);
@@ -98,12 +98,12 @@ fn everything_was_started_and_has_closed(wrong: &mut Findings, pages: &Pages, ru
 }
 
 fn timelines<'a>(runs: &'a [Run], case: &'a str) -> impl Iterator<Item = &'a TimelineEntry> {
-    // The first entry is the start's own, which is no command.
+    // The first entry belongs to the start, which is no command.
     let of = runs.iter().filter(move |run| run.case == case).filter_map(|run| run.status.as_ref());
     of.flat_map(|status| status.timeline.iter().skip(1))
 }
 
-/// L7: what was acknowledged is there, once; what was not may be there, once.
+/// L7: the timeline has an acknowledged command once, and any other command once at most.
 fn acted_once(wrong: &mut Findings, given: &Given, all: &[Given], runs: &[Run]) {
     let Given { case, command_kind, what, by, key, .. } = given;
     let name = format!("command: {case} {command_kind} by the {by} ({key})");
@@ -137,7 +137,7 @@ fn acted_once(wrong: &mut Findings, given: &Given, all: &[Given], runs: &[Run]) 
     }
 }
 
-/// What a case once said is in its last word, and its outcome is the workflow's result.
+/// A case's last status contains its earlier ones, and its outcome is the workflow's result.
 fn what_was_told_stays(wrong: &mut Findings, pages: &Pages, runs: &[Run]) {
     for run in runs {
         let Some(status) = &run.status else { continue };
@@ -171,7 +171,7 @@ fn what_was_told_stays(wrong: &mut Findings, pages: &Pages, runs: &[Run]) {
     }
 }
 
-/// What cases showed and did not keep: nobody was promised it, but it is good to know how often that is seen.
+/// What cases showed and did not keep: it was no promise, but the report counts how often it happens.
 pub fn shown_too_early(pages: &Pages, runs: &[Run]) -> Vec<String> {
     let kept = |case: &str, shown: &Said| {
         let statuses = runs.iter().filter(|run| run.case == case).filter_map(|run| run.status.as_ref());
@@ -184,7 +184,7 @@ pub fn shown_too_early(pages: &Pages, runs: &[Run]) -> Vec<String> {
     lost.map(|((case, _), shown)| format!("{case} showed {shown:?}")).collect()
 }
 
-/// L5, L6: for each posting that needs the bank one movement of its, and no other movement.
+/// L5, L6: each posting that needs the bank has one movement, and there is no other movement.
 fn both_sides_agree(wrong: &mut Findings, entries: &[&Entry], movements: &[GatewayMovement]) {
     let mut at_the_bank: BTreeMap<&str, Vec<&GatewayMovement>> = BTreeMap::new();
     for movement in movements {
@@ -219,7 +219,7 @@ fn both_sides_agree(wrong: &mut Findings, entries: &[&Entry], movements: &[Gatew
         if charges != is_charge || amount != entry.amount {
             wrong.find(format!("bank: {} posted {} and moved {:?}", entry.id, entry.amount, movement.request));
         }
-        // What the bank declines to give back is decided all the same, and parked (R8).
+        // A refund that the bank declines is decided all the same, and parked (R8).
         let parked = ids.contains(format!("{}/to_suspense", entry.id).as_str());
         if movement.declined.is_some() && (is_charge || !parked) {
             wrong.find(format!("bank: declined {}, which is posted", entry.id));
@@ -232,7 +232,7 @@ fn both_sides_agree(wrong: &mut Findings, entries: &[&Entry], movements: &[Gatew
     }
 }
 
-/// What a contract's cases say that they moved is what its ledger has, and nothing is missing.
+/// The movements in the outcomes of a contract's cases are those of its ledger, and nothing is missing.
 fn outcomes_agree(wrong: &mut Findings, history: &History, runs: &[Run]) {
     let mine: Vec<&Run> = runs.iter().filter(|run| run.contract == history.contract).collect();
     let mut told = Told::default();
@@ -240,7 +240,7 @@ fn outcomes_agree(wrong: &mut Findings, history: &History, runs: &[Run]) {
     for run in &mine {
         let Ok(outcome) = &run.outcome else { continue };
         match (run.kind, &run.parent) {
-            // Asked for again after it had closed, a deposit gives the first answer (L7).
+            // A deposit that was ordered again after it had closed gives the first answer (L7).
             (CaseKind::EscrowDeposit, _) => {
                 let before = deposits.insert(&run.case, outcome);
                 match before {
@@ -265,7 +265,7 @@ fn outcomes_agree(wrong: &mut Findings, history: &History, runs: &[Run]) {
     }
 }
 
-/// N2, N3: each notice once per channel, and every email's fate is known.
+/// N2, N3: each notice goes out once per channel, and the fate of every email is known.
 fn told_once(wrong: &mut Findings, notices: &[StoredNotice], emails: &[OutboxEmail], inbox: &[String]) {
     let mut in_the_app = BTreeSet::new();
     for notice in notices {

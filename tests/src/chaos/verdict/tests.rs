@@ -1,4 +1,4 @@
-//! Each thing that the verdict looks for is found when it is so, in evidence that is otherwise sound.
+//! The verdict finds each fault in evidence that is otherwise sound.
 
 use recourse_domain::{
     command::CommandKind,
@@ -25,7 +25,7 @@ fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
 }
 
-/// The client's offer was taken once, and 100 of 300 were refunded.
+/// The case took the client's offer once, and 100 of 300 were refunded.
 fn status() -> Status {
     read(json!({
         "case": CASE, "kind": "refund_request", "contract": "c-1", "currency": "USD", "stage": "closed", "waiting_on": [],
@@ -162,7 +162,7 @@ fn a_command_that_is_lost_or_acts_twice_is_found() {
         let again = timeline(evidence)[1].clone();
         timeline(evidence).push(again);
     });
-    // Under another receipt time, as if the key had been forgotten.
+    // Under another receipt time, as if the case had forgotten the key.
     finds("the timeline has 2", |_, evidence| {
         let again = TimelineEntry { at: jiff::Timestamp::MAX, ..timeline(evidence)[1].clone() };
         timeline(evidence).push(again);
@@ -208,7 +208,7 @@ fn a_case_that_takes_back_what_it_said_is_found() {
     assert_eq!(pages.contradictions.len(), 1);
 }
 
-/// E7: while the money moves a bonus is not charged yet, so that the outcome does not have it; all else stands.
+/// E7: while the money moves the bonus is not charged yet, and the outcome lacks it; the rest of the outcome is final.
 #[test]
 fn a_bonus_may_come_to_the_outcome_while_the_money_moves() {
     for (to_client, problems) in [(300, 0), (299, 1)] {
@@ -221,7 +221,7 @@ fn a_bonus_may_come_to_the_outcome_while_the_money_moves() {
     }
 }
 
-/// Only what a case answered is a promise, and how it showed that it ended; what else it showed may have been too early.
+/// Only an answer to a command, and the shown end of a case, are promises; a case may show anything else too early.
 #[test]
 fn what_was_shown_too_early_is_counted_and_an_end_that_was_shown_stays() {
     let (mut pages, evidence) = sound();
@@ -235,7 +235,7 @@ fn what_was_shown_too_early_is_counted_and_an_end_that_was_shown_stays() {
     });
 }
 
-/// What was decided in a task that the server never accepted is decided again later, at another instant.
+/// A worker decides again, at another instant, after a task that the server never accepted.
 #[test]
 fn a_decision_that_was_shown_and_not_kept_is_no_broken_promise() {
     let (mut pages, evidence) = sound();
@@ -275,7 +275,7 @@ fn a_ledger_that_is_not_sound_or_not_what_was_told_is_found() {
     finds("ledger: 3 postings, and 2", |_, evidence| evidence.check.postings = 3);
     finds("money: contract c-1", |_, evidence| evidence.runs[1].outcome.as_mut().unwrap().to_client = amount(299));
     finds("money: contract c-1", |_, evidence| evidence.histories[0].balances.escrow = 1);
-    // A deposit that was asked for again gives the first answer, and one that gives another is found.
+    // A deposit that was ordered again gives the first answer; another answer is a fault.
     finds("outcome: escrow-deposit", |_, evidence| {
         let mut again = evidence.runs[0].clone();
         again.outcome.as_mut().unwrap().charged = Some(amount(1));
