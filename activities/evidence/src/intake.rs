@@ -1,4 +1,4 @@
-//! What uploads may take: memory while they come in, time, and room for what nothing refers to yet.
+//! The limits of uploads: memory and time while they arrive, and room for files that nothing refers to yet.
 
 use std::{
     collections::HashMap,
@@ -20,20 +20,20 @@ pub const DRAFT_FILES_MAX: u64 = 100;
 /// How many bytes they may have together.
 pub const DRAFT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// What bounds uploads as a whole, and each by itself.
+/// The limits of all uploads together, and of each one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IntakeLimits {
     /// How many bytes of memory all uploads together may take in this program. One takes at most 15 MiB.
     pub memory: usize,
-    /// How many files one party uploads at once. Further ones wait, so that nobody takes the memory of all others.
+    /// How many files one party uploads at once. Further ones wait, so that nobody takes all the memory.
     pub at_once: usize,
-    /// How long one waits for its part of that.
+    /// How long an upload waits for memory and for its party's turn.
     pub wait: Duration,
-    /// How long the next bytes of an upload may take to come.
+    /// How long the next bytes of an upload may take.
     pub stalled: Duration,
-    /// How long an upload may take, besides the time that its bytes have at `bytes_per_second`.
+    /// How long an upload may take in addition to the time for its bytes at `bytes_per_second`.
     pub head_start: Duration,
-    /// The least that must come in a second on the whole.
+    /// The lowest average rate of an upload.
     pub bytes_per_second: u64,
     /// How many files a side of a contract may have that no command refers to yet.
     pub draft_files: u64,
@@ -56,17 +56,17 @@ impl Default for IntakeLimits {
     }
 }
 
-/// The memory that one upload may take: the parts under way, and the one that is being filled.
+/// The memory that one upload may take: the parts under way, and the part that is being filled.
 const fn of_one() -> usize {
     PART_BYTES * (PARTS_UNDER_WAY + 1)
 }
 
-/// Lets uploads in as long as there is memory for them, and so many of one party.
+/// Admits uploads while there is memory for them, and a limited number for each party.
 #[derive(Debug, Clone)]
 pub(super) struct Intake {
     pub(super) limits: IntakeLimits,
     places: Arc<Semaphore>,
-    /// The places of those who upload now, or wait for it.
+    /// The places of the parties that upload now, or wait for it.
     of: Arc<Mutex<HashMap<Id, Weak<Semaphore>>>>,
 }
 
@@ -86,10 +86,10 @@ impl Intake {
     /// Memory for one upload of this party.
     ///
     /// # Errors
-    /// If they upload too much at once, or all do, for as long as one waits.
+    /// If the party, or all parties together, upload too much at once during the whole wait.
     pub(super) async fn place(&self, party: &Id) -> Result<Place, EvidenceError> {
         let by = Instant::now() + self.limits.wait;
-        // Their own first: who waits behind their own files takes nobody's place.
+        // The party's own place first: an upload that waits for its party's other files takes nobody else's memory.
         let Ok(Ok(of_party)) = timeout_at(by, self.of_party(party).acquire_owned()).await else {
             return Err(EvidenceError::TooManyAtOnce { at_once: self.limits.at_once });
         };
@@ -104,14 +104,14 @@ impl Intake {
         if let Some(places) = of.get(party).and_then(Weak::upgrade) {
             return places;
         }
-        // Whoever is through is forgotten when somebody new comes.
+        // A party without uploads is forgotten when somebody new comes.
         of.retain(|_, places| places.strong_count() > 0);
         let places = Arc::new(Semaphore::new(self.limits.at_once.max(1)));
         of.insert(party.clone(), Arc::downgrade(&places));
         places
     }
 
-    /// By when an upload that began then, and of which so many bytes are here, must have sent more.
+    /// By when an upload must have sent more, given its beginning and the bytes received.
     pub(super) fn more_by(&self, began: Instant, received: u64) -> Instant {
         let at_least = Duration::from_secs(received / self.limits.bytes_per_second.max(1));
         (Instant::now() + self.limits.stalled).min(began + self.limits.head_start + at_least)

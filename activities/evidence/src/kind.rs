@@ -1,4 +1,4 @@
-//! What a file is, by its content. Its name only has to agree: what calls itself something else is refused (D6).
+//! A file's type, by its content. Its name only has to agree: a file whose name says another type is refused (D6).
 
 use std::{fmt::Write as _, str};
 
@@ -7,12 +7,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::{EvidenceError, names};
 
-/// How much of a file's beginning is kept to tell its type, in bytes.
+/// How many bytes of a file's beginning are kept to find its type.
 const HEAD_BYTES: usize = 8192;
 
 const PLAIN: &str = "text/plain";
 
-/// Reads a file as it streams by: its size, its hash, its beginning, and whether it is text.
+/// Reads a file while it streams: its size, its hash, its beginning, and whether it is text.
 #[derive(Debug)]
 pub(super) struct Inspection {
     head: Vec<u8>,
@@ -35,17 +35,17 @@ impl Inspection {
         self.text.see(bytes);
     }
 
-    /// How much was seen, in bytes.
+    /// How many bytes were read.
     pub const fn size(&self) -> u64 {
         self.size
     }
 
-    /// Whether enough was seen to tell the type.
+    /// Whether enough was read to find the type.
     pub fn has_head(&self) -> bool {
         self.head.len() == HEAD_BYTES
     }
 
-    /// The media type, by what was seen until now.
+    /// The media type, by what was read until now.
     ///
     /// # Errors
     /// [`EvidenceError::Unrecognised`], [`EvidenceError::Disguised`] or [`EvidenceError::NotTaken`].
@@ -59,10 +59,10 @@ impl Inspection {
         }
     }
 
-    /// The SHA-256 of everything that was seen, in lower case.
+    /// The SHA-256 of everything that was read, in lower case.
     ///
     /// # Errors
-    /// [`EvidenceError::Unrecognised`] if a file that began as text ended in the middle of a character.
+    /// [`EvidenceError::Unrecognised`] if a file that began as text ended within a character.
     pub fn finish(self, media_type: &str) -> Result<String, EvidenceError> {
         if is_textual(media_type) && !self.text.is_whole() {
             return Err(EvidenceError::Unrecognised);
@@ -76,8 +76,8 @@ impl Inspection {
     }
 }
 
-/// What the content says. Types without a mark of their own that text lacks, such as a picture that begins with `BM`, do not
-/// count for text.
+/// The type by the content. For text, types whose mark can also begin a text do not count, such as a picture that
+/// begins with `BM`.
 fn sniffed(head: &[u8], is_text: bool) -> Option<&'static str> {
     let found = infer::Infer::new().get(head).map(|kind| kind.mime_type());
     match found {
@@ -87,15 +87,15 @@ fn sniffed(head: &[u8], is_text: bool) -> Option<&'static str> {
     }
 }
 
-/// Formats that may consist of nothing but text.
+/// Formats that may consist only of text.
 const IN_TEXT: [&str; 3] = ["application/pdf", "application/rtf", "application/postscript"];
 
 fn is_textual(media_type: &str) -> bool {
     media_type.starts_with("text/") || media_type == "application/json"
 }
 
-/// The type that both the content and the name's ending say. Text is what its ending makes of it, if that is a kind of text;
-/// an ending that says nothing agrees with everything.
+/// The type that the content and the name's ending agree on. For text, the ending decides, if it names a kind of text.
+/// An unknown ending agrees with everything.
 fn agreed(found: &str, name: &str) -> Result<String, EvidenceError> {
     let said: Vec<String> = match names::ending(name) {
         Some(ending) => mime_guess::from_ext(ending).iter().map(|said| said.essence_str().to_owned()).collect(),
@@ -116,7 +116,7 @@ fn unprefixed(media_type: &str) -> String {
     media_type.replacen("/x-", "/", 1)
 }
 
-/// Whether bytes are UTF-8 without control characters, however they are cut into pieces.
+/// Whether bytes are UTF-8 without control characters, wherever the pieces are cut.
 #[derive(Debug, Default)]
 struct Text {
     /// The beginning of a character whose end has not come yet.
@@ -130,7 +130,7 @@ impl Text {
             return;
         }
         let mut rest = bytes;
-        // One byte at a time until the character that was cut is whole: at most three.
+        // One byte at a time until the cut character is complete: at most three.
         while let ([first, others @ ..], false) = (rest, self.begun.is_empty()) {
             self.begun.push(*first);
             rest = others;

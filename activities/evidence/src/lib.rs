@@ -1,11 +1,11 @@
-//! Evidence files (D4, D6): taken in from an uploader, looked at, kept, and given out again.
+//! Evidence files (D4, D6): received from an uploader, checked, kept, and given out again.
 //!
-//! The content is in a folder or a bucket, under `evidence/{contract}/{sha256}`; a row of the database says who uploaded
-//! it and makes it evidence. Nothing is served that was not received whole, looked at and put in its place. Which files a
-//! command may refer to is the policy's business; what a case referred to is sealed, and stays.
+//! The content is in a folder or a bucket, under `evidence/{contract}/{sha256}`; a row of the database says who
+//! uploaded it and makes it evidence. A file is served only after it was received completely, checked and moved to its
+//! place. The policy decides which files a command may refer to. A file that a case referred to is sealed, and stays.
 //!
-//! An upload goes to `uploads/` first, gets its row, and is then moved. A crash in between leaves something that
-//! [`EvidenceStore::sweep`] deletes, and that nobody is ever served.
+//! An upload goes to `uploads/` first, gets its row, and is then moved. If a crash comes in between,
+//! [`EvidenceStore::sweep`] deletes the rest, and nobody is ever served it.
 
 mod error;
 mod intake;
@@ -43,10 +43,10 @@ use recourse_database::{Database, private};
 
 use self::{intake::Intake, kind::Inspection};
 
-/// How much of an upload is gathered before it is sent on, in bytes: the least that S3 takes as a part.
+/// How many bytes of an upload are collected before they are sent on: the smallest part that S3 accepts.
 const PART_BYTES: usize = 5 * 1024 * 1024;
 
-/// How many parts of one upload are under way at once. With the part that is being filled, this bounds its memory.
+/// How many parts of one upload are sent at once. With the part that is being filled, this limits its memory.
 const PARTS_UNDER_WAY: usize = 2;
 
 const UPLOADS: &str = "uploads";
@@ -77,12 +77,12 @@ pub type Content = BoxStream<'static, Result<Bytes, EvidenceError>>;
 pub struct EvidenceStore {
     database: Database,
     objects: Arc<dyn ObjectStore>,
-    /// Where the objects are files: their folder.
+    /// The folder of the objects, if they are files.
     folder: Option<PathBuf>,
     intake: Intake,
 }
 
-/// An upload that was received whole.
+/// An upload that was received completely.
 struct Received {
     sha256: String,
     size: u64,
@@ -90,9 +90,9 @@ struct Received {
 }
 
 impl EvidenceStore {
-    /// Opens the store at `url`: `file:///absolute/folder`, which is made if it is missing, or `s3://bucket/prefix`, for
-    /// which the usual `AWS_…` variables say credentials, region and endpoint. `database` has the rows; its tables are
-    /// those that [`Database::migrate`] made.
+    /// Opens the store at `url`: `file:///absolute/folder`, which is made if it is missing, or `s3://bucket/prefix`,
+    /// with credentials, region and endpoint from the usual `AWS_…` variables. `database` has the rows;
+    /// [`Database::migrate`] has made its tables.
     ///
     /// # Errors
     /// [`EvidenceError::Location`] for other URLs, [`EvidenceError::Folder`] and [`EvidenceError::Storage`] if it cannot
@@ -118,18 +118,18 @@ impl EvidenceStore {
         }
     }
 
-    /// The same store with other limits of what uploads may take.
+    /// The same store with other limits for uploads.
     #[must_use]
     pub fn with_intake(mut self, limits: IntakeLimits) -> Self {
         self.intake = Intake::new(limits);
         self
     }
 
-    /// Takes in a file, with bounded memory. The same content from the same uploader for the same contract is the same
-    /// evidence, under the name that it had first.
+    /// Receives a file, with limited memory. The same content from the same uploader for the same contract is the same
+    /// evidence, under its first name.
     ///
     /// # Errors
-    /// Everything but [`EvidenceError::NotFound`]. Whatever the error, nothing of the file is served.
+    /// All but [`EvidenceError::NotFound`]. After any error, nothing of the file is served.
     pub async fn put<S, E>(
         &self,
         contract: &Id,
@@ -144,7 +144,7 @@ impl EvidenceStore {
     {
         let name = names::made_safe(name).ok_or(EvidenceError::Nameless)?;
         let drafts = (self.intake.limits.draft_files, self.intake.limits.draft_bytes);
-        // Before anything is received; and once more when it is known what it is.
+        // Before anything is received. A second check follows when the content is known.
         rows::check_room(self.database.pool(), contract, by, None, drafts).await?;
         let _place = self.intake.place(&by.id).await?;
         let upload = Path::from_iter([UPLOADS.to_owned(), Uuid::now_v7().to_string()]);
@@ -156,7 +156,7 @@ impl EvidenceStore {
         stored
     }
 
-    /// Streams a file to its temporary place. If it fails, nothing is left there.
+    /// Streams a file to its temporary place. After a failure nothing is left there.
     async fn receive<S, E>(
         &self,
         upload: &Path,
@@ -204,7 +204,7 @@ impl EvidenceStore {
         rows::placed(&self.database, contract, by, &evidence.sha256).await
     }
 
-    /// Deletes an upload that came to nothing, or leaves it to the sweep.
+    /// Deletes a failed upload, or leaves it to the sweep.
     async fn discard(&self, upload: &Path) {
         match self.objects.delete(upload).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
@@ -217,7 +217,7 @@ impl EvidenceStore {
     /// The evidence of a contract with this content, as its first uploader named it.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn find(&self, contract: &Id, sha256: &str) -> Result<Option<StoredEvidence>, EvidenceError> {
         rows::find(&self.database, contract, sha256).await
     }
@@ -225,12 +225,12 @@ impl EvidenceStore {
     /// All evidence of a contract, oldest first; the same content once for each uploader.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn list(&self, contract: &Id) -> Result<Vec<StoredEvidence>, EvidenceError> {
         rows::list(&self.database, contract).await
     }
 
-    /// What is known of a file, and its content.
+    /// A file's details and its content.
     ///
     /// # Errors
     /// [`EvidenceError::NotFound`] if the contract has no such evidence.
@@ -241,7 +241,8 @@ impl EvidenceStore {
         Ok((stored, content.map_err(EvidenceError::from).boxed()))
     }
 
-    /// Keeps for good what a command of this side referred to (D4). What is sealed already stays as it is, which is success.
+    /// Seals what a command of this side referred to (D4). It stays for good. What is sealed already stays as it is,
+    /// which is success.
     ///
     /// # Errors
     /// [`EvidenceError::NotFound`] if the side has no such evidence. Then nothing is sealed.
@@ -250,7 +251,7 @@ impl EvidenceStore {
     }
 }
 
-/// Sends a file on as it comes in, and stops as soon as it is known that it cannot be taken.
+/// Sends a file on as it arrives, and stops as soon as it is clear that the file cannot be accepted.
 async fn write_all<S, E>(
     writer: &mut BufWriter,
     name: &str,
@@ -288,12 +289,12 @@ where
     if size == 0 {
         return Err(EvidenceError::Empty);
     }
-    // Once more at the end: what began as text may not have gone on as text.
+    // A second check at the end: a file that began as text may not have continued as text.
     let media_type = inspection.media_type(name, limits)?;
     Ok(Received { sha256: inspection.finish(&media_type)?, size, media_type })
 }
 
-/// Where a content of a contract is. No id of a contract leads out of its folder: the store writes dots as letters.
+/// The place of a content. No contract id leads out of its folder: the store encodes dots.
 fn place(contract: &Id, sha256: &str) -> Path {
     Path::from_iter(["evidence", contract.as_str(), sha256])
 }

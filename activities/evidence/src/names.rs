@@ -1,4 +1,4 @@
-//! File names as they may be kept and shown: the name that an uploader's program sent, without what could mislead a
+//! File names as they are kept and shown: the name from the uploader's program, without parts that could mislead a
 //! person or a file system.
 
 /// The longest name that is kept, in characters.
@@ -7,8 +7,8 @@ const LENGTH_MAX: usize = 200;
 /// The longest ending that is kept when a name is cut, in characters.
 const ENDING_MAX: usize = 16;
 
-/// `name` without folders, drives, control characters and what changes the direction of writing or is not seen, cut to
-/// 200 characters before its ending. Nothing if nothing is left.
+/// `name` without folders, drives, control characters, and characters that are invisible or change the direction of
+/// writing. It is cut to 200 characters before its ending. Nothing if no characters are left.
 pub(super) fn made_safe(name: &str) -> Option<String> {
     let visible: String = name.chars().filter(|letter| !letter.is_control() && !misleads(*letter)).collect();
     let last = visible.rsplit(['/', '\\']).next().unwrap_or_default();
@@ -16,12 +16,12 @@ pub(super) fn made_safe(name: &str) -> Option<String> {
         [drive, b':', ..] if drive.is_ascii_alphabetic() => &last[2..],
         _ => last,
     };
-    // A leading dot hides a file, and a dot or a space at the end is dropped by some systems.
+    // A leading dot hides a file, and some systems drop a dot or a space at the end.
     let trimmed = without_drive.trim_matches(|letter: char| letter == '.' || letter.is_whitespace());
     (!trimmed.is_empty()).then(|| cut(trimmed))
 }
 
-/// What follows the last dot, without the dot; nothing if there is no dot.
+/// The part after the last dot; nothing if there is no dot.
 pub(super) fn ending(name: &str) -> Option<&str> {
     name.rsplit_once('.').map(|(_, ending)| ending)
 }
@@ -40,7 +40,7 @@ fn cut(name: &str) -> String {
     }
 }
 
-/// Marks and overrides of the direction of writing, separators of lines, and characters without width.
+/// Marks that change the direction of writing, line separators, and characters without width.
 const fn misleads(letter: char) -> bool {
     matches!(letter,
         '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
@@ -50,7 +50,7 @@ const fn misleads(letter: char) -> bool {
 mod tests {
     use super::*;
 
-    /// D6: a name is only a name.
+    /// D6: a name has no other effect.
     #[test]
     fn a_name_has_no_path_and_hides_nothing() {
         for (given, kept) in [

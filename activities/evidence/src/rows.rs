@@ -1,4 +1,5 @@
-//! The rows of evidence. A row is made before its content is moved to its place, and served only after.
+//! The rows of evidence. A row is made before its content moves to its place, and the content is served only after
+//! that.
 
 use jiff::Timestamp;
 use recourse_database::Database;
@@ -14,8 +15,8 @@ use super::{EvidenceError, StoredEvidence};
 const COLUMNS: &str =
     "contract, sha256, name, size, media_type, uploader_role, uploader, at, sealed_by_case, sealed_at";
 
-/// Whether a side of a contract may have another file that nothing refers to: so many, and so many bytes together. The same content
-/// again takes no more room.
+/// Whether a side of a contract may have another file that nothing refers to: there is a limit for their number, and
+/// one for their bytes. The same content again takes no more room.
 pub(super) async fn check_room<'e>(
     executor: impl sqlx::Executor<'e, Database = sqlx::Any>,
     contract: &Id,
@@ -35,7 +36,7 @@ pub(super) async fn check_room<'e>(
     let count = |at: usize| row.try_get::<i64, _>(at).map(|count| u64::try_from(count).unwrap_or(0));
     let (files, bytes) = (count(0)?, count(1)?);
     let size = new.map_or(0, |new| new.size);
-    // Before it is known what comes, a file that is there already must be let in.
+    // Before the content is known, the check must admit a file that exists already.
     let (files_with, bytes_with) = (files + u64::from(new.is_some()), bytes + size);
     if files_with > files_max || bytes_with > bytes_max {
         let contract = contract.clone();
@@ -44,7 +45,7 @@ pub(super) async fn check_room<'e>(
     Ok(())
 }
 
-/// Begins to keep a content that an uploader brought, or notes that it was brought again.
+/// Begins to keep a content that an uploader sent, or records that it was sent again.
 ///
 /// # Errors
 /// [`EvidenceError::BeingDeleted`] if a sweep is deleting the same content.
@@ -86,7 +87,7 @@ pub(super) async fn begin(
     Ok(())
 }
 
-/// Notes that the content is in its place, and gives back what is kept.
+/// Records that the content is in its place, and returns the evidence.
 pub(super) async fn placed(
     database: &Database,
     contract: &Id,
@@ -132,7 +133,7 @@ pub(super) async fn list(database: &Database, contract: &Id) -> Result<Vec<Store
     rows.iter().map(read).collect()
 }
 
-/// Seals contents that this side uploaded, all or none. If the other side has the same content it stays their draft.
+/// Seals contents that this side uploaded, all or none. If the other side has the same content, that stays a draft.
 pub(super) async fn seal(
     database: &Database,
     contract: &Id,
@@ -162,7 +163,7 @@ pub(super) async fn seal(
     Ok(())
 }
 
-/// What nobody sealed and nobody uploaded again since `before`, and what an earlier sweep has not finished.
+/// Contents that nobody has sealed, or uploaded again, since `before`; and those that an earlier sweep did not finish.
 pub(super) async fn stale(database: &Database, before: Timestamp) -> Result<Vec<(Id, String)>, EvidenceError> {
     let rows = sqlx::query(
         "SELECT contract, sha256 FROM evidence
@@ -175,8 +176,8 @@ pub(super) async fn stale(database: &Database, before: Timestamp) -> Result<Vec<
     rows.iter().map(|row| Ok((read_id("contract", row.try_get("contract")?)?, row.try_get("sha256")?))).collect()
 }
 
-/// Marks a content as being deleted, so that nobody is served it or brings it back meanwhile. False if it was sealed or
-/// uploaded again since it was found stale.
+/// Marks a content as being deleted, so that meanwhile nobody is served it or uploads it again. False if it was sealed
+/// or uploaded again since the sweep found it.
 pub(super) async fn let_go(
     database: &Database,
     contract: &Id,
@@ -198,7 +199,7 @@ pub(super) async fn let_go(
     Ok(let_go.rows_affected() > 0)
 }
 
-/// Forgets a content that was deleted.
+/// Deletes the row of a deleted content.
 pub(super) async fn forget(database: &Database, contract: &Id, sha256: &str) -> Result<(), EvidenceError> {
     sqlx::query("DELETE FROM evidence WHERE contract = $1 AND sha256 = $2 AND going = 1")
         .bind(contract.as_str())

@@ -1,4 +1,5 @@
-//! Deleting what never became evidence: uploads that broke off with the program, and files that no command referred to.
+//! Deletes what never became evidence: uploads that were cut off when the program ended, and files that no command
+//! referred to.
 
 use std::{io::ErrorKind, path::PathBuf, time::Duration};
 
@@ -8,27 +9,28 @@ use object_store::{ObjectStoreExt as _, path::Path};
 
 use super::{EvidenceError, EvidenceStore, UPLOADS, place, rows};
 
-/// After how long an upload that is not finished counts as broken off.
+/// After this time an unfinished upload counts as cut off.
 const UPLOAD_MAX: Duration = Duration::from_hours(24);
 
 /// What a sweep deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Swept {
-    /// How many uploads that broke off.
+    /// How many uploads that were cut off.
     pub broken_off: u64,
     /// How many files that were not sealed.
     pub unsealed: u64,
 }
 
 impl EvidenceStore {
-    /// Deletes files that were uploaded longer than `older_than` ago and that nobody has sealed since, and what is left of
-    /// uploads that broke off a day ago, or `older_than` if that is shorter. Several may sweep at once.
+    /// Deletes files that were uploaded longer than `older_than` ago and that nobody has sealed since. It also deletes
+    /// the rest of uploads that were cut off a day ago, or `older_than` ago if that is shorter. Several sweeps may run
+    /// at once.
     ///
-    /// A bucket keeps the parts of a broken upload out of sight; a lifecycle rule of the bucket deletes them.
+    /// A bucket hides the parts of an unfinished upload; a lifecycle rule of the bucket deletes them.
     ///
     /// # Errors
-    /// Only if the database or the store cannot be used. What was deleted until then stays deleted, and the next sweep goes
-    /// on.
+    /// Only if the database or the store cannot be used. What was deleted before stays deleted, and the next sweep
+    /// continues.
     pub async fn sweep(&self, older_than: Duration) -> Result<Swept, EvidenceError> {
         let now = Timestamp::now();
         let broken_off = self.sweep_uploads(before(now, older_than.min(UPLOAD_MAX))).await?;
@@ -64,7 +66,7 @@ impl EvidenceStore {
     }
 }
 
-/// The store does not list files that were being written when their program ended, so the folder is read by itself.
+/// The store does not list files that were unfinished when their program ended, so this reads the folder itself.
 async fn sweep_folder(folder: PathBuf, before: Timestamp) -> Result<u64, EvidenceError> {
     let unusable = |source| EvidenceError::Folder { folder: folder.clone(), source };
     let mut entries = match tokio::fs::read_dir(&folder).await {

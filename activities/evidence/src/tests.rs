@@ -63,7 +63,7 @@ fn client() -> Actor {
     actor(Role::Client, "cl-1")
 }
 
-/// D6: what is given out is what came in, and a command can refer to it.
+/// D6: a file comes back as it was uploaded, and a command can refer to it.
 #[tokio::test]
 async fn a_file_is_kept_and_given_out_as_it_came() {
     let place = Place::new().await;
@@ -81,7 +81,7 @@ async fn a_file_is_kept_and_given_out_as_it_came() {
     assert!(matches!(place.store.read(&id("c-2"), &sha256).await, Err(EvidenceError::NotFound { .. })));
 }
 
-/// D6: what a file is called does not make it one.
+/// D6: a file's name does not determine its type.
 #[tokio::test]
 async fn what_cannot_be_taken_leaves_nothing() {
     let place = Place::new().await;
@@ -106,7 +106,7 @@ async fn what_cannot_be_taken_leaves_nothing() {
     assert_eq!(place.store.list(&id("c-1")).await.unwrap(), []);
 }
 
-/// D6: a file that grows too large is stopped where it does, though parts of it are written already.
+/// D6: a file that grows too large is stopped at that point, though parts of it are written already.
 #[tokio::test]
 async fn a_file_that_is_too_large_is_stopped_in_the_middle() {
     let place = Place::new().await;
@@ -122,7 +122,7 @@ async fn a_file_that_is_too_large_is_stopped_in_the_middle() {
     assert_eq!(place.files(), Vec::<String>::new());
 }
 
-/// An uploader that goes away leaves nothing; neither in the first part, nor when parts are written.
+/// An upload that is cut off leaves nothing, neither in the first part nor when parts are written.
 #[tokio::test]
 async fn a_broken_stream_leaves_nothing() {
     let place = Place::new().await;
@@ -137,7 +137,7 @@ async fn a_broken_stream_leaves_nothing() {
     }
 }
 
-/// A large file goes through the same way, in several parts.
+/// A large file is uploaded and read in several parts.
 #[tokio::test]
 async fn a_file_of_several_parts_is_whole() {
     let place = Place::new().await;
@@ -149,7 +149,8 @@ async fn a_file_of_several_parts_is_whole() {
     assert!(place.content(&stored.evidence.sha256).await == content);
 }
 
-/// The same upload twice is the same evidence; the same content of two uploaders is two, and one file.
+/// The same upload twice is the same evidence. The same content from two uploaders is two pieces of evidence, and one
+/// file.
 #[tokio::test]
 async fn the_same_content_is_the_same_evidence_of_each_uploader() {
     let place = Place::new().await;
@@ -161,14 +162,14 @@ async fn the_same_content_is_the_same_evidence_of_each_uploader() {
     assert_eq!(place.store.list(&id("c-1")).await.unwrap(), [first.clone(), other]);
     assert_eq!(place.files().len(), 1);
     assert_eq!(place.store.find(&id("c-1"), &first.evidence.sha256).await.unwrap(), Some(first));
-    // An id that is also the name of a folder leads nowhere else.
+    // An id that looks like a path does not lead out of its folder.
     let pieces = || stream::iter([Ok::<_, EvidenceError>(Bytes::from_static(PDF))]);
     place.store.put(&id(".."), &client(), "a.pdf", &limits(), pieces()).await.unwrap();
     assert!(place.files().iter().all(|file| file.starts_with("evidence/")), "{:?}", place.files());
     assert_eq!(place.files().len(), 2);
 }
 
-/// D6: what a command referred to stays, whatever else is swept; what nobody referred to goes.
+/// D6: a file that a command referred to stays, whatever else is swept; a file that nobody referred to is deleted.
 #[tokio::test]
 async fn what_is_sealed_stays_and_what_is_not_is_swept() {
     let place = Place::new().await;
@@ -189,7 +190,7 @@ async fn what_is_sealed_stays_and_what_is_not_is_swept() {
     let freelancers =
         place.store.list(&contract).await.unwrap().into_iter().find(|file| file.evidence.name == "kept too.pdf");
     assert!(freelancers.unwrap().sealed_at.is_none(), "the other side's draft stays one");
-    // As a crash leaves them: an upload that was being written, and one that was not moved yet.
+    // A crash leaves an upload that was being written, and one that was not moved yet.
     let uploads = place.folder.path().join("new/store/uploads");
     std::fs::write(uploads.join("a#1"), b"half").unwrap();
     std::fs::write(uploads.join("b"), b"whole").unwrap();
@@ -209,19 +210,19 @@ async fn what_is_sealed_stays_and_what_is_not_is_swept() {
     assert_eq!(place.content(&unused).await, b"nobody refers to this", "it can come back");
 }
 
-/// Whatever step a crash interrupts, nothing half is served, and the same upload or the next sweep mends it.
+/// Whatever step a crash interrupts, no incomplete file is served, and the same upload or the next sweep repairs it.
 #[tokio::test]
 async fn a_crash_leaves_nothing_that_is_served() {
     let place = Place::new().await;
     let (contract, sha256) = (id("c-1"), place.put(&client(), "a.pdf", PDF).await.unwrap().evidence.sha256);
-    // Died before the move.
+    // A program died before the move.
     place.test.run("UPDATE evidence SET placed = 0").await.unwrap();
     assert_eq!(place.store.find(&contract, &sha256).await.unwrap(), None);
     assert_eq!(place.store.list(&contract).await.unwrap(), []);
     assert!(place.store.seal(&contract, Role::Client, std::slice::from_ref(&sha256), "dispute:c-1").await.is_err());
     place.put(&client(), "a.pdf", PDF).await.unwrap();
     assert_eq!(place.content(&sha256).await, PDF);
-    // A sweep died in the middle.
+    // A sweep died before its end.
     place.test.run("UPDATE evidence SET going = 1").await.unwrap();
     assert!(place.store.seal(&contract, Role::Client, std::slice::from_ref(&sha256), "dispute:c-1").await.is_err());
     for by in [client(), actor(Role::Freelancer, "fl-1")] {
@@ -250,7 +251,7 @@ async fn only_folders_and_buckets_are_stores() {
     assert!(matches!(error, EvidenceError::Folder { .. }), "{error}");
 }
 
-/// D6: an upload that stands still, or drips, ends and leaves nothing; others have waited for its memory, and no longer.
+/// D6: an upload that stops, or is too slow, ends and leaves nothing; others that waited for its memory get it then.
 #[tokio::test]
 async fn an_upload_that_stands_still_ends_and_makes_room() {
     let place = Place::new().await;
@@ -292,7 +293,8 @@ async fn an_upload_that_stands_still_ends_and_makes_room() {
     }
 }
 
-/// D6: however many files a party uploads at once, others upload beside them; theirs wait, and are told why.
+/// D6: if a party uploads many files at once, others can still upload. The party's further files wait, and then get an
+/// error with the reason.
 #[tokio::test]
 async fn a_party_leaves_room_for_others() {
     let place = Place::new().await;
@@ -332,7 +334,8 @@ fn text(content: &'static str) -> impl Stream<Item = Result<Bytes, String>> + Se
     stream::iter([Ok(Bytes::from_static(content.as_bytes()))])
 }
 
-/// D6: what nothing refers to is bounded by contract and side, in files and in bytes; what a case refers to is not counted.
+/// D6: files that nothing refers to are limited for each contract and side, in number and in bytes. Files that a case
+/// refers to do not count.
 #[tokio::test]
 async fn a_side_keeps_so_much_that_nothing_refers_to() {
     let place = Place::new().await;
@@ -354,7 +357,7 @@ async fn a_side_keeps_so_much_that_nothing_refers_to() {
     }
 }
 
-/// A folder that others could enter is theirs no more, and a new one never is.
+/// If others could enter a folder, the program corrects that; others can never enter a new one.
 #[tokio::test]
 async fn others_on_the_machine_do_not_enter_the_folder() {
     use std::os::unix::fs::PermissionsExt as _;

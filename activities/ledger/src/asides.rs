@@ -1,8 +1,8 @@
-//! Set-asides: what of a contract's escrow, held by no case, is for something in particular (E6, E13).
+//! Set-asides: escrow that no case holds and that has a purpose (E6, E13).
 //!
-//! A milestone's own deposit, money that is held over for the next deposit, and what a deposit in flight has reserved.
-//! The rest is for the whole contract. Whoever takes of it remembers where each part was, so that it can be put back to
-//! where it came from, and to its old place in the order in which held-over money is drawn.
+//! They are a milestone's own deposit, money held over for the next deposit, and money that a deposit under way has
+//! reserved. The rest is for the whole contract. Who takes money records where each part was. So each part can go back
+//! to its place, also in the order in which deposits draw on held-over money.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use sqlx::{Any, Row as _, Transaction};
 
 use super::{Ledger, LedgerError, amount_of, id_of};
 
-/// Whose escrow.
+/// Whose escrow it is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
     pub contract: &'a Id,
@@ -35,17 +35,18 @@ pub(super) enum Purpose {
     HeldOver,
 }
 
-/// A part of the escrow as it is set aside, or as it was before somebody took it.
+/// A part of the escrow as it is set aside, or as it was before a case or deposit took it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Origin {
-    /// Its place in the order of what is set aside: the smallest is the oldest.
+    /// Its place in the order of set-asides: the smallest is the oldest.
     age: i64,
     purpose: Purpose,
     milestone: Option<Id>,
     amount: Amount,
 }
 
-/// What was taken, and where it was. The origins may be less than the amount: the rest was for the whole contract.
+/// What was taken, and where it was. The origins may add up to less than the amount: the rest was for the whole
+/// contract.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Taken {
     pub amount: Amount,
@@ -61,7 +62,7 @@ pub(super) enum Part<'a> {
     HeldOverFrom(&'a Id),
 }
 
-/// Money in escrow that no case holds and no deposit in flight has reserved.
+/// Money in escrow that no case holds and no deposit under way has reserved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FreeMoney {
     /// What it is for.
@@ -77,15 +78,15 @@ pub enum KeptFor {
     Contract,
     /// This milestone.
     Milestone(Id),
-    /// The next milestone's deposit; it was held over from this one, if it was from one (E6).
+    /// The next milestone's deposit; held over from this milestone, if from one (E6).
     Next(Option<Id>),
 }
 
 impl Ledger {
-    /// What of a contract's escrow is in no case, by what it is for.
+    /// The part of a contract's escrow that no case holds, by purpose.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn free_money(&self, contract: &Contract) -> Result<Vec<FreeMoney>, LedgerError> {
         let mut read = self.database.read().await?;
         let mut sums = BTreeMap::from([(KeptFor::Contract, whole_contract(&mut read, Place::of(contract)).await?)]);
@@ -148,7 +149,7 @@ impl Taken {
             .map_err(|_| LedgerError::Damaged { what: "what was set aside".to_owned(), field: "origins" })
     }
 
-    /// What is left of what was taken: `amount`, whose origins are the stored ones as far as it reaches.
+    /// The rest of what was taken: `amount`, with as much of the stored origins as it covers.
     pub fn from_json(amount: Amount, origins: Option<&str>, what: &str) -> Result<Self, LedgerError> {
         let stored: Vec<Origin> = origins
             .map_or(Ok(Vec::new()), serde_json::from_str)
@@ -171,7 +172,7 @@ pub(super) fn plus(one: Amount, other: Amount) -> Result<Amount, LedgerError> {
     one.plus(other).ok_or_else(|| LedgerError::Damaged { what: "a sum of escrow".to_owned(), field: "amount" })
 }
 
-/// What is set aside and not reserved by a deposit in flight, oldest first.
+/// What is set aside and not reserved by a deposit under way, oldest first.
 async fn rows(transaction: &mut Transaction<'static, Any>, contract: &Id) -> Result<Vec<Origin>, LedgerError> {
     let rows = sqlx::query(
         "SELECT sequence, purpose, milestone, amount FROM set_aside
@@ -194,7 +195,7 @@ async fn rows(transaction: &mut Transaction<'static, Any>, contract: &Id) -> Res
         .collect()
 }
 
-/// How much of this part is there.
+/// The amount of this part.
 pub(super) async fn there(
     transaction: &mut Transaction<'static, Any>,
     contract: &Id,
@@ -204,7 +205,7 @@ pub(super) async fn there(
     rows.iter().filter(|row| part.has(row)).try_fold(Amount::ZERO, |sum, row| plus(sum, row.amount))
 }
 
-/// What is held by no case and not set aside: the whole contract's.
+/// What no case holds and nobody has set aside: the whole contract's.
 pub(super) async fn whole_contract(
     transaction: &mut Transaction<'static, Any>,
     place: Place<'_>,
@@ -228,7 +229,7 @@ pub(super) async fn whole_contract(
         .ok_or_else(|| LedgerError::Damaged { what: format!("escrow:{}", place.contract), field: "balance" })
 }
 
-/// Takes what is set aside of this part, the oldest first, and at most `at_most` of it.
+/// Takes from the set-asides of this part, the oldest first, at most `at_most`.
 pub(super) async fn take(
     write: &mut Write,
     contract: &Id,
@@ -254,8 +255,8 @@ pub(super) async fn take(
     Ok(taken)
 }
 
-/// Puts back what was taken to where it was: each part to its old place, the rest to the whole contract. What was for a
-/// milestone that is decided by now is held over.
+/// Puts back what was taken: each part to its old place, the rest to the whole contract. Money for a milestone that has
+/// been decided meanwhile is held over.
 pub(super) async fn put_back(write: &mut Write, place: Place<'_>, taken: Taken) -> Result<(), LedgerError> {
     for origin in taken.origins {
         if let (Purpose::Milestone, Some(milestone)) = (origin.purpose, &origin.milestone)
@@ -264,7 +265,7 @@ pub(super) async fn put_back(write: &mut Write, place: Place<'_>, taken: Taken) 
             hold_over(write, place, None, origin.amount).await?;
             continue;
         }
-        // What was not taken of it may still be there.
+        // The part that was not taken may still be there.
         sqlx::query(
             "INSERT INTO set_aside (sequence, contract, currency, purpose, milestone, amount)
              VALUES ($1, $2, $3, $4, $5, $6)
@@ -318,8 +319,8 @@ pub(super) async fn hold_over(
     set_aside(write, place, Purpose::HeldOver.name(), (milestone, None), amount).await
 }
 
-/// Sets whole-contract money aside for a milestone. For one that is decided it would be out of reach, so it is held
-/// over.
+/// Sets whole-contract money aside for a milestone. If the milestone is decided, the money would be out of reach, so it
+/// is held over.
 pub(super) async fn set_aside_for(
     write: &mut Write,
     place: Place<'_>,
@@ -332,7 +333,7 @@ pub(super) async fn set_aside_for(
     set_aside(write, place, Purpose::Milestone.name(), (Some(milestone), None), amount).await
 }
 
-/// Reserves whole-contract money for a deposit in flight.
+/// Reserves whole-contract money for a deposit under way.
 pub(super) async fn reserve(
     write: &mut Write,
     place: Place<'_>,
@@ -342,7 +343,7 @@ pub(super) async fn reserve(
     set_aside(write, place, "deposit", (Some(milestone), Some(deposit)), amount).await
 }
 
-/// Ends what a deposit has reserved; it is the whole contract's.
+/// Ends a deposit's reservation; the money is the whole contract's again.
 pub(super) async fn unreserve(write: &mut Write, contract: &Id, deposit: &Id) -> Result<(), LedgerError> {
     sqlx::query("DELETE FROM set_aside WHERE contract = $1 AND deposit = $2")
         .bind(contract.as_str())

@@ -1,10 +1,11 @@
-//! The chain over the journal (L4): each posting has a link, a hash of it and of the link before. The database's triggers keep
-//! programs from changing the journal; the chain makes it noticed if somebody who can take the triggers away did.
+//! The chain over the journal (L4): each posting has a link, a hash of it and of the previous link. The database's
+//! triggers keep programs from changing the journal. If somebody removes the triggers and changes it, the chain shows
+//! that.
 //!
-//! Who can rewrite the journal can also rewrite all links after it. So a head is kept elsewhere now and then (an auditor's
-//! mail, a log that only grows), and [`Ledger::verify`] is told what it was.
+//! Who can rewrite the journal can also rewrite all later links. So keep a head elsewhere now and then (an auditor's
+//! mail, a log that only grows), and give it to [`Ledger::verify`].
 //!
-//! Links are made in the transaction that posts; only when there is no chain yet are they made later, for what was posted before.
+//! A link is made in the transaction that posts. Only a database without a chain gets its links later.
 
 use std::{borrow::Cow, fmt::Write as _};
 
@@ -19,7 +20,7 @@ use super::{Finding, Ledger, LedgerError};
 /// How many rows are in memory at a time.
 const BATCH: i64 = 2_000;
 
-/// How many findings a report has at most: one change can be thousands of links' trouble.
+/// How many findings a report has at most: one change can affect thousands of links.
 const FINDINGS_MAX: usize = 100;
 
 const COLUMNS: &str = "j.sequence, j.id, j.at, j.recorded_at, j.kind, j.debit, j.credit, j.currency, j.amount, j.contract, \
@@ -52,14 +53,14 @@ impl std::str::FromStr for Head {
     }
 }
 
-/// What a walk along the chain found.
+/// The result of a check of the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainReport {
     /// How many postings there are.
     pub postings: u64,
     /// The newest link. Keep it elsewhere, and give it to a later verification.
     pub head: Option<Head>,
-    /// What is wrong, at most the first hundred. Nothing, if the journal is what was posted.
+    /// What is wrong, at most the first hundred. Empty if the journal is what was posted.
     pub findings: Vec<Finding>,
 }
 
@@ -76,7 +77,7 @@ impl ChainReport {
     }
 }
 
-/// A posting as it stands in the journal, column by column.
+/// A posting as it is in the journal, column by column.
 #[derive(Debug, Clone)]
 pub(super) struct Line<'a> {
     pub id: Cow<'a, str>,
@@ -119,9 +120,9 @@ impl<'a> Line<'a> {
         })
     }
 
-    /// The link that this has at its place in the journal, after the link `before`.
+    /// The link of this posting at its place in the journal, after the link `before`.
     fn link(&self, sequence: i64, before: &str) -> String {
-        // An array, so that nothing can move from one field into the next.
+        // An array, so that content cannot move from one field into the next.
         let posting = (
             sequence,
             &self.id,
@@ -157,7 +158,7 @@ pub(super) async fn newest(write: &mut Write) -> Result<Option<String>, sqlx::Er
         .await
 }
 
-/// Links the postings that were just made to the newest link. What was put in from outside before them stays without one.
+/// Links the new postings to the newest link. A posting that somebody inserted from outside gets no link.
 pub(super) async fn append(
     write: &mut Write,
     newest: Option<String>,
@@ -172,7 +173,7 @@ pub(super) async fn append(
     insert(write, &links).await
 }
 
-/// Begins the chain, with every posting from before there was one. Nothing if it has begun.
+/// Begins the chain, with every posting from before it. Does nothing if the chain has begun.
 pub async fn begin(write: &mut Write) -> Result<(), sqlx::Error> {
     let links: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM (SELECT 1 FROM journal_chain LIMIT 1) AS any_link")
         .fetch_one(&mut **write)
@@ -215,14 +216,14 @@ fn is_last(batch: &[AnyRow]) -> bool {
 }
 
 impl Ledger {
-    /// Walks along the chain, and says whether the journal is what was posted (L4) and has the heads that were kept.
+    /// Checks, along the chain, whether the journal is what was posted (L4) and has the heads that were kept.
     ///
     /// # Errors
-    /// Only if the database cannot be read. What is wrong in it is in the report.
+    /// Only if the database cannot be read. The report says what is wrong in it.
     pub async fn verify(&self, kept: &[Head]) -> Result<ChainReport, LedgerError> {
         let mut read = self.database.read().await?;
         let mut report = ChainReport { postings: 0, head: None, findings: Vec::new() };
-        // Links with the postings that they are of; a posting without a link comes after them.
+        // The links with their postings; postings without a link come after them.
         let sql = format!(
             "SELECT c.sequence AS place, c.hash, {COLUMNS} FROM journal_chain c
              LEFT JOIN journal j ON j.sequence = c.sequence WHERE c.sequence > $1 ORDER BY c.sequence LIMIT $2"

@@ -1,5 +1,6 @@
-//! Contracts as their first deposit pinned them (E1): whose the money is, and its currency. From then on every deposit,
-//! case, settlement and fee of the contract must name the same. Names, titles and addresses are nobody's money.
+//! Contracts as their first deposit pinned them (E1): the parties that the money belongs to, and the currency. From
+//! then on every deposit, case, settlement and fee of the contract must name the same. Names, titles and addresses are
+//! not pinned.
 
 use recourse_database::Write;
 use recourse_domain::{
@@ -11,7 +12,7 @@ use sqlx::{Any, Row as _, Transaction, any::AnyRow};
 
 use super::{Ledger, LedgerError};
 
-/// How a contract compares with what its first deposit said. Only [`Pin::Missing`] ever changes.
+/// How a contract compares with its first deposit. Only [`Pin::Missing`] ever changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Pin {
     /// There was no deposit yet.
@@ -28,7 +29,7 @@ pub(super) enum Pin {
 /// Which contracts to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContractFilter {
-    /// Only those that this id is the client, the freelancer or the agency of.
+    /// Only those whose client, freelancer or agency has this id.
     pub party: Option<Id>,
     /// Only those after this one, in the order of their ids.
     pub after: Option<Id>,
@@ -37,10 +38,10 @@ pub struct ContractFilter {
 }
 
 impl Ledger {
-    /// The contract as its first deposit gave it; nothing for one without a deposit. Its names are those of that day.
+    /// The contract as its first deposit gave it, with the names of that day; nothing for one without a deposit.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn contract(&self, contract: &Id) -> Result<Option<Contract>, LedgerError> {
         let found = sqlx::query(
             "SELECT contract, currency, client, freelancer, agency, file FROM contracts WHERE contract = $1",
@@ -54,10 +55,10 @@ impl Ledger {
     /// The contracts that fit `filter`, in the order of their ids.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn contracts(&self, filter: &ContractFilter) -> Result<Vec<Contract>, LedgerError> {
-        // Two statements: one for both would have a plan for both, and walk through all contracts to find a party's. Where
-        // nobody is asked for, the first parameter is empty, so that both have the same ones.
+        // Two statements: a common one would have one plan, and scan all contracts to find a party's. Without a party,
+        // the first parameter is empty, so that both have the same parameters.
         let whose = match filter.party {
             Some(_) => "(client = $1 OR freelancer = $1 OR agency = $1)",
             None => "$1 = ''",
@@ -68,7 +69,7 @@ impl Ledger {
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(filter.party.as_ref().map(ToString::to_string).unwrap_or_default())
-            // Every id comes after it.
+            // Every id comes after the empty text.
             .bind(filter.after.as_ref().map(ToString::to_string).unwrap_or_default())
             .bind(i64::from(filter.limit))
             .fetch_all(self.database.pool())
@@ -104,7 +105,7 @@ fn read(row: &AnyRow) -> Result<Contract, LedgerError> {
     })
 }
 
-/// Compares `contract` with what its first deposit said.
+/// Compares `contract` with its first deposit.
 ///
 /// # Errors
 /// Only if the database cannot be read.
@@ -120,7 +121,7 @@ pub(super) async fn compare(
     compare_with(&found, contract)
 }
 
-/// The same, with the row that has what the first deposit said.
+/// The same, with the row of the first deposit.
 pub(super) fn compare_with(found: &AnyRow, contract: &Contract) -> Result<Pin, LedgerError> {
     let mut differs = Vec::new();
     for (name, here) in [
@@ -145,7 +146,7 @@ pub(super) fn compare_with(found: &AnyRow, contract: &Contract) -> Result<Pin, L
     Ok(Pin::Other { reason })
 }
 
-/// Makes sure that `contract` is the one that its money was deposited for.
+/// Checks that `contract` is the one that its money was deposited for.
 ///
 /// # Errors
 /// [`LedgerError::OtherContract`] if it is another, or if no money was deposited yet.
@@ -162,7 +163,7 @@ pub(super) async fn require(
     Err(LedgerError::OtherContract { reason })
 }
 
-/// Writes down whose the contract is, with its first deposit and in the same transaction.
+/// Stores the contract's parties and currency in the same transaction as its first deposit.
 ///
 /// # Errors
 /// Only if the database cannot be written.

@@ -1,5 +1,5 @@
-//! Deposits: what is charged into a contract's escrow (E2). A deposit for a milestone draws on held-over money first, and
-//! only the difference is charged (E6).
+//! Deposits: money that is charged into a contract's escrow (E2). A deposit for a milestone draws on held-over money
+//! first, and only the difference is charged (E6).
 
 use jiff::Timestamp;
 use recourse_database::Write;
@@ -21,7 +21,7 @@ use super::{
     posting::Posting,
 };
 
-/// A deposit's row: what was asked for, and what came of it.
+/// A deposit's row: the request and its result.
 struct Before {
     row: AnyRow,
     asked: Amount,
@@ -37,11 +37,11 @@ enum State {
 }
 
 impl Ledger {
-    /// What the ledger knows of `deposit`; if it is new and for a milestone, what it draws on is reserved for it, so
-    /// that no case and no other deposit takes that meanwhile.
+    /// What the ledger knows of `deposit`. If it is new and for a milestone, the ledger reserves the held-over money
+    /// for it, so that no case and no other deposit takes that meanwhile.
     ///
     /// # Errors
-    /// Only if the database cannot be used, or was damaged. Nothing has moved.
+    /// Only if the database cannot be used, or is damaged. Nothing has moved.
     #[tracing::instrument(name = "ledger: begin deposit", skip_all)]
     pub async fn begin_deposit(&self, deposit: &Deposit) -> Result<Known, LedgerError> {
         let Some(milestone) = &deposit.milestone else {
@@ -76,11 +76,11 @@ impl Ledger {
         Ok(Known::New { to_charge: deposit.amount.minus(drawn.amount).unwrap_or_default() })
     }
 
-    /// Why a deposit would be refused now, if it would: by a rule, or because its id or its contract is another's (L2, E1). Nothing
-    /// is charged or reserved.
+    /// Why a deposit would be refused now, if so: by a rule, or because its id or its contract belongs to others (L2,
+    /// E1). Nothing is charged or reserved.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn would_refuse_deposit(
         &self,
         start: &EscrowDepositStart,
@@ -104,7 +104,7 @@ impl Ledger {
         })
     }
 
-    /// Puts a charged deposit in escrow, once, and answers with what the escrow held right after it.
+    /// Puts a charged deposit in escrow, once, and returns what the escrow held right after it.
     ///
     /// # Errors
     /// [`LedgerError::PostingConflict`] if the charge was posted with other content. Nothing has moved.
@@ -144,11 +144,11 @@ impl Ledger {
         Ok(Known::Made { charged: to_charge, from_held, held })
     }
 
-    /// Gives up a deposit in flight that could not be charged: what it had reserved goes back to where it came from.
-    /// With a reason it was declined, which is what asking again is answered; without one it leaves no trace.
+    /// Gives up a deposit under way that could not be charged: what it had reserved goes back to where it came from.
+    /// With a reason it counts as declined, also when it is asked for again; without one it leaves no trace.
     ///
     /// # Errors
-    /// Only if the database cannot be written, or was damaged. Nothing has changed.
+    /// Only if the database cannot be written, or is damaged. Nothing has changed.
     pub async fn give_up_deposit(&self, deposit: &Deposit, declined: Option<&str>) -> Result<(), LedgerError> {
         let mut write = self.database.write().await?;
         let Some(before) = deposit.asked_before(&mut write).await? else { return Ok(()) };
@@ -214,7 +214,7 @@ impl Deposit {
         Ok(())
     }
 
-    /// What is known of this deposit, and its row if there is one.
+    /// What the ledger knows of this deposit, and its row if there is one.
     async fn find(&self, transaction: &mut Transaction<'static, Any>) -> Result<(Known, Option<Before>), LedgerError> {
         let before = match self.asked_before(transaction).await? {
             Some(before) => Some(before),
@@ -232,15 +232,15 @@ impl Deposit {
             (Some(before), pin) => match (self.differs(before)?, pin) {
                 (None, Pin::Missing | Pin::Same) => self.again(before)?,
                 (None, Pin::Other { reason }) if before.state == State::InFlight => Known::OtherContract { reason },
-                // Other content, or it came as it is asked for now, except that another contract's parties ask.
+                // Its content differs, or the row is the same but another contract's parties ask.
                 (Some(reason), _) | (None, Pin::Other { reason }) => Known::Other { reason },
             },
         };
         Ok((known, before))
     }
 
-    /// Why it may not be made, whatever the provider says: its case has another's name (E1), somebody would be on both sides
-    /// (E14), or a sum would leave the range of amounts (E15).
+    /// Why it may not be made, whatever the provider says: its workflow id is not the deposit's (E1), somebody would be on
+    /// both sides (E14), or a sum would leave the range of amounts (E15).
     async fn forbidden(
         &self,
         transaction: &mut Transaction<'static, Any>,
@@ -264,7 +264,7 @@ impl Deposit {
         Ok(deposit::out_of_range(self.amount, &sums).map(|reason| (Rule::E15, reason)))
     }
 
-    /// The answer to the same deposit that comes again.
+    /// The answer to a repeated deposit.
     fn again(&self, before: &Before) -> Result<Known, LedgerError> {
         let (from_held, charged) = (before.from_held, before.asked.minus(before.from_held));
         let charged = charged.ok_or_else(|| self.damaged("from_held"))?;
@@ -316,7 +316,7 @@ impl Deposit {
         Ok(Some(Before { row, asked, from_held: Amount::ZERO, state: State::Made }))
     }
 
-    /// How what was asked for before differs from this, in words.
+    /// How the earlier request differs from this one, in words.
     fn differs(&self, before: &Before) -> Result<Option<String>, LedgerError> {
         let text = |name: &str| -> Result<Option<String>, LedgerError> { Ok(before.row.try_get(name)?) };
         let currency = self.contract.currency;

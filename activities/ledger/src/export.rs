@@ -1,4 +1,4 @@
-//! The journal for other programs: a spreadsheet, an auditor's own check, the books of the platform.
+//! The journal for other programs: a spreadsheet, an auditor's own check, the platform's accounts.
 
 use futures_util::TryStreamExt as _;
 use recourse_domain::ids::Id;
@@ -68,11 +68,11 @@ impl Exported {
 }
 
 impl Ledger {
-    /// Gives every posting, or a contract's, to `each` in the order in which they were posted, as the journal is at one
-    /// moment; and how many there were. Only one is in memory at a time.
+    /// Gives every posting, or every posting of a contract, to `each`, in the order of the journal, as it is at one
+    /// instant. Returns how many there were. Only one is in memory at a time.
     ///
     /// # Errors
-    /// `E` as `each` says, or made from the database's error.
+    /// The error of `each`, or one made from the database's error.
     pub async fn export<E: From<LedgerError>>(
         &self,
         contract: Option<&Id>,

@@ -1,4 +1,4 @@
-//! What of a contract's charges can still go back, and who will give it back (R7, P4).
+//! How much of a contract's charges can still go back, and which case or return claims it (R7, P4).
 
 use recourse_domain::{ids::Id, posting::FundedDeposit};
 use recourse_workflows::effects::OpenedCase;
@@ -6,8 +6,7 @@ use sqlx::{Any, Row as _, Transaction};
 
 use super::{LedgerError, amount_of, holds::Hold, id_of};
 
-/// The contract's deposits in the order in which they were made, with what of each did not go back and is not planned to
-/// (P4).
+/// The contract's deposits, oldest first, with the part of each that did not go back and is not planned to (P4).
 pub(super) async fn funded(
     transaction: &mut Transaction<'static, Any>,
     contract: &Id,
@@ -36,11 +35,11 @@ pub(super) async fn funded(
         .collect()
 }
 
-/// The same, less what open cases may still refund of it.
+/// The same, minus what open cases may still refund.
 ///
-/// A case refunds to the deposits that it was told of when it opened, the newest first (R7), for as much as it holds.
-/// If two cases, or a case and a returned payment, were told of the same money, the later one could never settle. A case
-/// about a milestone of a contract that goes on refunds nothing (D3). `open` are the contract's open holds.
+/// A case refunds to the deposits in the answer to its opening, the newest first (R7), up to what it holds. If two
+/// cases, or a case and a returned payment, counted on the same money, the later one could never settle. A case about a
+/// milestone of an active contract refunds nothing (D3). `open` are the contract's open holds.
 pub(super) async fn unclaimed(
     transaction: &mut Transaction<'static, Any>,
     contract: &Id,

@@ -7,8 +7,9 @@ use sqlx::{Any, Transaction};
 
 use super::{Ledger, LedgerError, id_of};
 
-/// Whether the ledger knows the ground of what is to be opened. What grew out of a case has that case's; what is not a dispute
-/// needs none, and of what was held over there is nothing unless it was released in part.
+/// Whether the ledger knows the ground of what is to be opened. A case that continues another has that case's ground,
+/// and a case that is not a dispute needs none. A dispute of held-over money needs no check: money is held over only
+/// after its milestone was released in part.
 ///
 /// # Errors
 /// Only if the database cannot be read.
@@ -25,20 +26,20 @@ pub(super) async fn are_known(write: &mut Write, order: &OpenCase) -> Result<boo
     }
 }
 
-/// What a dispute of a contract's money could stand on.
+/// The possible grounds of a dispute of a contract's money.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Grounded {
-    /// Whether the contract has ended, ever.
+    /// Whether the contract has ever ended.
     pub ended: bool,
-    /// The milestones that were submitted, and not superseded since.
+    /// The milestones that were submitted and not superseded since.
     pub submitted: Vec<Id>,
 }
 
 impl Ledger {
-    /// What a dispute of the contract's money could stand on, as far as the ledger knows (D1).
+    /// The possible grounds of a dispute of the contract's money, as far as the ledger knows (D1).
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn grounds(&self, contract: &Id) -> Result<Grounded, LedgerError> {
         let mut read = self.database.read().await?;
         let submitted = submitted(&mut read, contract).await?;
@@ -59,7 +60,7 @@ impl Ledger {
     }
 }
 
-/// Whether the contract has ended, ever: a deposit made since does not undo that.
+/// Whether the contract has ever ended: a later deposit does not undo that.
 async fn has_ended(transaction: &mut Transaction<'static, Any>, contract: &Id) -> Result<bool, LedgerError> {
     let ended: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM holds WHERE contract = $1 AND ended_contract = 1")
         .bind(contract.as_str())
@@ -68,7 +69,7 @@ async fn has_ended(transaction: &mut Transaction<'static, Any>, contract: &Id) -
     Ok(ended > 0)
 }
 
-/// The milestones that were submitted, where neither a command nor the contract's end superseded that since.
+/// The milestones that were submitted, and that neither a command nor the contract's end has superseded since.
 async fn submitted(transaction: &mut Transaction<'static, Any>, contract: &Id) -> Result<Vec<Id>, LedgerError> {
     let milestones: Vec<String> = sqlx::query_scalar(
         "SELECT DISTINCT review.milestone FROM holds AS review

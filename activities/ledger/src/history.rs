@@ -28,7 +28,7 @@ pub struct History {
 pub struct Balances {
     /// In escrow.
     pub escrow: i64,
-    /// Back at the client's sources, or on the way; fees that were given back are not counted, nor is what is parked.
+    /// Back at the client's billing methods, or on the way there. Returned fees and parked money do not count.
     pub client: i64,
     /// Released, and still in the security period (E9).
     pub freelancer_pending: i64,
@@ -75,10 +75,10 @@ pub struct Entry {
 
 impl Ledger {
     /// The history of `contract` as it is at `now`, which decides what is still pending. Nothing for a contract that
-    /// no money of was ever here.
+    /// never had money here.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn history(&self, contract: &Id, now: Timestamp) -> Result<Option<History>, LedgerError> {
         let rows = sqlx::query(
             "SELECT id, at, kind, debit, credit, currency, amount, case_id, rule, available_at, deposit, payment
@@ -98,7 +98,7 @@ impl Ledger {
         let mut fee_returns: Vec<String> = Vec::new();
         for row in &rows {
             let entry = entry(row)?;
-            // What is returned of a payment is no longer part of it, whether it is pending or not (P4).
+            // The returned part of a payment no longer counts, whether the payment is pending or not (P4).
             let payment = entry.payment.as_ref().unwrap_or(&entry.id);
             if entry.is_pending(now)? {
                 pending.insert(payment.clone());
@@ -106,7 +106,7 @@ impl Ledger {
             if entry.kind == "fee_return" {
                 fee_returns.push(format!("{}/", entry.id));
             }
-            // A fee that came back never was the contract's, wherever it goes from there.
+            // A fee that came back was never the contract's money, wherever it goes from there.
             let of_fee = entry.kind == "fee_return" || fee_returns.iter().any(|fee| entry.id.starts_with(fee));
             history.balances.count(&entry, pending.contains(payment), of_fee);
             history.entries.push(entry);
@@ -152,7 +152,7 @@ impl Balances {
                 "fees" => &mut self.fees,
                 "freelancer" | "agency" if pending => &mut self.freelancer_pending,
                 "freelancer" | "agency" => &mut self.freelancer_available,
-                // Only what came back counts, less what did not arrive.
+                // Only what came back counts, minus what did not arrive.
                 "source" if !of_fee && (change > 0 || entry.kind == "to_suspense") => &mut self.client,
                 _ => continue,
             };

@@ -17,7 +17,7 @@ use super::{
     id_of,
 };
 
-/// What a case that has not closed holds of its contract's escrow.
+/// What an open case holds of its contract's escrow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenHold {
     /// What tells this case from an earlier one with the same id.
@@ -31,11 +31,11 @@ pub struct OpenHold {
 }
 
 impl Ledger {
-    /// What cases that have not closed hold of `contract`'s escrow, oldest first. A review whose dispute
-    /// holds its money is among them, with nothing.
+    /// What open cases hold of `contract`'s escrow, oldest first. A review whose dispute holds its money is among them,
+    /// with nothing.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn holds(&self, contract: &Id) -> Result<Vec<OpenHold>, LedgerError> {
         let mut read = self.database.read().await?;
         let rows = sqlx::query(
@@ -47,15 +47,15 @@ impl Ledger {
         rows.iter().map(open_hold).collect()
     }
 
-    /// Closes every open hold of the workflow id `case` and answers with them, oldest first; what they held is
-    /// for what it was for before. No money moves, and the rows stay.
+    /// Closes every open hold of the workflow id `case` and returns them, oldest first. What they held gets its earlier
+    /// purpose back. No money moves, and the rows stay.
     ///
-    /// For an operator, when a case is dead. The ledger cannot know that it is: whoever asks must have made sure that
-    /// the workflow is closed and none of its effects is still running. An effect whose refund is with the provider
-    /// could not be written down afterwards.
+    /// For an operator, when a case is dead. The ledger cannot know that: the caller must make sure that the workflow
+    /// is closed and none of its effects is still running. If the provider still has a refund of such an effect, nobody
+    /// could post it afterwards.
     ///
     /// # Errors
-    /// Only if the database cannot be written, or was damaged. Nothing has changed.
+    /// Only if the database cannot be written, or is damaged. Nothing has changed.
     pub async fn free(&self, case: &str) -> Result<Vec<OpenHold>, LedgerError> {
         let mut write = self.database.write().await?;
         let rows = sqlx::query(
@@ -83,13 +83,13 @@ fn open_hold(row: &AnyRow) -> Result<OpenHold, LedgerError> {
     Ok(OpenHold { case: row.try_get("case_id")?, case_ref, amount, opened_at })
 }
 
-/// A case's hold, as far as it matters to others of its contract.
+/// A case's hold, with what other cases of its contract need of it.
 #[derive(Debug, Clone)]
 pub(super) struct Hold {
     pub case: String,
     pub case_ref: String,
     pub first_run: String,
-    /// What the case was told when it opened, as it is stored.
+    /// The answer to the case's opening, as it is stored.
     pub opened: String,
     pub held: Amount,
     pub milestone: Option<String>,
@@ -97,7 +97,7 @@ pub(super) struct Hold {
     pub is_review: bool,
 }
 
-/// The contract's holds that have not closed, oldest first. One that has closed holds nothing.
+/// The contract's open holds, oldest first. A closed one holds nothing.
 pub(super) async fn open_of(
     transaction: &mut Transaction<'static, Any>,
     contract: &Id,
@@ -106,7 +106,7 @@ pub(super) async fn open_of(
     Ok(open)
 }
 
-/// The same, and all holds of the workflow id `case`, whether they have closed or not.
+/// The same, and all holds of the workflow id `case`, open or closed.
 pub(super) async fn open_of_and_all_of(
     transaction: &mut Transaction<'static, Any>,
     contract: &Id,
@@ -151,14 +151,14 @@ async fn read(
     Ok((open, of_case))
 }
 
-/// What cases hold, where it is more than nothing.
+/// What cases hold, without those that hold nothing.
 pub(super) fn others(open: &[Hold]) -> Vec<HeldByOther> {
     let holding = open.iter().filter(|hold| !hold.held.is_zero());
     holding.map(|hold| HeldByOther { case_ref: hold.case_ref.clone(), amount: hold.held }).collect()
 }
 
-/// What the newest hold of the case `from` held, and where it was before. A case that closed before holds nothing. A
-/// review stays open and holds nothing; any other case is over with that.
+/// Takes what the newest hold of the case `from` held, with its origins. A closed case holds nothing. A review stays
+/// open and holds nothing; any other case closes.
 pub(super) async fn take_over(write: &mut Write, contract: &Id, from: &str) -> Result<Taken, LedgerError> {
     let found = sqlx::query(
         "SELECT case_ref, held, origins, ordinal FROM holds WHERE contract = $1 AND (case_ref = $2 OR case_id = $2)
@@ -180,7 +180,7 @@ pub(super) async fn take_over(write: &mut Write, contract: &Id, from: &str) -> R
     Ok(taken)
 }
 
-/// The milestone that the newest hold of `case` is about, if it is about one.
+/// The milestone that the newest hold of `case` is about, if there is one.
 pub(super) async fn milestone_of(write: &mut Write, contract: &Id, case: &str) -> Result<Option<Id>, LedgerError> {
     let milestone: Option<Option<String>> = sqlx::query_scalar(
         "SELECT milestone FROM holds WHERE contract = $1 AND (case_ref = $2 OR case_id = $2)
@@ -193,7 +193,7 @@ pub(super) async fn milestone_of(write: &mut Write, contract: &Id, case: &str) -
     milestone.flatten().map(|milestone| id_of(&milestone, "milestone")).transpose()
 }
 
-/// A row's case, what it holds, and where that was before.
+/// The case in a row, what it holds, and the origins of that.
 fn holding(row: &AnyRow) -> Result<(String, Taken), LedgerError> {
     let case_ref: String = row.try_get("case_ref")?;
     let what = format!("the hold of {case_ref}");
@@ -225,7 +225,7 @@ pub(super) async fn held(
     amount_of(found.try_get("held")?, &format!("the hold of {case_ref}"))
 }
 
-/// Takes `amount` out of what the case holds, for a posting in the same transaction.
+/// Takes `amount` from what the case holds, for a posting in the same transaction.
 pub(super) async fn draw(write: &mut Write, case_ref: &str, contract: &Id, amount: Amount) -> Result<(), LedgerError> {
     let drawn = sqlx::query(
         "UPDATE holds SET held = held - $1 WHERE case_ref = $2 AND contract = $3 AND closed = 0 AND held >= $1",
@@ -242,7 +242,7 @@ pub(super) async fn draw(write: &mut Write, case_ref: &str, contract: &Id, amoun
     Err(LedgerError::ExceedsHold { case_ref: case_ref.to_owned(), held, asked: amount })
 }
 
-/// Ends the case's hold; what is left of it goes as `how` says. A hold that is closed stays as it is.
+/// Closes the case's hold; the rest goes where `how` says. A closed hold does not change.
 pub(super) async fn close(write: &mut Write, case_ref: &str, how: &Close) -> Result<(), LedgerError> {
     let found = sqlx::query(
         "SELECT case_ref, contract, currency, held, origins, milestone FROM holds WHERE case_ref = $1 AND closed = 0",
@@ -295,7 +295,7 @@ pub(super) async fn close(write: &mut Write, case_ref: &str, how: &Close) -> Res
     Ok(())
 }
 
-/// Gives `left` to the open hold of `case`, or gives it back to the caller if there is none.
+/// Gives `left` to the open hold of `case`, or back to the caller if there is none.
 async fn hand_back(write: &mut Write, contract: &Id, case: &str, left: Taken) -> Result<Option<Taken>, LedgerError> {
     let found = sqlx::query(
         "SELECT case_ref, held, origins FROM holds WHERE contract = $1 AND case_id = $2 AND closed = 0

@@ -1,4 +1,4 @@
-//! What is asked of a deposit, and what the ledger knows of it.
+//! A deposit as it is asked for, and what the ledger knows of it.
 
 use jiff::Timestamp;
 use recourse_domain::{ids::Id, money::Amount, party::Contract, rule::Rule};
@@ -6,17 +6,17 @@ use recourse_domain::{ids::Id, money::Amount, party::Contract, rule::Rule};
 /// A deposit that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deposit {
-    /// The client's id of it.
+    /// The id that the client gave it.
     pub id: Id,
     /// Whose escrow it goes to.
     pub contract: Contract,
-    /// The milestone that it is for, if it is for one.
+    /// The milestone that it is for, if there is one.
     pub milestone: Option<Id>,
     /// The billing method.
     pub source: Id,
     /// The payment provider's key of the charge, and the id of the posting.
     pub charge: String,
-    /// How much is to be in escrow for it, wherever it comes from.
+    /// How much goes in escrow for it, from whichever place.
     pub amount: Amount,
     /// The workflow id.
     pub case: String,
@@ -27,7 +27,7 @@ pub struct Deposit {
 /// What the ledger knows of a deposit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {
-    /// It may be made: this much is to be charged, and held-over money that is reserved for it covers the rest.
+    /// It may be made: this much must be charged, and reserved held-over money covers the rest.
     New {
         /// How much to charge.
         to_charge: Amount,
@@ -41,7 +41,7 @@ pub enum Known {
         /// What the escrow held then.
         held: Amount,
     },
-    /// It was for a milestone, and declined.
+    /// It was for a milestone, and was declined.
     Declined {
         /// Why, in words.
         reason: String,
@@ -58,7 +58,7 @@ pub enum Known {
     },
     /// A rule forbids it, and it was not made (E1, E14, E15).
     Refused {
-        /// Which.
+        /// The rule.
         rule: Rule,
         /// Why, in words.
         reason: String,

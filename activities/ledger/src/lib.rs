@@ -1,8 +1,8 @@
-//! The ledger: double entry in integer minor units (L1–L5). Money that a payment provider moves is asked for in
-//! the escrow effects of `recourse-activities`; here it is written down.
+//! The ledger: double entry in integer minor units (L1–L5). The escrow effects of `recourse-activities` ask the payment
+//! providers to move money; the ledger posts it.
 //!
-//! Each effect goes through phases, and each phase is one transaction that either all happened or did not. A crash
-//! between two phases is repaired by running the effect again from the top: what is done is recognised by its id.
+//! Each effect goes through phases. Each phase is one transaction, which happens completely or not at all. After a
+//! crash between two phases, the effect runs again from the top and recognises by its id what is done.
 //!
 //! | effect | phases, in this order | recognised by |
 //! |---|---|---|
@@ -78,7 +78,7 @@ use recourse_database::{Database, DatabaseError, WriteQueue};
 #[derive(Debug, Clone)]
 pub struct Ledger {
     database: Database,
-    /// How long an opening waits for a review that was told to let go (E11), before it fails and is asked again.
+    /// How long an opening waits for a review that was told to release its money (E11). Then it fails and is retried.
     patience: Duration,
     queue: WriteQueue<Order>,
 }
@@ -86,10 +86,10 @@ pub struct Ledger {
 /// See [`Ledger::patience`]. Shorter than any effect's time-out.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Why the ledger did not do as asked. Nothing has moved.
+/// Why the ledger did not do what the caller asked. Nothing has moved.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// The database could not be asked, or one of its constraints refused.
+    /// The database failed, or one of its constraints refused.
     #[error("the ledger's database did not do its work")]
     Database(#[from] sqlx::Error),
     /// L2: a posting's id came again with other content. An operator must look.
@@ -118,8 +118,8 @@ pub enum LedgerError {
         /// What does not fit.
         reason: String,
     },
-    /// E1: money of a contract is asked for with another client, freelancer, agency or currency than it was deposited
-    /// with. An operator must look.
+    /// E1: somebody asks for a contract's money with another client, freelancer, agency or currency than in its first
+    /// deposit. An operator must look.
     #[error("{reason}")]
     OtherContract {
         /// What differs, in words.
@@ -131,7 +131,7 @@ pub enum LedgerError {
         /// The case.
         case_ref: String,
     },
-    /// E11: a review was told that its contract ended, and has not let go of what it holds. Ask again.
+    /// E11: a review was told that its contract ended, and still holds money. Ask again.
     #[error("{case} was told that its contract ended, and still holds escrow")]
     StillHeld {
         /// The review's workflow id.
@@ -143,7 +143,7 @@ pub enum LedgerError {
         /// The id.
         payment: String,
     },
-    /// A row says what this program never wrote.
+    /// A row has content that this program never writes.
     #[error("{what} is damaged: its {field} cannot be read; run `recourse ledger --check`")]
     Damaged {
         /// Which row.
@@ -154,7 +154,7 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
-    /// What kind of error, as a name in a workflow's history.
+    /// The kind of error, as a name in a workflow's history.
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::Database(_) => "LedgerUnavailable",
@@ -171,12 +171,12 @@ impl LedgerError {
 }
 
 impl Ledger {
-    /// The ledger in `database`, whose tables [`Database::migrate`] made.
+    /// The ledger in `database`. [`Database::migrate`] has made its tables.
     pub fn new(database: Database) -> Self {
         Self { database, patience: PATIENCE, queue: WriteQueue::default() }
     }
 
-    /// The same ledger, whose openings wait this long for a review that was told to release its money (E11).
+    /// The same ledger; its openings wait this long for a review that was told to release its money (E11).
     #[must_use]
     pub const fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
@@ -185,10 +185,10 @@ impl Ledger {
 }
 
 impl Ledger {
-    /// Why what is about to be charged and posted would make a sum too large, if it would (E15).
+    /// Why this posting would make a sum too large, if it would (E15). Ask before the charge.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn too_large(&self, posting: &Posting) -> Result<Option<String>, LedgerError> {
         let mut read = self.database.read().await?;
         let mut sums = Vec::new();
@@ -199,8 +199,8 @@ impl Ledger {
     }
 }
 
-/// Makes the tables of everything, or brings them up to date. Postings from before there was a chain get their links. Safe to
-/// repeat, and for two programs to do at once.
+/// Makes all tables, or brings them up to date. Postings from before the chain get their links. It is safe to repeat,
+/// and two programs may do it at once.
 ///
 /// # Errors
 /// As [`Database::migrate`].
@@ -220,7 +220,7 @@ async fn balance(
     amount_of(minor_in(transaction, account, currency).await?, &account.to_string())
 }
 
-/// How far `account` is from nothing, to whichever side: a source's balance is below it.
+/// How far `account` is from zero, above or below: a billing method's balance is below zero.
 async fn size_of(
     transaction: &mut Transaction<'static, Any>,
     account: &Account,

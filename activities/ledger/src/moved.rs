@@ -1,4 +1,4 @@
-//! What has moved of a contract's money, and what became of what was given back (L9).
+//! The movements of a contract's money, and the states of its refunds and returns (L9).
 
 use jiff::Timestamp;
 use recourse_domain::ids::Id;
@@ -8,22 +8,22 @@ use super::{
     refunds::{Which, list},
 };
 
-/// What has moved of a contract's money, and what became of what was given back.
+/// The movements of a contract's money, and the states of its refunds and returns.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Moved {
-    /// Every posting; nothing if no money of the contract was ever here.
+    /// Every posting; nothing if the contract never had money here.
     pub history: Option<History>,
-    /// Every give-back, oldest first.
+    /// Every refund and return, oldest first.
     pub refunds: Vec<TrackedRefund>,
 }
 
 impl Ledger {
-    /// What has moved of `contract`'s money as it is at `now`.
+    /// The movements of `contract`'s money as they are at `now`.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn moved(&self, contract: &Id, now: Timestamp) -> Result<Moved, LedgerError> {
-        // In this order: a give-back is followed from its posting on, so that each posting that is seen has its refund.
+        // In this order: a refund has its row from its posting on, so each posting in the history has its refund.
         let history = self.history(contract, now).await?;
         if history.is_none() {
             return Ok(Moved::default());

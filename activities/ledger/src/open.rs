@@ -30,7 +30,7 @@ use super::{
     id_of, returns,
 };
 
-/// How long an opening waits between two looks at a review that was told to let go.
+/// How long an opening waits before it checks again whether a review has released its money.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// What an opening may take, or why it takes nothing.
@@ -40,16 +40,16 @@ enum May {
 }
 
 impl Ledger {
-    /// Takes what the order says of the contract's escrow, for one case.
+    /// Takes the money in the order from the contract's escrow, for one case.
     ///
-    /// The case that opened with the same run before gets the same answer, whatever has moved since. A contract that
-    /// is not the one of the money (E1) is answered with a conflict, and leaves no trace: the pin that it is in
-    /// conflict with never changes, so asking again gets the same answer. Nor does a refusal of another kind leave one:
-    /// it may be asked again when what stood in its way is gone.
+    /// A case that opened with the same run before gets the same answer, whatever has moved since. If the contract
+    /// differs from the pinned one (E1), the answer is a conflict, and nothing is stored: the pin never changes, so the
+    /// answer is the same the next time. Another refusal stores nothing either: the case may ask again when the reason
+    /// is gone.
     ///
     /// # Errors
     /// [`LedgerError::UnknownCase`] if there is no case to take over from, [`LedgerError::StillHeld`] if a review that
-    /// was told to let go has not yet. Nothing has moved.
+    /// was told to release its money has not yet. Nothing has moved.
     #[tracing::instrument(name = "ledger: open", skip_all, fields(case = %order.case))]
     pub async fn open(&self, order: &OpenCase) -> Result<OpenReceipt, LedgerError> {
         let began = Instant::now();
@@ -63,8 +63,8 @@ impl Ledger {
         }
     }
 
-    /// What an opening would come to now. Nothing is taken: who starts a case asks first, so that what is refused never becomes a
-    /// workflow (L8).
+    /// What an opening would return now. It takes nothing. Programs that start a case ask this first, so that a refused
+    /// start never becomes a workflow (L8).
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -83,7 +83,7 @@ impl Ledger {
     }
 }
 
-/// Opens the case, if it may. What is not opened has written nothing that is to be kept.
+/// Opens the case, if it may. Otherwise the caller can roll back: nothing that was written must be kept.
 async fn open_in(write: &mut Write, order: &OpenCase) -> Result<OpenReceipt, LedgerError> {
     let (mut open, of_case) = holds::open_of_and_all_of(write, &order.contract.id, &order.case).await?;
     if let Some(opened) = opened_before(&of_case, order)? {
@@ -123,7 +123,7 @@ async fn open_in(write: &mut Write, order: &OpenCase) -> Result<OpenReceipt, Led
     let opened = OpenedCase {
         case_ref: case_ref(&order.case, of_case.len()),
         held: taken.amount,
-        // Both after another case's hold was taken over and before this one's is there, so both are left out.
+        // Another case's hold was taken over and this one's is not stored yet, so neither counts here.
         deposits: funding::unclaimed(write, &order.contract.id, &open).await?,
         others: holds::others(&open),
         payment,
@@ -136,7 +136,7 @@ async fn open_in(write: &mut Write, order: &OpenCase) -> Result<OpenReceipt, Led
     Ok(OpenReceipt::Opened(opened))
 }
 
-/// Why no case of this contract is begun under this id (E1), or none of such a contract at all (E14).
+/// Why a case of this contract may not have this id (E1), or why such a contract may have no case at all (E14).
 fn misnamed(order: &OpenCase) -> Option<(Rule, String)> {
     let contract = &order.contract;
     if order.asked == StartRequest::Nothing {
@@ -205,7 +205,7 @@ async fn insert(
         HoldRequest::Over { .. } => (taken_from.as_ref(), None),
         HoldRequest::Free | HoldRequest::AtContractEnd { .. } | HoldRequest::Payment { .. } => (None, None),
     };
-    // An end that takes nothing while others hold something is refused (R1), and was none.
+    // An end that takes nothing while others hold something is refused (R1), and does not end the contract.
     let ends_contract =
         matches!(order.take, HoldRequest::AtContractEnd { .. }) && (opened.others.is_empty() || !opened.held.is_zero());
     let answer = serde_json::to_string(opened)
@@ -226,7 +226,7 @@ async fn insert(
     .bind(milestone.map(ToString::to_string))
     .bind(ordinal)
     .bind(taken.origins_as_json()?)
-    // A case that takes nothing has nothing to let go of: it may never come back to close.
+    // A case that takes nothing has nothing to release: it may never come back to close.
     .bind(i64::from(taken.amount.is_zero()))
     .bind(i64::from(ends_contract))
     .execute(&mut **write)
@@ -262,7 +262,7 @@ async fn take(write: &mut Write, order: &OpenCase, open: &[Hold]) -> Result<May,
     }))
 }
 
-/// Everything that no case holds and no deposit in flight has reserved. What it was set aside for is over with that.
+/// Everything that no case holds and no deposit under way has reserved. Its purpose ends with that.
 async fn everything_free(write: &mut Write, contract: &Contract) -> Result<Taken, LedgerError> {
     let whole = asides::whole_contract(write, Place::of(contract)).await?;
     asides::take(write, &contract.id, Part::All, None).await?.and(Taken::unmarked(whole))
@@ -276,7 +276,8 @@ fn reviews(open: &[Hold]) -> impl DoubleEndedIterator<Item = &Hold> {
 /// The reviews that nobody has told yet that the contract ended (E11).
 ///
 /// # Errors
-/// [`LedgerError::StillHeld`] if one was told and has not let go. One whose dispute holds its money has none to let go.
+/// [`LedgerError::StillHeld`] if one was told and still holds money. A review whose dispute holds its money has none to
+/// release.
 async fn reviews_in_the_way(
     write: &mut Write,
     contract: &Contract,
@@ -286,7 +287,7 @@ async fn reviews_in_the_way(
     let (mut told_of, mut untold) = (Vec::new(), Vec::new());
     let mut seen = BTreeSet::new();
     for review in reviews(open).rev() {
-        // What an earlier case of the same workflow id left behind waits for an operator.
+        // The hold that an earlier case of the same workflow id left behind waits for an operator.
         if !seen.insert(&review.case) || gone.contains(&review.case_ref) {
             continue;
         }
@@ -311,7 +312,7 @@ async fn reviews_in_the_way(
     Ok(Some(OpenReceipt::ReviewsRunning { reviews, could_hold, others }))
 }
 
-/// Why this milestone is not the next one to be reviewed (E3), if it is not.
+/// Why this milestone is not the next one to review (E3), if it is not.
 async fn not_reviewable(
     write: &mut Write,
     order: &OpenCase,
@@ -322,7 +323,7 @@ async fn not_reviewable(
     if let Some(case) = ended_by(write, contract).await? {
         return Ok(Some(NotReviewable::ContractEnded { case }));
     }
-    // A milestone's hold that is no review's is its dispute's.
+    // If a milestone's hold is not its review's, it is its dispute's.
     let dispute = |hold: &&Hold| !hold.is_review && hold.milestone.as_deref() == Some(milestone.as_str());
     let reviewed = reviews(open).chain(open.iter().filter(dispute)).find(|hold| hold.case != order.case);
     if let Some(Hold { case, .. }) = reviewed {
@@ -346,7 +347,7 @@ async fn not_reviewable(
     Ok(out_of_order(&done, ordinal))
 }
 
-/// The case that ended the contract, if nothing was deposited since (E11).
+/// The case that ended the contract, if no deposit came since (E11).
 async fn ended_by(write: &mut Write, contract: &Id) -> Result<Option<String>, LedgerError> {
     let case = sqlx::query_scalar("SELECT case_id FROM holds WHERE contract = $1 AND ends_contract = 1 LIMIT 1")
         .bind(contract.as_str())
@@ -355,7 +356,8 @@ async fn ended_by(write: &mut Write, contract: &Id) -> Result<Option<String>, Le
     Ok(case)
 }
 
-/// The milestone's whole amount (E13): of what is there for it, then for the whole contract, then held over.
+/// The milestone's whole amount (E13): from its own deposit, then from the whole contract's money, then from held-over
+/// money.
 async fn for_milestone(
     write: &mut Write,
     contract: &Contract,
@@ -378,8 +380,8 @@ async fn for_milestone(
     Ok(May::HoldRequest(taken.and(held_over)?))
 }
 
-/// What a dispute takes of a milestone that is not reviewed here (D1). A review has it already, if there is one; and of a
-/// milestone that is decided there is nothing left to claim.
+/// What a dispute takes of a milestone without a review here (D1). With a review, the review has the money already; of
+/// a decided milestone there is nothing left to claim.
 async fn unreviewed(
     write: &mut Write,
     contract: &Contract,

@@ -24,11 +24,11 @@ pub struct PayeeBalance {
 }
 
 impl Ledger {
-    /// What is in `account` at `now`, over all contracts, by currency. What was returned of a payment (P4) is no longer
-    /// part of it, whether it is pending or not. Nothing for an account that was never paid.
+    /// What is in `account` at `now`, over all contracts, by currency. The returned part of a payment (P4) no longer
+    /// counts, whether the payment is pending or not. Nothing for an account that was never paid.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn payee(&self, account: &Account, now: Timestamp) -> Result<Vec<PayeeBalance>, LedgerError> {
         let account = account.to_string();
         let mut read = self.database.read().await?;
@@ -43,8 +43,8 @@ impl Ledger {
             let balance = PayeeBalance { currency: currency.clone(), pending: 0, available, next_available_at: None };
             balances.insert(currency, balance);
         }
-        // Times are stored with as many decimals as they have, so their texts only compare up to the second. That is
-        // enough to leave out most of what was paid long ago; the rest is compared as instants.
+        // Times are stored with as many decimals as they have, so their texts compare correctly only down to the
+        // second. That is enough to leave out most old payments; the rest is compared as instants.
         let this_second: String = now.to_string().chars().take("2026-12-03T10:00:00".len()).collect();
         let rows = sqlx::query(
             "SELECT p.id, p.currency, p.available_at, p.amount - COALESCE((

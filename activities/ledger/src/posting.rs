@@ -1,4 +1,4 @@
-//! One posting: what it says, and how it is made once (L2, L4).
+//! One posting: its content, and how it is made once (L2, L4).
 
 use std::collections::HashMap;
 
@@ -49,8 +49,8 @@ pub struct Posting {
     pub available_at: Option<Timestamp>,
 }
 
-/// What must be the same when a posting's id comes again, and must still be so when the ledger is checked. Not the
-/// times: a case that was reset decides the same at another instant.
+/// The fields that must be the same when a posting's id comes again, and when the ledger is checked. Times are not
+/// among them: after a reset, a case decides the same at another instant.
 pub(super) fn content<'a>(
     fields: impl IntoIterator<Item = (&'static str, &'a str)>,
     amount: i64,
@@ -83,10 +83,10 @@ impl Posting {
         )
     }
 
-    /// Whether this posting was made before.
+    /// Whether this posting exists already.
     ///
     /// # Errors
-    /// [`LedgerError::PostingConflict`] if its id was, with other content. Nothing has moved; an operator must look.
+    /// [`LedgerError::PostingConflict`] if its id exists with other content. Nothing has moved; an operator must look.
     pub async fn is_made(&self, write: &mut Write) -> Result<bool, LedgerError> {
         let found = sqlx::query("SELECT content FROM journal WHERE id = $1")
             .bind(&self.id)
@@ -114,7 +114,7 @@ impl Posting {
         if make_all(write, newest, &[self]).await? { Ok(()) } else { self.is_made(write).await.map(drop) }
     }
 
-    /// As it is written down now.
+    /// Its line in the journal if it is posted now.
     fn line(&self) -> Line<'_> {
         Line {
             id: self.id.as_str().into(),
@@ -136,8 +136,8 @@ impl Posting {
     }
 }
 
-/// Makes all of `postings` and their links after `newest`, in their order, and says whether it did: not if one of them was there.
-/// Then the transaction must not be committed if they were more than one.
+/// Makes all of `postings` and their links after `newest`, in their order. Returns false if one of them existed: then,
+/// if there were several, the caller must not commit the transaction.
 ///
 /// # Errors
 /// Whatever the database's constraints refuse. Nothing has moved.
@@ -156,7 +156,7 @@ pub(super) async fn make_all(
     let made: Option<Vec<(i64, &Line<'_>)>> =
         lines.iter().map(|line| Some((*places.get(line.id.as_ref())?, line))).collect();
     let Some(mut made) = made.filter(|made| made.len() == places.len()) else { return Ok(false) };
-    // The chain goes along the journal, whatever order the database answers in.
+    // The chain follows the order of the journal, whatever order the database returns the rows in.
     made.sort_by_key(|(place, _)| *place);
     chain::append(write, newest, &made).await?;
     Ok(true)

@@ -1,5 +1,5 @@
-//! Money on its way back, as the ledger keeps it (R8): a row for each give-back, written with its posting, and what parks
-//! its money in suspense or takes it out again. Who reports, asks or decides is in `recourse-refunds`.
+//! The ledger's record of money that goes back (R8): a row for each refund or return, written with its posting, and the
+//! postings that park its money in suspense or take it out again. `recourse-refunds` reports, asks and decides.
 //!
 //! | from | to | with the posting | when |
 //! |---|---|---|---|
@@ -32,14 +32,14 @@ const COLUMNS: &str = "r.id, r.origin, j.kind, r.contract, r.case_id, r.currency
                        r.issued_at, r.expected_by, r.state, r.reason, r.under_way, r.handled_by, r.reference, \
                        r.followed_by, r.retries, r.payouts";
 
-/// The events that a refund's people are told of.
+/// The events of a refund that cause notices.
 const EVENTS: [NoticeEvent; 3] =
     [NoticeEvent::RefundFailed, NoticeEvent::RefundOverdue, NoticeEvent::RefundSettledAfterAll];
 
 impl Ledger {
-    /// Makes the posting of a give-back that the provider was asked for, and follows it from now on, in one transaction.
-    /// What the provider declined for good is parked in the same one, and the case lets go of its hold if this was the last. One
-    /// that was made before moves nothing.
+    /// Makes the posting of a refund or return that the provider was asked for, and follows it from now on, in one
+    /// transaction. If the provider declined it for good, the same transaction parks it. If it was the last, the
+    /// transaction also closes the case's hold. One that was made before moves nothing.
     ///
     /// # Errors
     /// As [`Ledger::post`]. Nothing has moved.
@@ -66,10 +66,10 @@ impl Ledger {
     }
 }
 
-/// Follows a give-back whose posting was made in this transaction.
+/// Follows a refund or return whose posting was made in this transaction.
 ///
 /// # Errors
-/// [`LedgerError::RefundMismatch`] if it does not go to a source; else as [`Ledger::post`].
+/// [`LedgerError::RefundMismatch`] if it does not go to a billing method; otherwise as [`Ledger::post`].
 async fn follow(write: &mut Write, posting: &Posting, given: &GivenBack<'_>) -> Result<(), LedgerError> {
     let Account::Source(source) = &posting.credit else {
         let reason = "it does not go back to a source".to_owned();
@@ -109,15 +109,15 @@ pub async fn find(transaction: &mut Transaction<'static, Any>, id: &str) -> Resu
     row.as_ref().map(read).transpose()
 }
 
-/// Which refunds [`list`] gives, and as of when.
+/// Which refunds [`list`] returns, and as of when.
 pub struct Which<'a> {
     /// Of this contract.
     pub contract: Option<&'a Id>,
     /// In these states.
     pub states: &'a [RefundState],
-    /// And those that should have settled by then and are still on their way.
+    /// Also those that should have settled by then and are still on their way.
     pub overdue_by: Option<Timestamp>,
-    /// The id of the last refund of the page before.
+    /// The id of the last refund of the previous page.
     pub after: Option<&'a str>,
     /// How many at most.
     pub limit: Option<u32>,
@@ -126,8 +126,8 @@ pub struct Which<'a> {
 /// A page of refunds, oldest first.
 pub async fn list(database: &Database, which: &Which<'_>) -> Result<Vec<TrackedRefund>, LedgerError> {
     let states: Vec<String> = which.states.iter().map(|state| format!("'{}'", state.name())).collect();
-    // Two statements: one for both would have a plan for both, and walk through all refunds to find a contract's. Where no
-    // contract is asked for, the first parameter is empty, so that both have the same ones.
+    // Two statements: a common one would have one plan, and scan all refunds to find a contract's. Without a contract,
+    // the first parameter is empty, so that both have the same parameters.
     let of_contract = if which.contract.is_some() { "r.contract = $1" } else { "$1 = ''" };
     let sql = format!(
         "SELECT {COLUMNS} FROM refunds r JOIN journal j ON j.id = r.origin
@@ -157,7 +157,7 @@ pub async fn due(database: &Database, now: Timestamp) -> Result<Vec<String>, Led
     Ok(ids)
 }
 
-/// Parks the money of a refund that its source did not get, and has people told.
+/// Parks the money of a refund that did not reach its billing method, and announces it.
 pub async fn park(
     write: &mut Write,
     refund: &TrackedRefund,
@@ -196,7 +196,7 @@ pub async fn unpark(
     posting.make(write).await
 }
 
-/// What both movements of suspense have in common; the rest is filled in.
+/// What both movements of suspense have in common; the callers fill in the rest.
 fn posting(refund: &TrackedRefund, at: Timestamp) -> Posting {
     Posting {
         id: String::new(),
@@ -215,7 +215,7 @@ fn posting(refund: &TrackedRefund, at: Timestamp) -> Posting {
     }
 }
 
-/// Changes the state of a refund that nobody moved since it was read in this transaction.
+/// Changes the state of a refund, unless somebody has changed it since it was read.
 pub async fn set_state(
     write: &mut Write,
     refund: &TrackedRefund,
@@ -231,7 +231,7 @@ pub async fn set_state(
     Ok(())
 }
 
-/// Has people told, once for each event of a refund (N2).
+/// Announces an event of a refund, once (N2): its notices follow.
 pub async fn announce(
     write: &mut Write,
     refund: &TrackedRefund,
@@ -252,7 +252,7 @@ pub async fn announce(
     Ok(())
 }
 
-/// What was not told yet, oldest first.
+/// What was announced and has no notices yet, oldest first.
 pub async fn news(database: &Database) -> Result<Vec<News>, LedgerError> {
     let sql = format!(
         "SELECT {COLUMNS}, n.sequence, n.event, n.reason AS news, n.at, r.contract_json
@@ -278,7 +278,7 @@ pub async fn news(database: &Database) -> Result<Vec<News>, LedgerError> {
         .collect()
 }
 
-/// Writes down that people were told.
+/// Records that the notices are stored.
 pub async fn mark_told(database: &Database, sequence: i64) -> Result<(), LedgerError> {
     sqlx::query("UPDATE refund_news SET told = 1 WHERE sequence = $1")
         .bind(sequence)

@@ -1,5 +1,5 @@
-//! Payments that go back to the client (P2, P4): planned first, leg by leg, so that a retry has the same legs and nothing
-//! else wants the same money meanwhile; then posted, leg by leg.
+//! Payments that go back to the client (P2, P4). The ledger plans them first, leg by leg, so that a retry has the same
+//! legs and nothing else takes the same money meanwhile. Then it posts them, leg by leg.
 
 use recourse_database::Write;
 use recourse_domain::{
@@ -20,12 +20,12 @@ pub struct PlannedLeg {
     pub posted: bool,
 }
 
-/// What is to go back.
+/// What must go back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plan {
-    /// These legs, whoever asks again and however much has changed since.
+    /// These legs, the same at every retry, whatever has changed since.
     Legs(Vec<PlannedLeg>),
-    /// Nothing: it is more than this.
+    /// Nothing: the amount is more than this.
     NotCovered {
         /// What could go back.
         available: Amount,
@@ -33,10 +33,10 @@ pub enum Plan {
 }
 
 impl Ledger {
-    /// A contract's payment, as the ledger knows it; nothing if it has none with this id.
+    /// A contract's payment, as the ledger knows it; nothing if the contract has none with this id.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn payment(&self, contract: &Id, payment: &PaymentId) -> Result<Option<PaidOut>, LedgerError> {
         let mut read = self.database.read().await?;
         paid_out(&mut read, contract, payment).await
@@ -45,8 +45,8 @@ impl Ledger {
     /// Plans which charges a returned payment goes back to, once.
     ///
     /// # Errors
-    /// [`LedgerError::OtherContract`], [`LedgerError::NoSuchPayment`], [`LedgerError::PostingConflict`] if the same step
-    /// returned something else before, or [`LedgerError::RefundMismatch`] if the charges do not have as much left.
+    /// [`LedgerError::OtherContract`], [`LedgerError::NoSuchPayment`], [`LedgerError::PostingConflict`] if the same
+    /// step returned something else before, or [`LedgerError::RefundMismatch`] if not enough is left of the charges.
     #[tracing::instrument(name = "ledger: plan return", skip_all)]
     pub async fn plan_return(&self, order: &ReturnOrder) -> Result<Plan, LedgerError> {
         let plan = format!("{}/{}", order.case_ref, order.step);
@@ -107,7 +107,7 @@ pub(super) async fn paid_out(
     }))
 }
 
-/// What the payee has and is not on its way back already (P4). Pending money counts.
+/// What the payee has, minus what is already planned to go back (P4). Pending money counts.
 async fn payee_has(write: &mut Write, order: &ReturnOrder) -> Result<Amount, LedgerError> {
     let payee = Account::payee(&order.contract);
     let balance = super::balance(write, &payee, order.contract.currency).await?;
@@ -122,7 +122,8 @@ async fn payee_has(write: &mut Write, order: &ReturnOrder) -> Result<Amount, Led
     Ok(balance.minus(amount_of(planned, "what is planned to go back")?).unwrap_or_default())
 }
 
-/// Which charges it goes back to: a bonus to its own, a release to the contract's deposits. Nothing of nothing.
+/// The charges that it goes back to: for a bonus its own, for a release the contract's deposits. No legs for an amount
+/// of 0.
 async fn legs_of(write: &mut Write, plan: &str, order: &ReturnOrder) -> Result<Vec<ReturnLeg>, LedgerError> {
     if order.amount.is_zero() {
         return Ok(Vec::new());
@@ -175,7 +176,7 @@ async fn insert(
 /// The legs that this step planned before.
 ///
 /// # Errors
-/// [`LedgerError::PostingConflict`] if they are of another payment, or of another amount.
+/// [`LedgerError::PostingConflict`] if they belong to another payment, or have another amount.
 async fn planned_before(
     write: &mut Write,
     plan: &str,

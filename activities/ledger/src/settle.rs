@@ -1,4 +1,4 @@
-//! Moving what a case holds: checked first, then posted (L2, L3, R7).
+//! Moving a case's money: first the checks, then the postings (L2, L3, R7).
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use sqlx::{Any, Transaction};
 use super::{Ledger, LedgerError, amount_of, contracts, funding, holds, posting::Posting, together::Order};
 
 impl Ledger {
-    /// Which of `postings` are made already, in their order, and that the others can be made: the case holds enough,
-    /// every refund fits its deposit, and the contract is the one of the money. To be asked before a payment provider
-    /// moves anything.
+    /// Returns which of `postings` exist already, in their order, and checks that the others can be made: the case
+    /// holds enough, every refund fits its deposit, and the contract is the pinned one. Call it before a payment
+    /// provider moves anything.
     ///
     /// # Errors
     /// [`LedgerError::OtherContract`], [`LedgerError::PostingConflict`], [`LedgerError::ExceedsHold`] or
@@ -29,9 +29,9 @@ impl Ledger {
         made(&mut self.database.read().await?, case_ref, contract, postings).await
     }
 
-    /// Makes `order`'s postings and closes its hold if it says so, both or neither. Those that were made before move nothing.
-    /// It is done together with what others ask for at the same time ([`WriteQueue`](recourse_database::WriteQueue)), or by itself if that
-    /// does not work out.
+    /// Makes `order`'s postings and closes its hold if it says so, both or neither. Postings that exist move nothing.
+    /// They share a transaction with what others ask for at the same time
+    /// ([`WriteQueue`](recourse_database::WriteQueue)), or have their own if that does not work.
     ///
     /// # Errors
     /// As [`Ledger::made`]. Nothing of it has moved.
@@ -57,11 +57,11 @@ impl Ledger {
         Ok(())
     }
 
-    /// Makes `postings` in one transaction, drawing what leaves the escrow from what the case holds, and closes its
-    /// hold as `close` says, if it does. Those that were made before move nothing.
+    /// Makes `postings` in one transaction, takes what leaves the escrow from the case's hold, and closes the hold if
+    /// `close` says so. Postings that exist move nothing.
     ///
     /// # Errors
-    /// As [`Ledger::made`]. Nothing of this batch has moved.
+    /// As [`Ledger::made`]. Nothing of these postings has moved.
     #[tracing::instrument(name = "ledger: post", skip_all)]
     pub async fn post(&self, case_ref: &str, postings: &[&Posting], close: Option<&Close>) -> Result<(), LedgerError> {
         let mut write = self.database.write().await?;
@@ -80,7 +80,7 @@ pub(super) async fn post_one(write: &mut Write, case_ref: &str, posting: &Postin
     if posting.is_made(write).await? { Ok(()) } else { post_new(write, case_ref, posting).await }
 }
 
-/// Makes a posting that was not made before.
+/// Makes a posting that does not exist yet.
 pub(super) async fn post_new(write: &mut Write, case_ref: &str, posting: &Posting) -> Result<(), LedgerError> {
     if let Account::Escrow(contract) = &posting.debit {
         holds::draw(write, case_ref, contract, posting.amount).await?;
@@ -97,8 +97,8 @@ async fn made(
     postings: &[&Posting],
 ) -> Result<Vec<bool>, LedgerError> {
     let held = holds::held(transaction, case_ref, &contract.id).await?;
-    // A case of nothing may have opened before the first deposit, for a contract that then was not pinned. It must
-    // be able to close. Whatever has or moves money must match, and a pin that matches never changes.
+    // A case without money may have opened before the first deposit, for a contract that was not pinned then. It must
+    // be able to close. A case that has or moves money must match the pin, and a matching pin never changes.
     if !postings.is_empty() || !held.is_zero() {
         contracts::require(transaction, contract).await?;
     }

@@ -8,10 +8,10 @@ use sqlx::Row as _;
 use super::{Ledger, LedgerError, id_of};
 
 impl Ledger {
-    /// Who has deposited from this billing method, or paid their share of a fee with it.
+    /// The people who have deposited from this billing method, or paid their share of a fee with it.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn users_of(&self, source: &Id) -> Result<BTreeSet<Id>, LedgerError> {
         let mut users = BTreeSet::new();
         let clients: Vec<String> = sqlx::query_scalar(

@@ -1,4 +1,4 @@
-//! Each constraint of the schema is tried directly, as a program with a mistake in it would.
+//! Each test tries a constraint of the schema directly, as a faulty program would.
 
 use recourse_database::testing::{TestDatabase, at, contract, id, refused_by};
 use recourse_domain::opening::StartRequest;
@@ -107,7 +107,7 @@ async fn the_schema_refuses_what_breaks_a_law() {
         ("a hold on no escrow", "L3", hold("case", "c-3", 1)),
     ] {
         if why == "a fraction" && TestDatabase::is_postgres() {
-            // Its columns of whole numbers round what comes without a type; the program's numbers have one.
+            // Its integer columns round a number without a type; the program's numbers have one.
             continue;
         }
         let refused = test.run(&sql).await.expect_err(why);
@@ -194,7 +194,7 @@ async fn the_check_names_what_was_tampered_with() {
     }
 }
 
-/// E1: a contract is read as its first deposit gave it, and found by its parties and its agency.
+/// E1: a contract is read as its first deposit gave it. Its parties and its agency find it.
 #[tokio::test]
 async fn a_contract_is_found_by_whoever_is_a_party_of_it() {
     let test = TestDatabase::new().await;
@@ -264,7 +264,7 @@ async fn history_has_the_contracts_own_money_in_the_wire_contracts_form() {
     assert_eq!(ids, ["c-1-d", "fee", "back", "late", "now", "refund"]);
 }
 
-/// L1–L5 hold however the ledger is opened at once: one of many openings of the same case decides.
+/// L1–L5 hold also when the same case opens many times at once: one opening decides.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_same_case_opened_at_once_opens_once() {
     let test = funded().await;

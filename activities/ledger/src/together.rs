@@ -1,9 +1,9 @@
-//! Settlements that are made together, in one transaction with one commit ([`WriteQueue`](recourse_database::WriteQueue)).
+//! Settlements that share one transaction with one commit ([`WriteQueue`](recourse_database::WriteQueue)).
 //!
-//! They are made so only if all is as it should be: new postings of cases that hold enough, of contracts as they were deposited
-//! for. Whatever else there is (a posting that was made before, a constraint that refuses, a lost connection) undoes all of it,
-//! and each does its own by itself ([`Ledger::settle`](super::Ledger::settle)), which is told what is wrong. One that does not
-//! fit is left out before that.
+//! They share it only in the normal case: new postings of cases that hold enough, with the pinned contracts. Anything
+//! else (a posting that exists, a constraint that refuses, a lost connection) rolls all of it back. Then each
+//! settlement runs alone ([`Ledger::settle`](super::Ledger::settle)), and gets its own error. A settlement that does
+//! not fit is left out before that.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -22,21 +22,21 @@ use super::{
     posting::{self, Posting},
 };
 
-/// Postings of one case that no payment provider has a part in, and how it lets go of its hold then.
+/// Postings of one case without a payment provider, and how the case closes its hold afterwards.
 #[derive(Debug)]
 pub struct Order {
     /// What tells this case from an earlier one with the same id.
     pub case_ref: String,
     /// Whose money it is.
     pub contract: Contract,
-    /// In this order.
+    /// The postings, in this order.
     pub postings: Vec<Posting>,
     /// How the case releases its hold, if this is the last that it moves.
     pub close: Option<Close>,
 }
 
 impl Order {
-    /// Whether all that it moves is what its case holds.
+    /// Whether all its postings leave the contract's escrow, and so draw on the case's hold.
     pub(super) fn may_be_made_together(&self) -> bool {
         let own = Account::Escrow(self.contract.id.clone());
         !self.postings.is_empty() && self.postings.iter().all(|posting| posting.debit == own)
@@ -77,15 +77,15 @@ impl Together for Order {
 
 /// What is known of the orders before anything moves.
 struct Found<'a> {
-    /// Which of them fit.
+    /// Which orders fit.
     fitting: Vec<bool>,
-    /// What those draw, by case.
+    /// What those orders draw, by case.
     drawn: BTreeMap<&'a str, Amount>,
     /// The chain's newest link.
     newest: Option<String>,
 }
 
-/// Looks at the contracts and holds of all orders at once.
+/// Reads the contracts and holds of all orders at once.
 async fn look<'a>(write: &mut Write, orders: &[&'a Order]) -> Result<Found<'a>, LedgerError> {
     let cases: BTreeSet<&str> = orders.iter().map(|order| order.case_ref.as_str()).collect();
     let cases: Vec<&str> = padded(cases.into_iter().collect());
@@ -115,7 +115,7 @@ async fn look<'a>(write: &mut Write, orders: &[&'a Order]) -> Result<Found<'a>, 
             (Some((row, left)), Some(sum)) if sum <= *left => {
                 let same = row.try_get::<&str, _>("contract")? == order.contract.id.as_str()
                     && contracts::compare_with(row, &order.contract)? == Pin::Same
-                    // The same settlement that came twice: one is done, and the other finds it done.
+                    // If the same settlement came twice, one is made here, and the other finds it made.
                     && order.postings.iter().all(|posting| !ids.contains(posting.id.as_str()));
                 if same {
                     *left -= sum;
@@ -132,7 +132,7 @@ async fn look<'a>(write: &mut Write, orders: &[&'a Order]) -> Result<Found<'a>, 
     Ok(Found { fitting, drawn, newest })
 }
 
-/// Draws from all holds, and says whether each had as much.
+/// Draws from all holds, and returns whether each had enough.
 async fn draw(write: &mut Write, drawn: &BTreeMap<&str, Amount>) -> Result<bool, LedgerError> {
     let drawn: Vec<(&str, i64)> = drawn.iter().map(|(case, amount)| (*case, amount.minor())).collect();
     for drawn in recourse_database::batches(&drawn) {
@@ -156,7 +156,7 @@ async fn draw(write: &mut Write, drawn: &BTreeMap<&str, Amount>) -> Result<bool,
     Ok(true)
 }
 
-/// As many as a power of two, so that there are few statements to prepare; the last comes more than once.
+/// Extends the list to a power of two, so that there are few statements to prepare; it repeats the last case.
 fn padded(mut cases: Vec<&str>) -> Vec<&str> {
     if let Some(last) = cases.last().copied() {
         cases.resize(cases.len().next_power_of_two(), last);

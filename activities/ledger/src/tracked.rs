@@ -1,4 +1,4 @@
-//! What the ledger knows of money on its way back (R8).
+//! What the ledger knows of money that goes back (R8).
 
 use jiff::Timestamp;
 use recourse_domain::{
@@ -51,7 +51,7 @@ impl RefundState {
         matches!(self, Self::Failed | Self::Overdue)
     }
 
-    /// Whether something has still to happen to it.
+    /// Whether its state can still change.
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Issued) || self.is_parked()
     }
@@ -84,13 +84,13 @@ pub struct TrackedRefund {
     pub expected_by: Timestamp,
     /// What became of it.
     pub state: RefundState,
-    /// Whether it should have settled by the time it was looked at and has not, even if nobody parked it yet.
+    /// Whether it is overdue, even if nobody has parked it yet.
     pub overdue: bool,
     /// Why it failed, or is parked.
     pub reason: Option<String>,
     /// What an operator has begun and the provider has not answered yet: `retry`, or `pay:` and the destination.
     pub under_way: Option<String>,
-    /// Which operator saw to it.
+    /// Which operator handled it.
     pub handled_by: Option<String>,
     /// The operator's own reference.
     pub reference: Option<String>,
@@ -104,7 +104,7 @@ pub struct TrackedRefund {
     pub payouts: i64,
 }
 
-/// What must be known of a give-back to follow it, besides its posting.
+/// What is needed to follow a refund or return, besides its posting.
 #[derive(Debug, Clone, Copy)]
 pub struct GivenBack<'a> {
     /// Whose money it is.
@@ -113,24 +113,24 @@ pub struct GivenBack<'a> {
     pub charge: &'a str,
     /// When it should have arrived.
     pub expected_by: Timestamp,
-    /// Why the provider will never do it, if so: it is parked at once.
+    /// Why the provider will never do it, if so: then it is parked at once.
     pub declined: Option<&'a str>,
-    /// How the case lets go of its hold, if this is the last that it moves.
+    /// How the case closes its hold, if this is the last movement.
     pub close: Option<&'a Close>,
 }
 
-/// What people are to be told of a refund.
+/// An event of a refund that needs notices.
 #[derive(Debug, Clone)]
 pub struct News {
-    /// Its place among all news; later ones are larger.
+    /// Its place among all events; later ones are larger.
     pub sequence: i64,
     /// What happened.
     pub event: NoticeEvent,
-    /// To which refund.
+    /// The refund.
     pub refund: TrackedRefund,
     /// Whose money it is.
     pub contract: Contract,
-    /// Why, if somebody said so.
+    /// The reason, if there is one.
     pub reason: Option<String>,
     /// When.
     pub at: Timestamp,

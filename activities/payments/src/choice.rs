@@ -1,4 +1,4 @@
-//! Which payment provider is used, and what it has to know: read from the environment, in this one place for every program.
+//! Which payment provider is used, and its settings. Every program reads them from the environment here.
 
 use std::{collections::BTreeSet, fmt, path::PathBuf, sync::Arc};
 
@@ -8,24 +8,24 @@ use url::{Host, Url};
 
 use super::{PaymentGateway, SandboxBank, StripeCallbacks, StripeGateway, StripeSettings};
 
-/// Which provider: `sandbox`, which is the default, or `stripe`.
+/// The provider: `sandbox`, which is the default, or `stripe`.
 const PROVIDER: &str = "RECOURSE_PAYMENTS";
 
-/// The billing methods that the sandbox's bank knows, with commas between; without it every id is one.
+/// The billing methods that the sandbox's bank knows, separated by commas; absent, every id is one.
 const SANDBOX_SOURCES: &str = "RECOURSE_SANDBOX_SOURCES";
 
-/// Stripe's secret key, `sk_…` or `rk_…`; or in a file.
+/// Stripe's secret key, `sk_…` or `rk_…`. It may be in a file instead.
 const STRIPE_KEY: &str = "RECOURSE_STRIPE_SECRET_KEY";
 
-/// Where Stripe's API is, if not at Stripe.
+/// The URL of Stripe's API, if not Stripe's own.
 const STRIPE_URL: &str = "RECOURSE_STRIPE_URL";
 
-/// What Stripe signs its events with, `whsec_…`; or in a file.
+/// The secret with which Stripe signs its events, `whsec_…`. It may be in a file instead.
 const STRIPE_WEBHOOK_SECRET: &str = "RECOURSE_STRIPE_WEBHOOK_SECRET";
 
 const STRIPE: &str = "https://api.stripe.com";
 
-/// A text that is neither logged nor shown.
+/// A text that is never logged or shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Hidden(String);
 
@@ -35,7 +35,7 @@ impl Hidden {
         Self(text)
     }
 
-    /// The text, for whom it is meant.
+    /// The text. Give it only to its receiver.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -52,29 +52,29 @@ impl fmt::Debug for Hidden {
 pub enum Payments {
     /// The fake bank in the ledger's database: no money moves.
     Sandbox {
-        /// The billing methods that there are; nothing if every id is one.
+        /// The known billing methods; nothing if every id is one.
         sources: Option<BTreeSet<Id>>,
     },
     /// Stripe.
     Stripe(StripeSettings),
 }
 
-/// Why no payment provider can be used. Nothing secret is in its text.
+/// Why no payment provider can be used. Its text contains no secret.
 #[derive(Debug, thiserror::Error)]
 pub enum PaymentsError {
     /// There is no such provider.
     #[error("{PROVIDER}: \"{0}\" is neither sandbox nor stripe")]
     UnknownProvider(String),
-    /// What should be a billing method of the sandbox is no id.
+    /// A billing method of the sandbox is not a valid id.
     #[error("{SANDBOX_SOURCES}: \"{0}\" is no id")]
     NoSource(String),
-    /// Something that the provider has to know is not there.
+    /// A setting that the provider needs is missing.
     #[error("{PROVIDER} is stripe, and neither {name} nor {name}_FILE is set")]
     Missing {
         /// The variable.
         name: &'static str,
     },
-    /// A secret is given twice, and it is not known which one counts.
+    /// A secret is given twice, and this program cannot know which one counts.
     #[error("{name} and {name}_FILE are both set")]
     Twice {
         /// The variable.
@@ -91,15 +91,15 @@ pub enum PaymentsError {
         #[source]
         source: std::io::Error,
     },
-    /// A secret does not begin as it should: it is another one, most likely.
+    /// A secret begins with the wrong text; most likely it is another secret.
     #[error("{name} does not begin with {begins}")]
     NotASecret {
         /// The variable.
         name: &'static str,
-        /// How it begins.
+        /// The text that it should begin with.
         begins: &'static str,
     },
-    /// The address is none, or the secret key would go there unencrypted.
+    /// The address is not a URL, or the secret key would go there unencrypted.
     #[error("{STRIPE_URL} is not an https URL, nor an http URL of this machine")]
     Url,
     /// This machine cannot make encrypted connections.
@@ -125,15 +125,15 @@ impl PaymentsError {
 }
 
 impl Payments {
-    /// As this process's environment says.
+    /// Reads this process's environment.
     ///
     /// # Errors
-    /// If the environment does not say it, or says it twice.
+    /// If the environment lacks a setting, or gives one twice.
     pub fn from_env() -> Result<Self, PaymentsError> {
         Self::read(|name| std::env::var(name).ok())
     }
 
-    /// As `variable` says, which answers with the value of each environment variable. An empty one is not set.
+    /// Reads the values that `variable` returns for each environment variable. An empty one counts as not set.
     ///
     /// # Errors
     /// As [`Payments::from_env`].
@@ -160,12 +160,12 @@ impl Payments {
         Ok(Self::Stripe(StripeSettings { key, url, webhook_secret }))
     }
 
-    /// Whether no real money moves.
+    /// Whether the provider moves no real money.
     pub const fn is_sandbox(&self) -> bool {
         matches!(self, Self::Sandbox { .. })
     }
 
-    /// The provider. What it has to remember is in `database`.
+    /// The provider. It keeps its records in `database`.
     ///
     /// # Errors
     /// [`PaymentsError::NoClient`].
@@ -181,7 +181,7 @@ impl Payments {
         })
     }
 
-    /// What reads Stripe's events, if Stripe is used and sends any.
+    /// The reader of Stripe's events, if Stripe is used and sends events.
     pub fn stripe_callbacks(&self) -> Option<StripeCallbacks> {
         match self {
             Self::Stripe(StripeSettings { webhook_secret: Some(secret), .. }) => {
@@ -197,7 +197,7 @@ fn sources(list: &str) -> Result<BTreeSet<Id>, PaymentsError> {
     ids.map(|text| Id::new(text).map_err(|_| PaymentsError::NoSource(text.to_owned()))).collect()
 }
 
-/// A secret from a variable, or from the file that another one names.
+/// A secret from a variable, or from a file that another variable names.
 fn secret(variable: &impl Fn(&str) -> Option<String>, name: &'static str) -> Result<Option<Hidden>, PaymentsError> {
     let text = match (variable(name), variable(&format!("{name}_FILE"))) {
         (Some(_), Some(_)) => return Err(PaymentsError::Twice { name }),
@@ -211,7 +211,7 @@ fn secret(variable: &impl Fn(&str) -> Option<String>, name: &'static str) -> Res
     Ok(text.map(|text| Hidden::new(text.trim().to_owned())))
 }
 
-/// Whether a secret may be sent there: nobody on the way reads it.
+/// Whether a secret may be sent to this URL: nobody on the way can read it.
 fn is_safe(url: &Url) -> bool {
     let local = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",

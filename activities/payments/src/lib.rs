@@ -1,10 +1,10 @@
-//! Payment providers: the door through which money really moves (L6).
+//! Payment providers: the interface through which real money moves (L6).
 //!
-//! A call carries an idempotency key and is made before its ledger movement is posted. Whoever does not know how a
-//! call ended looks the key up, or asks again with the same key; nobody guesses.
+//! The effects make a call with an idempotency key, before they post its ledger movement. If they do not know how a
+//! call ended, they look the key up, or ask again with the same key; nobody guesses.
 //!
-//! [`Payments`] says which provider is used; every program asks it, so that there is no second way. [`SandboxBank`] moves no
-//! real money, [`StripeGateway`] does.
+//! [`Payments`] says which provider is used; every program asks it, so that there is no second way. [`SandboxBank`]
+//! moves no real money; [`StripeGateway`] does.
 
 mod choice;
 mod sandbox;
@@ -28,24 +28,24 @@ pub trait PaymentGateway: fmt::Debug + Send + Sync {
     /// Charges a billing method, once per `key`.
     ///
     /// # Errors
-    /// [`GatewayError::Declined`]: no money moved, and none will under this key. [`GatewayError::Unavailable`]: it may
-    /// have moved; look the key up, or ask again with the same key. [`GatewayError::KeyReused`]: nothing was done.
+    /// [`GatewayError::Declined`]: no money moved, and none will under this key. [`GatewayError::Unavailable`]: money
+    /// may have moved; look the key up, or ask again with the same key. [`GatewayError::KeyReused`]: nothing was done.
     async fn charge(&self, key: &str, charge: &Charge) -> Result<(), GatewayError>;
 
-    /// Gives a charge back, or a part of it, once per `key`.
+    /// Gives a charge back, in whole or in part, once per `key`.
     ///
     /// # Errors
     /// As [`PaymentGateway::charge`].
     async fn refund(&self, key: &str, refund: &Refund) -> Result<(), GatewayError>;
 
-    /// Pays money out to a destination that it was not charged to, once per `key`: a refund that could not go back to
-    /// its source (R8).
+    /// Pays money to a destination that it was not charged to, once per `key`: for a refund that did not reach its
+    /// billing method (R8).
     ///
     /// # Errors
     /// As [`PaymentGateway::charge`].
     async fn pay_out(&self, key: &str, pay_out: &PayOut) -> Result<(), GatewayError>;
 
-    /// What the provider did under `key`, and for a refund what has become of it; nothing if it never acted on it.
+    /// What the provider did under `key`, and for a refund its state; nothing if the provider never acted on the key.
     ///
     /// # Errors
     /// [`GatewayError::Unavailable`]: ask again.
@@ -94,12 +94,12 @@ pub enum Request {
     Charge(Charge),
     /// A refund.
     Refund(Refund),
-    /// A payment to a destination that was not charged.
+    /// A payment to a destination that it was not charged to.
     PayOut(PayOut),
 }
 
 impl Request {
-    /// Where it is charged, or goes to.
+    /// The billing method that is charged, or the destination.
     pub const fn source(&self) -> &Id {
         match self {
             Self::Charge(charge) => &charge.source,
@@ -127,12 +127,12 @@ impl Request {
     }
 }
 
-/// What has become of money that a provider took on to move (R8).
+/// The state of money that a provider accepted to move (R8).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Arrival {
-    /// It is on its way. Only a refund ever is.
+    /// It is on its way. Only refunds have this state.
     Pending,
-    /// It is where it should be. Final.
+    /// It has arrived. Final.
     Settled,
     /// It came back to the provider. Final.
     Failed {
@@ -141,23 +141,23 @@ pub enum Arrival {
     },
 }
 
-/// What a provider did under one key. What was asked and whether it was declined is final.
+/// What a provider did under one key. The request, and whether it was declined, are final.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayMovement {
     /// The idempotency key.
     pub key: String,
-    /// What was asked.
+    /// The request.
     pub request: Request,
-    /// Why it was declined; nothing if the provider took it on.
+    /// Why it was declined; nothing if the provider accepted it.
     pub declined: Option<String>,
-    /// What has become of it, if it was not declined.
+    /// Its state, if it was not declined.
     pub arrival: Arrival,
 }
 
 /// Why a provider did not confirm a movement.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
-    /// No. Final for this key: no money moved.
+    /// The provider declined it. Final for this key: no money moved.
     #[error("the payment provider declined {key}: {reason}")]
     Declined {
         /// The idempotency key.
@@ -165,7 +165,7 @@ pub enum GatewayError {
         /// The provider's reason.
         reason: String,
     },
-    /// It is not known whether the money moved: a lost connection, a timeout. Ask again with the same key.
+    /// Nobody knows whether the money moved: a lost connection, a timeout. Ask again with the same key.
     #[error("the payment provider gave no answer to {key}")]
     Unavailable {
         /// The idempotency key.
@@ -174,7 +174,7 @@ pub enum GatewayError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The key was used before with other content. Nothing was done now.
+    /// The key was used before with other content. This call did nothing.
     #[error("the payment provider knows {key} with other content")]
     KeyReused {
         /// The idempotency key.
@@ -183,7 +183,7 @@ pub enum GatewayError {
 }
 
 impl GatewayError {
-    /// What kind of error, as a name in a workflow's history.
+    /// The kind of error, as a name in a workflow's history.
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::Declined { .. } => "PaymentDeclined",
@@ -193,17 +193,16 @@ impl GatewayError {
     }
 }
 
-/// When the provider did what was asked.
+/// When the provider did it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Did {
-    /// Now.
+    /// In this call.
     Now,
-    /// Under the same key before: this is a retry.
+    /// In an earlier call with the same key: this is a retry.
     Before,
 }
 
-/// Has the provider do what is asked, once: looks the key up first, since this may be a retry whose first answer was
-/// lost (L6).
+/// Makes the provider act once: looks the key up first, since this may be a retry after a lost answer (L6).
 ///
 /// # Errors
 /// As [`PaymentGateway::charge`].

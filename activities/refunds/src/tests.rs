@@ -50,7 +50,7 @@ struct World {
 }
 
 impl World {
-    /// With 5.00 USD of card-1 in escrow.
+    /// A world with 5.00 USD of card-1 in escrow.
     async fn new() -> Self {
         let test = TestDatabase::new().await;
         let bank = SandboxBank::new(test.database.clone());
@@ -72,7 +72,7 @@ impl World {
         world
     }
 
-    /// With all of it refunded.
+    /// The same, with all of it refunded.
     async fn refunded() -> Self {
         let world = Self::new().await;
         world.refund().await.unwrap();
@@ -126,7 +126,7 @@ impl World {
         all.remove(0)
     }
 
-    /// What is in escrow, in suspense, and back at the client's sources; in a ledger that is sound.
+    /// The amounts in escrow, in suspense, and back at the client's billing methods. Checks that the ledger is sound.
     async fn money(&self) -> (i64, i64, i64) {
         let report = self.ledger.check().await.unwrap();
         assert!(report.is_sound(), "{report:?}");
@@ -214,7 +214,7 @@ async fn reports_that_contradict_each_other_or_are_about_nothing_are_errors_and_
     assert_eq!(world.money().await, (0, 500, 0));
 }
 
-/// It is decided whose it is: the case goes on, and an operator sees to the money.
+/// It is decided whose money it is: the case goes on, and an operator handles the money.
 #[tokio::test]
 async fn a_refund_that_is_declined_for_good_is_posted_and_parked_at_once_and_its_effect_succeeds() {
     let world = World::new().await;
@@ -233,7 +233,8 @@ async fn a_refund_that_is_declined_for_good_is_posted_and_parked_at_once_and_its
     assert!(world.bank.unsettled().await.unwrap().is_empty());
 }
 
-/// A fee was never the contract's money, so it does not count as the client's; and it is told to whom it belongs.
+/// A fee was never the contract's money, so it does not count as the client's. The notice goes to the party that paid
+/// the fee.
 #[tokio::test]
 async fn a_fee_return_is_followed_like_a_refund_and_told_to_whoever_paid_the_fee() {
     for (source, owner) in [("card-1", Role::Client), ("fl-1", Role::Freelancer)] {
@@ -310,7 +311,7 @@ async fn an_overdue_refund_that_settles_after_all_leaves_suspense_and_one_that_f
     assert_eq!(world.events().await, events(&["refund_overdue", "refund_failed"]));
 }
 
-/// L6: the provider is asked before anything is taken for overdue.
+/// L6: the desk asks the provider before it marks anything as overdue.
 #[tokio::test]
 async fn what_settled_or_failed_without_a_word_is_found_out_by_the_sweep() {
     let world = World::refunded().await;
@@ -325,7 +326,7 @@ async fn what_settled_or_failed_without_a_word_is_found_out_by_the_sweep() {
     assert_eq!(world.events().await, events(&["refund_failed"]));
 }
 
-/// A provider that answers nothing.
+/// A provider that never answers.
 #[derive(Debug)]
 struct Silent;
 
@@ -363,7 +364,7 @@ async fn a_refund_that_the_provider_does_not_answer_about_is_asked_about_again()
     assert_eq!(world.desk.park_overdue(later(0)).await.unwrap(), Swept { overdue: 1, ..Swept::default() });
 }
 
-/// As when several workers run.
+/// As with several workers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sweeps_and_reports_at_once_park_once() {
     let world = World::refunded().await;

@@ -179,8 +179,7 @@ impl EscrowActivities {
         })
     }
 
-    /// Whether the share would be charged to somebody else's billing method, and was not charged before this rule
-    /// existed.
+    /// Whether the share would be charged to somebody else's billing method, and has not been charged already.
     async fn is_anothers(&self, order: &FeeOrder, posting: &Posting) -> Result<bool, EscrowError> {
         let used_by = self.ledger.users_of(&order.source).await?;
         Ok(fee::is_anothers(&used_by, order.party, &order.contract)

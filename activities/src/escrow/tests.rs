@@ -91,7 +91,7 @@ impl World {
         self.effects.carry_out(&Self::settlement(opened, movements, close)).await
     }
 
-    /// Runs an effect as Temporal does: again and again until it answers. Fails the test if it never does.
+    /// Runs an effect as Temporal does: again and again until it succeeds. Fails the test if it never does.
     async fn until_it_answers<T, F>(&self, effect: impl Fn() -> F) -> (T, u32)
     where
         F: Future<Output = Result<T, EscrowError>>,
@@ -107,7 +107,7 @@ impl World {
         unreachable!("the effect never answers");
     }
 
-    /// What the bank moved and what the ledger says it moved: the same ids and amounts, each once.
+    /// What the bank moved and what the ledger posted: the same ids and amounts, each once.
     async fn both_sides(&self) -> Vec<(String, i64)> {
         let moved = |movement: GatewayMovement| {
             let minor = match &movement.request {
@@ -168,7 +168,7 @@ fn fee_order() -> FeeOrder {
     }
 }
 
-/// L5, L6: whatever the provider does wrong, each movement is made once on both sides.
+/// L5, L6: whatever fault the provider has, each movement is made once on both sides.
 #[tokio::test]
 async fn every_fault_of_the_provider_leaves_one_movement_on_both_sides() {
     for fault in FAULTS {
@@ -229,7 +229,7 @@ async fn every_fault_of_the_provider_leaves_one_movement_on_both_sides() {
     }
 }
 
-/// L5: a crash between the provider and the ledger is repaired by asking again.
+/// L5: a retry repairs a crash between the provider and the ledger.
 #[tokio::test]
 async fn a_crash_between_charge_and_posting_is_repaired_by_asking_again() {
     let world = World::new().await;
@@ -239,7 +239,7 @@ async fn a_crash_between_charge_and_posting_is_repaired_by_asking_again() {
     assert_eq!(world.both_sides().await, [("escrow-deposit:c-1:d-1/deposit".to_owned(), 500)]);
 }
 
-/// A provider that forgets its keys after a while, as real ones do: only what is looked up is not charged again.
+/// A provider that forgets its keys after a while, as real ones do. Only a look-up keeps it from charging again.
 #[derive(Debug)]
 struct Forgetful {
     bank: SandboxBank,
@@ -266,7 +266,7 @@ impl PaymentGateway for Forgetful {
     }
 }
 
-/// L6: an unknown outcome is asked for, not tried again.
+/// L6: the effect looks an unknown outcome up, and does not charge again.
 #[tokio::test]
 async fn a_charge_whose_outcome_got_lost_is_looked_up_and_not_charged_again() {
     let world = World::new().await;
@@ -280,7 +280,7 @@ async fn a_charge_whose_outcome_got_lost_is_looked_up_and_not_charged_again() {
     world.both_sides().await;
 }
 
-/// As when a worker that was given up on is still at work.
+/// As with a worker that Temporal has given up and that still works.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_same_deposit_made_at_once_is_made_once_and_gets_one_answer() {
     let world = Arc::new(World::new().await);
@@ -343,7 +343,7 @@ async fn a_deposit_with_other_content_is_a_conflict_and_charges_nothing() {
     assert_eq!(error.type_name(), "NothingToCharge");
 }
 
-/// L2: the same id with other content pages an operator, before any money moves.
+/// L2: the same id with other content calls an operator, before any money moves.
 #[tokio::test]
 async fn the_same_posting_id_with_other_content_is_an_error() {
     let world = World::new().await;
@@ -360,7 +360,7 @@ async fn the_same_posting_id_with_other_content_is_an_error() {
     assert_eq!(world.both_sides().await.len(), 1, "the refund before it was not made either");
 }
 
-/// L3, R7: nothing is asked of the provider that the ledger would refuse.
+/// L3, R7: the effect never asks the provider for what the ledger would refuse.
 #[tokio::test]
 async fn what_a_case_does_not_hold_never_reaches_the_provider() {
     let world = World::new().await;
@@ -410,7 +410,7 @@ async fn an_opening_is_answered_once_and_a_second_case_gets_its_own_name() {
     assert_eq!(world.both_sides().await.len(), 3);
 }
 
-/// R6: a dispute decides about what its refund request held, and about nothing else.
+/// R6: a dispute decides about the money that its refund request held, and about no other.
 #[tokio::test]
 async fn a_dispute_takes_over_the_whole_hold() {
     let world = World::new().await;
@@ -444,7 +444,7 @@ async fn concurrent_cases_never_overdraw() {
         .map(|number| {
             let world = world.clone();
             tokio::spawn(async move {
-                // Two tasks for each case, as when a worker that was given up on is still at work.
+                // Two tasks for each case, as with a worker that Temporal has given up and that still works.
                 let opened = world.open(&format!("dispute:c-1:m-{}", number / 2), "run", None).await.unwrap();
                 let some = opened.held.min(amount(300));
                 let legs = vec![release("release", some.minor()), release("greedy", 1)];
@@ -467,7 +467,7 @@ async fn concurrent_cases_never_overdraw() {
     assert_eq!((balances.escrow, balances.client, balances.freelancer_available), (399, 300, 301));
 }
 
-/// The contract's names for the effects are the declarations'; what is checked here is that each is implemented.
+/// The declarations name the effects; this checks that each is implemented.
 #[tokio::test]
 async fn the_effects_can_be_registered_with_a_worker() {
     let World { test, effects, .. } = World::new().await;

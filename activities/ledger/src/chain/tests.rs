@@ -1,4 +1,4 @@
-//! What the chain tells, and what only a head that was kept elsewhere tells.
+//! What the chain shows, and what only a head kept elsewhere shows.
 
 use recourse_database::testing::{TestDatabase, amount, at, contract, id};
 
@@ -29,7 +29,7 @@ async fn post(test: &TestDatabase, deposit: &str) {
     Ledger::new(test.database.clone()).make_deposit(&deposit).await.unwrap();
 }
 
-/// Three postings of the program's own.
+/// Three postings that the program made.
 async fn posted() -> TestDatabase {
     let test = TestDatabase::new().await;
     for deposit in ["a", "b", "c"] {
@@ -56,7 +56,7 @@ async fn what_the_ledger_posts_is_whole() {
     assert!(findings(&test, &[head]).await.is_empty());
 }
 
-/// L4: every column counts.
+/// L4: the link covers every column.
 #[tokio::test]
 async fn a_changed_posting_is_named() {
     for change in [
@@ -88,12 +88,12 @@ async fn what_is_put_in_or_taken_out_is_named() {
     .unwrap();
     let forged = ["forged: has no link: the ledger did not post it"];
     assert_eq!(findings(&test, &[]).await, forged);
-    // Nor does it get one by what is done after it.
+    // Later postings do not give it a link either.
     post(&test, "d").await;
     crate::set_up(&test.database).await.unwrap();
     assert_eq!(findings(&test, &[]).await, forged);
 
-    // With its link, so that nothing is left of it; what the deposit refers to goes first.
+    // Its link is deleted too, so that nothing is left of it. What refers to the deposit is deleted first.
     let test = posted().await;
     let kept = head(&test).await;
     test.drop_trigger("deposits_are_never_deleted").await;
@@ -108,7 +108,8 @@ async fn what_is_put_in_or_taken_out_is_named() {
     );
 }
 
-/// Who rewrites the journal from a place on rewrites its links as well. A head that was kept elsewhere tells.
+/// Who rewrites the journal from some place on rewrites its links as well. Only a head that was kept elsewhere shows
+/// that.
 #[tokio::test]
 async fn a_rewritten_journal_does_not_have_the_head_that_was_kept() {
     let test = posted().await;

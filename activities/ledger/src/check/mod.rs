@@ -1,5 +1,5 @@
-//! The check of the whole ledger (L1–L3, the laws of payments, R8's suspense): whether what the constraints promise is so,
-//! and who breaks it if not.
+//! The check of the whole ledger (L1–L3, the laws of payments, R8's suspense): whether it keeps what the constraints
+//! promise, and where it does not.
 
 mod payments;
 
@@ -55,11 +55,12 @@ impl CheckReport {
     }
 }
 
-/// What the check has seen so far. Sums are `i128`: a damaged ledger must not overflow its own check.
+/// What the check has read so far. Sums are `i128`: a damaged ledger must not overflow its own check.
 #[derive(Default)]
 struct CheckState {
     sums: BTreeMap<(String, String), i128>,
-    /// What sources may have got beyond what they gave: what left suspense for them, less what was parked of theirs (R8).
+    /// How much more billing methods may have got than they gave: what left suspense for them, minus what was parked
+    /// for them (R8).
     allowances: BTreeMap<(String, String), i128>,
     currency_of_contract: BTreeMap<String, String>,
     findings: Vec<Finding>,
@@ -72,17 +73,17 @@ impl CheckState {
 }
 
 impl Ledger {
-    /// Checks L1–L3, and the rules of payments and what goes back, over the whole ledger, as it is at one moment.
+    /// Checks L1–L3, and the rules of payments, refunds and returns, over the whole ledger, as it is at one instant.
     ///
     /// # Errors
-    /// Only if the database cannot be read. What is wrong in it is in the report.
+    /// Only if the database cannot be read. The report says what is wrong in it.
     pub async fn check(&self) -> Result<CheckReport, LedgerError> {
         let mut read = self.database.read().await?;
         let mut seen = CheckState::default();
         let mut payments = Payments::begin(&mut read).await?;
         let mut postings = 0;
         {
-            // One at a time: a worker checks ledgers of any size.
+            // One row at a time, so that a worker can check a ledger of any size.
             let mut rows = sqlx::query(
                 "SELECT id, kind, debit, credit, currency, amount, contract, case_id, rule, deposit, payment, content
                  FROM journal ORDER BY sequence",
@@ -115,7 +116,7 @@ impl Ledger {
     }
 }
 
-/// L2: no id is of two postings. The table's own constraint says so, as long as nobody takes it away.
+/// L2: no two postings have the same id. The table has a constraint for this, as long as nobody removes it.
 async fn check_ids(seen: &mut CheckState, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
     let twice = sqlx::query("SELECT id FROM journal GROUP BY id HAVING COUNT(*) > 1 ORDER BY id");
     for row in &twice.fetch_all(&mut **read).await? {
@@ -124,7 +125,7 @@ async fn check_ids(seen: &mut CheckState, read: &mut Transaction<'static, Any>) 
     Ok(())
 }
 
-/// L2 and L3 of one posting: its content is what was posted, its escrow is its contract's.
+/// L2 and L3 of one posting: its content is what was posted, and its escrow is its contract's.
 fn check_posting(seen: &mut CheckState, row: &AnyRow) -> Result<(), LedgerError> {
     let text = |name: &str| -> Result<String, sqlx::Error> { row.try_get(name) };
     let (id, debit, credit) = (text("id")?, text("debit")?, text("credit")?);
@@ -148,7 +149,7 @@ fn check_posting(seen: &mut CheckState, row: &AnyRow) -> Result<(), LedgerError>
         (deposit.as_deref(), payment.as_deref()),
     );
     let posted: &str = row.try_get("content")?;
-    // It is read only if it is written in another way.
+    // It is parsed only if the texts differ.
     let written = now.to_string();
     if posted != written {
         let posted: Option<Value> = serde_json::from_str(posted).ok();
@@ -182,7 +183,7 @@ fn check_posting(seen: &mut CheckState, row: &AnyRow) -> Result<(), LedgerError>
     Ok(())
 }
 
-/// L1 and L3 of the balances: what the journal adds up to, zero in each currency, nobody overdrawn.
+/// L1 and L3 of the balances: they are what the journal adds up to, zero in each currency, and nobody is overdrawn.
 async fn check_balances(
     seen: &mut CheckState,
     read: &mut Transaction<'static, Any>,
@@ -221,7 +222,7 @@ async fn check_balances(
     Ok(balances)
 }
 
-/// L3 of the holds: what cases hold, and what is set aside, is in the escrow.
+/// L3 of the holds: the escrow covers what cases hold and what is set aside.
 async fn check_holds(
     seen: &mut CheckState,
     read: &mut Transaction<'static, Any>,
@@ -256,7 +257,7 @@ async fn check_holds(
     Ok(())
 }
 
-/// R8 of suspense: what is in it is what parked refunds say, no more and no less.
+/// R8 of suspense: it contains exactly what is parked.
 async fn check_parked(
     seen: &mut CheckState,
     read: &mut Transaction<'static, Any>,

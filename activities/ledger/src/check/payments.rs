@@ -1,4 +1,4 @@
-//! The check of payments and what goes back of them (E1, R7, P4), and of deposits for milestones (E6).
+//! The check of payments and of what goes back of them (E1, R7, P4), and of deposits for milestones (E6).
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use sqlx::{Any, Row as _, Transaction, any::AnyRow};
 
 use super::{CheckState, LedgerError};
 
-/// What is known of payments and charges so far. Payments themselves are as many as anything, and are not remembered.
+/// What the check knows of payments and charges so far. It keeps no single payments, because there may be very many.
 pub(super) struct Payments {
-    /// By contract: to whom its payments go.
+    /// By contract: who gets its payments.
     payees: BTreeMap<String, String>,
-    /// By contract and deposit: what went back of it.
+    /// By contract and deposit: how much went back.
     gone_back: BTreeMap<(String, String), i128>,
-    /// The posted returns, and how much.
+    /// The posted returns, with their amounts.
     returns: BTreeMap<String, i64>,
 }
 
 impl Payments {
-    /// Reads to whom payments go.
+    /// Reads who gets the payments of each contract.
     pub async fn begin(read: &mut Transaction<'static, Any>) -> Result<Self, LedgerError> {
         let rows = sqlx::query("SELECT contract, freelancer, agency FROM contracts").fetch_all(&mut **read).await?;
         let mut payees = BTreeMap::new();
@@ -31,7 +31,7 @@ impl Payments {
         Ok(Self { payees, gone_back: BTreeMap::new(), returns: BTreeMap::new() })
     }
 
-    /// Counts one posting. E1: payments go to whom the contract names.
+    /// Counts one posting. E1: payments go to the payee that the contract names.
     pub fn count(&mut self, seen: &mut CheckState, row: &AnyRow) -> Result<(), LedgerError> {
         let (kind, contract): (&str, &str) = (row.try_get("kind")?, row.try_get("contract")?);
         if matches!(kind, "release" | "bonus") {
@@ -55,7 +55,7 @@ impl Payments {
         Ok(())
     }
 
-    /// What must be so once everything is counted.
+    /// The checks after every posting is counted.
     pub async fn check(self, seen: &mut CheckState, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
         if !self.returns.is_empty() {
             check_returns(seen, read).await?;
@@ -65,7 +65,7 @@ impl Payments {
         check_in_flight(seen, read).await
     }
 
-    /// R7, P4: no more goes back to a charge than it was.
+    /// R7, P4: no more goes back to a charge than was charged.
     async fn check_deposits(
         &self,
         seen: &mut CheckState,
@@ -87,7 +87,7 @@ impl Payments {
         Ok(())
     }
 
-    /// P4: every return was planned, and what is marked as posted is.
+    /// P4: every return was planned, and every leg that is marked as posted is posted.
     async fn check_plans(
         &self,
         seen: &mut CheckState,
@@ -115,7 +115,7 @@ impl Payments {
     }
 }
 
-/// P4: a return takes back a payment of its contract that was made before it, and no more goes back than was paid.
+/// P4: a return takes back an earlier payment of its contract, and no more goes back than was paid.
 async fn check_returns(seen: &mut CheckState, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
     let mut left: BTreeMap<String, i128> = BTreeMap::new();
     let mut rows = sqlx::query(
@@ -141,7 +141,7 @@ async fn check_returns(seen: &mut CheckState, read: &mut Transaction<'static, An
     Ok(())
 }
 
-/// E6: what is reserved is what the deposits in flight draw on.
+/// E6: the reserved money is what the deposits under way draw on.
 async fn check_in_flight(seen: &mut CheckState, read: &mut Transaction<'static, Any>) -> Result<(), LedgerError> {
     let mut reserved: BTreeMap<(String, String), (i64, i64)> = BTreeMap::new();
     let rows = sqlx::query("SELECT contract, deposit, from_held FROM milestone_deposits WHERE state = 'in_flight'")

@@ -33,7 +33,7 @@ fn planned(posting: &str, payment: &str, payee: &str, deposit: &str, minor: i64)
     )
 }
 
-/// Of 500, 200 are released, and 50 were a bonus.
+/// A contract with 500, of which 200 are released, and a bonus of 50.
 async fn paid() -> TestDatabase {
     let test = funded().await;
     test.run(&insert("release", "release", "escrow:c-1", FREELANCER, "200", "c-1")).await.unwrap();
@@ -68,7 +68,7 @@ async fn holds_and_set_asides_together_are_in_the_escrow() {
         ("a fraction", set_aside("held_over", "NULL", "NULL", "0.5")),
     ] {
         if why == "a fraction" && TestDatabase::is_postgres() {
-            // Its columns of whole numbers round what comes without a type; the program's numbers have one.
+            // Its integer columns round a number without a type; the program's numbers have one.
             continue;
         }
         assert_eq!(refused_by(&test.run(&sql).await.expect_err(why)), "CHECK", "{why}");
@@ -111,7 +111,7 @@ async fn a_return_never_exceeds_its_payment_nor_its_deposit() {
     refused(&test, "CHECK", &insert("x", "return", FREELANCER, "source:card-1", "1", "c-1")).await;
     refused(&test, "P4: a return takes back", &giving_back("x", "c-1-d", FREELANCER, 1)).await;
     refused(&test, "P4: a return takes back", &giving_back("x", "release", "escrow:c-1", 1)).await;
-    // PostgreSQL sees to the reference before the trigger does.
+    // `PostgreSQL` checks the reference before the trigger.
     let of_nothing = if TestDatabase::is_postgres() { "journal_payment_fkey" } else { "P4: a return takes back" };
     refused(&test, of_nothing, &giving_back("x", "no-such", FREELANCER, 1)).await;
     refused(&test, "P4: returns exceed", &giving_back("x", "release", FREELANCER, 201)).await;
@@ -124,7 +124,7 @@ async fn a_return_never_exceeds_its_payment_nor_its_deposit() {
     refused(&test, "R7, P4", &giving_back("x", "bonus", FREELANCER, 1)).await;
 }
 
-/// P4: nor does what is planned, with what is posted already.
+/// P4: the same for planned legs, together with posted ones.
 #[tokio::test]
 async fn what_is_planned_to_go_back_is_covered_and_never_changes() {
     let test = paid().await;
@@ -151,7 +151,7 @@ async fn what_is_planned_to_go_back_is_covered_and_never_changes() {
     test.run(&planned("b", "release", FREELANCER, "'d-1'", 50)).await.unwrap();
     refused(&test, "P4: returns exceed the deposit", &planned("x", "bonus", FREELANCER, "'d-1'", 1)).await;
     assert!(Ledger::new(test.database.clone()).check().await.unwrap().is_sound());
-    // The payee has 100, of which 20 go elsewhere, and 50 are planned to go back.
+    // The payee has 100: 20 go elsewhere, and 50 are planned to go back.
     test.run(&insert("out", "fee", FREELANCER, "fees", "20", "c-1")).await.unwrap();
     refused(&test, "P4: returns exceed what the payee has", &planned("x", "bonus", FREELANCER, "NULL", 31)).await;
 }
@@ -232,7 +232,7 @@ async fn the_check_names_who_breaks_the_laws_of_milestones_and_payments() {
     }
 }
 
-/// A ledger of the version before milestones, with money in it and a case that holds some.
+/// A ledger from before milestones, with money in it and a case that holds some.
 #[tokio::test]
 async fn a_ledger_with_money_in_it_learns_of_milestones() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! The outbox: emails, and what became of each. A row leaves `queued` once, and never comes back from a state in
-//! which it may have been delivered (N2).
+//! The outbox: emails with their states. A row leaves `queued` once, and never comes back from a state in which the
+//! email may have been delivered (N2).
 //!
 //! | from | to | when |
 //! |---|---|---|
@@ -84,7 +84,7 @@ pub struct OutboxEmail {
 }
 
 impl OutboxEmail {
-    /// What makes it this email and no other, for its `Message-ID`: safe left of the `@`.
+    /// The part of the `Message-ID` left of the `@`, different for every email.
     pub fn key(&self) -> String {
         let key: String = self
             .case_ref
@@ -101,7 +101,7 @@ impl OutboxEmail {
 const COLUMNS: &str = "sequence, case_ref, number, event, recipient, name, address, subject, body_text, body_html, \
                        state, reason, attempts";
 
-/// Queues the notices' emails, of those that go by email and whose recipient has an address.
+/// Queues the emails of those notices that go by email and whose recipient has an address.
 pub(super) async fn queue(write: &mut Write, notices: &[ToStore<'_>]) -> Result<(), NoticeError> {
     let emails: Vec<_> = notices
         .iter()
@@ -155,7 +155,7 @@ pub(super) async fn due(database: &Database, now: Timestamp, count_max: u32) -> 
     rows.iter().map(read).collect()
 }
 
-/// Up to `count_max` emails that are due, oldest first, which leave no other way than to the log: each to one caller.
+/// Up to `count_max` due emails, oldest first, that can only go to the log. Each goes to one caller.
 pub(super) async fn not_sent(
     database: &Database,
     now: Timestamp,
@@ -177,7 +177,7 @@ pub(super) async fn not_sent(
     Ok(emails)
 }
 
-/// Takes a queued email, so that no other postman does. False if another was faster.
+/// Claims a queued email, so that no other postman takes it. False if another was faster.
 pub(super) async fn claim(database: &Database, sequence: i64, now: Timestamp) -> Result<bool, NoticeError> {
     let claimed = sqlx::query(
         "UPDATE emails SET state = 'sending', claimed_at = $1, attempts = attempts + 1
@@ -190,7 +190,7 @@ pub(super) async fn claim(database: &Database, sequence: i64, now: Timestamp) ->
     Ok(claimed.rows_affected() == 1)
 }
 
-/// Says what became of an email that is being sent.
+/// Stores the state of an email that is being sent.
 pub(super) async fn mark(
     database: &Database,
     sequence: i64,
@@ -208,7 +208,7 @@ pub(super) async fn mark(
     Ok(())
 }
 
-/// Gives up on emails whose postman claimed them before `claimed_before` and died: they may have been delivered, so
+/// Gives up emails that a postman claimed before `claimed_before` and did not finish. They may have been delivered, so
 /// they are not sent again.
 pub(super) async fn give_up(database: &Database, claimed_before: Timestamp) -> Result<Vec<OutboxEmail>, NoticeError> {
     let sql = format!("SELECT {COLUMNS} FROM emails WHERE state = 'sending' AND claimed_at < $1 ORDER BY sequence");

@@ -1,9 +1,8 @@
-//! Notices: who is told what, in the app and by email (N1–N3).
+//! Notices, in the app and by email (N1–N3).
 //!
-//! Telling people is storing: the in-app notice and the email to send are rows of one transaction, and every retry
-//! stores the same rows once (N2). A [`Postman`] in the background sends the emails when their channel is up (N3), so
-//! that no deadline and no money ever waits for a mail server. The same transaction stores what happened as events, for
-//! programs ([`crate::webhooks`]).
+//! A notice in the app and its email are stored as rows in one transaction, and every retry stores the same rows once
+//! (N2). A [`Postman`] in the background sends the emails when the mail server is up (N3), so that no deadline and no
+//! money ever waits for it. The same transaction stores the events for programs ([`crate::webhooks`]).
 
 mod email;
 mod postman;
@@ -35,24 +34,24 @@ use words::{Rendered, Words};
 /// Why notices could not be stored or read.
 #[derive(Debug, thiserror::Error)]
 pub enum NoticeError {
-    /// The database could not be asked.
+    /// The database failed.
     #[error("the database of notices did not do its work")]
     Database(#[from] sqlx::Error),
-    /// A template has a mistake.
+    /// A template has an error.
     #[error("a notice cannot be put in words")]
     Words(#[from] minijinja::Error),
-    /// A row says what this program never wrote.
+    /// A row has content that this program never writes.
     #[error("a notice is damaged: {field} is \"{value}\"")]
     Damaged {
         /// Which field.
         field: &'static str,
-        /// What it says.
+        /// Its content.
         value: String,
     },
 }
 
 impl NoticeError {
-    /// What kind of error, as a name in a workflow's history.
+    /// The kind of error, as a name in a workflow's history.
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::Database(_) => "NoticesUnavailable",
@@ -95,7 +94,7 @@ pub struct StoredNotice {
     pub html: String,
 }
 
-/// Which notices to read; nothing means any.
+/// Which notices to read; an absent field means any.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NoticeFilter {
     /// Of this contract.
@@ -113,12 +112,12 @@ pub struct NoticeBook {
     queue: WriteQueue<Telling>,
     words: Arc<Words>,
     waker: Arc<Notify>,
-    /// Wakes whoever brings events to programs.
+    /// Wakes the couriers that hand events over.
     events: Arc<Notify>,
 }
 
 impl NoticeBook {
-    /// The notices in `database`, whose tables [`Database::migrate`] made.
+    /// The notices in `database`. [`Database::migrate`] has made its tables.
     pub fn new(database: Database) -> Self {
         Self {
             database,
@@ -129,7 +128,7 @@ impl NoticeBook {
         }
     }
 
-    /// Who sends this book's emails. It is woken whenever this book, or a clone of it, stores some.
+    /// The postman for this book's emails. It wakes whenever this book, or a clone of it, stores some.
     ///
     /// # Errors
     /// [`MailConfigError`] if the mail server's URL or the sender's address cannot be read.
@@ -137,18 +136,18 @@ impl NoticeBook {
         Postman::new(self.database.clone(), self.waker.clone(), config)
     }
 
-    /// Who hands over this book's events to be delivered to `webhooks`' endpoints, by workflows of the server that `client` is
-    /// connected to. It is woken whenever this book, or a clone of it, stores some.
+    /// The courier for this book's events. It delivers them to `webhooks`' endpoints, by workflows on the server of
+    /// `client`. It wakes whenever this book, or a clone of it, stores some.
     pub fn courier(&self, webhooks: WebhookBook, client: Client) -> Courier {
         Courier::to_server(webhooks, self.events_stored(), client)
     }
 
-    /// What is notified when events are stored.
+    /// Notified when events are stored.
     pub(crate) fn events_stored(&self) -> Arc<Notify> {
         self.events.clone()
     }
 
-    /// Stores notices, each once per channel (N2), and what happened as events, each once.
+    /// Stores notices, each once per channel (N2), and their events, each once.
     ///
     /// # Errors
     /// Only if the database cannot be written. Then nothing is stored.
@@ -168,17 +167,17 @@ impl NoticeBook {
     /// The notices that fit `filter`, oldest first.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn list(&self, filter: &NoticeFilter) -> Result<Vec<StoredNotice>, NoticeError> {
         let mut notices = self.latest(filter, None, u32::MAX).await?;
         notices.reverse();
         Ok(notices)
     }
 
-    /// The newest notices that fit `filter`, newest first: at most `limit`, of those before the one with this sequence.
+    /// The newest notices that fit `filter`, newest first: at most `limit`, and only those before this sequence.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn latest(
         &self,
         filter: &NoticeFilter,
@@ -205,24 +204,24 @@ impl NoticeBook {
         rows.iter().map(read).collect()
     }
 
-    /// Every email and what became of it, oldest first.
+    /// Every email with its state, oldest first.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn emails(&self) -> Result<Vec<OutboxEmail>, NoticeError> {
         email::list(&self.database).await
     }
 }
 
-/// What somebody is to be told, put in words.
+/// Notices with their texts.
 #[derive(Debug)]
 struct Telling {
     told: Tell,
-    /// Of each notice.
+    /// The texts of each notice.
     rendered: Vec<Rendered>,
 }
 
-/// A notice to be stored, of what, and in which words.
+/// A notice to store, with its order and its texts.
 type ToStore<'a> = (&'a Tell, &'a Notice, &'a Rendered);
 
 impl Telling {

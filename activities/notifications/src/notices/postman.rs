@@ -1,5 +1,5 @@
-//! The postman: sends queued emails in the background, each at most once, and keeps those whose channel is down until
-//! it is back (N2, N3).
+//! The postman sends queued emails in the background, each at most once. While the mail server is down, it keeps them
+//! until the server is back (N2, N3).
 
 use std::{
     fmt,
@@ -26,10 +26,10 @@ use super::{
     smtp::{Delivery, SmtpServer},
 };
 
-/// How many emails are looked at before the postman looks whether it should stop or others are due.
+/// How many emails the postman handles before it checks whether it should stop, or whether others are due.
 const BATCH: u32 = 50;
 
-/// How often the fate of an email is written down before the postman gives up; it is `unknown` then.
+/// How often the postman tries to store an email's state before it gives up; then the state is `unknown`.
 const MARK_TRIES: u32 = 10;
 
 /// How emails leave.
@@ -38,15 +38,16 @@ pub struct MailConfig {
     /// The mail server: `smtp://host:port`, `smtp://user:password@host:port?tls=required` or `smtps://…`. Without one
     /// none is sent.
     pub url: Option<String>,
-    /// From whom: `Recourse <recourse@example.com>`.
+    /// The sender: `Recourse <recourse@example.com>`.
     pub from: String,
-    /// Whether nobody in it is real: then emails without a server are written to the log whole, and otherwise only that they were not sent.
+    /// Whether all its people are invented. Then, without a server, the log has whole emails; otherwise only that they
+    /// were not sent.
     pub sandbox: bool,
 }
 
 impl fmt::Debug for MailConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the URL: it may hold a password, and a configuration is easily logged.
+        // Without the URL: it may hold a password, and configurations often get into logs.
         write!(f, "MailConfig {{ from: {:?}, has_server: {} }}", self.from, self.url.is_some())
     }
 }
@@ -57,10 +58,10 @@ pub enum MailConfigError {
     /// The URL is not shown: it may hold a password.
     #[error("the mail server's URL cannot be read; write it like smtp://host:25 or smtps://user:password@host:465")]
     Url,
-    /// The sender is no address.
+    /// The sender is not an address.
     #[error("\"{from}\" is no sender; write it like Recourse <recourse@example.com>")]
     From {
-        /// What was given.
+        /// The given sender.
         from: String,
     },
 }
@@ -68,13 +69,13 @@ pub enum MailConfigError {
 /// How fast a [`Postman`] works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// How often it looks for emails that nobody woke it for.
+    /// How often it looks for emails without being woken.
     pub poll: Duration,
-    /// How long an email that could not be sent waits; twice as long after each try.
+    /// How long an email waits after a failed try; twice as long after each further one.
     pub retry_first: Duration,
-    /// How long it waits at most.
+    /// The longest wait.
     pub retry_max: Duration,
-    /// After which time without a word a postman that was sending an email is taken for dead.
+    /// A postman that has been sending an email for this long counts as dead.
     pub lease: Duration,
 }
 
@@ -95,13 +96,13 @@ pub struct Postman {
     database: Database,
     waker: Arc<Notify>,
     from: Mailbox,
-    /// Nothing: none is sent.
+    /// Absent: no email is sent.
     server: Option<SmtpServer>,
     sandbox: bool,
     pace: Pace,
 }
 
-/// Whether the rest of a batch is worth a try.
+/// Whether to try the rest of a batch.
 enum Next {
     GoOn,
     ChannelDown,
@@ -117,14 +118,14 @@ impl Postman {
         Ok(Self { database, waker, from, server, sandbox: config.sandbox, pace: Pace::default() })
     }
 
-    /// The same postman at another pace.
+    /// The same postman with other times.
     #[must_use]
     pub const fn at_pace(mut self, pace: Pace) -> Self {
         self.pace = pace;
         self
     }
 
-    /// Works until `shutdown` is done. An email that is being sent then is finished first.
+    /// Works until `shutdown` is done. It first finishes an email that it is sending.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         let mut look_at = Instant::now();
@@ -145,8 +146,8 @@ impl Postman {
         }
     }
 
-    /// Sends what is due, and sees to what another postman has left behind if it is time for that: nobody is woken when one dies. True
-    /// if it is time to stop.
+    /// Sends due emails, and from time to time gives up those of dead postmen: nobody is woken when one dies. True if
+    /// it must stop.
     async fn look_around(
         &self,
         look_at: &mut Instant,
@@ -159,7 +160,7 @@ impl Postman {
         self.round(shutdown).await
     }
 
-    /// Sends what is due. True if it is time to stop.
+    /// Sends due emails. True if it must stop.
     async fn round(&self, mut shutdown: Pin<&mut impl Future<Output = ()>>) -> Result<bool, NoticeError> {
         let Some(server) = &self.server else {
             self.write_to_log().await?;
@@ -193,7 +194,7 @@ impl Postman {
         Ok(())
     }
 
-    /// What is due is not sent, and the log says so. Nothing leaves, so nothing is claimed first.
+    /// Marks due emails as not sent, and writes to the log. Nothing leaves, so nothing is claimed first.
     async fn write_to_log(&self) -> Result<(), NoticeError> {
         loop {
             let written = email::not_sent(&self.database, Timestamp::now(), BATCH);
@@ -203,7 +204,7 @@ impl Postman {
                     tracing::info!(to = %email.address, subject = %email.subject, body = %email.text,
                         "no mail server is configured; an email is written here instead");
                 } else {
-                    // A log is kept, copied and read by many: it has no word and no address of anybody.
+                    // Many people keep, copy and read logs: this one has no text and no address of anybody.
                     tracing::warn!(case = %email.case_ref, recipient = %email.recipient, event = %email.event,
                         "no mail server is configured (RECOURSE_SMTP_URL): an email was not sent; its notice is in the app");
                 }
@@ -249,13 +250,13 @@ impl Postman {
             .from(self.from.clone())
             .to(Mailbox::new(Some(email.name.clone()), address))
             .subject(&email.subject)
-            // The same for every try, so that a recipient's own program can tell that it is the same email.
+            // The same for every try, so that a recipient's program can recognise the email.
             .message_id(Some(format!("<{}@{}>", email.key(), self.from.email.domain())))
             .multipart(MultiPart::alternative_plain_html(email.text.clone(), email.html.clone()))
             .map_err(|error| error.to_string())
     }
 
-    /// Writes down what became of an email, with patience: what is not written down is `unknown` later.
+    /// Stores an email's state, with several tries: without it, the email is `unknown` later.
     async fn mark(&self, email: &OutboxEmail, state: EmailState, reason: Option<&str>) -> Result<(), NoticeError> {
         let attempts_before = u32::try_from(email.attempts).unwrap_or(u32::MAX);
         let wait = self.pace.retry_first.saturating_mul(2_u32.saturating_pow(attempts_before)).min(self.pace.retry_max);

@@ -1,5 +1,5 @@
-//! One email to one mail server, in steps, because what a failure means depends on the step: before the message is
-//! handed over nothing was delivered, and after that it may have been.
+//! Sends one email to one mail server in steps, because the meaning of a failure depends on the step: until the server
+//! gets the message nothing was delivered, and after that it may have been.
 
 use std::{fmt, time::Duration};
 
@@ -15,18 +15,18 @@ use lettre::{
 };
 use tokio::time::timeout;
 
-/// How long connecting, and then announcing a message, may take.
+/// How long connecting may take, and also how long announcing a message may take.
 const STEP: Duration = Duration::from_secs(20);
 
-/// How long the server may take over a message. All steps together stay within the postman's lease.
+/// How long the server may take for a message. All steps together stay within the postman's lease.
 const HAND_OVER: Duration = Duration::from_secs(40);
 
-/// What became of a message.
+/// The result of sending a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Delivery {
     /// The server took it.
     Sent,
-    /// The server cannot be talked to; it took nothing.
+    /// The connection failed; the server took nothing.
     ChannelDown(String),
     /// The server did not take this one now.
     NotNow(String),
@@ -36,7 +36,7 @@ pub(super) enum Delivery {
     Unknown(String),
 }
 
-/// Where a mail server is, and how to talk to it.
+/// The address of a mail server, and how to connect to it.
 #[derive(Clone)]
 pub(super) struct SmtpServer {
     host: String,
@@ -53,9 +53,9 @@ impl fmt::Debug for SmtpServer {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Security {
-    /// In the clear: only for a server on the same machine or network.
+    /// Not encrypted: only for a server on the same machine or network.
     None,
-    /// Encrypted after the first words.
+    /// Encrypted after the greeting.
     StartTls,
     /// Encrypted from the start.
     Tls,
@@ -77,7 +77,7 @@ impl SmtpServer {
             ("smtps", "") => (Security::Tls, 465),
             _ => return None,
         };
-        // An IPv6 address has colons of its own, and stands in brackets.
+        // An IPv6 address has colons itself, and is in brackets.
         let (host, port) = match server.rsplit_once(':') {
             Some((host, digits)) if !digits.ends_with(']') => (host, digits.parse().ok()?),
             _ => (server, port),
@@ -113,7 +113,7 @@ impl SmtpServer {
             Ok(Err(error)) => Delivery::Unknown(in_words(&error)),
             Err(_) => Delivery::Unknown("the server did not answer in time".into()),
         };
-        // Only politeness: the message's fate is known.
+        // This is only polite: the result is known.
         let _ = timeout(Duration::from_secs(1), connection.quit()).await;
         delivery
     }
@@ -134,7 +134,7 @@ impl SmtpServer {
     }
 }
 
-/// Says from whom and to whom, and asks to begin.
+/// Sends sender and recipient, and asks to begin.
 async fn announce(connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), Delivery> {
     let (from, to) = (message.envelope().from().cloned(), message.envelope().to());
     let is_ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
@@ -163,7 +163,7 @@ fn in_words(error: &dyn std::error::Error) -> String {
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
-        // lettre's own text ends with its cause's.
+        // lettre's own text ends with the text of its cause.
         if !words.contains(&text) {
             words = format!("{words}: {text}");
         }

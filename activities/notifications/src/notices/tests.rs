@@ -52,7 +52,7 @@ async fn a_notice_is_stored_once_however_often_it_is_told() {
     assert_eq!(book.list(&NoticeFilter::default()).await.unwrap().len(), 4, "a second case tells anew");
 }
 
-/// N2: what comes at the same time is stored together, and is for each case what it would have been by itself.
+/// N2: notices that come at the same time are stored together, with the same result for each case as if stored alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_is_told_at_once_is_told_once_for_each_case() {
     let test = TestDatabase::new().await;
@@ -80,7 +80,7 @@ async fn what_is_told_at_once_is_told_once_for_each_case() {
     }
 }
 
-/// N2: a case that was reset may number another event like one that was told before; that one is not told yet.
+/// N2: after a reset, a case may give another event a number that it has used. That event still gets its notice.
 #[tokio::test]
 async fn the_same_number_of_another_event_is_another_notice() {
     let test = TestDatabase::new().await;

@@ -1,7 +1,7 @@
-//! The words of a notice: what happened, what the recipient can do, by when, what silence does, and the money (N1).
+//! The texts of a notice: what happened, what the recipient can do, by when, what silence does, and the money (N1).
 //!
-//! Each event has a template whose first line is the headline and whose second is what happened; a layout for text and
-//! one for HTML put the rest around it. Whoever is told is "you", and the other party has a name.
+//! Each event has a template: its first line is the headline and its second is what happened. A layout for text and one
+//! for HTML add the rest. The recipient is "you", and the other party has a name.
 
 mod offers;
 
@@ -24,7 +24,7 @@ pub(super) struct Words {
     templates: Environment<'static>,
 }
 
-/// A notice as it is read.
+/// A notice's texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rendered {
     pub subject: String,
@@ -32,7 +32,7 @@ pub(super) struct Rendered {
     pub html: String,
 }
 
-/// Gives each event the source of its template, which has its name. A new event does not compile without one.
+/// Gives each event the template with its name. A new event does not compile without one.
 macro_rules! templates {
     ($($event:ident = $name:literal, $where:ident $how:ident;)+) => {
         const fn template(event: NoticeEvent) -> &'static str {
@@ -55,7 +55,7 @@ impl Words {
         Self { templates }
     }
 
-    /// The notice in words. What a person wrote is escaped in the HTML and quoted in the text.
+    /// The texts of a notice. What people wrote is escaped in the HTML and quoted in the text.
     pub fn render(&self, told: &Tell, notice: &Notice) -> Result<Rendered, minijinja::Error> {
         let facts = EventFacts::of(told, notice);
         let event = self.templates.render_named_str("event.txt", template(notice.event), Value::from(Serde(&facts)))?;
@@ -70,7 +70,7 @@ impl Words {
     }
 }
 
-/// What an event's template can speak of. Money that the event does not have is "the amount".
+/// The values that an event's template can use. If the event has no money, the text is "the amount".
 #[derive(Serialize)]
 #[allow(clippy::struct_excessive_bools, reason = "a template asks of each by its name")]
 struct EventFacts {
@@ -81,11 +81,11 @@ struct EventFacts {
     other: String,
     /// Who did it: "you", a name, "the mediator"; or "somebody".
     actor: String,
-    /// The same, to begin a sentence with.
+    /// The same for the beginning of a sentence.
     actor_begins: String,
     held: String,
     amount: String,
-    /// Whether the amount is nothing: a share of the arbitration fee that is not charged.
+    /// Whether the amount is 0: a share of the arbitration fee that is not charged.
     is_free: bool,
     to_freelancer: String,
     to_client: String,
@@ -95,7 +95,7 @@ struct EventFacts {
     number: String,
     /// "milestone" and its name; "the milestone" if the event has none.
     milestone: String,
-    /// The same, and nothing if the event has none.
+    /// The same; absent if the event has none.
     of_milestone: Option<String>,
     /// What the case is about: "milestone", "payment" or "money".
     about: About,
@@ -140,7 +140,7 @@ impl EventFacts {
     }
 }
 
-/// Everything around what happened.
+/// The rest of a notice.
 #[derive(Serialize)]
 struct Layout {
     headline: String,
@@ -176,7 +176,7 @@ impl Layout {
     }
 }
 
-/// What silence does, seen by the recipient: a clause after "if nothing happens by then,".
+/// What silence does, for this recipient: a clause after "if nothing happens by then,".
 fn silence_does(silence: IfSilent, to: Role, contract: &Contract) -> String {
     let freelancer = in_words(Role::Freelancer, to, contract);
     let client = in_words(Role::Client, to, contract);
@@ -206,7 +206,8 @@ fn money(notice: &Notice, contract: &Contract) -> Vec<String> {
     let facts = &notice.facts;
     let to = |role| in_words(role, notice.to, contract);
     let proposed = matches!(notice.event, NoticeEvent::ResolutionProposed | NoticeEvent::OfferMade);
-    // What is not the freelancer's of a milestone does not go back to the client while the contract goes on (D3).
+    // On an active contract, the part of a milestone that the freelancer does not get does not go back to the client
+    // (D3).
     let rest = if proposed && facts.milestone.is_some() {
         "stays in escrow for the next milestone".to_owned()
     } else {
@@ -223,7 +224,7 @@ fn money(notice: &Notice, contract: &Contract) -> Vec<String> {
     .collect()
 }
 
-/// Whose words a notice quotes.
+/// The author of the text that a notice quotes.
 fn quote_from(notice: &Notice, contract: &Contract) -> String {
     match (notice.event, notice.by) {
         (
@@ -239,7 +240,7 @@ fn quote_from(notice: &Notice, contract: &Contract) -> String {
     }
 }
 
-/// A role as the recipient calls it: "you", a party's name, or "the mediator".
+/// A role in words for this recipient: "you", a party's name, or "the mediator".
 fn in_words(role: Role, to: Role, contract: &Contract) -> String {
     if role == to { "you".to_owned() } else { name_of(role, contract) }
 }
@@ -250,7 +251,7 @@ pub(super) fn name_of(role: Role, contract: &Contract) -> String {
     if name.is_empty() { format!("the {role}") } else { name }
 }
 
-/// With a capital letter, to begin a sentence. Names are left as they are written.
+/// With a capital letter at the beginning of a sentence. Names stay as they are.
 fn begin(words: &str) -> String {
     match words.strip_prefix("the ") {
         Some(rest) => format!("The {rest}"),
@@ -265,8 +266,7 @@ fn show_time(at: Timestamp) -> String {
     at.strftime("%a %-d %b %Y %H:%M UTC").to_string()
 }
 
-/// A person's text on one line, without characters that would make it look like something else: names and titles
-/// end up in the headers of emails.
+/// A person's text on one line, without misleading characters: names and titles get into the headers of emails.
 pub(super) fn one_line(text: &str) -> String {
     let spaced: String = text.chars().map(|letter| if is_unseen(letter) { ' ' } else { letter }).collect();
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -276,7 +276,7 @@ fn lines(text: &str) -> Vec<String> {
     text.lines().map(one_line).collect()
 }
 
-/// Controls, line separators, and marks that turn the direction of writing.
+/// Controls, line separators, and marks that change the direction of writing.
 fn is_unseen(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

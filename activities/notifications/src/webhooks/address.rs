@@ -1,5 +1,5 @@
-//! Which addresses webhooks are sent to: only those of the public internet, so that nobody can make this program ask the
-//! machines beside it. A sandbox may send to any.
+//! The addresses that webhooks may go to: only those of the public internet, so that nobody can make this program call
+//! machines in its own network. A sandbox may send to any address.
 
 use std::{
     error::Error as StdError,
@@ -11,10 +11,10 @@ use url::{Host, Url};
 
 use super::WebhookError;
 
-/// The longest URL that is taken, in bytes.
+/// The longest accepted URL, in bytes.
 const URL_BYTES_MAX: usize = 2000;
 
-/// Takes a URL for an endpoint, if its form and the addresses behind it are allowed.
+/// Accepts a URL for an endpoint, if its form and its addresses are allowed.
 ///
 /// # Errors
 /// [`WebhookError::Url`] with what is wrong.
@@ -27,7 +27,7 @@ pub(super) async fn checked(text: &str, allow_local: bool) -> Result<Url, Webhoo
     Ok(url)
 }
 
-/// Reads a URL and checks everything but what its name resolves to, which is checked when it is connected to.
+/// Reads a URL and checks everything but the addresses of its name. Those are checked when it connects.
 pub(super) fn readable(text: &str, allow_local: bool) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "it cannot be read as a URL")?;
     if text.len() > URL_BYTES_MAX {
@@ -57,7 +57,7 @@ async fn public_addresses(domain: &str) -> Result<Vec<SocketAddr>, Box<dyn StdEr
     if found.is_empty() {
         return Err(format!("{domain} has no address").into());
     }
-    // One address that is not public would do for who wants to reach it, so that all of them have to be.
+    // Every address must be public: a single other one would be enough for an attack.
     if found.iter().all(|address| is_public(address.ip())) {
         Ok(found)
     } else {
@@ -65,7 +65,7 @@ async fn public_addresses(domain: &str) -> Result<Vec<SocketAddr>, Box<dyn StdEr
     }
 }
 
-/// Resolves names for deliveries. What is connected to is what was checked here.
+/// Resolves names for deliveries. The connection goes to the addresses that were checked here.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PublicOnly;
 
@@ -78,7 +78,7 @@ impl Resolve for PublicOnly {
     }
 }
 
-/// Whether an address is reachable by everybody, by the registries of special addresses.
+/// Whether everybody can reach an address, by the registries of special addresses.
 fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => is_public_v4(ip),
@@ -105,11 +105,11 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
         return is_public_v4(inner);
     }
     match ip.segments() {
-        // Translated to an address of version 4 by the network.
+        // The network translates it to an address of version 4.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => is_public_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))),
         // Protocol assignments with Teredo, documentation, 6to4: they lead elsewhere or nowhere.
         [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x2002, ..] | [0x3fff, 0..=0xfff, ..] => false,
-        // Everything that is given out to the public begins with these three bits.
+        // All public addresses begin with these three bits.
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }

@@ -1,6 +1,6 @@
-//! The courier: starts a delivery for each event and each endpoint, in the background. It hands over and sends nothing itself,
-//! so an endpoint that is down costs it nothing. Several couriers may work on the same database: a delivery that is started
-//! twice is started once.
+//! The courier starts a delivery for each event and each endpoint, in the background. It sends nothing itself, so it
+//! never waits for an endpoint that is down. Several couriers may work on the same database: they start each delivery
+//! only once.
 
 use std::{fmt, future::Future, pin::pin, sync::Arc, time::Duration};
 
@@ -18,25 +18,25 @@ use tokio::{sync::Notify, time::sleep};
 
 use super::{Endpoint, WebhookBook, WebhookError, deliveries, endpoints, events};
 
-/// How often the courier looks for events that nobody woke it for.
+/// How often the courier looks for events without being woken.
 const POLL: Duration = Duration::from_secs(1);
 
-/// How long it waits after something failed.
+/// How long it waits after an error.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// How many events are handed over before that is noted.
+/// How many events it hands over before it records its position.
 const BATCH: u32 = 50;
 
 /// How many deliveries are started at once.
 const STARTS_AT_ONCE: usize = 8;
 
-/// What can start the workflow of a delivery.
+/// Starts the workflow of a delivery.
 #[async_trait]
 pub trait StartsDeliveries: fmt::Debug + Send + Sync {
     /// Starts it, unless it was started before: both are success.
     ///
     /// # Errors
-    /// [`WebhookError::NotStarted`] if it is not known to be started.
+    /// [`WebhookError::NotStarted`] if nobody knows whether it was started.
     async fn start(&self, order: &DeliveryOrder) -> Result<(), WebhookError>;
 }
 
@@ -86,7 +86,7 @@ impl Courier {
         Self { book, waker, server, poll: POLL }
     }
 
-    /// The same courier, looking by itself at another pace.
+    /// The same courier with another interval.
     #[cfg(test)]
     pub(super) const fn polling(mut self, poll: Duration) -> Self {
         self.poll = poll;
@@ -97,7 +97,7 @@ impl Courier {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         loop {
-            // What is cut off anywhere is done again by the next round.
+            // If a round is cut off, the next one repeats it.
             let done = tokio::select! {
                 biased;
                 () = &mut shutdown => return,
@@ -125,7 +125,7 @@ impl Courier {
     /// Starts every delivery that was not started yet.
     ///
     /// # Errors
-    /// If the database or the server cannot be used. What was handed over until then stays so.
+    /// If the database or the server cannot be used. What was handed over before stays so.
     pub(super) async fn hand_over(&self) -> Result<(), WebhookError> {
         for endpoint in endpoints::behind(&self.book.database).await? {
             self.hand_over_to(&endpoint).await?;
@@ -141,7 +141,7 @@ impl Courier {
             let Some(last) = batch.last() else { return Ok(()) };
             position = last.position;
             let positions: Vec<i64> = batch.iter().map(|entry| entry.position).collect();
-            // First, so that a delivery finds its row to write down what it came to.
+            // First, so that a delivery finds the row for its result.
             deliveries::begin(database, &endpoint.id, &positions, Timestamp::now()).await?;
             stream::iter(batch)
                 .map(|entry| async move {

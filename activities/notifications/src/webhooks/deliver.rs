@@ -1,4 +1,4 @@
-//! Sending an event to an endpoint: one try. Temporal makes the others.
+//! Sends an event to an endpoint: one try. Temporal makes the others.
 
 use std::{error::Error as StdError, time::Duration};
 
@@ -14,16 +14,16 @@ use super::{
     signature::sign,
 };
 
-/// How long a try may take. The activity's own limit is longer, so that what it came to is written down.
+/// How long a try may take. The activity's own limit is longer, so that there is time to record the result.
 const TRY_MAX: Duration = Duration::from_secs(15);
 
-/// How long connecting may take, of that.
+/// How much of that connecting may take.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// How much of an answer is read at most, in bytes.
 const ANSWER_BYTES_MAX: usize = 4096;
 
-/// How much of an answer is kept to show why an event was not taken, in characters.
+/// How many characters of an answer are kept, to show why an event was not taken.
 const ANSWER_SHOWN_MAX: usize = 200;
 
 /// Sends events to endpoints.
@@ -43,8 +43,7 @@ impl Deliverer {
             .user_agent(concat!("recourse/", env!("CARGO_PKG_VERSION")))
             .timeout(TRY_MAX)
             .connect_timeout(CONNECT_MAX)
-            // A redirect or a proxy would lead to an address that nobody has checked, and so would a connection that was
-            // made for another check.
+            // A redirect, a proxy or an old connection would lead to an address that this try has not checked.
             .redirect(Policy::none())
             .no_proxy()
             .pool_max_idle_per_host(0);
@@ -54,10 +53,11 @@ impl Deliverer {
         Ok(Self { http: http.build().map_err(WebhookError::NoClient)?, book })
     }
 
-    /// Tries once. What was delivered before is not sent again.
+    /// Tries once. A delivered event is not sent again.
     ///
     /// # Errors
-    /// [`WebhookError::NotTaken`] if the endpoint should be tried again, and if the database cannot be used.
+    /// [`WebhookError::NotTaken`] if the endpoint did not take it and another try must follow; other errors if the
+    /// database cannot be used.
     pub async fn deliver(&self, order: &DeliveryOrder) -> Result<DeliveryReceipt, WebhookError> {
         let database = &self.book.database;
         let Some(event) = events::find(database, &order.event).await? else { return Ok(DeliveryReceipt::Refused) };
@@ -88,7 +88,7 @@ impl Deliverer {
         }
     }
 
-    /// Ends a delivery that was tried for as long as it is worth.
+    /// Ends a delivery whose time for tries is over.
     ///
     /// # Errors
     /// Only if the database cannot be used.
@@ -137,13 +137,13 @@ impl Deliverer {
                     _ => not_taken(Some(status.as_u16()), format!("it answered {status}{}", beginning(answer).await)),
                 }
             }
-            // Without the URL: what follows the host may be a secret.
+            // Without the URL, because the part after the host may be a secret.
             Err(error) => not_taken(None, in_full(&error.without_url())),
         })
     }
 }
 
-/// How an answer begins, to show what an endpoint did not like; nothing if it says nothing that can be shown.
+/// The beginning of an answer, to show what the endpoint refused; empty if it has no readable text.
 async fn beginning(mut answer: Response) -> String {
     let mut read = Vec::new();
     while let Ok(Some(piece)) = answer.chunk().await {
@@ -161,7 +161,7 @@ async fn beginning(mut answer: Response) -> String {
     if text.trim().is_empty() { String::new() } else { format!(": {}", text.trim()) }
 }
 
-/// An error with what is behind it.
+/// An error with its causes.
 fn in_full(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut behind = error.source();

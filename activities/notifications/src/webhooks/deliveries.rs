@@ -1,4 +1,4 @@
-//! What became of each event at each endpoint.
+//! The deliveries: the state of each event at each endpoint.
 //!
 //! | from | to | when |
 //! |---|---|---|
@@ -62,7 +62,7 @@ pub struct Delivery {
     pub changed_at: Timestamp,
 }
 
-/// What a try came to.
+/// The result of a try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Try {
     pub state: DeliveryState,
@@ -70,7 +70,7 @@ pub(super) struct Try {
     pub reason: Option<String>,
 }
 
-/// Notes that these events are on their way to an endpoint. An endpoint that was removed meanwhile gets nothing.
+/// Records that these events are on their way to an endpoint. An endpoint that was removed meanwhile gets nothing.
 pub(super) async fn begin(
     database: &Database,
     endpoint: &str,
@@ -94,7 +94,7 @@ pub(super) async fn begin(
     Ok(())
 }
 
-/// How it stands with one event at one endpoint; nothing if it was never on its way, or the endpoint was removed.
+/// The delivery of one event to one endpoint; nothing if it was never on its way, or the endpoint was removed.
 pub(super) async fn state(
     database: &Database,
     endpoint: &str,
@@ -109,7 +109,7 @@ pub(super) async fn state(
     state.as_deref().map(read_state).transpose()
 }
 
-/// Writes down a try of a delivery that is waiting.
+/// Records a try of a waiting delivery.
 pub(super) async fn tried(
     database: &Database,
     endpoint: &str,
@@ -133,7 +133,7 @@ pub(super) async fn tried(
     Ok(())
 }
 
-/// Ends a delivery that is waiting without another try. What the last one came to stays to be seen.
+/// Ends a waiting delivery without another try. The result of the last try stays visible.
 pub(super) async fn give_up(
     database: &Database,
     endpoint: &str,

@@ -1,4 +1,4 @@
-//! The endpoints and what they are signed with.
+//! The endpoints and their secrets.
 
 use jiff::Timestamp;
 use recourse_database::Database;
@@ -58,7 +58,7 @@ pub(super) async fn add(
 }
 
 pub(super) async fn list(database: &Database) -> Result<Vec<Endpoint>, WebhookError> {
-    // The ids are of a kind that sorts by time.
+    // The ids sort by time.
     let sql = format!("SELECT {COLUMNS} FROM webhook_endpoints ORDER BY id");
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(database.pool()).await?;
     rows.iter().map(read).collect()
@@ -81,7 +81,7 @@ pub(super) async fn remove(database: &Database, id: &str) -> Result<(), WebhookE
     Ok(())
 }
 
-/// Replaces the present secret; it stays valid until `old_valid_until`, and what is not valid any more is forgotten.
+/// Replaces the current secret, which stays valid until `old_valid_until`, and deletes expired ones.
 pub(super) async fn rotate(
     database: &Database,
     id: &str,
@@ -113,7 +113,7 @@ pub(super) async fn rotate(
     Ok(())
 }
 
-/// What is signed with at `now`, the newest first.
+/// The secrets that are valid at `now`, newest first.
 pub(super) async fn secrets(database: &Database, id: &str, now: Timestamp) -> Result<Vec<Secret>, WebhookError> {
     let rows: Vec<String> = sqlx::query_scalar(
         "SELECT secret FROM webhook_secrets
@@ -126,7 +126,7 @@ pub(super) async fn secrets(database: &Database, id: &str, now: Timestamp) -> Re
     rows.iter().map(|secret| Ok(Secret::new(secret)?)).collect()
 }
 
-/// Sends nothing to this endpoint any more.
+/// Stops all sending to this endpoint.
 pub(super) async fn disable(database: &Database, id: &str, now: Timestamp) -> Result<(), WebhookError> {
     sqlx::query("UPDATE webhook_endpoints SET disabled_at = $1 WHERE id = $2 AND disabled_at IS NULL")
         .bind(now.as_millisecond())
@@ -136,7 +136,7 @@ pub(super) async fn disable(database: &Database, id: &str, now: Timestamp) -> Re
     Ok(())
 }
 
-/// Endpoints for which there are events that no delivery was started for.
+/// Endpoints that lack a delivery for some events.
 pub(super) async fn behind(database: &Database) -> Result<Vec<Endpoint>, WebhookError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM webhook_endpoints
@@ -147,7 +147,7 @@ pub(super) async fn behind(database: &Database) -> Result<Vec<Endpoint>, Webhook
     rows.iter().map(read).collect()
 }
 
-/// Notes up to where deliveries were started. It never goes back, whoever else is at it.
+/// Records the position up to which deliveries were started. It never goes back, also with several couriers.
 pub(super) async fn handed_over(database: &Database, id: &str, position: i64) -> Result<(), WebhookError> {
     sqlx::query("UPDATE webhook_endpoints SET handed_over = $1 WHERE id = $2 AND handed_over < $1")
         .bind(position)

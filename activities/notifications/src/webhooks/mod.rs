@@ -1,11 +1,11 @@
-//! Webhooks: programs are told what happened in cases, signed, and can read what they missed.
+//! Webhooks: programs get signed events of cases, and can read the ones that they missed.
 //!
-//! [`events`] are written with the notices, in one transaction. For each event and each endpoint the [`Courier`] starts a
-//! `WebhookDelivery` workflow, whose activity sends it; Temporal keeps the retries. So an endpoint that is down holds up no
-//! case, and no other endpoint. A delivery may arrive more than once and in any order: receivers go by the event's id and its
-//! sequence.
+//! [`events`] are stored with the notices, in one transaction. For each event and each endpoint the [`Courier`] starts
+//! a `WebhookDelivery` workflow, whose activity sends it; Temporal makes the retries. So an endpoint that is down
+//! delays no case and no other endpoint. A delivery may arrive more than once and in any order: receivers use the
+//! event's id and its sequence.
 //!
-//! Nothing here decides anything about a case, and nothing that is sent says more than that something happened.
+//! This module decides nothing about a case. A webhook says only that something happened.
 
 mod address;
 mod courier;
@@ -30,13 +30,13 @@ pub use signature::{Secret, SignatureError, SignedHeaders, TOLERANCE, sign, veri
 
 use recourse_database::Database;
 
-/// How long a secret still signs after it was replaced, so that receivers can change over.
+/// How long a replaced secret still signs, so that receivers have time to change.
 const OLD_SECRET_VALID: Duration = Duration::from_hours(24);
 
-/// Why something about webhooks could not be done.
+/// Why a call about webhooks failed.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
-    /// The database could not be asked.
+    /// The database failed.
     #[error("the database of webhooks did not do its work")]
     Database(#[from] sqlx::Error),
     /// Nothing may be sent to this URL. It is not shown: it may hold a password.
@@ -48,45 +48,45 @@ pub enum WebhookError {
     /// There is no such endpoint.
     #[error("there is no endpoint {id}")]
     NotFound {
-        /// What was looked for.
+        /// The id that the caller gave.
         id: String,
     },
-    /// The endpoint did not take a delivery, which is tried again.
+    /// The endpoint did not take a delivery; another try follows.
     #[error("the endpoint did not take it: {reason}")]
     NotTaken {
-        /// What it answered, or why it was not reached.
+        /// Its answer, or why the connection failed.
         reason: String,
     },
-    /// The server could not be asked to deliver, which is tried again.
+    /// Temporal did not start a delivery; another try follows.
     #[error("a delivery could not be started: {reason}")]
     NotStarted {
         /// Why.
         reason: String,
     },
-    /// No secret could be drawn.
+    /// The machine gave no random bytes for a secret.
     #[error("the machine has no random numbers")]
     NoSecret(#[from] getrandom::Error),
     /// A secret in the database cannot be used.
     #[error("a webhook cannot be signed")]
     NotSigned(#[from] SignatureError),
-    /// Webhooks cannot be sent from this machine.
+    /// This machine cannot send webhooks.
     #[error("no encrypted connections can be made from here")]
     NoClient(#[source] reqwest::Error),
     /// An event cannot be written as JSON.
     #[error("an event cannot be written as JSON")]
     NotWritten(#[from] serde_json::Error),
-    /// A row says what this program never wrote.
+    /// A row has content that this program never writes.
     #[error("a webhook's row is damaged: {field} is \"{value}\"")]
     Damaged {
         /// Which field.
         field: &'static str,
-        /// What it says.
+        /// Its content.
         value: String,
     },
 }
 
 impl WebhookError {
-    /// What kind of error, as a name in a workflow's history.
+    /// The kind of error, as a name in a workflow's history.
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::Database(_) => "WebhooksUnavailable",
@@ -114,7 +114,8 @@ pub struct WebhookBook {
 }
 
 impl WebhookBook {
-    /// The webhooks in `database`, whose tables [`Database::migrate`] made. Only to public addresses, and encrypted.
+    /// The webhooks in `database`. [`Database::migrate`] has made its tables. They go only to public addresses, and
+    /// encrypted.
     pub const fn new(database: Database) -> Self {
         Self { database, allow_local: false }
     }
@@ -126,10 +127,10 @@ impl WebhookBook {
         self
     }
 
-    /// Adds an endpoint. It is sent what happens from now on, signed with the secret, which is shown only here.
+    /// Adds an endpoint. It gets the events from now on, signed with the secret, which only this call shows.
     ///
     /// # Errors
-    /// [`WebhookError::Url`] if nothing may be sent there.
+    /// [`WebhookError::Url`] if this URL is not allowed.
     pub async fn add(&self, url: &str, description: &str) -> Result<(Endpoint, Secret), WebhookError> {
         let url = address::checked(url, self.allow_local).await?;
         let secret = Secret::draw()?;
@@ -140,12 +141,12 @@ impl WebhookBook {
     /// Every endpoint, oldest first.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn list(&self) -> Result<Vec<Endpoint>, WebhookError> {
         endpoints::list(&self.database).await
     }
 
-    /// Forgets an endpoint, its secrets and its deliveries. What is being delivered is not tried again.
+    /// Deletes an endpoint, its secrets and its deliveries. A delivery under way is not tried again.
     ///
     /// # Errors
     /// [`WebhookError::NotFound`] if there is none with this id.
@@ -153,7 +154,7 @@ impl WebhookBook {
         endpoints::remove(&self.database, id).await
     }
 
-    /// Gives an endpoint a new secret, which is shown only here. The one before signs beside it for another day.
+    /// Gives an endpoint a new secret, which only this call shows. The old one signs beside it for another day.
     ///
     /// # Errors
     /// [`WebhookError::NotFound`] if there is no endpoint with this id.
@@ -167,16 +168,16 @@ impl WebhookBook {
         Ok(secret)
     }
 
-    /// Up to `limit` events after the position `after`, oldest first: of one contract or of all. From 0 it begins with the
-    /// first event ever.
+    /// Up to `limit` events after the position `after`, oldest first: of one contract or of all. With 0 it begins with
+    /// the first event ever.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn feed(&self, after: i64, limit: u32, contract: Option<&Id>) -> Result<Vec<FeedEntry>, WebhookError> {
         events::feed(&self.database, after, limit, contract).await
     }
 
-    /// What became of the deliveries to an endpoint, newest event first, up to `limit`.
+    /// The deliveries to an endpoint, newest event first, up to `limit`.
     ///
     /// # Errors
     /// [`WebhookError::NotFound`] if there is no endpoint with this id.

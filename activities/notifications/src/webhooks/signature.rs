@@ -1,5 +1,5 @@
-//! Signatures of webhooks, as Standard Webhooks describes them (<https://www.standardwebhooks.com>): of those that go out, and
-//! of those that come in from a payment provider that uses the same scheme.
+//! Signatures of webhooks, as Standard Webhooks describes them (<https://www.standardwebhooks.com>): of outgoing
+//! webhooks, and of incoming ones from a payment provider that uses the same scheme.
 
 use std::{fmt, time::Duration};
 
@@ -11,7 +11,7 @@ use sha2::Sha256;
 /// How long a new secret is, in bytes.
 const SECRET_BYTES: usize = 24;
 
-/// What every secret begins with.
+/// The prefix of every secret.
 const PREFIX: &str = "whsec_";
 
 /// The scheme: HMAC with SHA-256.
@@ -20,7 +20,7 @@ const VERSION: &str = "v1";
 /// How far a webhook's time may be from the receiver's, as Standard Webhooks recommends.
 pub const TOLERANCE: Duration = Duration::from_mins(5);
 
-/// What a webhook is signed with: `whsec_` and Base64.
+/// A secret that signs webhooks: `whsec_` and Base64.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -30,7 +30,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The headers that a webhook is signed in. Those that come in may say anything.
+/// The headers with a webhook's signature. Incoming ones may have any content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedHeaders {
     /// `webhook-id`: the same for every try.
@@ -41,7 +41,7 @@ pub struct SignedHeaders {
     pub signature: String,
 }
 
-/// Why a webhook is not believed.
+/// Why a webhook is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// The secret cannot be used.
@@ -50,7 +50,7 @@ pub enum SignatureError {
     /// The time is no number.
     #[error("the header webhook-timestamp is not a number of seconds")]
     Timestamp,
-    /// The time is too far from now: a clock is wrong, or somebody sends again what was sent before.
+    /// The time is too far from now: a clock is wrong, or somebody repeats an old webhook.
     #[error("the header webhook-timestamp is too far from the present time")]
     TooFarAway,
     /// No signature fits.
@@ -59,7 +59,7 @@ pub enum SignatureError {
 }
 
 impl Secret {
-    /// Draws a new one.
+    /// Makes a new secret from random bytes.
     ///
     /// # Errors
     /// Only if the machine has no random numbers.
@@ -69,10 +69,10 @@ impl Secret {
         Ok(Self(format!("{PREFIX}{}", STANDARD.encode(bytes))))
     }
 
-    /// Takes one that was drawn elsewhere.
+    /// Reads an existing secret.
     ///
     /// # Errors
-    /// [`SignatureError::Secret`] if it is not written like one, or is empty.
+    /// [`SignatureError::Secret`] if it does not have the form of a secret, or is empty.
     pub fn new(text: &str) -> Result<Self, SignatureError> {
         let secret = Self(text.to_owned());
         match secret.key() {
@@ -81,7 +81,7 @@ impl Secret {
         }
     }
 
-    /// The secret itself, to be shown once to whom it belongs.
+    /// The secret itself. Show it once, to its owner.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -100,7 +100,7 @@ impl Secret {
     }
 }
 
-/// Signs with every secret that is valid, so that a receiver may know any one of them.
+/// Signs with every valid secret, so that a receiver needs to know only one of them.
 ///
 /// # Errors
 /// [`SignatureError::Secret`] if one cannot be used.
@@ -116,11 +116,11 @@ pub fn sign(secrets: &[Secret], id: &str, at: Timestamp, body: &[u8]) -> Result<
     Ok(SignedHeaders { id: id.to_owned(), timestamp, signature: signatures.join(" ") })
 }
 
-/// Whether a webhook that came in was signed with this secret, `tolerance` from `now` at most. The comparison takes as long
-/// for any wrong signature.
+/// Checks that an incoming webhook was signed with this secret, at most `tolerance` from `now`. The comparison takes
+/// equally long for every wrong signature.
 ///
 /// # Errors
-/// Why it is not believed.
+/// Why it is refused.
 pub fn verify(
     secret: &Secret,
     headers: &SignedHeaders,

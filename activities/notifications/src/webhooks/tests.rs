@@ -50,7 +50,8 @@ fn told(case_ref: &str, contract_id: &str, notices: Vec<Notice>) -> Tell {
     Tell { case, case_ref: case_ref.to_owned(), contract: contract(contract_id), notices, at: at() }
 }
 
-/// An event is one however many are told of it and however often, and says nothing of a person.
+/// There is one event, however many recipients its notices have and however often they are stored. It has no data of a
+/// person.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_happens_is_one_event_for_all_who_are_told() {
     let test = TestDatabase::new().await;
@@ -67,7 +68,7 @@ async fn what_happens_is_one_event_for_all_who_are_told() {
     for task in tasks {
         task.await.unwrap();
     }
-    // The same thing happens twice in a row: that is two events, of two notices each.
+    // The same thing happens twice in a row: that is two events, with two notices each.
     let twice = [both(4, NoticeEvent::OfferMade), both(6, NoticeEvent::OfferMade)].concat();
     notices.tell(&told("refund-request:c-1", "c-1", twice)).await.unwrap();
     notices.tell(&told("refund-request:c-1#2", "c-1", both(1, NoticeEvent::RefundRequested))).await.unwrap();
@@ -147,7 +148,7 @@ async fn endpoints_are_added_listed_and_removed() {
     }
 }
 
-/// Receivers have a day to change over; then only the new secret is left.
+/// Receivers have a day to change to the new secret; then only that is left.
 #[tokio::test]
 async fn the_old_secret_signs_beside_the_new_one_for_a_day() {
     let test = TestDatabase::new().await;
@@ -167,7 +168,7 @@ async fn the_old_secret_signs_beside_the_new_one_for_a_day() {
     assert_eq!(left, 2, "what is not valid any more is forgotten");
 }
 
-/// Starts nothing, and remembers what it should have started.
+/// Starts nothing, and records what it should have started.
 #[derive(Debug, Default)]
 struct Starts {
     orders: Mutex<Vec<DeliveryOrder>>,
@@ -186,7 +187,7 @@ impl StartsDeliveries for Starts {
 }
 
 impl Starts {
-    /// How many deliveries of each endpoint were started.
+    /// How many deliveries were started for each endpoint.
     fn by_endpoint(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for order in self.orders.lock().unwrap().iter() {
@@ -196,7 +197,7 @@ impl Starts {
     }
 }
 
-/// Each endpoint gets what happened since it was added, each once; also what happened while the server was down.
+/// Each endpoint gets every event since it was added, each once; also the events while the server was down.
 #[tokio::test]
 async fn every_event_is_handed_over_to_every_endpoint_once() {
     let test = TestDatabase::new().await;

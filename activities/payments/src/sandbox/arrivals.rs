@@ -1,5 +1,5 @@
-//! What becomes of the bank's refunds after it took them on: they settle or fail when somebody says so, as a real bank's do
-//! days later. The bank tells nobody; whoever reports it to the refund desk is the webhook.
+//! The ends of the bank's refunds: they settle or fail when somebody calls these functions, as a real bank's do days
+//! later. The bank sends no reports; who calls these must report to the refund desk too, like a webhook.
 
 use super::{
     super::{Arrival, GatewayMovement, Request},
@@ -7,16 +7,17 @@ use super::{
 };
 
 impl SandboxBank {
-    /// Lets a refund reach its source. Safe to repeat.
+    /// Settles a refund: it has reached its billing method. Safe to repeat.
     ///
     /// # Errors
-    /// [`SandboxError::UnknownRefund`] if the bank took on no such refund, [`SandboxError::FinalBefore`] if it has failed.
+    /// [`SandboxError::UnknownRefund`] if the bank accepted no such refund, [`SandboxError::FinalBefore`] if it has
+    /// failed.
     pub async fn settle(&self, key: &str) -> Result<(), SandboxError> {
         self.arrive(key, &Arrival::Settled).await
     }
 
-    /// Lets a refund come back from its source. Its charge can then be refunded again, under another key. Safe to
-    /// repeat.
+    /// Fails a refund: it comes back from its billing method. Its charge can then be refunded again, under another key.
+    /// Safe to repeat.
     ///
     /// # Errors
     /// As [`SandboxBank::settle`], if it has settled.
@@ -27,7 +28,7 @@ impl SandboxBank {
     /// The refunds that have neither settled nor failed, oldest first.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn unsettled(&self) -> Result<Vec<GatewayMovement>, SandboxError> {
         books::list(&self.database, "WHERE kind = 'refund' AND declined IS NULL AND arrival = 'pending'").await
     }

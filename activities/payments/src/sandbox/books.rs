@@ -1,4 +1,4 @@
-//! The bank's books: its tables, read and written. No fault and no decision is made here but whether a refund fits its
+//! The bank's tables, read and written. This module makes no faults, and only one decision: whether a refund fits its
 //! charge.
 
 use std::time::Duration;
@@ -15,12 +15,12 @@ use super::{
     Fault, SandboxError,
 };
 
-/// What `sandbox_faults.source` says for every source.
+/// `sandbox_faults.source` has this value for every billing method.
 pub(super) const EVERY_SOURCE: &str = "*";
 
 const COLUMNS: &str = "key, kind, source, currency, amount, charge, declined, arrival, failed";
 
-/// The movement under a key, as it is in a transaction or outside of one.
+/// The movement under a key, inside or outside of a transaction.
 pub(super) async fn find<'e>(
     there: impl Executor<'e, Database = Any>,
     key: &str,
@@ -30,7 +30,7 @@ pub(super) async fn find<'e>(
     row.as_ref().map(read_movement).transpose()
 }
 
-/// The movements that fit `condition`, which is SQL; oldest first.
+/// The movements that fit `condition`, which is SQL, oldest first.
 pub(super) async fn list(database: &Database, condition: &'static str) -> Result<Vec<GatewayMovement>, SandboxError> {
     let sql = format!("SELECT {COLUMNS} FROM sandbox_movements {condition} ORDER BY sequence");
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(database.pool()).await?;
@@ -55,8 +55,8 @@ pub(super) async fn next_fault(write: &mut Write, source: &Id) -> Result<Option<
     read_fault(&row).map(Some)
 }
 
-/// Why the bank would not do this even in good health: a refund goes back to its own charge, and never exceeds it. One
-/// that failed came back, so it may be tried again.
+/// Why the bank would decline this even without a fault: a refund goes back to its own charge, and never exceeds it. A
+/// failed refund came back, so its charge may be refunded again.
 pub(super) async fn refusal(write: &mut Write, request: &Request) -> Result<Option<String>, SandboxError> {
     let Request::Refund(refund) = request else { return Ok(None) };
     let charge = Charge { source: refund.source.clone(), currency: refund.currency, amount: Amount::ZERO };
@@ -104,7 +104,7 @@ pub(super) async fn book(write: &mut Write, movement: &GatewayMovement) -> Resul
     Ok(())
 }
 
-/// Writes down what has become of a refund.
+/// Stores a refund's state.
 pub(super) async fn arrive(write: &mut Write, key: &str, arrival: &Arrival) -> Result<(), SandboxError> {
     let (arrival, failed) = columns_of(arrival);
     sqlx::query("UPDATE sandbox_movements SET arrival = $1, failed = $2 WHERE key = $3")

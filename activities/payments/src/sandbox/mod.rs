@@ -1,5 +1,5 @@
-//! A stateful fake bank. It keeps its own books, apart from the ledger's, honours idempotency keys, and can be told to
-//! fail in each way that a real provider can.
+//! A fake bank with a state. It keeps its own books, apart from the ledger's, respects idempotency keys, and can fail
+//! on demand in every way that a real provider can.
 
 mod arrivals;
 mod books;
@@ -14,16 +14,16 @@ use sqlx::Row as _;
 use self::books::{EVERY_SOURCE, book, find, next_fault, read_fault, read_id, refusal};
 use super::{Arrival, Charge, GatewayError, GatewayMovement, PayOut, PaymentGateway, Refund, Request};
 
-/// What the bank does wrong.
+/// A planned fault of the bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It declines, for good.
+    /// It declines for good.
     Decline,
-    /// It breaks off before it acts.
+    /// It fails before it acts.
     FailBefore,
-    /// It acts, and then breaks off.
+    /// It acts, and then fails.
     FailAfter,
-    /// It acts, and then answers this much later.
+    /// It acts, and then answers after this time.
     Late(Duration),
 }
 
@@ -38,7 +38,7 @@ impl Fault {
         }
     }
 
-    /// The fault with this name; `delay` is for `late` alone.
+    /// The fault with this name; only `late` uses `delay`.
     pub fn from_name(name: &str, delay: Duration) -> Option<Self> {
         Some(match name {
             "decline" => Self::Decline,
@@ -53,9 +53,9 @@ impl Fault {
 /// A fault that is still to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedFault {
-    /// The source that it is for; nothing for every source.
+    /// The billing method that it is for; nothing for every one.
     pub source: Option<Id>,
-    /// What goes wrong.
+    /// The fault.
     pub fault: Fault,
     /// How many more times.
     pub times_left: u32,
@@ -64,16 +64,16 @@ pub struct PlannedFault {
 /// Why the bank's books cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// The database could not be asked.
+    /// The database failed.
     #[error("the sandbox bank's database did not do its work")]
     Database(#[from] sqlx::Error),
-    /// A row says what the bank never wrote.
+    /// A row has content that the bank never writes.
     #[error("the sandbox bank's books are damaged: {0}")]
     Damaged(String),
-    /// It was told to break off.
+    /// A planned fault stopped it.
     #[error("the sandbox bank broke off, as it was told to")]
     BrokeOff,
-    /// It has no refund under this key that it took on.
+    /// The bank accepted no refund under this key.
     #[error("the sandbox bank has taken on no refund {key}")]
     UnknownRefund {
         /// The idempotency key.
@@ -84,7 +84,7 @@ pub enum SandboxError {
     FinalBefore {
         /// The idempotency key.
         key: String,
-        /// What it did, in words.
+        /// How it ended, in words.
         before: &'static str,
     },
 }
@@ -93,7 +93,7 @@ pub enum SandboxError {
 #[derive(Debug, Clone)]
 pub struct SandboxBank {
     database: Database,
-    /// The billing methods that there are; nothing if every id is one.
+    /// The known billing methods; nothing if every id is one.
     sources: Option<Arc<BTreeSet<Id>>>,
 }
 
@@ -103,21 +103,22 @@ impl SandboxBank {
         Self { database, sources: None }
     }
 
-    /// The same bank, as strict as a real one: a billing method that is not among these does not exist, and a charge to it is
-    /// declined.
+    /// The same bank, as strict as a real one: other billing methods than these do not exist, and it declines a charge
+    /// to one.
     #[must_use]
     pub fn with_sources(self, sources: BTreeSet<Id>) -> Self {
         Self { sources: Some(Arc::new(sources)), ..self }
     }
 
-    /// Why a charge cannot be, if its billing method does not exist.
+    /// Why the bank declines a charge, if its billing method does not exist.
     fn unknown_source(&self, request: &Request) -> Option<String> {
         let Request::Charge(Charge { source, .. }) = request else { return None };
         let known = self.sources.as_ref().is_none_or(|sources| sources.contains(source));
         (!known).then(|| format!("there is no billing method {source}"))
     }
 
-    /// Plans `fault` for the next `times` new movements of `source`, or of every source. Earlier plans come first.
+    /// Plans `fault` for the next `times` new movements of `source`, or of every billing method. Earlier plans come
+    /// first.
     ///
     /// # Errors
     /// Only if the database cannot be written.
@@ -133,7 +134,7 @@ impl SandboxBank {
         Ok(())
     }
 
-    /// Forgets every planned fault.
+    /// Deletes every planned fault.
     ///
     /// # Errors
     /// Only if the database cannot be written.
@@ -142,10 +143,10 @@ impl SandboxBank {
         Ok(())
     }
 
-    /// The faults still to come, in the order in which they will.
+    /// The planned faults, in the order in which they will occur.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn faults(&self) -> Result<Vec<PlannedFault>, SandboxError> {
         let rows = sqlx::query(
             "SELECT source, fault, milliseconds, times_left FROM sandbox_faults WHERE times_left > 0 ORDER BY sequence",
@@ -169,12 +170,12 @@ impl SandboxBank {
     /// Everything that the bank decided, oldest first, to compare its books with the ledger.
     ///
     /// # Errors
-    /// Only if the database cannot be read, or was damaged.
+    /// Only if the database cannot be read, or is damaged.
     pub async fn movements(&self) -> Result<Vec<GatewayMovement>, SandboxError> {
         books::list(&self.database, "").await
     }
 
-    /// Decides about `request`, once, and answers as its fault says.
+    /// Decides about `request`, once, and answers as the planned fault says.
     async fn act(&self, key: &str, request: Request) -> Result<(), GatewayError> {
         let unavailable =
             |source: SandboxError| GatewayError::Unavailable { key: key.to_owned(), source: Box::new(source) };
@@ -222,9 +223,9 @@ impl SandboxBank {
     }
 }
 
-/// What the bank decided about a request, and what is to go wrong with the answer.
+/// What the bank decided about a request, and the fault of its answer.
 struct Decided {
-    /// Nothing if the bank broke off before.
+    /// Nothing if the bank failed before it acted.
     movement: Option<GatewayMovement>,
     fault: Option<Fault>,
 }

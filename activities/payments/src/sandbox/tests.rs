@@ -31,7 +31,7 @@ async fn the_bank_honours_its_keys_and_refunds_no_more_than_it_charged() {
     assert_eq!(bank.faults().await.unwrap(), []);
 }
 
-/// R8: a refund is under way until somebody says what became of it, and one that came back may be tried again.
+/// R8: a refund is on its way until somebody settles or fails it, and the charge of a failed one may be refunded again.
 #[tokio::test]
 async fn a_refund_settles_or_fails_later_and_one_that_failed_frees_its_charge() {
     let test = TestDatabase::new().await;
@@ -77,7 +77,7 @@ async fn a_pay_out_needs_no_charge_and_happens_once_per_key() {
     assert_eq!((movements.len(), movements[0].request.clone()), (1, Request::PayOut(pay_out(100))));
 }
 
-/// As a real provider does: a charge to a billing method that does not exist is declined, for good.
+/// As a real provider does, the bank declines a charge to an unknown billing method for good.
 #[tokio::test]
 async fn a_strict_bank_knows_its_billing_methods() {
     let test = TestDatabase::new().await;

@@ -1,7 +1,7 @@
-//! Money that goes back or out: refunds of a charge, and transfers to connected accounts.
+//! Refunds of a charge, and transfers to connected accounts.
 //!
-//! Stripe makes these at once, and remembers the idempotency key for a day. What it made before that is in its lists, under the
-//! charge or the group that our key makes; so whoever does not know looks there first, and nothing is made twice.
+//! Stripe makes these at once, and remembers the idempotency key for a day. What it made earlier is in its lists, under
+//! the charge or the group that our key makes. So in doubt this module searches there first, and nothing is made twice.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use super::{
     idempotency_key, minor, unknown,
 };
 
-/// How the id of a connected account begins.
+/// The prefix of a connected account's id.
 const ACCOUNT: &str = "acct_";
 
-/// What every object made here has.
+/// What every object in this module has.
 trait Made {
     fn id(&self) -> &str;
     fn metadata(&self) -> Option<&BTreeMap<String, String>>;
@@ -61,7 +61,7 @@ impl Made for Returned {
                 Arrival::Failed { reason: format!("the refund failed at Stripe: {why}") }
             }
             Some("canceled") => Arrival::Failed { reason: "the refund was cancelled at Stripe".to_owned() },
-            // `pending`; and `requires_action`, when the payer has to say where it goes.
+            // `pending`, or `requires_action`, when the payer must say where the money goes.
             _ => Arrival::Pending,
         }
     }
@@ -82,7 +82,7 @@ impl Made for Transferred {
 }
 
 impl StripeGateway {
-    /// Has a charge given back, or a part of it. It was looked for before.
+    /// Gives a charge back, in whole or in part. The caller has searched for the refund before.
     ///
     /// # Errors
     /// As [`super::super::PaymentGateway::refund`].
@@ -100,7 +100,7 @@ impl StripeGateway {
         let made: Result<Returned, Trouble> = self.http.post(&["refunds"], &form, Some(&idempotency_key(key))).await;
         match made {
             Ok(made) => self.made(key, &made.id).await.map(drop),
-            // Refused because it is done, by a try whose answer was lost?
+            // Stripe may refuse it because an earlier try, whose answer was lost, has made it.
             Err(trouble @ (Trouble::Declined(_) | Trouble::Invalid(_))) => match self.find_refund(key, refund).await? {
                 Some(_) => Ok(()),
                 None => Err(self.refused(key, None, trouble).await),
@@ -109,7 +109,7 @@ impl StripeGateway {
         }
     }
 
-    /// What became of a refund.
+    /// The state of a refund.
     ///
     /// # Errors
     /// [`GatewayError::Unavailable`].
@@ -118,7 +118,7 @@ impl StripeGateway {
         Ok(found.arrival())
     }
 
-    /// Looks for the refund among those of its charge, writes it down, and says what became of it.
+    /// Searches for the refund among those of its charge, stores its id, and returns its state.
     ///
     /// # Errors
     /// [`GatewayError::Unavailable`].
@@ -127,7 +127,7 @@ impl StripeGateway {
         self.find_in::<Returned>(key, "refunds", ("payment_intent", &intent)).await
     }
 
-    /// Transfers money to a connected account. It was looked for before.
+    /// Transfers money to a connected account. The caller has searched for the transfer before.
     ///
     /// # Errors
     /// As [`super::super::PaymentGateway::pay_out`].
@@ -166,7 +166,7 @@ impl StripeGateway {
         }
     }
 
-    /// Looks for the transfer in the group that its key makes, and writes it down.
+    /// Searches for the transfer in the group that its key makes, and stores its id.
     ///
     /// # Errors
     /// [`GatewayError::Unavailable`].
@@ -190,7 +190,7 @@ impl StripeGateway {
         }))
     }
 
-    /// Looks through a list, page by page, for what was made under `key`.
+    /// Searches a list, page by page, for the object that was made under `key`.
     async fn find_in<T: Made + DeserializeOwned>(
         &self,
         key: &str,
@@ -215,7 +215,7 @@ impl StripeGateway {
         }
     }
 
-    /// Reads what Stripe has to know, since `object` was written down.
+    /// Reads `object`, which Stripe must know because its id is stored.
     pub(super) async fn read<T: DeserializeOwned>(
         &self,
         key: &str,

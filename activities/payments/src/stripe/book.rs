@@ -1,5 +1,5 @@
-//! What Stripe was asked under each key, and which object of Stripe's came of it. What is asked is written down before Stripe is
-//! asked; the object, or that it was declined, is written once and then stays (a trigger sees to it).
+//! The requests to Stripe by key, and the object that Stripe made for each. A request is stored before Stripe gets it.
+//! The object, or the decline, is stored once and then never changes; a trigger ensures that.
 
 use recourse_database::Database;
 use recourse_domain::{
@@ -13,28 +13,28 @@ use super::{
     StripeError,
 };
 
-/// What is known under a key.
+/// What is stored under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// What is asked.
+    /// The request.
     pub request: Request,
-    /// The id of what Stripe made for it: `pi_…`, `re_…`, `tr_…`.
+    /// The id of the object that Stripe made for it: `pi_…`, `re_…`, `tr_…`.
     pub object: Option<String>,
     /// Why it was declined.
     pub declined: Option<String>,
 }
 
-/// Finds what is known under a key.
+/// Finds the entry of a key.
 ///
 /// # Errors
-/// Only if the database cannot be read, or was damaged.
+/// Only if the database cannot be read, or is damaged.
 pub async fn find(database: &Database, key: &str) -> Result<Option<Entry>, StripeError> {
     let sql = "SELECT kind, source, currency, amount, charge, object, declined FROM stripe_movements WHERE key = $1";
     let row = sqlx::query(sql).bind(key).fetch_optional(database.pool()).await?;
     row.as_ref().map(entry).transpose()
 }
 
-/// Writes down what is asked, unless something is known under the key. Answers with what is known, and whether it was before.
+/// Stores a request, unless the key has an entry. Returns the entry, and whether it was there before.
 ///
 /// # Errors
 /// Only if the database cannot be used.
@@ -59,7 +59,7 @@ pub async fn begin(database: &Database, key: &str, request: &Request) -> Result<
     Ok((known(database, key).await?, made.rows_affected() == 0))
 }
 
-/// Writes down which object came of it, unless that is known. Answers with what counts.
+/// Stores the object that Stripe made, unless the entry has one. Returns the entry that counts.
 ///
 /// # Errors
 /// Only if the database cannot be used.
@@ -69,8 +69,8 @@ pub async fn made(database: &Database, key: &str, object: &str) -> Result<Entry,
     known(database, key).await
 }
 
-/// Writes down that Stripe declined, if nothing but `object` came of it. Answers with what counts: another worker may have
-/// got further.
+/// Stores that Stripe declined, if Stripe made nothing but `object`. Returns the entry that counts: another worker may
+/// be ahead.
 ///
 /// # Errors
 /// Only if the database cannot be used.

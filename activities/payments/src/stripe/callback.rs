@@ -1,5 +1,5 @@
-//! Stripe's events: whether one is Stripe's, and which refund it is about. Nothing else of it is believed: what became of the
-//! refund is asked of Stripe itself.
+//! Stripe's events: checks that Stripe signed one, and finds the refund that it is about. It uses nothing else of the
+//! event: Recourse asks Stripe itself for the refund's state.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,25 +10,25 @@ use sha2::Sha256;
 
 use super::{super::Hidden, METADATA_KEY};
 
-/// The scheme: HMAC with SHA-256, in hexadecimal digits. Stripe's others are for tests.
+/// The scheme: HMAC with SHA-256, in hexadecimal digits. Stripe's other schemes are for tests.
 const SCHEME: &str = "v1";
 
-/// How far an event's time may be from ours, as Stripe's own libraries have it.
+/// How far an event's time may be from ours, the same as in Stripe's own libraries.
 const TOLERANCE: Duration = Duration::from_mins(5);
 
-/// Why an event is not taken.
+/// Why an event is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CallbackError {
-    /// The header is not as Stripe writes it.
+    /// The header does not have Stripe's format.
     #[error("the header Stripe-Signature has no time")]
     Timestamp,
-    /// A clock is wrong, or somebody sends again what Stripe sent before.
+    /// A clock is wrong, or somebody repeats an old event.
     #[error("the time in the header Stripe-Signature is too far from the present time")]
     TooFarAway,
-    /// It was signed with another secret, or changed.
+    /// It was signed with another secret, or changed on the way.
     #[error("no v1 signature in the header Stripe-Signature fits")]
     Signature,
-    /// It is Stripe's, and is no event.
+    /// Stripe signed it, but it is not an event.
     #[error("the event cannot be read")]
     Unreadable,
 }
@@ -58,16 +58,16 @@ struct Object {
 }
 
 impl StripeCallbacks {
-    /// Reads what is signed with `secret`, `whsec_…`.
+    /// Reads events that are signed with `secret`, `whsec_…`.
     pub const fn new(secret: Hidden) -> Self {
         Self { secret }
     }
 
-    /// The key of the refund that an event is about; nothing for every other event. `header` is `Stripe-Signature`, `body` is
-    /// the event byte for byte as it came.
+    /// The key of the refund that an event is about; nothing for every other event. `header` is `Stripe-Signature`;
+    /// `body` is the event exactly as it came, byte for byte.
     ///
     /// # Errors
-    /// If it is not signed by Stripe at about `now`, or is no event.
+    /// If Stripe did not sign it at about `now`, or if it is not an event.
     pub fn refund_of(&self, header: &str, body: &[u8], now: Timestamp) -> Result<Option<String>, CallbackError> {
         self.verify(header, body, now)?;
         let Event { data: Data { object } } = serde_json::from_slice(body).map_err(|_| CallbackError::Unreadable)?;
@@ -77,8 +77,8 @@ impl StripeCallbacks {
         Ok(object.metadata.and_then(|mut metadata| metadata.remove(METADATA_KEY)))
     }
 
-    /// Whether one of the signatures fits: while a secret is being changed Stripe signs with both. The comparison takes as long
-    /// for any wrong signature.
+    /// Whether one of the signatures fits: while a secret is being changed, Stripe signs with both. The comparison
+    /// takes equally long for every wrong signature.
     fn verify(&self, header: &str, body: &[u8], now: Timestamp) -> Result<(), CallbackError> {
         let parts = || header.split(',').filter_map(|part| part.trim().split_once('='));
         let time = parts().find(|(name, _)| *name == "t").map(|(_, time)| time).ok_or(CallbackError::Timestamp)?;

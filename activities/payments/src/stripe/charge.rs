@@ -1,6 +1,6 @@
-//! Charges: a `PaymentIntent` that moves nothing when it is made, is written down, and only then confirmed. It takes money once at
-//! most, however often it is confirmed, and says for ever whether it did. So no crash and no forgotten key charges twice: what a
-//! crash can leave behind is a `PaymentIntent` that nobody confirms.
+//! Charges: this module makes a `PaymentIntent`, which moves nothing yet, stores its id, and only then confirms it. A
+//! `PaymentIntent` takes money once at most, however often it is confirmed, and its state always shows whether it did.
+//! So no crash and no forgotten key charges twice: a crash can only leave a `PaymentIntent` that nobody confirms.
 
 use serde::Deserialize;
 
@@ -33,16 +33,16 @@ struct Failure {
     message: Option<String>,
 }
 
-/// Where a `PaymentIntent` stands.
+/// The state of a `PaymentIntent`.
 enum Standing {
     Paid,
-    /// Nothing was tried yet.
+    /// Nobody has confirmed it yet.
     Drafted,
-    /// It was tried and did not succeed, but could be tried again.
+    /// A try failed, but it could be tried again.
     Failed(String),
     /// It can never take money.
     Ended(String),
-    /// It may still come to either.
+    /// It may still succeed or fail.
     Undecided,
 }
 
@@ -65,7 +65,7 @@ impl Intent {
 }
 
 impl StripeGateway {
-    /// Makes the `PaymentIntent` of a charge, which moves nothing yet, and writes down its id. Answers with the one that counts.
+    /// Makes the `PaymentIntent` of a charge, which moves nothing yet, and stores its id. Returns the id that counts.
     ///
     /// # Errors
     /// As [`super::super::PaymentGateway::charge`].
@@ -84,18 +84,19 @@ impl StripeGateway {
             ("amount", amount.as_str()),
             ("currency", &currency),
             ("payment_method", source),
-            // Only this one: with others there would have to be a page for the payer to come back to.
+            // Only this kind: other kinds would need a page to which the payer returns.
             ("payment_method_types[0]", &method.kind),
             (&metadata, key),
         ];
-        // Stripe takes a saved method only together with its customer.
+        // Stripe accepts a saved method only together with its customer.
         if let Some(customer) = &method.customer {
             form.push(("customer", customer));
         }
         let path = ["payment_intents"];
         let made: Result<Intent, Trouble> = self.http.post(&path, &form, Some(&idempotency_key(key))).await;
         let made = match made {
-            // Stripe would repeat this under the key for a day. Since nothing moves yet, another one does no harm.
+            // Stripe would repeat this error under the key for a day. Nothing moves yet, so another `PaymentIntent`
+            // does no harm.
             Err(Trouble::Unknown(StripeError::Refused { status: 500.., .. })) => {
                 self.http.post(&path, &form, None).await
             }
@@ -110,8 +111,8 @@ impl StripeGateway {
 
     /// Takes the money.
     ///
-    /// No idempotency key: Stripe would answer with the same server error for a day, and the `PaymentIntent` itself takes money
-    /// only once.
+    /// It sends no idempotency key: with one, Stripe would repeat a server error for a day. The `PaymentIntent` itself
+    /// takes money only once.
     ///
     /// # Errors
     /// As [`super::super::PaymentGateway::charge`].
@@ -122,7 +123,7 @@ impl StripeGateway {
             Ok(found) if self.follow(key, &found).await? => Ok(()),
             Ok(found) => Err(undecided(key, &found)),
             Err(Trouble::Declined(reason)) => self.end(key, intent, reason).await,
-            // It was confirmed before, or it cannot be.
+            // It was confirmed before, or it cannot be confirmed.
             Err(Trouble::Invalid(_)) if self.look_at(key, intent).await? => Ok(()),
             Err(Trouble::Invalid(reason)) => {
                 tracing::error!(key, intent, reason, rule = "L6", "Stripe cannot take a payment as it was asked");
@@ -132,11 +133,11 @@ impl StripeGateway {
         }
     }
 
-    /// Whether a `PaymentIntent` that was written down has taken the money; false if that was not tried yet.
+    /// Whether a stored `PaymentIntent` has taken the money; false if nobody has confirmed it yet.
     ///
     /// # Errors
-    /// [`GatewayError::Declined`] if it has not and never will, which is seen to; [`GatewayError::Unavailable`] if it is not known
-    /// yet.
+    /// [`GatewayError::Declined`] if it has not and never will, because this function cancels it;
+    /// [`GatewayError::Unavailable`] if that is not known yet.
     pub(super) async fn look_at(&self, key: &str, intent: &str) -> Result<bool, GatewayError> {
         let found: Intent = self.read(key, &["payment_intents", intent], &[], intent).await?;
         self.follow(key, &found).await
@@ -152,15 +153,15 @@ impl StripeGateway {
         }
     }
 
-    /// Makes sure that a `PaymentIntent` which did not take the money never will, and then says that it was declined. Succeeds if
-    /// it has taken it after all: another worker may have asked at the same moment.
+    /// Cancels a `PaymentIntent` that did not take the money, and then reports that it was declined. Succeeds if it has
+    /// taken the money after all: another worker may have asked at the same time.
     async fn end(&self, key: &str, intent: &str, reason: String) -> Result<(), GatewayError> {
         let cancelled: Result<Intent, Trouble> =
             self.http.post(&["payment_intents", intent, "cancel"], &[], None).await;
         let found = match cancelled {
             Ok(found) => found,
             Err(Trouble::Unknown(error)) => return Err(unknown(key, error)),
-            // Only one that has taken the money, or is about to, cannot be cancelled.
+            // Stripe refuses to cancel it only if it has taken the money, or is about to.
             Err(Trouble::Invalid(_) | Trouble::Declined(_) | Trouble::KeyReused) => {
                 self.read(key, &["payment_intents", intent], &[], intent).await?
             }

@@ -1,5 +1,5 @@
-//! Asking Stripe: requests as its API takes them, and what its answers mean. No answer is guessed at: only Stripe's own word that
-//! it did nothing counts as a no.
+//! Requests to Stripe's API, and what its answers mean. Nothing is guessed: only Stripe's own statement that it did
+//! nothing counts as a decline.
 
 use std::time::Duration;
 
@@ -9,25 +9,25 @@ use url::{Url, form_urlencoded};
 
 use super::{super::Hidden, StripeError, StripeSettings};
 
-/// The version of Stripe's API that this was written for, whatever the account's own is.
+/// The version of Stripe's API that this code uses, whatever the account's default is.
 const API_VERSION: &str = "2024-06-20";
 
-/// How long a request may take. An effect may take 10 s, and its failure should say what Stripe did not answer.
+/// How long a request may take. An effect may take 10 s, and its failure should report the request without an answer.
 const REQUEST_MAX: Duration = Duration::from_secs(8);
 
-/// How long connecting may take, of that.
+/// How much of that connecting may take.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
-/// What is known after a request that did not succeed.
+/// What is known after a failed request.
 #[derive(Debug)]
 pub enum Trouble {
-    /// Whether Stripe did it.
+    /// Nobody knows whether Stripe did it.
     Unknown(StripeError),
-    /// Stripe or the bank behind it said no, and why.
+    /// Stripe or the bank declined it, and why.
     Declined(String),
-    /// The idempotency key is known with another request.
+    /// The idempotency key was used with another request.
     KeyReused,
-    /// Stripe cannot do what was asked, and did nothing.
+    /// Stripe cannot do it, and did nothing.
     Invalid(String),
 }
 
@@ -44,7 +44,7 @@ pub struct Http {
 pub struct Page<T> {
     /// The objects, newest first.
     pub data: Vec<T>,
-    /// Whether there are more after the last.
+    /// Whether there are more objects after the last.
     #[serde(default)]
     pub has_more: bool,
 }
@@ -57,7 +57,7 @@ impl Http {
             .user_agent(concat!("recourse/", env!("CARGO_PKG_VERSION")))
             .timeout(timeout.unwrap_or(REQUEST_MAX))
             .connect_timeout(CONNECT_MAX)
-            // A redirect would take the secret key elsewhere.
+            // A redirect would send the secret key elsewhere.
             .redirect(Policy::none())
             .build()?;
         Ok(Self { client, base: settings.url.clone(), key: settings.key.clone() })
@@ -72,7 +72,7 @@ impl Http {
         self.send(self.client.get(url)).await
     }
 
-    /// Makes or changes an object, once for each `idempotency` key as long as Stripe remembers it.
+    /// Makes or changes an object, once for each `idempotency` key while Stripe remembers it.
     pub async fn post<T: DeserializeOwned>(
         &self,
         path: &[&str],
@@ -102,7 +102,7 @@ impl Http {
         let sent = request.bearer_auth(self.key.reveal()).header("Stripe-Version", API_VERSION).send().await;
         let answer = sent.map_err(|error| Trouble::Unknown(StripeError::NoAnswer(error)))?;
         let status = answer.status();
-        // What Stripe's support asks for.
+        // Stripe's support asks for this id.
         let id = answer.headers().get("request-id").and_then(|id| id.to_str().ok()).unwrap_or("none").to_owned();
         let body = answer.bytes().await.map_err(|error| Trouble::Unknown(StripeError::NoAnswer(error)))?;
         if !status.is_success() {
@@ -128,18 +128,18 @@ struct Said {
     message: Option<String>,
 }
 
-/// What an answer that is no success means.
+/// What an error answer means.
 fn judge(status: StatusCode, body: &[u8], request: String) -> Trouble {
     let Ok(Problem { error }) = serde_json::from_slice(body) else {
-        // Something between us and Stripe, most likely.
+        // Most likely, something between us and Stripe answered.
         return Trouble::Unknown(StripeError::Unreadable { status: status.as_u16(), request });
     };
     let code = error.code.unwrap_or_default();
-    // A decline's code is not told: why a bank suspects somebody is not for them to know, as Stripe says.
+    // The message leaves out a decline's code: Stripe says that a customer must not learn why a bank suspects them.
     let message = error.message.unwrap_or_else(|| "Stripe gave no reason".to_owned());
     let unsure = match status {
-        // The secret key is wrong or may not do this, which an operator can mend. Or the same idempotency key is in use at this
-        // moment, the object is locked, or there are too many requests.
+        // The secret key is wrong or may not do this; an operator can correct that. Or the same idempotency key is in
+        // use now, the object is locked, or there are too many requests.
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => true,
         _ => status.is_server_error() || ["idempotency_key_in_use", "lock_timeout"].contains(&code.as_str()),
     };

@@ -1,20 +1,20 @@
-//! Amounts as Stripe counts them. Its smallest unit is ISO 4217's for most currencies, but not for all.
+//! Amounts in Stripe's smallest unit. For most currencies it is ISO 4217's, but not for all.
 
 use recourse_domain::money::{Amount, Currency};
 
-/// ISO 4217 has no decimals here, and Stripe two, which are always 00.
+/// ISO 4217 has no decimals for these, and Stripe has two, which are always 00.
 const A_HUNDREDFOLD: [&str; 2] = ["ISK", "UGX"];
 
-/// ISO 4217 has two decimals here, and Stripe none.
+/// ISO 4217 has two decimals for these, and Stripe has none.
 const A_HUNDREDTH: [&str; 1] = ["MGA"];
 
-/// Three decimals, the last of which is always 0 at Stripe.
+/// These have three decimals, and at Stripe the last is always 0.
 const IN_TENS: [&str; 5] = ["BHD", "JOD", "KWD", "OMR", "TND"];
 
-/// The amount in Stripe's smallest unit, as the decimal number that is sent.
+/// The amount in Stripe's smallest unit, as the decimal number to send.
 ///
 /// # Errors
-/// Why Stripe cannot move this amount, in words for whoever asked for it. Nothing is rounded.
+/// Why Stripe cannot move this amount, as a text for the sender. Nothing is rounded.
 pub fn of(currency: Currency, amount: Amount) -> Result<String, String> {
     let (code, minor) = (currency.code(), amount.minor());
     let in_steps_of = |step: i64| {
@@ -43,7 +43,7 @@ mod tests {
         for (code, minor, sent) in [
             ("USD", 30_000, Ok("30000")),
             ("EUR", 1, Ok("1")),
-            // Zero decimals for both.
+            // Zero decimals in both.
             ("JPY", 500, Ok("500")),
             ("KRW", 500, Ok("500")),
             ("CLP", 500, Ok("500")),
@@ -55,7 +55,7 @@ mod tests {
             // Two decimals for ISO 4217, none for Stripe.
             ("MGA", 500, Ok("5")),
             ("MGA", 550, Err("in steps of 1.00 MGA")),
-            // Two decimals for a charge; zero only for a payout to a bank account, which is never made here.
+            // Two decimals for a charge. Stripe has zero only for a payout to a bank account, and Recourse makes none.
             ("HUF", 1_050, Ok("1050")),
             ("TWD", 1_050, Ok("1050")),
             ("KWD", 5_120, Ok("5120")),
@@ -75,7 +75,7 @@ mod tests {
         }
     }
 
-    /// Whoever adds to a list here finds out if ISO 4217 has other decimals than the list is about.
+    /// The test fails if a list has a currency whose decimals in ISO 4217 do not fit the list.
     #[test]
     fn the_exceptions_have_the_decimals_that_they_are_listed_for() {
         for (codes, decimals) in [(&A_HUNDREDFOLD[..], 0), (&A_HUNDREDTH, 2), (&IN_TENS, 3)] {

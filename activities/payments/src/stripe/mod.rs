@@ -1,12 +1,13 @@
 //! Stripe: charges of saved payment methods, refunds to them, and transfers to connected accounts.
 //!
-//! It may not decide anything, and may not move money twice, however often it is asked and however long ago the first time was
-//! (L6). Stripe's own idempotency keys help for a day; a case waits for weeks. So what is asked is written down first
-//! ([`book`]), a charge is a `PaymentIntent` whose id is written down before it is confirmed ([`charge`]), and refunds and transfers are
-//! looked for in Stripe's lists before they are made ([`back`]). See `docs/decisions/0011-stripe.md` for why.
+//! This module decides nothing, and must never move money twice, however often and however late it is asked (L6).
+//! Stripe's own idempotency keys work for a day; a case waits for weeks. So the module stores each request first
+//! ([`book`]). A charge is a `PaymentIntent` whose id it stores before it confirms it ([`charge`]). It searches
+//! Stripe's lists for refunds and transfers before it makes them ([`back`]). `docs/decisions/0011-stripe.md` explains
+//! why.
 //!
-//! A billing method's id is that of a payment method of Stripe's (`pm_…`); a destination's is that of a connected account
-//! (`acct_…`). What Stripe says about a card's holder is neither kept nor logged.
+//! A billing method's id is the id of a Stripe payment method (`pm_…`); a destination's is the id of a connected
+//! account (`acct_…`). What Stripe says about a card's holder is neither kept nor logged.
 
 mod back;
 mod book;
@@ -30,27 +31,27 @@ use super::{Arrival, Charge, GatewayError, GatewayMovement, Hidden, PayOut, Paym
 
 pub use callback::{CallbackError, StripeCallbacks};
 
-/// Where our key is in the metadata of Stripe's objects.
+/// The name of our key in the metadata of Stripe's objects.
 const METADATA_KEY: &str = "recourse_key";
 
-/// What has to be known to use Stripe.
+/// The settings for Stripe.
 #[derive(Debug, Clone)]
 pub struct StripeSettings {
     /// The secret key, `sk_…` or a restricted `rk_…`.
     pub key: Hidden,
-    /// Where the API is.
+    /// The URL of the API.
     pub url: Url,
-    /// What events are signed with, `whsec_…`, if any are sent.
+    /// The secret that signs events, `whsec_…`, if Stripe sends any.
     pub webhook_secret: Option<Hidden>,
 }
 
-/// Why it is not known what Stripe did, or what it did before.
+/// Why nobody knows what Stripe did, or did before.
 #[derive(Debug, thiserror::Error)]
 pub enum StripeError {
-    /// No answer, or a part of one.
+    /// No answer, or only a part of one.
     #[error("Stripe did not answer")]
     NoAnswer(#[source] reqwest::Error),
-    /// An answer that Stripe does not give; something else answers in its place.
+    /// Not an answer of Stripe's; something else answers in its place.
     #[error("the answer (status {status}, request {request}) is not one of Stripe's")]
     Unreadable {
         /// The HTTP status.
@@ -68,7 +69,7 @@ pub enum StripeError {
         /// Stripe's id of the request.
         request: String,
     },
-    /// The object that was written down is not Stripe's: the secret key is of another account, or of its test mode.
+    /// Stripe does not know the stored object: the secret key belongs to another account, or to its test mode.
     #[error(
         "Stripe does not know {object} ({message}); is the secret key of the account and mode that it was made in?"
     )]
@@ -83,16 +84,16 @@ pub enum StripeError {
     Undecided {
         /// Its id.
         object: String,
-        /// Stripe's word for where it stands.
+        /// Stripe's word for its state.
         status: String,
     },
-    /// Another worker is asking Stripe the same.
+    /// Another worker asks Stripe for the same.
     #[error("another worker got further with it at the same moment")]
     Overtaken,
-    /// The database could not be used.
+    /// The database failed.
     #[error("what Stripe was asked cannot be read or written down")]
     Database(#[from] sqlx::Error),
-    /// A row says what was never written.
+    /// A row has content that this program never writes.
     #[error("what Stripe was asked is damaged: {0}")]
     Damaged(String),
 }
@@ -105,7 +106,7 @@ pub struct StripeGateway {
 }
 
 impl StripeGateway {
-    /// Stripe as `settings` say; what was asked is written down in `database`.
+    /// Stripe with these `settings`. Requests are stored in `database`.
     ///
     /// # Errors
     /// If this machine cannot make encrypted connections.
@@ -113,7 +114,8 @@ impl StripeGateway {
         Ok(Self { database, http: Http::new(settings, None)? })
     }
 
-    /// Writes down what is asked; or what is known already, and whether it was. What was declined stays declined.
+    /// Stores the request, or finds its entry; returns the entry and whether it was there before. A declined request
+    /// stays declined.
     async fn begin(&self, key: &str, request: &Request) -> Result<(Entry, bool), GatewayError> {
         let (entry, known) = book::begin(&self.database, key, request).await.map_err(|error| unknown(key, error))?;
         if entry.request != *request {
@@ -125,7 +127,7 @@ impl StripeGateway {
         }
     }
 
-    /// Writes down which object came of it, and answers with the one that counts.
+    /// Stores the object that Stripe made, and returns the one that counts.
     async fn made(&self, key: &str, object: &str) -> Result<String, GatewayError> {
         let entry = book::made(&self.database, key, object).await.map_err(|error| unknown(key, error))?;
         match (entry.object, entry.declined) {
@@ -134,7 +136,7 @@ impl StripeGateway {
         }
     }
 
-    /// Writes down that it is declined, for good, when nothing but `object` came of it.
+    /// Stores that the request is declined for good, if Stripe made nothing but `object`.
     async fn decline(&self, key: &str, object: Option<&str>, reason: String) -> GatewayError {
         match book::declined(&self.database, key, object, &reason).await {
             Ok(Entry { declined: Some(reason), .. }) => GatewayError::Declined { key: key.to_owned(), reason },
@@ -143,8 +145,8 @@ impl StripeGateway {
         }
     }
 
-    /// What follows from a request that Stripe did not do, when nothing but `object` came of it. What Stripe cannot do as
-    /// asked is declined too: nothing moved, people are told why, and refunds wait for an operator (R8).
+    /// Handles a request that Stripe did not do, if Stripe made nothing but `object`. What Stripe cannot do as asked is
+    /// declined too: nothing moved, notices give the reason, and refunds wait for an operator (R8).
     async fn refused(&self, key: &str, object: Option<&str>, trouble: Trouble) -> GatewayError {
         match trouble {
             Trouble::Declined(reason) => self.decline(key, object, reason).await,
@@ -162,7 +164,7 @@ impl StripeGateway {
         }
     }
 
-    /// The movement that was asked for under `key`, as it stands.
+    /// The movement under `key`, in its present state.
     fn movement(key: &str, entry: Entry, arrival: Arrival) -> GatewayMovement {
         GatewayMovement { key: key.to_owned(), request: entry.request, declined: entry.declined, arrival }
     }
@@ -220,12 +222,12 @@ impl PaymentGateway for StripeGateway {
     }
 }
 
-/// It is not known whether the money moved.
+/// Nobody knows whether the money moved.
 fn unknown(key: &str, error: StripeError) -> GatewayError {
     GatewayError::Unavailable { key: key.to_owned(), source: Box::new(error) }
 }
 
-/// What Stripe knows our key by: never longer than it takes, and of letters that it takes.
+/// Our key as Stripe's idempotency key: never longer than Stripe allows, and only with letters that it allows.
 fn idempotency_key(key: &str) -> String {
     let mut hashed = "recourse-".to_owned();
     for byte in Sha256::digest(key.as_bytes()) {

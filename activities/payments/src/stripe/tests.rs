@@ -1,4 +1,5 @@
-//! Every way in which Stripe, the connection or this program can fail: money moves once, and a no stays a no (L6).
+//! Every way in which Stripe, the connection or this program can fail: money moves once, and a decline stays a decline
+//! (L6).
 
 mod server;
 
@@ -10,7 +11,7 @@ use serde_json::json;
 use self::server::{Fault, KEY, Server};
 use super::{super::once, *};
 
-/// What can go wrong with a request.
+/// The possible faults of a request.
 const FAULTS: [Fault; 6] =
     [Fault::Fails(500), Fault::Fails(429), Fault::Fails(409), Fault::Fails(502), Fault::Stalls, Fault::Lost];
 
@@ -27,13 +28,13 @@ impl World {
         Self { test, server, gateway }
     }
 
-    /// Asks as the effects do, once.
+    /// Asks once, as the effects do.
     async fn ask(&self, key: &str, request: &Request) -> Result<(), GatewayError> {
         once(&self.gateway, key, request).await.map(|_| ())
     }
 
-    /// Asks again and again until Stripe's answer is known, with more than a day between two tries. A worker that starts anew
-    /// knows what the database knows.
+    /// Asks again and again until Stripe's answer is known, with more than a day between two tries. A restarted worker
+    /// knows only what the database has.
     async fn insist(&self, key: &str, request: &Request) -> Result<(), String> {
         for _ in 0..4 {
             match self.ask(key, request).await {
@@ -95,7 +96,8 @@ async fn a_charge_is_sent_as_stripe_takes_it() {
     assert_ne!(idempotency_key("k"), idempotency_key("k2"));
 }
 
-/// L6: whatever request of a charge fails in whatever way, and however much later it is asked again, it is paid once.
+/// L6: whichever request of a charge fails, in whichever way, and however much later it is repeated, the charge is paid
+/// once.
 #[tokio::test]
 async fn a_charge_is_paid_once_whatever_fails_and_however_late_it_is_asked_again() {
     for part in ["GET /v1/payment_methods", "POST /v1/payment_intents", "/confirm"] {
@@ -118,8 +120,8 @@ async fn a_charge_is_paid_once_whatever_fails_and_however_late_it_is_asked_again
     }
 }
 
-/// Stripe repeats a server error under its idempotency key for a day. A deposit does not wait for that; a refund does, since
-/// nobody knows whether it was made, and it is asked for under the same key until it is known.
+/// Stripe repeats a server error under its idempotency key for a day. A deposit does not wait for that. A refund does,
+/// since nobody knows whether Stripe made it, and it is repeated under the same key until that is known.
 #[tokio::test]
 async fn a_server_error_that_stripe_repeats_holds_up_a_refund_for_a_day_and_a_deposit_not_at_all() {
     let world = World::new().await;
@@ -135,7 +137,7 @@ async fn a_server_error_that_stripe_repeats_holds_up_a_refund_for_a_day_and_a_de
     world.ask("r", &refund("k", 500)).await.unwrap();
 }
 
-/// L6: a no is for ever, and the `PaymentIntent` can take nothing any more, whatever fails before that is known.
+/// L6: a decline is final, and its `PaymentIntent` can never take money, whatever fails before that is known.
 #[tokio::test]
 async fn a_declined_charge_can_never_take_money() {
     for part in ["nothing", "POST /v1/payment_intents", "/confirm", "/cancel"] {
@@ -178,14 +180,15 @@ async fn a_payment_that_needs_its_payers_consent_is_declined_and_one_that_takes_
     }
 }
 
-/// What Stripe cannot do as asked is declined with its words; what the operator can mend is asked again.
+/// What Stripe cannot do as asked is declined with Stripe's words; what an operator can correct is retried.
 #[tokio::test]
 async fn what_stripe_cannot_do_is_declined_and_a_wrong_secret_key_is_not() {
     let world = World::new().await;
     for (key, request, words) in [
         ("small", charge("pm_1", 49), "at least $0.50"),
         ("none", charge("pm_none", 500), "No such PaymentMethod"),
-        // A party's id, which a freelancer's share of the arbitration fee is charged to if the demand names no other (A1).
+        // A party's id: a freelancer's share of the arbitration fee is charged to it if the demand names no billing
+        // method (A1).
         ("party", charge("fl-1", 500), "No such PaymentMethod"),
         ("refund", refund("nobody", 500), "Stripe has no charge nobody of pm_1"),
         ("bank", pay_out("bank-7", 500), "accounts connected to the platform's (acct_…), and bank-7 is none"),
@@ -218,7 +221,8 @@ async fn a_key_with_other_content_is_refused_and_does_nothing() {
     assert!(world.server.state.lock().unwrap().refunds.is_empty());
 }
 
-/// L6: as a charge. What was made before Stripe forgot the key is found in its list, on whichever page.
+/// L6: the same for refunds and transfers. If Stripe made one before it forgot the key, it is found in Stripe's list,
+/// on any page.
 #[tokio::test]
 async fn a_refund_and_a_transfer_are_made_once_whatever_fails_and_however_late_they_are_asked_again() {
     for fault in FAULTS {
@@ -249,13 +253,14 @@ async fn a_refund_and_a_transfer_are_made_once_whatever_fails_and_however_late_t
     }
 }
 
-/// A refund whose answer was lost and whose row was not completed is not taken for declined because nothing is left of its charge.
+/// A refund is found although its answer was lost and its row has no object: it does not count as declined when nothing
+/// is left of its charge.
 #[tokio::test]
 async fn a_refund_that_is_refused_because_it_was_made_is_found() {
     let world = World::new().await;
     world.ask("k", &charge("pm_1", 500)).await.unwrap();
     world.server.fails_next("POST /v1/refunds", Fault::Lost);
-    // Nobody sees it in the list at first.
+    // At first nobody can find it in the list.
     world.server.fails_next("GET /v1/refunds", Fault::Fails(500));
     let Request::Refund(whole) = refund("k", 500) else { unreachable!() };
     assert!(world.gateway.refund("r", &whole).await.is_err());
@@ -267,7 +272,7 @@ async fn a_refund_that_is_refused_because_it_was_made_is_found() {
     assert!(more.contains("more than is left"), "{more}");
 }
 
-/// R8: what has become of a refund is what Stripe says of it when it is asked.
+/// R8: a refund's state is what Stripe says when asked.
 #[tokio::test]
 async fn a_refund_arrives_as_stripe_says() {
     let world = World::new().await;
@@ -292,7 +297,7 @@ async fn a_refund_arrives_as_stripe_says() {
         }
         assert_eq!(world.gateway.look_up("r").await.unwrap().unwrap().arrival, arrival, "{status}");
     }
-    // A key of another account knows nothing of it: that is no word on the refund.
+    // A key of another account does not know the refund: that says nothing about its state.
     world.server.state.lock().unwrap().refunds.clear();
     let error = world.gateway.look_up("r").await.unwrap_err();
     assert!(matches!(error, GatewayError::Unavailable { .. }), "{error}");
@@ -323,7 +328,7 @@ async fn workers_that_ask_the_same_at_the_same_moment_move_money_once() {
     assert_eq!((paid, world.server.state.lock().unwrap().refunds.len()), (1, 1));
 }
 
-/// The database itself refuses to forget what Stripe was asked.
+/// The database refuses to change or delete requests to Stripe.
 #[tokio::test]
 async fn what_was_asked_of_stripe_is_never_changed() {
     let world = World::new().await;

@@ -1,18 +1,19 @@
-//! An operator's word that an overdue refund has failed: the way out of suspense if the provider has none to say.
+//! An operator's statement that an overdue refund has failed: the way out of suspense if the provider says nothing
+//! final.
 
 use super::*;
 
 const REFERENCE: &str = "letter 9";
 
 impl World {
-    /// With an overdue refund.
+    /// A world with an overdue refund.
     async fn overdue() -> Self {
         let world = Self::refunded().await;
         world.desk.park_overdue(later(0)).await.unwrap();
         world
     }
 
-    /// As after the provider forgot its keys.
+    /// The same after the provider forgot its keys.
     async fn forgotten() -> Self {
         let world = Self::overdue().await;
         assert_eq!(world.test.run("DELETE FROM sandbox_movements WHERE kind = 'refund'").await, Ok(1));
@@ -24,7 +25,7 @@ impl World {
     }
 }
 
-/// R8: a way out for each refund, whatever becomes of it.
+/// R8: each refund has a way out, whatever its end.
 #[tokio::test]
 async fn a_refund_that_the_provider_forgot_is_given_up_and_then_sent_again_or_elsewhere() {
     let world = World::forgotten().await;
@@ -55,7 +56,7 @@ async fn a_refund_that_the_provider_forgot_is_given_up_and_then_sent_again_or_el
     assert_eq!(paid.reason.as_deref(), Some("given up by operator op-1: letter 9"));
 }
 
-/// What the operator was told counts while the provider's own programs say nothing final.
+/// The operator's statement counts while the provider's API says nothing final.
 #[tokio::test]
 async fn a_refund_that_the_provider_never_finishes_is_given_up_too() {
     let world = World::overdue().await;
@@ -78,7 +79,7 @@ async fn the_providers_final_word_counts_more_than_an_operators() {
     assert_eq!(world.give_up().await.unwrap().reason.as_deref(), Some("closed"));
     assert_eq!(world.events().await, events(&["refund_overdue", "refund_failed"]));
 
-    // Who gives no answer may know that it has settled.
+    // A provider that gives no answer may know that it has settled.
     let world = World::overdue().await;
     let silent = RefundDesk::new(world.ledger.clone(), Arc::new(Silent), world.book.clone());
     let error = silent.give_up(KEY, &operator(), REFERENCE, at()).await.unwrap_err();

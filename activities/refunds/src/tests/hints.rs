@@ -1,9 +1,9 @@
-//! What is looked up at once because the provider hinted at it.
+//! Refunds that the desk looks up at once because of a hint from the provider.
 
 use super::*;
 
-/// R8: a failure is parked at once; a refund that is said to have settled is still followed until it should have, since the bank
-/// may send it back.
+/// R8: a failure is parked at once. If the provider says that a refund has settled, the desk still follows it until the
+/// date when it should have, since the bank may send it back.
 #[tokio::test]
 async fn a_refund_that_is_hinted_at_is_looked_up_and_only_a_failure_counts_before_its_time() {
     let world = World::refunded().await;
@@ -26,7 +26,7 @@ async fn a_refund_that_is_hinted_at_is_looked_up_and_only_a_failure_counts_befor
     assert_eq!(world.events().await, events(&["refund_failed"]));
 }
 
-/// R8: what was parked and arrives after all leaves suspense at once.
+/// R8: a parked refund that arrives after all leaves suspense at once.
 #[tokio::test]
 async fn a_parked_refund_that_is_hinted_at_and_has_arrived_leaves_suspense() {
     let world = World::refunded().await;

@@ -1,4 +1,4 @@
-//! What an operator does with parked money, and that it goes out once however that is interrupted.
+//! What an operator does with parked money. The money goes out once, however that is interrupted.
 
 use recourse_payments::{Arrival, Request};
 
@@ -107,7 +107,7 @@ async fn a_failed_refund_is_paid_to_another_destination_once() {
     assert_eq!(world.bank_has().await, [(format!("{KEY}/paid_otherwise"), amount(500))]);
 }
 
-/// L5, L6: an unknown outcome is asked for again, and nothing else is begun meanwhile.
+/// L5, L6: the desk asks for an unknown outcome again, and begins nothing else meanwhile.
 #[tokio::test]
 async fn what_was_begun_and_not_answered_is_finished_before_anything_else_is_begun() {
     for fault in [Fault::FailBefore, Fault::FailAfter] {
@@ -157,7 +157,7 @@ async fn operators_at_once_send_the_money_once() {
     assert_eq!((world.money().await, world.bank_has().await.len()), ((0, 0, 500), 1));
 }
 
-/// Its money could go out twice.
+/// Otherwise its money could go out twice.
 #[tokio::test]
 async fn an_overdue_refund_is_not_sent_on_while_the_provider_may_still_complete_it() {
     let world = World::refunded().await;
@@ -196,7 +196,7 @@ async fn only_an_operator_sends_money_on_and_only_what_is_parked() {
     assert_eq!(world.money().await, (0, 500, 0));
 }
 
-/// E14: an operator who is on a side of the contract does nothing about its money, whatever the remedy.
+/// E14: an operator who is on a side of the contract can do nothing about its money.
 #[tokio::test]
 async fn nobody_sees_to_their_own_money() {
     let world = World::parked().await;

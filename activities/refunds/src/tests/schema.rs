@@ -1,4 +1,4 @@
-//! The last line of defence: what the database refuses whatever a program tries, and what its migration keeps.
+//! The last line of defence: what the database refuses from any program, and what its migration keeps.
 
 use recourse_database::Database;
 
@@ -29,7 +29,7 @@ async fn a_source_gets_what_it_gave_and_what_left_suspense_for_it_and_no_more() 
         let refused = world.test.run(&sql).await.expect_err(why);
         assert!(by.split(' ').any(|by| by == refused_by(&refused)), "{why}: not by {by}: {refused}");
     }
-    // There is money in fees to give, so that only the source is what refuses.
+    // There is enough money in fees, so only the rule about the billing method can refuse.
     world.test.run(&insert("fee", "fee", "source:card-2", "fees", 50)).await.unwrap();
     let too_much = async |source: &str| {
         let refused = world.test.run(&insert("x", "fee_return", "fees", source, 1)).await.unwrap_err();
@@ -39,7 +39,7 @@ async fn a_source_gets_what_it_gave_and_what_left_suspense_for_it_and_no_more() 
     world.test.run(&insert("a", "from_suspense", "suspense:c-1", "source:bank-9", 200)).await.unwrap();
     world.test.run(&insert("b", "from_suspense", "suspense:c-1", "source:card-1", 300)).await.unwrap();
     too_much("source:bank-9").await;
-    // Whoever was paid by mistake can still be parked again, and no more than that.
+    // Money that was paid by mistake can be parked again, and no more than that.
     world.test.run(&insert("c", "to_suspense", "source:bank-9", "suspense:c-1", 200)).await.unwrap();
     for source in ["source:bank-9", "source:card-1"] {
         too_much(source).await;
@@ -64,7 +64,7 @@ async fn the_check_names_suspense_that_no_refund_explains_and_a_source_with_too_
     assert!(found.iter().any(|problem| problem == wanted), "{found:#?}");
 }
 
-/// An installation that has run: its balances, its escrow's protection and the bank's books stay.
+/// An installation that has run keeps its balances, its escrow's protection and the bank's books.
 #[tokio::test]
 async fn the_migration_keeps_what_is_there() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,8 +1,8 @@
-//! That one refund in trouble is the only one in trouble.
+//! One refund with a problem affects no other.
 
 use super::*;
 
-/// As when a row was damaged, or a second report contradicts the first.
+/// A damaged row, or a second report that contradicts the first.
 #[tokio::test]
 async fn one_refund_that_something_is_wrong_with_holds_up_neither_the_others_nor_the_telling() {
     let world = World::new().await;

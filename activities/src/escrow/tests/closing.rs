@@ -1,10 +1,10 @@
-//! How a case lets go of what it holds (E6, D3, E11).
+//! How a case releases what it holds (E6, D3, E11).
 
 use super::*;
 
 const REVIEW: &str = "milestone-review:c-1:m-1";
 
-/// A review of 70 that is all set aside for it, and its dispute, which has taken all of it over.
+/// A review of 70, all from its own set-aside, and its dispute, which has taken all of it over.
 async fn disputed() -> (World, OpenedCase, OpenedCase) {
     let world = World::new().await;
     world.fund("d-1", "m-1", 70).await;
@@ -35,7 +35,7 @@ async fn what_is_handed_back_to_a_closed_review_is_as_it_was() {
     assert_eq!(world.held().await, []);
 }
 
-/// E6: money of a milestone that is decided is there for the next one, and not out of reach.
+/// E6: money of a decided milestone is available to the next one.
 #[tokio::test]
 async fn money_for_a_milestone_that_is_decided_is_held_over() {
     let world = World::new().await;
@@ -83,7 +83,7 @@ async fn a_freed_review_gives_back_what_it_held_and_its_milestone_is_not_decided
     assert!(matches!(receipt, OpenReceipt::Opened(_)), "{receipt:?}");
 }
 
-/// R7: a case about a milestone refunds nothing, so the newest deposits are the contract's end's.
+/// R7: a case about a milestone refunds nothing, so the newest deposits stay for the contract's end.
 #[tokio::test]
 async fn a_milestones_case_leaves_the_newest_deposits_to_the_contracts_end() {
     let world = World::new().await;
@@ -97,7 +97,7 @@ async fn a_milestones_case_leaves_the_newest_deposits_to_the_contracts_end() {
     assert_eq!((ended.held.minor(), left), (100, vec![100, 100]), "newest first is d-2");
 }
 
-/// R7: whichever settles first, the other one's refunds still fit.
+/// R7: whichever settles first, the refunds of the other still fit.
 #[tokio::test]
 async fn two_open_cases_never_refund_the_same_charge() {
     for first in [0, 1] {

@@ -1,10 +1,10 @@
-//! E1: whose a contract is, its first deposit says, and nobody else moves its money.
+//! E1: a contract's first deposit fixes its parties, and nobody else moves its money.
 
 use recourse_domain::party::{Agency, Contract};
 
 use super::*;
 
-/// The contract with one thing changed that money depends on, and the word for it.
+/// The contract with one change that matters for money, and the word for it.
 fn others() -> [(Contract, &'static str); 4] {
     let changed = |change: fn(&mut Contract)| {
         let mut contract = contract("c-1");
@@ -22,7 +22,7 @@ fn others() -> [(Contract, &'static str); 4] {
     ]
 }
 
-/// The same contract as far as money goes.
+/// The same contract for the ledger: only names differ.
 fn renamed() -> Contract {
     let mut renamed = contract("c-1");
     renamed.title = "Another title".into();
@@ -74,7 +74,7 @@ async fn a_declined_deposit_pins_nothing() {
     assert!(matches!(world.effects.make_deposit(&order).await.unwrap(), DepositReceipt::Deposited { .. }));
 }
 
-/// Charges, and has another first deposit made at the same instant.
+/// Charges, while another first deposit is made at the same instant.
 #[derive(Debug)]
 struct Overtaken {
     bank: SandboxBank,
@@ -103,7 +103,7 @@ impl PaymentGateway for Overtaken {
     }
 }
 
-/// Whoever is charged is not told that nothing was, however often the deposit is asked for.
+/// A client who was charged never gets the answer that nothing was charged, however often the deposit is repeated.
 #[tokio::test]
 async fn a_first_deposit_that_another_one_overtakes_is_never_said_not_to_be_charged() {
     let world = World::new().await;
@@ -122,7 +122,7 @@ async fn a_first_deposit_that_another_one_overtakes_is_never_said_not_to_be_char
     }
     let entries = world.effects.ledger.history(&id("c-1"), at()).await.unwrap().unwrap().entries;
     assert_eq!(entries.len(), 1, "the ledger has the other's deposit alone");
-    // Once the mistake in the contract is found, the charge has its place.
+    // After the contract is corrected, the charge goes to its escrow.
     let put_right = DepositOrder { contract: other, ..order };
     assert!(matches!(world.effects.make_deposit(&put_right).await.unwrap(), DepositReceipt::Deposited { .. }));
     assert_eq!(world.both_sides().await.len(), 2);
@@ -176,7 +176,7 @@ async fn opening_a_case_of_another_contract_is_a_conflict_and_leaves_no_trace() 
     assert_eq!((opened.case_ref.as_str(), opened.held), ("dispute:c-1", request.held), "and not #2");
 }
 
-/// A case that is there before the first deposit holds nothing, and closes whoever the contract then is.
+/// A case from before the first deposit holds nothing, and closes whatever contract is pinned later.
 #[tokio::test]
 async fn a_contract_without_a_deposit_opens_with_nothing() {
     let world = World::new().await;

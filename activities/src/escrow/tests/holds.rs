@@ -23,7 +23,7 @@ async fn an_opening_says_what_others_hold_and_says_so_again() {
     world.deposit("d-2", 70).await;
     let request = world.open("refund-request:c-1", "run", None).await.unwrap();
     assert_eq!((request.held, request.others.clone()), (amount(70), vec![held_by("dispute:c-1:m-2", 500)]));
-    // One that holds nothing is no reason for anybody's nothing.
+    // A case that holds nothing is no reason why another takes nothing.
     let nothing = world.open("dispute:c-1:m-1", "run", None).await.unwrap();
     assert_eq!(nothing.others, [held_by("dispute:c-1:m-2", 500), held_by("refund-request:c-1", 70)], "oldest first");
     let dispute = world.open("dispute:c-1", "run", Some("refund-request:c-1")).await.unwrap();
@@ -79,7 +79,7 @@ async fn a_dead_cases_hold_is_freed_without_moving_money() {
     world.both_sides().await;
 }
 
-/// L3: a settlement that comes at the same time as an operator either moves its money or nothing.
+/// L3: a settlement at the same time as an operator's `free` moves its money completely or not at all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn freeing_and_releasing_at_once_keep_the_ledger_sound() {
     let world = Arc::new(World::new().await);

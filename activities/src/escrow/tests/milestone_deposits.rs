@@ -1,8 +1,8 @@
-//! Deposits for a milestone draw on held-over money first (E6), whatever breaks between their phases (L5, L6).
+//! Deposits for a milestone draw on held-over money first (E6), whatever fails between their phases (L5, L6).
 
 use super::*;
 
-/// A contract with 40 held over from m-1 and 25 from m-2, the older first, and nothing else.
+/// A contract with only 40 held over from m-1 and 25 from m-2, the older first.
 async fn held_over() -> World {
     let world = World::new().await;
     world.deposit("d-0", 65).await;
@@ -130,7 +130,7 @@ async fn what_a_deposit_in_flight_has_reserved_nobody_else_takes_until_it_is_ask
     }
 }
 
-/// L5: as if the worker died right after the reservation of a deposit that charges nothing.
+/// L5: the worker dies right after the reservation of a deposit that charges nothing.
 #[tokio::test]
 async fn a_deposit_that_charges_nothing_is_repaired_by_asking_again() {
     let world = held_over().await;
@@ -151,7 +151,7 @@ async fn a_deposit_that_charges_nothing_is_repaired_by_asking_again() {
     }
     assert_eq!(world.set_aside().await, ["held_over m-2 15", "deposit d-3 50"]);
     assert_eq!(world.effects.make_deposit(&order).await.unwrap(), deposited(0, 50, 65));
-    // A worker that was given up on and is late has nothing left to give up.
+    // A worker that Temporal has given up comes too late to give the deposit up.
     world.effects.ledger.give_up_deposit(&deposit, Some("late")).await.unwrap();
     assert_eq!(world.set_aside().await, ["held_over m-2 15", "milestone m-3 50"]);
     world.both_sides().await;
@@ -163,7 +163,7 @@ async fn deposits_for_milestones_at_once_draw_on_the_same_money_once() {
     let tasks: Vec<_> = (0..8)
         .map(|number| {
             let world = world.clone();
-            // Two of each, as when a worker that was given up on is still at work.
+            // Two of each, as with a worker that Temporal has given up and that still works.
             tokio::spawn(async move { world.fund(&format!("d-{}", number / 2 + 3), "m-3", 30).await })
         })
         .collect();
@@ -180,7 +180,7 @@ async fn deposits_for_milestones_at_once_draw_on_the_same_money_once() {
     assert_eq!(charged, 65 + 4 * 30 - 65);
 }
 
-/// E1: whoever is charged is not told that nothing was.
+/// E1: a client who was charged never gets the answer that nothing was charged.
 #[tokio::test]
 async fn a_first_deposit_for_a_milestone_pins_the_contract_and_another_one_is_a_conflict() {
     let world = World::new().await;

@@ -1,4 +1,4 @@
-//! What each kind of case takes of a contract's escrow, and what it is refused (E3, E11, E13, D1).
+//! What each kind of case takes of a contract's escrow, and when it is refused (E3, E11, E13, D1).
 
 use std::time::Duration;
 
@@ -178,7 +178,7 @@ async fn a_contracts_end_takes_what_was_set_aside_and_can_put_it_back() {
     assert_eq!(world.review(2, 360).await.held, amount(360), "a refused end was none");
 }
 
-/// E11: after the contract's end nothing is reviewed, until a deposit says that the contract goes on.
+/// E11: after the contract's end nothing is reviewed, until a deposit makes the contract active again.
 #[tokio::test]
 async fn a_milestone_is_not_reviewed_after_the_contracts_end() {
     let world = World::new().await;
@@ -192,7 +192,7 @@ async fn a_milestone_is_not_reviewed_after_the_contracts_end() {
     assert_eq!(world.review(1, 10).await.held, amount(10));
 }
 
-/// E11, R1: an end that finds everything held elsewhere is refused, and was none.
+/// E11, R1: an end that finds all money held elsewhere is refused, and does not end the contract.
 #[tokio::test]
 async fn an_end_that_takes_nothing_of_what_others_hold_was_none() {
     let world = World::new().await;
@@ -223,7 +223,7 @@ async fn a_milestone_that_was_disputed_or_is_being_is_not_paid_again() {
     assert_eq!(world.review(2, 10).await.held, amount(10), "it counts as the first one");
 }
 
-/// D1: a dispute without a contract's end leaves the milestones what they were funded with.
+/// D1: a dispute of an ended contract leaves the milestones their deposits.
 #[tokio::test]
 async fn a_dispute_of_an_ended_contract_takes_no_milestones_deposit() {
     let world = World::new().await;
@@ -256,7 +256,7 @@ async fn a_contracts_end_waits_until_a_told_review_lets_go_and_leaves_a_gone_one
     assert_eq!((gone.others[0].case_ref.as_str(), gone.others[0].amount), (REVIEW_1, amount(70)));
     world.close(&gone, Vec::new(), Remainder::AsItWas, false).await;
 
-    // A dispute has taken the review's money over: there is nothing to wait for.
+    // A dispute has taken the review's money over: the end need not wait.
     let dispute = world.taken("dispute:c-1:m-1", HoldRequest::Over { case: REVIEW_1.into() }).await;
     let ended = world.taken("refund-request:c-1:disputed", told(&[REVIEW_1], &[])).await;
     assert_eq!((dispute.held, ended.held), (amount(70), amount(30)));
@@ -324,7 +324,7 @@ async fn an_unreviewed_milestones_dispute_takes_its_deposit_or_its_claim_of_the_
     assert_eq!(world.taken("dispute:c-1:m-2:b", unreviewed("m-2", 20)).await.held, amount(20));
 }
 
-/// Whose a contract is comes before everything else (E1).
+/// The ledger checks the contract's parties before everything else (E1).
 #[tokio::test]
 async fn every_take_of_another_contract_is_a_conflict() {
     let world = World::new().await;

@@ -1,4 +1,4 @@
-//! Bonuses, payments that go back, and what a payee has (E7, E9, P1, P2, P4).
+//! Bonuses, payments that go back, and a payee's balance (E7, E9, P1, P2, P4).
 
 use jiff::{SignedDuration, Timestamp};
 use recourse_domain::ids::PaymentId;
@@ -110,7 +110,7 @@ async fn a_declined_bonus_posts_nothing_and_stays_declined() {
     assert_eq!(world.effects.make_bonus(&another).await.unwrap_err().type_name(), "OtherContract");
 }
 
-/// P4, R7: a return goes back to the oldest charges, whatever the provider does wrong, each leg once.
+/// P4, R7: a return goes back to the oldest charges, each leg once, whatever fault the provider has.
 #[tokio::test]
 async fn a_returned_payment_goes_back_to_the_oldest_deposits_leg_by_leg() {
     for fault in FAULTS {
@@ -152,7 +152,7 @@ async fn a_returned_bonus_goes_back_to_its_own_charge() {
     assert_eq!(covered, ReturnReceipt::NotCovered { available: amount(10) });
 }
 
-/// P4: at most the payment less what went back of it, and what the payee has.
+/// P4: at most the payment minus what went back of it, and at most what the payee has.
 #[tokio::test]
 async fn a_return_never_exceeds_the_payment_and_leaves_no_trace_if_it_would() {
     let world = paid().await;
@@ -175,7 +175,7 @@ async fn a_return_never_exceeds_the_payment_and_leaves_no_trace_if_it_would() {
     world.both_sides().await;
 }
 
-/// P4: the same freelancer's money of another contract covers nothing that is planned to go back already.
+/// P4: the same freelancer's money of another contract does not cover what is planned to go back already.
 #[tokio::test]
 async fn what_is_planned_to_go_back_is_nobody_elses_meanwhile() {
     let world = paid().await;
@@ -200,14 +200,14 @@ async fn what_is_planned_to_go_back_is_nobody_elses_meanwhile() {
     let other = world.effects.take_back(&give_back(RELEASE, "b", 101)).await.unwrap();
     assert_eq!(other, ReturnReceipt::NotCovered { available: amount(100) });
     assert_eq!(world.effects.take_back(&give_back(RELEASE, "b", 100)).await.unwrap(), ReturnReceipt::Returned);
-    // The first one is asked again: its legs are those that it planned, although the oldest deposits come first.
+    // The first return is repeated: it has the legs that it planned, although the oldest deposits come first.
     assert_eq!(world.effects.take_back(&give_back(RELEASE, "a", 150)).await.unwrap(), ReturnReceipt::Returned);
     let legs: Vec<_> = world.both_sides().await.split_off(2);
     let moved: Vec<_> = legs.iter().map(|(id, minor)| (id.rsplit('/').next().unwrap(), *minor)).collect();
     assert_eq!(moved, [("b:d-2", 100), ("a:d-1", 100), ("a:d-2", 50)]);
 }
 
-/// P4: what the payee no longer has cannot go back, nor what is on its way back already.
+/// P4: money that the payee no longer has cannot go back, nor money that is already on its way back.
 #[tokio::test]
 async fn a_return_needs_the_payees_balance_to_cover_it() {
     let world = paid().await;
@@ -260,7 +260,7 @@ async fn returns_at_once_never_take_back_more_than_was_paid() {
     world.both_sides().await;
 }
 
-/// R7, P4: a case that opened before the newest deposits can still refund what it holds to those that it knows.
+/// R7, P4: a case that opened before the newest deposits can still refund what it holds to the deposits that it knows.
 #[tokio::test]
 async fn a_return_leaves_what_an_open_case_may_refund() {
     let world = World::new().await;
@@ -301,7 +301,7 @@ async fn only_a_payment_of_the_contract_can_be_asked_back() {
     assert_eq!((opened.payment, opened.case_ref.as_str()), (Some(known), "payment-refund:x"), "and not #2");
 }
 
-/// E9: exact at any instant, and a return takes from its own payment.
+/// E9: the balance is exact at any instant, and a return reduces its own payment.
 #[tokio::test]
 async fn a_payees_balance_is_exact_at_any_instant_over_all_contracts() {
     let world = paid().await;

@@ -22,7 +22,7 @@ fn by(party: Role, name: &str) -> Actor {
 }
 
 impl World {
-    /// What a start comes to: the rule that refuses it, or nothing.
+    /// The rule that refuses a start, or nothing.
     async fn asks(&self, case: &str, run: &str, take: HoldRequest, asked: StartRequest) -> Option<Rule> {
         let order = OpenCase { take, asked, ..Self::opening(case, run, None) };
         let judged = self.effects.ledger.would_open(&order).await.unwrap();
@@ -50,8 +50,8 @@ impl World {
     }
 }
 
-/// D1: nobody's bare word takes escrow. A refund request is disputed where the contract has ended, and a later deposit does not
-/// undo that.
+/// D1: a party's word alone takes no escrow. A refund request is disputed only after the contract's end, and a later
+/// deposit does not undo that.
 #[tokio::test]
 async fn a_dispute_of_a_refund_needs_the_contracts_end() {
     let world = World::new().await;
@@ -64,7 +64,8 @@ async fn a_dispute_of_a_refund_needs_the_contracts_end() {
     assert_eq!(world.claims_the_rest("run-2").await, None);
 }
 
-/// A1: a share of the fee is charged to no billing method that is known to be somebody else's; one that nobody has used is charged.
+/// A1: a share of the fee is not charged to a billing method that is known to be somebody else's. An unused one is
+/// charged.
 #[tokio::test]
 async fn a_share_is_charged_to_nobody_elses_card() {
     let world = World::new().await;
@@ -86,8 +87,8 @@ async fn a_share_is_charged_to_nobody_elses_card() {
     assert!(charged(Role::Client, "card-2").await, "nobody has used it");
 }
 
-/// D1: a milestone is disputed when it was submitted and that was not superseded since, or when the platform attests it; a party
-/// attests nothing (E14), and neither does anybody else than an operator.
+/// D1: a milestone can be disputed if it was submitted and not superseded since, or if an operator attests it. A party
+/// can attest nothing (E14), and neither can anybody else.
 #[tokio::test]
 async fn a_dispute_of_a_milestone_needs_its_submission() {
     let world = World::new().await;
@@ -116,7 +117,7 @@ async fn a_dispute_of_a_milestone_needs_its_submission() {
     assert_eq!(world.claims("run-6", None).await, Some(Rule::D1), "the contract's end took it back");
 }
 
-/// L8: a start that is refused takes no number and leaves nothing behind; the next that is accepted is the second.
+/// L8: a refused start takes no case number and leaves nothing behind; the next accepted one is the second case.
 #[tokio::test]
 async fn a_refused_start_takes_no_number() {
     let world = World::new().await;
@@ -132,7 +133,7 @@ async fn a_refused_start_takes_no_number() {
     assert_eq!(opened.case_ref, "refund-request:c-1#2");
 }
 
-/// E1: a case is of the contract that its id says, whoever starts it and however.
+/// E1: a case belongs to the contract that its id names, whoever starts it.
 #[tokio::test]
 async fn a_case_under_another_contracts_id_is_refused() {
     let world = World::new().await;
@@ -161,7 +162,8 @@ async fn a_case_under_another_contracts_id_is_refused() {
     assert!(matches!(receipt, DepositReceipt::Refused { rule: Rule::E1, .. }), "{receipt:?}");
 }
 
-/// E14: nobody is on both sides, and no party has the name by which cases speak to each other. Refused before it is charged.
+/// E14: nobody is on both sides, and no party has the name with which cases address each other. The refusal comes
+/// before the charge.
 #[tokio::test]
 async fn nobody_is_on_both_sides_of_a_contract() {
     let world = World::new().await;
@@ -182,7 +184,7 @@ async fn nobody_is_on_both_sides_of_a_contract() {
     assert!(world.bank.look_up("escrow-deposit:c-1:d-1/deposit").await.unwrap().is_none());
 }
 
-/// E15: a sum that would be too large is refused before anything is charged; what an earlier build charged all the same goes back.
+/// E15: a deposit that would make a sum too large is refused before the charge; a charge of an earlier build goes back.
 #[tokio::test]
 async fn a_sum_that_would_be_too_large_is_not_charged() {
     let world = World::new().await;

@@ -1,4 +1,4 @@
-//! What the tests of milestones do and look at.
+//! Shared steps and checks of the milestone tests.
 
 use super::*;
 
@@ -47,7 +47,7 @@ impl World {
         self.effects.carry_out(&settlement).await.unwrap();
     }
 
-    /// What is set aside, oldest first: what for, of which milestone, and how much.
+    /// The set-asides, oldest first: purpose, milestone and amount.
     pub async fn set_aside(&self) -> Vec<String> {
         sqlx::query_scalar(
             "/* of a test */ SELECT purpose || ' ' || COALESCE(deposit, milestone, 'nobody''s') || ' ' || amount FROM set_aside

@@ -1,4 +1,4 @@
-//! Settlements that are written down together.
+//! Settlements that share a transaction.
 
 use futures_util::future::join_all;
 
@@ -12,7 +12,7 @@ async fn releases(world: &World) -> Vec<(String, i64)> {
     releases
 }
 
-/// L2, L3, L4: whoever comes at the same time gets what is his, and nobody more than his case holds.
+/// L2, L3, L4: each of several settlements at once gets its own result, and none takes more than its case holds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_is_asked_at_once_is_each_done_once_or_refused_by_itself() {
     let world = World::new().await;
@@ -25,7 +25,7 @@ async fn what_is_asked_at_once_is_each_done_once_or_refused_by_itself() {
     let mut orders = Vec::new();
     for number in 0..20 {
         orders.push((of(&first, &format!("part:{number}"), 15), true));
-        // As when an activity is begun again before the first try is over.
+        // As when a second try of an activity begins before the first is over.
         orders.push((of(&first, &format!("part:{number}"), 15), true));
         orders.push((of(&second, &format!("part:{number}"), 10), true));
         orders.push((of(&stranger, &format!("part:{number}"), 1), false));
@@ -49,7 +49,7 @@ async fn what_is_asked_at_once_is_each_done_once_or_refused_by_itself() {
     assert!(report.is_whole() && report.postings == 42, "{report:?}");
 }
 
-/// L5: one that stops while it writes for others leaves them to themselves, and nothing half done.
+/// L5: a task that stops while it writes for others leaves nothing half done; the others then write for themselves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn who_is_stopped_while_others_wait_takes_nothing_with_him() {
     let world = Arc::new(World::new().await);
@@ -80,7 +80,7 @@ async fn who_is_stopped_while_others_wait_takes_nothing_with_him() {
     assert!(world.effects.ledger.verify(&[]).await.unwrap().is_whole());
 }
 
-/// R7: a settlement of more than one statement inserts is in the order that was given, as is its chain.
+/// R7: a settlement that needs several INSERTs keeps its order, also in the chain.
 #[tokio::test]
 async fn many_movements_of_one_settlement_are_in_their_order_and_all_or_none() {
     let world = World::new().await;
@@ -91,7 +91,7 @@ async fn many_movements_of_one_settlement_are_in_their_order_and_all_or_none() {
     let history = world.effects.ledger.history(&id("c-1"), at()).await.unwrap().unwrap();
     let made: Vec<String> = history.entries.iter().skip(1).map(|entry| entry.id.clone()).collect();
     assert_eq!(made, settled.postings);
-    // Half of it is new: what was made is recognised, the rest is made.
+    // Half of these are new: the ledger recognises the others, and makes the new ones.
     let wider: Vec<Movement> = (51..150).map(|number| release(&format!("part:{number}"), 5)).collect();
     world.settle(&opened, wider, false).await.unwrap();
     assert_eq!(releases(&world).await.len(), 150);

@@ -1,4 +1,4 @@
-//! The postman against a mail server that does what the test says.
+//! The postman against a mail server that the tests control.
 
 use std::{collections::VecDeque, sync::Mutex};
 
@@ -22,15 +22,15 @@ use crate::notices::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
     Take,
-    /// To `RCPT TO`.
+    /// Answers this to `RCPT TO`.
     AtRecipient(&'static str),
-    /// To the message.
+    /// Answers this to the message.
     AtMessage(&'static str),
     /// Closes the connection as soon as it has the message.
     TakeAndVanish,
     /// Closes the connection at `DATA`.
     VanishBefore,
-    /// Greets with this.
+    /// Greets with this text.
     AtGreeting(&'static str),
 }
 
@@ -159,7 +159,7 @@ impl Office {
         (stop, running)
     }
 
-    /// Waits until `is_so` of all emails, and fails the test if it never is.
+    /// Waits until `is_so` holds for all emails, and fails the test if it never does.
     async fn until(&self, is_so: impl Fn(&[OutboxEmail]) -> bool) -> Vec<OutboxEmail> {
         for _ in 0..2_000 {
             let emails = self.book.emails().await.unwrap();
@@ -201,7 +201,7 @@ async fn an_email_is_sent_in_both_forms_with_a_key_of_its_own() {
     }
 }
 
-/// N2, N3: what a failure at each step leads to, and how often the server took the message.
+/// N2, N3: the consequence of a failure at each step, and how often the server took the message.
 #[tokio::test]
 async fn every_failure_has_its_own_consequence() {
     use Answer::{AtGreeting, AtMessage, AtRecipient, Take, TakeAndVanish, VanishBefore};
@@ -218,7 +218,7 @@ async fn every_failure_has_its_own_consequence() {
         office.queue("dispute:c-1").await;
         let (stop, running) = office.postman(port, FAST);
         let emails = office.until_all(state).await;
-        // A second one tells that the first was let go.
+        // A second email shows that the postman has finished with the first.
         office.queue("dispute:c-2").await;
         office.until(|emails| emails[1].state == EmailState::Sent).await;
         stop.send(()).unwrap();
@@ -229,7 +229,7 @@ async fn every_failure_has_its_own_consequence() {
     }
 }
 
-/// N3: a channel that is down delays notices and nothing else.
+/// N3: a mail server that is down delays notices and nothing else.
 #[tokio::test]
 async fn emails_wait_for_a_server_that_is_down_and_go_out_when_it_is_back() {
     let (_, port, task) = MailServer::listen(0, &[]).await;
@@ -287,7 +287,7 @@ async fn an_email_of_a_dead_postman_is_unknown_and_not_sent_again() {
     assert_eq!(server.taken().len(), 1);
 }
 
-/// Without a poll: only being woken gets an email out.
+/// There is no poll: an email goes out only if the postman is woken.
 #[tokio::test]
 async fn a_new_email_wakes_the_postman_at_once() {
     let (server, port, _task) = MailServer::listen(0, &[]).await;
@@ -302,7 +302,7 @@ async fn a_new_email_wakes_the_postman_at_once() {
     running.await.unwrap();
 }
 
-/// What a test's programs say.
+/// The log of a test's programs.
 #[derive(Clone, Default)]
 struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
 
@@ -317,7 +317,7 @@ impl std::io::Write for Log {
     }
 }
 
-/// In a sandbox the log is where emails are read; elsewhere it has no address and no word of them.
+/// In a sandbox, people read emails in the log; elsewhere the log has no address and no text of them.
 #[tokio::test]
 async fn without_a_server_the_log_has_emails_in_a_sandbox_only() {
     for sandbox in [true, false] {
@@ -345,7 +345,7 @@ async fn without_a_server_the_log_has_emails_in_a_sandbox_only() {
     }
 }
 
-/// Nobody's name, title or address adds a header or a recipient.
+/// No name, title or address adds a header or a recipient.
 #[tokio::test]
 async fn headers_cannot_be_injected() {
     let (server, port, _task) = MailServer::listen(0, &[]).await;

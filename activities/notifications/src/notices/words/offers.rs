@@ -1,5 +1,5 @@
-//! What a recipient can do now, in the words of what it does in this case: the same command approves a milestone, a refund
-//! or the return of a payment.
+//! What a recipient can do now, with what it does in this case: the same command approves a milestone, a refund or the
+//! return of a payment.
 
 use recourse_domain::{
     command::CommandKind,
@@ -43,7 +43,7 @@ pub(super) fn offer_of(command_kind: CommandKind, notice: &Notice, contract: &Co
         CommandKind::RequestMediation => "ask a mediator for an opinion, which binds nobody".to_owned(),
         CommandKind::Opinion => "give your opinion, which binds nobody".to_owned(),
         CommandKind::Extend => "extend the window once, with a reason".to_owned(),
-        // What its button says is enough.
+        // The text of its button is enough.
         command_kind => {
             let called = command_kind.uses().first().map_or(command_kind.name(), |used| used.called);
             let mut letters = called.chars();
@@ -52,7 +52,7 @@ pub(super) fn offer_of(command_kind: CommandKind, notice: &Notice, contract: &Co
     }
 }
 
-/// What a demand of arbitration costs, where the notice says so (A1).
+/// The price of a demand of arbitration, if the notice has it (A1).
 fn demand(notice: &Notice, contract: &Contract) -> String {
     use NoticeEvent::{ArbitrationDemanded, ArbitrationFeeDeclined, NonResolution};
     let names_the_share = matches!(notice.event, NonResolution | ArbitrationDemanded | ArbitrationFeeDeclined);
@@ -63,7 +63,7 @@ fn demand(notice: &Notice, contract: &Contract) -> String {
     }
 }
 
-/// What a notice's case is about, where a command's name alone does not say what it does.
+/// What a notice's case is about, for commands whose name does not say enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum About {
@@ -92,7 +92,7 @@ impl About {
                 | NothingReturned,
                 _,
             )
-            // Every kind of case has these; only the silence tells which it is.
+            // Every kind of case has these events; only the silence shows which kind it is.
             | (Reminder | WindowExtended, Some(IfSilent::ReturnNothing)) => Self::Payment,
             (Reminder | WindowExtended, Some(IfSilent::ReleaseFreelancer)) if notice.facts.milestone.is_some() => {
                 Self::Milestone
@@ -102,7 +102,7 @@ impl About {
     }
 }
 
-/// What there is to accept or reject.
+/// What the recipient can accept or reject.
 fn subject(notice: &Notice) -> String {
     use NoticeEvent::{ClaimAmended, DisputeFiled, OfferMade, ResolutionAnswered, ResolutionProposed};
     match notice.event {

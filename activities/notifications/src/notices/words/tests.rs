@@ -115,7 +115,7 @@ fn render(notice: &Notice) -> Rendered {
     render_for(contract("c-1"), notice)
 }
 
-/// What must never be seen: a hole, or the template itself.
+/// A notice must never show a hole, or the template itself.
 fn check(rendered: &Rendered, context: &str) {
     let text = &rendered.text;
     let mut lines = text.lines();
@@ -139,7 +139,7 @@ fn every_event_has_words_for_every_role() {
     for event in EVENTS {
         for to in Role::ALL {
             for by in [None, Some(Role::Client), Some(Role::Freelancer), Some(Role::Mediator), Some(to)] {
-                // Nobody extends a window but somebody; everything else may have no actor.
+                // Only a person extends a window; every other event may have no actor.
                 let by = if event == NoticeEvent::WindowExtended { by.or(Some(Role::Operator)) } else { by };
                 for facts in [facts(), Facts::default(), Facts { accepted: Some(false), ..facts() }] {
                     let context = format!("{event:?} to {to} by {by:?}");
@@ -235,7 +235,7 @@ fn both_parties_read_the_same_event_from_their_side() {
     }
 }
 
-/// Names and titles come from outside and end up in headers.
+/// Names and titles come from outside and get into headers.
 #[test]
 fn names_and_titles_cannot_break_out_of_their_line() {
     let mut contract = contract("c-1");
@@ -249,7 +249,7 @@ fn names_and_titles_cannot_break_out_of_their_line() {
     assert!(rendered.text.contains("> of it"), "{}", rendered.text);
 }
 
-/// N1: the same command is offered in the words of what it does here.
+/// N1: the same command is offered with what it does in this case.
 #[test]
 fn what_approving_rejecting_and_disputing_do_depends_on_what_the_case_is_about() {
     let offers = |event, if_silent| {
@@ -327,7 +327,8 @@ fn a_dispute_on_an_active_contract_names_its_milestone_and_what_stays_in_escrow(
     );
 }
 
-/// N1, D3: what the freelancer does not get of a milestone does not go back to the client while the contract goes on.
+/// N1, D3: on an active contract, the part of a milestone that the freelancer does not get does not go back to the
+/// client.
 #[test]
 fn a_split_of_a_milestones_money_says_what_stays_in_escrow() {
     let said = |event, to, by, milestone: Option<&str>| {
@@ -384,7 +385,7 @@ fn a_split_of_a_milestones_money_says_what_stays_in_escrow() {
     }
 }
 
-/// A3: the same of a demand that nobody answers.
+/// A3: a notice says what happens if nobody answers a demand.
 #[test]
 fn a_demand_says_where_the_money_goes_if_the_other_does_not_demand_too() {
     let text = |to, by, milestone: Option<&str>| {

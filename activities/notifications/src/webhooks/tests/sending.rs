@@ -1,8 +1,8 @@
-//! What is sent, and what the answers lead to.
+//! What is sent, and what follows from the answers.
 
 use super::*;
 
-/// A request as it came in.
+/// A request as it arrived.
 #[derive(Debug, Clone)]
 struct Request {
     head: String,
@@ -24,7 +24,7 @@ impl Request {
     }
 }
 
-/// An endpoint that gives these answers one after the other, and the last one again and again.
+/// An endpoint that gives these answers in order, and then repeats the last one.
 struct Receiver {
     url: String,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -43,7 +43,7 @@ impl Receiver {
                 let request = read_request(&mut stream).await;
                 seen.lock().unwrap().push(request);
                 last = answers.next().unwrap_or(last);
-                // Who does not want to read on may hang up.
+                // The client may close before it has read everything.
                 let _ = stream.write_all(last.as_bytes()).await;
             }
         });
@@ -102,7 +102,7 @@ impl Sending {
     }
 }
 
-/// Every try has the same id and body; what was taken is not sent again.
+/// Every try has the same id and body; an event that was taken is not sent again.
 #[tokio::test]
 async fn an_event_is_sent_signed_until_it_is_taken() {
     let answers = vec![answer("500 Internal Server Error", "out of\norder"), answer("200 OK", "")];
@@ -138,7 +138,7 @@ async fn an_event_is_sent_signed_until_it_is_taken() {
     }
 }
 
-/// An endpoint that is gone says so once.
+/// The first answer 410 disables an endpoint.
 #[tokio::test]
 async fn an_endpoint_that_is_gone_is_disabled() {
     let receiver = Receiver::start(vec![answer("410 Gone", "")]).await;
@@ -159,7 +159,7 @@ async fn an_endpoint_that_is_gone_is_disabled() {
     assert_eq!(sending.once().await.unwrap(), DeliveryReceipt::Gone);
 }
 
-/// Whatever else is answered is no reason to stop, and leads nowhere else.
+/// Any other answer leads to another try, and never to another address.
 #[tokio::test]
 async fn other_answers_are_tried_again_and_redirects_are_not_followed() {
     let elsewhere = Receiver::start(vec![answer("200 OK", "")]).await;
@@ -188,7 +188,7 @@ async fn other_answers_are_tried_again_and_redirects_are_not_followed() {
     assert!(elsewhere.requests().is_empty());
 }
 
-/// A name may have led elsewhere when it was added; what counts is what is connected to.
+/// A name may have had other addresses when it was added; the check is of the address that it connects to.
 #[tokio::test]
 async fn nothing_is_sent_to_an_address_that_is_not_public() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

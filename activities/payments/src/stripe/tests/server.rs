@@ -1,5 +1,5 @@
-//! A small server that answers as Stripe's documentation says, and fails as it is told to. What it knows of Stripe is only what these
-//! tests are about; the tests on the real server have one that somebody else wrote.
+//! A small server that answers as Stripe's documentation says, and fails on demand. It has only the parts of Stripe
+//! that these tests need; the tests on the real server use a Stripe server that somebody else wrote.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -16,17 +16,17 @@ use tokio::{
 /// The right secret key.
 pub const KEY: &str = "sk_test_right";
 
-/// How many objects are on a page, whatever is asked for.
+/// How many objects a page has, whatever the request asks for.
 const PAGE: usize = 2;
 
-/// What goes wrong with one request.
+/// The fault of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It is answered with this status and nothing is done.
+    /// The server answers with this status and does nothing.
     Fails(u16),
-    /// Nothing is done, and nothing is answered in time.
+    /// The server does nothing, and does not answer in time.
     Stalls,
-    /// It is done, and the answer is lost.
+    /// The server does it, and the answer is lost.
     Lost,
 }
 
@@ -47,7 +47,7 @@ type Answer = (u16, Value);
 
 #[derive(Default)]
 pub struct State {
-    /// What was answered under which idempotency key, with the request.
+    /// The request and the answer of each idempotency key.
     keys: BTreeMap<String, (Fields, Answer)>,
     pub intents: BTreeMap<String, Value>,
     pub refunds: Vec<Value>,
@@ -57,10 +57,10 @@ pub struct State {
     made: u32,
 }
 
-/// The payment methods that there are, and what becomes of a charge to each. Every other id is unknown, as at Stripe.
+/// The payment methods, each with another result of a charge. Every other id is unknown, as at Stripe.
 const METHODS: [&str; 4] = ["pm_1", "pm_declined", "pm_consent", "pm_slow"];
 
-/// The server. Payment methods are what their names say: `pm_1` works, see [`METHODS`].
+/// The server. A payment method's name tells how it behaves: `pm_1` works, see [`METHODS`].
 #[derive(Clone)]
 pub struct Server {
     pub url: String,
@@ -82,12 +82,12 @@ impl Server {
         server
     }
 
-    /// The next request whose line has `part` in it goes wrong.
+    /// The next request whose line contains `part` has this fault.
     pub fn fails_next(&self, part: &'static str, fault: Fault) {
         self.state.lock().unwrap().faults.push_back((part, fault));
     }
 
-    /// A day passes: idempotency keys are forgotten.
+    /// A day passes: the server forgets its idempotency keys.
     pub fn forget_keys(&self) {
         self.state.lock().unwrap().keys.clear();
     }
@@ -116,7 +116,7 @@ impl Server {
         let (status, body) = match fault {
             Some(Fault::Fails(status)) => {
                 let answer = (status, problem("api_error", "", "told to fail").1);
-                // As Stripe does: its own errors are kept.
+                // Like Stripe, it keeps its own errors.
                 if let (Some(key), 500..) = (seen.key.clone(), status) {
                     self.state.lock().unwrap().keys.insert(key, (seen.form.clone(), answer.clone()));
                 }
@@ -182,7 +182,8 @@ impl State {
             None => {}
         }
         let answer = self.perform(seen);
-        // What was looked at and found impossible is kept under its key too; only what was never begun leaves nothing.
+        // Like Stripe, it also keeps a request that it began and found impossible; only a request that it never began
+        // leaves nothing.
         let code = answer.1["error"]["code"].as_str().unwrap_or_default();
         if answer.0 < 400 || code == "charge_already_refunded" {
             self.keys.insert(key.clone(), (seen.form.clone(), answer.clone()));
@@ -228,7 +229,7 @@ impl State {
         if !METHODS.contains(&form["payment_method"].as_str()) {
             return missing("PaymentMethod");
         }
-        // A method that was saved for a customer is taken with that customer alone.
+        // A method that was saved for a customer works only with that customer.
         if form.get("customer").map(String::as_str) != Some("cus_1") {
             return problem("invalid_request_error", "", "The PaymentMethod belongs to a customer");
         }
