@@ -1,4 +1,4 @@
-//! What the freelancer claims and what the client answers (R5, D4).
+//! The freelancer's claim and the client's rejection (R5, D4).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ pub enum Grounds {
 }
 
 impl Grounds {
-    /// Whether the contract goes on, so that what is not awarded stays in escrow (D3).
+    /// Whether the contract goes on, so that money that is not awarded stays in escrow (D3).
     pub const fn is_active(self) -> bool {
         matches!(self, Self::NonRelease | Self::PartialRelease)
     }
@@ -115,20 +115,20 @@ names! {
 }
 
 impl Claim {
-    /// Whether this can be claimed of `disputed` (R5, D6): more than 0, at most what is disputed, with details.
+    /// Whether this claim on `disputed` is fit (R5, D6): more than 0, at most `disputed`, with details.
     pub fn check(&self, disputed: Amount, currency: Currency, policy: &Policy) -> Result<(), String> {
         check_claimed(self.amount, disputed, currency)?;
         self.check_words(policy)
     }
 
-    /// Whether its words and files are fit, whatever is in dispute (R5, D6).
+    /// Whether its words and files are fit, independent of the money in dispute (R5, D6).
     pub fn check_words(&self, policy: &Policy) -> Result<(), String> {
         check_text("details", &self.details)?;
         policy.evidence.check(&self.evidence).map_err(|reason| format!("evidence: {reason}"))
     }
 }
 
-/// Whether this much can be claimed of `disputed` (R5): more than 0, and not more than that.
+/// Whether the freelancer can claim this amount of `disputed` (R5): more than 0, and not more than `disputed`.
 pub fn check_claimed(amount: Amount, disputed: Amount, currency: Currency) -> Result<(), String> {
     if amount.is_zero() {
         return Err(format!("amount: a claim is for more than 0, at most {}", currency.show(disputed)));

@@ -1,4 +1,4 @@
-//! Which deposits may be charged, and what comes of them (E1, E2, E6, E12).
+//! Which deposits Recourse may charge, and their outcomes (E1, E2, E6, E12).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ pub struct Source {
     pub verified: bool,
 }
 
-/// Whether `amount` may be charged to `source` for this contract.
+/// Whether Recourse may charge `amount` to `source` for this contract.
 ///
 /// # Errors
 /// The refused outcome, with the rule. Nothing was charged.
@@ -39,7 +39,7 @@ pub fn check(contract: &Contract, amount: Amount, source: &Source) -> Result<(),
     Ok(())
 }
 
-/// The money is in escrow: `charged`, and what was drawn `from_held` over (E2, E6). Both parties are told.
+/// The money is in escrow: the `charged` amount, and `from_held` from money held over (E2, E6). Both parties get a notice.
 pub fn made(charged: Amount, from_held: Amount, held: Amount) -> (Outcome, Vec<Notice>) {
     let rule = if from_held.is_zero() { Rule::E2 } else { Rule::E6 };
     let outcome = Outcome::without_money(ResultKind::Deposited, DecidedBy::Rule, rule);
@@ -49,24 +49,24 @@ pub fn made(charged: Amount, from_held: Amount, held: Amount) -> (Outcome, Vec<N
     (Outcome { charged: Some(charged), from_held: Some(from_held), held: Some(held), ..outcome }, notices)
 }
 
-/// The charge of `amount` was declined, which deposits nothing (E2). The client is told.
+/// The payment provider declined the charge of `amount`: nothing is deposited (E2). The client gets a notice.
 pub fn declined(amount: Amount, reason: String) -> (Outcome, Vec<Notice>) {
     let outcome = Outcome::without_money(ResultKind::Declined, DecidedBy::Rule, Rule::E2);
     let facts = Facts { amount: Some(amount), text: Some(reason.clone()), ..Facts::default() };
     (Outcome { message: Some(reason), ..outcome }, vec![notice(Role::Client, NoticeEvent::DepositDeclined, facts)])
 }
 
-/// Another deposit was made under this id. Nothing was charged (L2).
+/// Another deposit has this id. Nothing was charged (L2).
 pub fn conflicts(reason: String) -> (Outcome, Vec<Notice>) {
     (Outcome::refused(Rule::L2, reason), Vec::new())
 }
 
-/// A rule forbids it: somebody would be on both sides (E14), or a sum would leave the range of amounts (E15).
+/// A rule forbids the deposit: somebody would be on both sides (E14), or a sum would exceed the largest amount (E15).
 pub fn refused(rule: Rule, reason: String) -> (Outcome, Vec<Notice>) {
     (Outcome::refused(rule, reason), Vec::new())
 }
 
-/// Why a deposit of `amount` would make a sum too large, where `sums` are what the accounts that it reaches hold now (E15).
+/// Why a deposit of `amount` would make a sum too large; `sums` are the present balances of the accounts it reaches (E15).
 pub fn out_of_range(amount: Amount, sums: &[Amount]) -> Option<String> {
     sums.iter().any(|sum| sum.plus(amount).is_none()).then(|| {
         "amount: with it a sum would be larger than the largest amount that can be kept; nothing was charged".to_owned()
@@ -88,7 +88,7 @@ mod tests {
         Amount::new(minor).unwrap()
     }
 
-    /// E2, E6: both parties are told of a deposit, the client alone of a declined one, nobody of a refused one.
+    /// E2, E6: both parties get a notice of a deposit, only the client of a declined one, and nobody of a refused one.
     #[test]
     fn what_a_deposit_comes_to_says_what_was_charged_and_drawn() {
         let (outcome, notices) = made(amount(70), amount(30), amount(500));

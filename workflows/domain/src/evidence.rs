@@ -1,4 +1,4 @@
-//! References to evidence files. The files themselves are elsewhere (D6).
+//! References to evidence files. The files themselves are not in the case (D6).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -17,15 +17,15 @@ pub struct Evidence {
     pub media_type: String,
 }
 
-/// Reads files where `null` is written for none, as many clients do.
+/// Reads a list of files. Many clients write `null` for an empty list.
 ///
 /// # Errors
-/// What cannot be read as files.
+/// The value is not a list of files.
 pub fn or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Evidence>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// How much evidence may be given with one command, and of which types.
+/// How much evidence one command may have, and of which types.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct EvidenceLimits {
@@ -46,12 +46,12 @@ impl Default for EvidenceLimits {
 }
 
 impl EvidenceLimits {
-    /// Whether files of this media type are taken (D6).
+    /// Whether the limits allow files of this media type (D6).
     pub fn allows(&self, media_type: &str) -> bool {
         self.media_types.iter().any(|allowed| allows(allowed, media_type))
     }
 
-    /// Whether these files may be given with one command (D6). The error says which file breaks which limit.
+    /// Whether one command may have these files (D6). The error says which file breaks which limit.
     pub fn check(&self, files: &[Evidence]) -> Result<(), String> {
         if files.len() > self.max_files as usize {
             return Err(format!("{} files of evidence; at most {} are taken", files.len(), self.max_files));
@@ -108,7 +108,7 @@ mod tests {
         }
     }
 
-    /// D6: number, size, types and form are checked, and the message names the file.
+    /// D6: the check covers number, size, types and form, and its message names the file.
     #[test]
     fn evidence_is_checked_before_the_command_is_taken() {
         let limits = EvidenceLimits { max_files: 2, ..EvidenceLimits::default() };

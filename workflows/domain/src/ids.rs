@@ -17,7 +17,7 @@ pub const ID_LENGTH_MAX: usize = 100;
 #[serde(transparent)]
 pub struct Id(#[schemars(length(min = 1, max = 100), regex(pattern = r"^[A-Za-z0-9._-]+$"))] String);
 
-/// Why a text is no [`Id`].
+/// Why a text is not an [`Id`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{0}\" is not an id: use 1 to {ID_LENGTH_MAX} letters, digits, dots, underscores or hyphens")]
 pub struct NotAnId(String);
@@ -51,7 +51,7 @@ impl<'de> Deserialize<'de> for Id {
     }
 }
 
-/// What a case is about; with the contract's id it makes the workflow id.
+/// The kind of a case; the workflow id consists of it and the contract's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CaseKind {
@@ -117,7 +117,7 @@ pub fn payment_refund_id(payment: &PaymentId) -> String {
     format!("payment-refund:{payment}")
 }
 
-/// What a case is called for ever: by its workflow id, and a later one of the same workflow id by its number too (L8).
+/// A case's permanent id: its workflow id, and for a later case of the same workflow id also its number (L8).
 pub fn case_id(workflow_id: &str, number: u32) -> String {
     match number {
         0 | 1 => workflow_id.to_owned(),
@@ -125,7 +125,7 @@ pub fn case_id(workflow_id: &str, number: u32) -> String {
     }
 }
 
-/// The case that a posting is of (L8): its id begins with the case's, which is the workflow id, and its number if it is a later one.
+/// The case of a posting (L8). The posting's id begins with the case's id: the workflow id, and for a later case its number.
 pub fn case_of_posting<'a>(workflow_id: &'a str, posting: &'a str) -> &'a str {
     let numbered = || {
         let rest = posting.strip_prefix(workflow_id)?.strip_prefix('#')?;
@@ -135,7 +135,7 @@ pub fn case_of_posting<'a>(workflow_id: &'a str, posting: &'a str) -> &'a str {
     numbered().unwrap_or(workflow_id)
 }
 
-/// Which case of its workflow id is called `case_id`: the first unless it says otherwise.
+/// The case number in `case_id`: 1 if it has none.
 pub fn case_number(workflow_id: &str, case_id: &str) -> u32 {
     let number = case_id.strip_prefix(workflow_id).and_then(|rest| rest.strip_prefix('#'));
     number.and_then(|number| number.parse().ok()).unwrap_or(1)
@@ -150,7 +150,7 @@ const PAYMENT_ID_LENGTH_MAX: usize = 400;
 #[serde(transparent)]
 pub struct PaymentId(#[schemars(length(min = 1, max = 400), regex(pattern = r"^[A-Za-z0-9._:/#-]+$"))] String);
 
-/// Why a text is no [`PaymentId`].
+/// Why a text is not a [`PaymentId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{0}\" is not a payment: give the id of a release in the ledger, as `recourse ledger --contract` shows it")]
 pub struct NotAPayment(String);
@@ -188,7 +188,7 @@ impl<'de> Deserialize<'de> for PaymentId {
 mod tests {
     use super::*;
 
-    /// L8: a later case's postings are its own, and a payment's number is not its case's.
+    /// L8: a later case has its own postings, and a number within a payment's id is not the number of the request's case.
     #[test]
     fn a_posting_says_which_case_it_is_of() {
         for (workflow_id, posting, case) in [

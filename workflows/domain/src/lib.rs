@@ -1,8 +1,14 @@
-//! The rules, pure: no Temporal type, no clock, no I/O. Everything that decides is here.
+//! The rules, pure: no Temporal type, no clock, no I/O. This crate makes all decisions.
 //!
-//! Read in this order: what money and time are ([`money`], [`window`], [`policy`]), who is who ([`party`]), what can be
-//! said ([`text`], [`command`], [`milestone`], [`claim`], [`resolution`], [`payment`], [`split`], [`evidence`], [`fee`]), where it leads ([`stage`], [`posting`], [`notice`], [`outcome`]), and
-//! then the cases: what they share ([`case`]), what they ask for outside ([`order`]), [`milestone_review`], [`refund_request`], [`dispute`], [`payment_refund`]. What starts a case is in [`starts`], what it shows in [`messages`].
+//! Read in this order:
+//! 1. money and time: [`money`], [`window`], [`policy`];
+//! 2. people: [`party`];
+//! 3. what people submit: [`text`], [`command`], [`milestone`], [`claim`], [`resolution`], [`payment`], [`split`],
+//!    [`evidence`], [`fee`];
+//! 4. results: [`stage`], [`posting`], [`notice`], [`outcome`];
+//! 5. cases: their common part ([`case`]), their orders ([`order`]), and each kind: [`milestone_review`],
+//!    [`refund_request`], [`dispute`], [`payment_refund`];
+//! 6. the wire: starts in [`starts`], statuses in [`messages`].
 
 pub mod case;
 pub mod claim;

@@ -25,7 +25,7 @@ pub enum AmountError {
     /// More than [`AMOUNT_MAX`].
     #[error("an amount is at most {AMOUNT_MAX} minor units, not {0}")]
     TooLarge(i64),
-    /// A text that is no decimal number of this currency.
+    /// A text that is not a decimal number of this currency.
     #[error("\"{text}\" is not an amount of {currency}; write it like {example}")]
     NotAnAmount {
         /// What was given.
@@ -60,12 +60,12 @@ impl Amount {
         self.0 == 0
     }
 
-    /// `self + other`, or nothing if that is no longer an amount.
+    /// `self + other`, or none if the sum is not an amount.
     pub fn plus(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).and_then(|minor| Self::new(minor).ok())
     }
 
-    /// `self - other`, or nothing if `other` is more.
+    /// `self - other`, or none if `other` is more.
     pub fn minus(self, other: Self) -> Option<Self> {
         self.0.checked_sub(other.0).and_then(|minor| Self::new(minor).ok())
     }
@@ -85,7 +85,7 @@ impl<'de> Deserialize<'de> for Amount {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency(Iso);
 
-/// A code that names no currency.
+/// A code that does not name a currency.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{0}\" is not a currency; use an ISO 4217 code such as USD")]
 pub struct UnknownCurrency(String);

@@ -1,6 +1,6 @@
 //! Enums by their names on the wire.
 
-/// Gives an enum all its values and their names on the wire; a test compares them with what is written.
+/// Gives an enum the list of its values and their wire names. A test compares the names with the JSON.
 macro_rules! names {
     ($type:ident: $($variant:ident = $name:literal),+ $(,)?) => {
         impl $type {
@@ -45,7 +45,7 @@ mod tests {
         }
     }
 
-    /// What forms, filters and metrics call something is what is written on the wire.
+    /// Forms, filters and metrics use the same names as the wire.
     #[test]
     fn names_are_those_on_the_wire() {
         are_written(&ClaimReason::ALL, ClaimReason::name);

@@ -10,8 +10,8 @@ use super::{
     split::Split,
 };
 
-/// How many offers a party may make in a dispute. More than anyone bargains, fewer than would fill a case; and neither
-/// party can use up the other's.
+/// How many offers a party may make in a dispute: more than real parties need, and not enough to fill a case. Each party has
+/// its own number.
 pub const OFFERS_MAX: usize = 20;
 
 /// A split that one party offers the other.
@@ -38,9 +38,9 @@ pub struct Offer {
 pub enum OfferState {
     /// It can.
     Open,
-    /// A newer offer of the same party took its place.
+    /// A newer offer of the same party replaced it.
     Replaced,
-    /// Its party took it back.
+    /// Its own party retracted it.
     Retracted,
     /// The other party rejected it.
     Rejected,
@@ -54,17 +54,17 @@ pub enum OfferState {
 pub struct Offers(Vec<Offer>);
 
 impl Offers {
-    /// All of them.
+    /// All offers.
     pub fn all(&self) -> &[Offer] {
         &self.0
     }
 
-    /// The offer of this party that can be accepted.
+    /// The open offer of this party.
     pub fn open_by(&self, role: Role) -> Option<&Offer> {
         self.0.iter().find(|offer| offer.by == role && offer.state == OfferState::Open)
     }
 
-    /// Adds an offer, which replaces an open one of the same party. Gives its number and the replaced one's.
+    /// Adds an offer, which replaces an open one of the same party. Returns its number and the replaced one's.
     pub fn make(&mut self, by: Role, split: Split, message: Option<String>) -> Result<(u32, Option<u32>), Refusal> {
         if self.0.iter().filter(|offer| offer.by == by).count() >= OFFERS_MAX {
             let reason = format!("the {by} has made {OFFERS_MAX} offers in this dispute, which is all there may be");

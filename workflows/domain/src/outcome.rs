@@ -20,13 +20,13 @@ pub struct Outcome {
     pub to_client: Amount,
     /// What this case left in escrow, in minor units.
     pub kept_in_escrow: Amount,
-    /// What was paid on top of the escrow, in minor units.
+    /// What the client paid on top of the escrow, in minor units.
     #[serde(default)]
     pub bonus: Amount,
     /// Whether a bonus could not be charged.
     #[serde(default)]
     pub bonus_failed: bool,
-    /// Why, where the result alone does not say it.
+    /// Why, if the result alone does not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// What a deposit charged, in minor units.
@@ -135,7 +135,7 @@ impl Outcome {
         Self { message, ..Self::without_money(ResultKind::Refused, DecidedBy::Rule, rule) }
     }
 
-    /// The result that the amounts speak of: both got a part, one got all, or it stays.
+    /// The result that follows from the amounts: both got a part, one got everything, or the money stays.
     pub fn result_of(to_freelancer: Amount, to_client: Amount) -> ResultKind {
         match (to_freelancer.is_zero(), to_client.is_zero()) {
             (false, false) => ResultKind::Settled,

@@ -1,4 +1,4 @@
-//! A released payment that is asked back (P1–P4).
+//! A request for a payment, in its status (P1–P4).
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ids::PaymentId, money::Amount};
 
-/// What the status of a request for a released payment shows.
+/// The payment in the status of a request for a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentRequest {
     /// The payment: the id of its posting.

@@ -1,4 +1,4 @@
-//! The policy of a case: the numbers of the rule book as data, pinned when the case starts (T3).
+//! The policy of a case: the numbers of the rule book as data. The start fixes them (T3).
 
 use jiff::{Timestamp, civil::Date};
 use schemars::JsonSchema;
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{evidence::EvidenceLimits, fee::FeeShare, window::Window};
 
-/// The longest window that is not absurd, in days.
+/// The longest window that a policy may have, in days.
 pub const WINDOW_DAYS_MAX: u32 = 366;
 
-/// What the rules take their numbers from. Every field defaults to the rule book's number.
+/// The numbers and choices that the rules use. Every field defaults to the rule book's number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, expecting = "a policy: an object")]
 pub struct Policy {
@@ -27,7 +27,7 @@ pub struct Policy {
     pub resolution_response: Window,
     /// How long arbitration can be demanded (A1).
     pub arbitration_demand: Window,
-    /// How long a party can demand it at least after the other's share was paid (A6).
+    /// How long a party can at least demand arbitration after the other party's share was paid (A6).
     pub arbitration_answer: Window,
     /// How long released money is pending (E9).
     pub security_period: Window,
@@ -35,11 +35,11 @@ pub struct Policy {
     pub refund_settlement: Window,
     /// How long the client may ask for released money (P1).
     pub payment_refund: Window,
-    /// How long mediation help for released money may be asked for (P3).
+    /// How long the client may ask for mediation help for released money (P3).
     pub payment_mediation: Window,
     /// Dates that are no working days (T1).
     pub holidays: Vec<Date>,
-    /// How many hours before a deadline whoever must act is reminded (T5).
+    /// How many hours before a deadline those who must act get a reminder (T5).
     pub reminder_hours: Vec<u32>,
     /// What the freelancer gets if the client does not answer a claim (D3).
     pub client_silence: ClientSilence,
@@ -74,7 +74,7 @@ pub enum NoArbitration {
     ReleaseFreelancer,
     /// It is split as the mediator proposed; without a proposal the client gets it back.
     FollowResolution,
-    /// It stays in escrow until an operator sees to it.
+    /// It stays in escrow until an operator decides.
     Hold,
 }
 
@@ -122,14 +122,14 @@ impl Policy {
         ]
     }
 
-    /// Whether a case can be conducted by this policy (T3). The error names the field.
+    /// Whether a case can follow this policy (T3). The error names the field.
     pub fn check(&self) -> Result<(), String> {
         for (name, window) in self.windows() {
             if !(1..=WINDOW_DAYS_MAX).contains(&window.days) {
                 return Err(format!("{name}: {} days; a window has 1 to {WINDOW_DAYS_MAX} days", window.days));
             }
         }
-        // A week that begins on a Monday stands for all: which window is longer is what matters, not by how much.
+        // One week that begins on a Monday is enough: the check only needs to know which window is longer.
         let monday = Timestamp::from_second(1_767_571_200).unwrap_or_default();
         let answered = self.claim_response.deadline(monday, &[]);
         let mediated = self.resolution_target.deadline(answered, &[]);
@@ -140,7 +140,7 @@ impl Policy {
                 self.mediation_limit, self.claim_response, self.resolution_target
             ));
         }
-        // Numbers first: looking for one that is given twice takes long where there are very many.
+        // Check the number of dates first: a search for duplicates in very many dates takes long.
         if self.holidays.len() > 1_000 {
             return Err(format!("holidays: {} dates; at most 1000", self.holidays.len()));
         }

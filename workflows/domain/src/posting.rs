@@ -1,4 +1,4 @@
-//! Movements of money: accounts, kinds, and the ids that make each of them happen once (L1–L3, R7).
+//! Movements of money: accounts, kinds, and the ids that make each movement happen once (L1–L3, R7).
 
 use std::fmt;
 
@@ -21,12 +21,12 @@ pub enum Account {
     Agency(Id),
     /// The platform's and the arbitration provider's fees.
     Fees,
-    /// A contract's money that could not reach where it should.
+    /// A contract's money that did not reach its billing method.
     Suspense(Id),
 }
 
 impl Account {
-    /// The account that is paid for a contract's work: the agency's, if there is one (E1).
+    /// The account of the contract's payee: the agency's, if there is one (E1).
     pub fn payee(contract: &Contract) -> Self {
         match &contract.freelancer.agency {
             Some(agency) => Self::Agency(agency.id.clone()),
@@ -48,7 +48,7 @@ impl fmt::Display for Account {
     }
 }
 
-/// What a posting is for.
+/// The kind of a posting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PostingKind {
@@ -66,7 +66,7 @@ pub enum PostingKind {
     Fee,
     /// A share of the arbitration fee, given back.
     FeeReturn,
-    /// Parked, because it could not reach where it should.
+    /// Moved to suspense, because it did not reach its billing method.
     ToSuspense,
     /// Taken out of suspense.
     FromSuspense,
@@ -89,7 +89,7 @@ impl PostingKind {
     }
 }
 
-/// A deposit whose money has not all gone back yet.
+/// A deposit with money that has not gone back yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FundedDeposit {
     /// The deposit.
@@ -106,9 +106,9 @@ pub struct FundedDeposit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "movement", rename_all = "snake_case")]
 pub enum Movement {
-    /// From escrow to whoever is paid for the work.
+    /// From escrow to the payee.
     Release {
-        /// What makes the posting's id unique within the case.
+        /// The step: it makes the posting's id unique within the case.
         step: String,
         /// How much.
         amount: Amount,
@@ -119,13 +119,13 @@ pub enum Movement {
     },
     /// From escrow back to the billing method of one deposit (R7).
     Refund {
-        /// What makes the posting's id unique within the case.
+        /// The step: it makes the posting's id unique within the case.
         step: String,
         /// How much.
         amount: Amount,
         /// By which rule.
         rule: Rule,
-        /// The deposit it was charged with.
+        /// The deposit that charged it.
         deposit: Id,
         /// The billing method.
         source: Id,
@@ -136,7 +136,7 @@ pub enum Movement {
     },
     /// A paid share of the arbitration fee, back to the billing method that paid it (A3).
     FeeReturn {
-        /// What makes the posting's id unique within the case.
+        /// The step: it makes the posting's id unique within the case.
         step: String,
         /// How much.
         amount: Amount,
@@ -151,41 +151,41 @@ pub enum Movement {
     },
 }
 
-/// What becomes of escrow that a case held and did not move, when it lets go of it.
+/// Where the rest of a case's hold goes when the case gives up the hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "remainder", rename_all = "snake_case")]
 pub enum Remainder {
-    /// It is for what it was for before the case took it: its milestone, the whole contract, or held over.
+    /// It has the same purpose as before the case took it: its milestone, the whole contract, or held over.
     AsItWas,
-    /// As it was, and the submission that was under review is superseded: it is no ground for a dispute any more (E11, D1).
+    /// As it was, and the reviewed submission is superseded: it is no longer a ground for a dispute (E11, D1).
     Superseded,
     /// It is held over for the next milestone's deposit (E6).
     HeldOver {
-        /// The milestone that it is left of, if the freelancer may still dispute it (D1).
+        /// The milestone that it comes from, if the freelancer may still dispute it (D1).
         milestone: Option<Id>,
     },
-    /// As it was, and it is as if the case had never opened: its start was refused, so that the contract has not ended.
+    /// As it was, and as if the case had never opened: its start was refused, so the contract has not ended.
     Undone,
-    /// It goes back to the case that it was taken over from: a review whose dispute did not move it.
+    /// It goes back to the case from which this case took it: a review whose dispute did not move it.
     Back {
         /// That case's workflow id.
         case: String,
     },
 }
 
-/// How a case lets go of what it holds.
+/// How a case gives up its hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Close {
-    /// What becomes of what is left.
+    /// Where the rest of the hold goes.
     pub remainder: Remainder,
-    /// Whether the milestone that the case is about is decided, so that the next one may be submitted (E3).
+    /// Whether the case's milestone is decided, so that the freelancer may submit the next one (E3).
     pub milestone_done: bool,
 }
 
 /// A part of a returned payment, and the charge that it goes back to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReturnLeg {
-    /// The deposit it was charged with; nothing for a bonus, which was charged by itself.
+    /// The deposit that charged it; none for a bonus, which has its own charge.
     pub deposit: Option<Id>,
     /// The billing method.
     pub source: Id,
@@ -195,11 +195,10 @@ pub struct ReturnLeg {
     pub amount: Amount,
 }
 
-/// Which deposits a returned payment goes back to: the oldest first, each at most what is left of it (P4).
+/// The deposits that a returned payment goes back to: the oldest first, each at most what is left of it (P4).
 ///
-/// From the other end than a refund (R7): what was released and what is in escrow add up to what is left of all deposits,
-/// so that a return and a refund never want the same money, whichever comes first. Nothing if the deposits do not hold
-/// that much.
+/// A refund begins with the newest deposit instead (R7). Released money and escrow add up to what is left of all deposits.
+/// So a return and a refund never need the same money, in any order. None if the deposits hold less than `amount`.
 pub fn return_legs(deposits: &[FundedDeposit], amount: Amount) -> Option<Vec<ReturnLeg>> {
     let mut rest = amount;
     let mut legs = Vec::new();
@@ -215,9 +214,9 @@ pub fn return_legs(deposits: &[FundedDeposit], amount: Amount) -> Option<Vec<Ret
     rest.is_zero().then_some(legs)
 }
 
-/// Which deposits a refund of `amount` goes back to: the newest first, each at most what is left of it (R7).
+/// The deposits that a refund of `amount` goes back to: the newest first, each at most what is left of it (R7).
 ///
-/// `deposits` are in the order in which they were made. Nothing if they do not hold that much.
+/// `deposits` are in the order in which they were made. None if they hold less than `amount`.
 pub fn refund_legs(
     deposits: &[FundedDeposit],
     amount: Amount,
@@ -271,7 +270,7 @@ mod tests {
         Some(shown.collect::<Vec<_>>().join(", "))
     }
 
-    /// R7: newest deposit first, each leg its own movement.
+    /// R7: a refund uses the newest deposit first, and each leg is its own movement.
     #[test]
     fn a_refund_goes_back_to_the_newest_deposits_first() {
         assert_eq!(legs(&[100, 200], 150).as_deref(), Some("d-2 150 of charge-2"));
@@ -280,7 +279,7 @@ mod tests {
         assert_eq!(legs(&[100], 0).as_deref(), Some(""));
         assert_eq!(legs(&[100, 200], 301), None);
     }
-    /// P4: a return takes from the other end than a refund, so that the two never meet.
+    /// P4: a return uses the oldest deposit first, unlike a refund, so that the two never need the same money.
     #[test]
     fn a_return_goes_back_to_the_oldest_deposits_first() {
         let legs = |left: &[i64], amount: i64| {

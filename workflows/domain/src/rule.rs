@@ -1,4 +1,4 @@
-//! The ids of the rule book, so that a decision can only name a rule that exists.
+//! The ids of the rules, so that a decision can only name a rule that exists.
 
 use std::fmt;
 

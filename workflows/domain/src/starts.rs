@@ -1,4 +1,4 @@
-//! What starts a case, as it is on the wire and as the case takes it.
+//! The starts of cases, as on the wire.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -65,7 +65,7 @@ pub struct DisputeStart {
     /// Whether the freelancer says that they contacted the client and it did not help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contacted_client: Option<bool>,
-    /// Who of the platform attests that the milestone was submitted, where the ledger does not know it (D1).
+    /// The person of the platform who attests that the milestone was submitted, if the ledger does not know it (D1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attested_by: Option<Actor>,
     /// The policy of the case; the default policy if there is none (T3).

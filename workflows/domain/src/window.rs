@@ -10,7 +10,7 @@ use jiff::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a window's days are.
+/// The kind of a window's days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
@@ -26,11 +26,11 @@ pub enum Unit {
 pub struct Window {
     /// How many days.
     pub days: u32,
-    /// Of which kind.
+    /// The kind of days.
     pub unit: Unit,
 }
 
-/// The dates that are no working days besides Saturdays and Sundays.
+/// Dates that are not working days, besides Saturdays and Sundays.
 pub type Holidays = [Date];
 
 /// 24 hours.
@@ -68,7 +68,7 @@ impl Window {
     }
 }
 
-/// `at` plus `length`, at most the last instant that can be written.
+/// `at` plus `length`, at most the last instant that a timestamp can hold.
 pub(crate) fn later(at: Timestamp, length: SignedDuration) -> Timestamp {
     at.saturating_add(length).unwrap_or(Timestamp::MAX)
 }
@@ -105,8 +105,8 @@ impl fmt::Display for Window {
 
 /// When a command counts as received (T2).
 ///
-/// `stamped` is what the receiving API wrote; without it, or if it lies before the stage opened or after the
-/// workflow's present time, the command is received when the workflow is handed it.
+/// `stamped` is the time that the receiving API wrote. If there is none, or if it lies before the stage opened or after
+/// the workflow's present time, the receipt time is the workflow's present time.
 pub fn receipt_time(stamped: Option<Timestamp>, stage_opened: Timestamp, now: Timestamp) -> Timestamp {
     stamped.filter(|at| (stage_opened..=now).contains(at)).unwrap_or(now)
 }
@@ -141,7 +141,7 @@ mod tests {
         }
     }
 
-    /// T2: the stamp counts if it lies in the stage's life so far, else the workflow's time does.
+    /// T2: the stamp counts if it lies between the stage's opening and now. Otherwise the workflow's time counts.
     #[test]
     fn receipt_time_is_the_stamp_unless_it_cannot_be_true() {
         let at = |hour: i64| Timestamp::from_second(hour * 3600).unwrap();

@@ -1,4 +1,4 @@
-//! A case's file: who it is between, where its clock stands, what happened, and what is to be told.
+//! A case's file: its contract, its clock, its timeline, and its notices.
 
 use std::collections::BTreeMap;
 
@@ -17,18 +17,18 @@ use crate::{
     window::{Window, later},
 };
 
-/// The generation of the rules that cases are opened under now. A case keeps its own: what it decided before must be decided
-/// the same in every replay. 0 is what was before generations were counted; 1 has E14 and A6.
+/// The generation of the rules for new cases. A case keeps its own generation, because a replay must repeat the case's earlier
+/// decisions. 0 means before generations were counted; 1 has E14 and A6.
 pub const RULES: u32 = 1;
 
-/// How many refused or unreadable commands a timeline keeps. The rest are counted, so that a flood cannot fill a case.
+/// How many refused or unreadable commands a timeline keeps. It only counts the rest, so that a flood cannot fill a case.
 pub const REFUSALS_KEPT_MAX: usize = 100;
 
-/// How much a case remembers of answered keys for repeated commands (L7), in bytes of JSON: some two thousand of the usual
-/// length. With everything else that is bounded, a case stays within what a server takes as one payload.
+/// How much a case remembers of answered keys for repeated commands (L7), in bytes of JSON: about two thousand keys of the
+/// usual length. The other parts of a case have limits too, so that a case fits into one payload of the server.
 const KEYS_KEPT_BYTES_MAX: usize = 256 * 1024;
 
-/// What a case file holds, whatever the case is about.
+/// What the file of every kind of case contains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseFile {
     /// The workflow id.
@@ -56,10 +56,10 @@ pub struct CaseFile {
     pub(super) notices: Vec<Notice>,
     pub(super) notices_given: u32,
     version: u64,
-    /// Which case of its workflow id it is (L8); 0 while that is not known.
+    /// The case's number among those with its workflow id (L8); 0 until the case knows it.
     #[serde(default)]
     pub number: u32,
-    /// By which [generation](RULES) of the rules the case is judged: the one it was opened under, for ever (T3).
+    /// The [generation](RULES) of the rules for this case: the one under which it opened, for ever (T3).
     #[serde(default)]
     pub rules: u32,
 }
@@ -72,7 +72,7 @@ struct Answered {
     refusal: Option<Refusal>,
 }
 
-/// A command's key, scoped by who sent it and which command it is, and what the command said.
+/// A command's key with its sender and command kind, and the checksum of the command's content.
 pub(super) struct Key {
     name: String,
     content: u64,
@@ -85,15 +85,15 @@ impl Key {
     }
 }
 
-/// FNV-1a. It only has to notice that somebody used a key twice by mistake, and to be the same in every replay.
+/// FNV-1a. It must only detect that somebody used a key twice by mistake, and be the same in every replay.
 fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// Something to do at an instant before or without a deadline.
+/// An action at an instant before a deadline, or without a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Alarm {
-    /// Whoever must act is reminded of the deadline (T5).
+    /// Remind those who must act of the deadline (T5).
     Reminder,
     /// A resolution should have been there (M1).
     ResolutionTarget,
@@ -109,7 +109,7 @@ impl CaseFile {
         self.policy.deadline(self.policy.security_period, now)
     }
 
-    /// When money that is given back at `now` should have reached its source (R8).
+    /// When money that is refunded at `now` should have reached its billing method (R8).
     pub(crate) fn expected_by(&self, now: Timestamp) -> Timestamp {
         self.policy.deadline(self.policy.refund_settlement, now)
     }
@@ -138,22 +138,22 @@ impl CaseFile {
         }
     }
 
-    /// What the case is called for ever (L8).
+    /// The case's permanent id (L8).
     pub fn case_id(&self) -> String {
         case_id(&self.id, self.number)
     }
 
-    /// Grows with every change, so that a waiting workflow sees that there was one.
+    /// A number that grows with every change, so that a waiting workflow notices the change.
     pub const fn version(&self) -> u64 {
         self.version
     }
 
-    /// Takes the notices that are to be sent.
+    /// Takes the notices that the workflow must send.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 
-    /// Opens a stage: its window, if it has one, runs from `now`, and what the last stage waited for is forgotten.
+    /// Opens a stage: its window, if it has one, begins at `now`. The last stage's deadline and alarms no longer count.
     pub(crate) fn enter(&mut self, window: Option<Window>, now: Timestamp) {
         self.stage_opened_at = now;
         self.deadline = None;
@@ -165,8 +165,8 @@ impl CaseFile {
         }
     }
 
-    /// Sets when the stage's window closes, and the reminders before it: none where the window is shorter than the lead
-    /// (T5).
+    /// Sets the deadline of the stage's window, and the reminders before it. A window that is shorter than a reminder's lead
+    /// has no such reminder (T5).
     pub(crate) fn set_deadline(&mut self, deadline: Timestamp) {
         self.deadline = Some(deadline);
         self.alarms.retain(|(_, alarm)| *alarm != Alarm::Reminder);
@@ -212,7 +212,7 @@ impl CaseFile {
         self.timeline.iter().filter(|entry| matches!(entry.what, What::Refused | What::Unreadable)).count()
     }
 
-    /// The answer that a command with this key got before (L7), or that the key is another command's.
+    /// The answer that a command with this key got before (L7), or the refusal that another command has used the key.
     pub(super) fn answer_to(&self, key: &Key) -> Option<Result<(), Refusal>> {
         let answered = self.answered.get(&key.name)?;
         if answered.content != key.content {
@@ -232,7 +232,7 @@ impl CaseFile {
         }
     }
 
-    /// Whether `by` is who they say they are, as far as the contract knows.
+    /// Refuses `by` if the contract contradicts the sender's role.
     pub(super) fn admit(&self, by: &Actor) -> Result<(), Refusal> {
         let contract = &self.contract;
         if self.rules >= 1 && by.party.judges() && contract.has_party(&by.id) {

@@ -1,8 +1,8 @@
-//! What every case has in common: its file, its clock, and how a command is judged before the case's own rules see it.
+//! The common part of all cases: the file, the clock, and the checks of a command before the case's own rules.
 //!
-//! A case is a value. It changes in three ways only: a command is [`received`](Case::receive), its clock
-//! [`ticks`](Case::tick), or an effect's result is handed to it by its own methods. It never performs anything: what
-//! should happen outside piles up in the file (notices) or is asked of the case (settlements), and the workflow does it.
+//! A case is a value. It changes in three ways only: it [`receives`](Case::receive) a command, its clock
+//! [`ticks`](Case::tick), or its own methods take an effect's result. It performs nothing itself: it collects notices in its
+//! file and gives its orders when the workflow asks, and the workflow carries them out.
 
 mod file;
 mod timeline;
@@ -27,30 +27,30 @@ use super::{
     window::receipt_time,
 };
 
-/// A case of one kind. It can be written down as it stands, and goes on from there.
+/// A case of one kind. A program can store its present state, and the case continues from there.
 pub trait Case: Clone + Serialize + DeserializeOwned {
-    /// What it is about.
+    /// The kind of case.
     const KIND: CaseKind;
 
     /// Its file.
     fn file(&self) -> &CaseFile;
     /// Its file, to change.
     fn file_mut(&mut self) -> &mut CaseFile;
-    /// Where it stands.
+    /// Its stage.
     fn stage(&self) -> Stage;
-    /// Whether it is decided: only money and notices are still on their way, if anything.
+    /// Whether it is decided: at most money and notices are still on their way.
     fn is_decided(&self) -> bool;
     /// How it ended, once it is closed.
     fn outcome(&self) -> Option<&Outcome>;
-    /// Who is awaited.
+    /// Who must act.
     fn waiting_on(&self) -> Vec<Role>;
     /// What silence does at the deadline.
     fn if_silent(&self) -> Option<IfSilent>;
     /// What it holds.
     fn held(&self) -> Amount;
-    /// What else its status shows.
+    /// What its status shows in addition.
     fn particulars(&self) -> Particulars;
-    /// The milestone that it is about, as people call it.
+    /// The name of the milestone that it is about.
     fn milestone_label(&self) -> Option<&str> {
         None
     }
@@ -63,21 +63,21 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
     }
     /// Whether this stage offers the command to this role.
     fn offers(&self, role: Role, command_kind: CommandKind) -> bool;
-    /// If `role` has given this command's answer before: that it has, in words.
+    /// If `role` has already given this answer: a text that says so.
     fn answered_before(&self, role: Role, command: &Command) -> Option<String>;
-    /// Refuses the start after all: nothing has moved, and the case is over.
+    /// Refuses the start after the ledger's answer: nothing has moved, and the case is over.
     fn refuse(&mut self, rule: Rule, reason: String, now: Timestamp);
-    /// The same, with what a case would have held: it stays in escrow.
+    /// Refuses the start, and says what the case would have held. That money stays in escrow.
     fn refuse_holding(&mut self, _held: Amount, rule: Rule, reason: String, now: Timestamp) {
         self.refuse(rule, reason, now);
     }
-    /// Applies a command that came from who may give it, in time. `at` is its receipt time, `now` the workflow's.
+    /// Applies a timely command of a permitted sender. `at` is its receipt time, `now` the workflow's time.
     fn act(&mut self, role: Role, command: Command, at: Timestamp, now: Timestamp) -> Result<(), Refusal>;
-    /// The window closed in silence.
+    /// The window closed without an answer.
     fn deadline_passed(&mut self, now: Timestamp);
-    /// What it needs from outside next, once it is open. Whoever asks does it, hands the answers back and asks again.
+    /// The next orders of an open case. The caller carries them out, gives the results to [`done`](Self::done), and asks again.
     fn next(&mut self, now: Timestamp) -> Next;
-    /// Takes what came of what it asked for.
+    /// Takes the result of an order.
     fn done(&mut self, done: Done, now: Timestamp);
     /// Whether the case waits for an effect's result before its deadline may decide.
     fn awaits_effect(&self) -> bool {
@@ -103,13 +103,13 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
             .collect()
     }
 
-    /// When its clock must tick next.
+    /// When the case's clock must tick next.
     fn wake_at(&self) -> Option<Timestamp> {
         let deadline = self.file().deadline.filter(|_| !self.awaits_effect());
         self.file().alarms.iter().map(|(at, _)| *at).chain(deadline).min()
     }
 
-    /// Lets silence and alarms act that are due at `now`. A deadline goes first: it makes the stage's alarms pointless.
+    /// Applies the deadlines and alarms that are due at `now`. A deadline comes first: it ends the stage and its alarms.
     fn tick(&mut self, now: Timestamp) {
         if self.is_decided() {
             return;
@@ -127,7 +127,7 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
         }
     }
 
-    /// Reminds whoever has not acted yet (T5).
+    /// Reminds those who have not acted yet (T5).
     fn remind(&mut self, now: Timestamp) {
         let awaited = self.waiting_on();
         let names = awaited.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
@@ -138,7 +138,7 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
         }
     }
 
-    /// Takes a command or refuses it. Whatever comes in, the case stays sound and says what became of it (L7, T2).
+    /// Takes a command or refuses it. Any command leaves the case sound and gets an answer (L7, T2).
     ///
     /// # Errors
     /// The [`Refusal`], which the timeline keeps too. Nothing has changed otherwise.
@@ -182,14 +182,14 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
             let note = format!("{command_kind} by {by}: {refusal}");
             self.file_mut().record_refusal(at, by.party.into(), What::Refused, refusal.rule, &note);
         }
-        // What strangers send is not remembered: they would only use up the parties' room.
+        // The case does not remember keys of senders who may not act: they would use up the parties' space.
         if let (Some(key), Ok(())) = (key, admitted) {
             self.file_mut().remember(key, &answer);
         }
         answer
     }
 
-    /// Whether this sender may give this command now, before the case's own rules see it.
+    /// Whether this sender may give this command now. The case's own rules judge it after that.
     fn judge(&self, role: Role, command: &Command, at: Timestamp) -> Result<(), Refusal> {
         let command_kind = command.command_kind();
         let givers = command_kind.givers(Self::KIND);
@@ -217,7 +217,7 @@ pub trait Case: Clone + Serialize + DeserializeOwned {
         }
     }
 
-    /// A command that this stage does not offer.
+    /// The refusal of a command that this stage does not offer.
     fn not_now(&self, command_kind: CommandKind) -> Refusal {
         let reason = format!("{command_kind} is not offered while the case is in stage {}", self.stage());
         Refusal { kind: RefusalKind::NotAllowed, rule: None, reason, can: None }

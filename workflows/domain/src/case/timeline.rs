@@ -1,4 +1,4 @@
-//! What a case shows of itself: what happened, and what its status has beyond what every case has.
+//! A case's timeline, and the parts of a status that only some kinds of cases have.
 
 use std::collections::BTreeMap;
 
@@ -20,9 +20,9 @@ use crate::{
 /// One thing that happened in a case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TimelineEntry {
-    /// When: for a command its receipt time, for silence the deadline.
+    /// The time: for a command its receipt time, for silence the deadline.
     pub at: Timestamp,
-    /// Who: a role, or `case` for what followed by rule.
+    /// Who acted: a role, or `case` if a rule did it.
     pub by: Who,
     /// What.
     pub what: What,
@@ -44,7 +44,7 @@ pub enum Who {
     Mediator,
     Arbitrator,
     Operator,
-    /// Nobody: it followed from a rule.
+    /// The case itself, by a rule.
     Case,
     /// Somebody whose message could not be read.
     Unknown,
@@ -119,7 +119,7 @@ pub enum What {
     OpinionGiven,
 }
 
-/// What a status shows beyond what every case has.
+/// The parts of a status that only some kinds of cases have.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Particulars {
     /// The claim.
@@ -132,16 +132,16 @@ pub struct Particulars {
     pub resolution: Option<Resolution>,
     /// The parties' answers to the resolution.
     pub answers: BTreeMap<Role, Answer>,
-    /// What arbitration costs each party, and who has paid: in a dispute (A1).
+    /// In a dispute: what arbitration costs each party, and who has paid (A1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arbitration: Option<Arbitration>,
     /// The workflow id of the dispute that took over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispute: Option<String>,
-    /// The milestone under review, and what was submitted and asked for.
+    /// The milestone under review, the latest submission and the requested changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<Review>,
-    /// The payment that is asked back.
+    /// The payment that the client asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaymentRequest>,
 }

@@ -1,4 +1,4 @@
-//! What is accepted and what is rejected: `accept` and `reject` say it in a field, and have others only for a claim or an offer.
+//! The subjects of `accept` and `reject`. A field names the subject. The other fields are only for a claim or an offer.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use crate::{
     names::names,
 };
 
-/// What can be accepted and rejected, by its name.
+/// The subjects that a party can accept or reject, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SubjectName {
@@ -35,18 +35,18 @@ names! { SubjectName: Claim = "claim", Resolution = "resolution", Offer = "offer
 pub enum Accept {
     /// The freelancer's claim (D3).
     Claim {
-        /// What was claimed when the client looked: a claim that is for another amount by now is not accepted.
+        /// The claimed amount that the client saw. If the claim is for another amount by now, the client does not accept it.
         amount: Option<Amount>,
     },
     /// The mediator's resolution (M5).
     Resolution,
     /// The offer with this number (M7).
     Offer(u32),
-    /// What the case as such asks.
+    /// The case's own question.
     Request,
 }
 
-/// What a party rejects (D4, M6, M7), or that the freelancer returns nothing of a payment (P2).
+/// What a party rejects (D4, M6, M7). In a request for a payment: the freelancer returns nothing (P2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "RejectFields", try_from = "RejectFields")]
 pub enum Reject {
@@ -56,7 +56,7 @@ pub enum Reject {
     Resolution,
     /// The offer with this number (M7).
     Offer(u32),
-    /// What the case as such asks: the one thing there is to answer in a request for a released payment (P2).
+    /// The case's own question: in a request for a payment it is the only one (P2).
     Request,
 }
 
@@ -97,7 +97,7 @@ struct RejectFields {
     evidence: Vec<Evidence>,
 }
 
-/// What both have.
+/// The fields that both have.
 #[derive(Deserialize)]
 struct Subject {
     of: Option<SubjectName>,
@@ -136,7 +136,7 @@ impl Payload for Accept {
 
     fn read(json: &[u8]) -> Result<Self, Unreadable> {
         let Subject { of, number } = fields(json)?;
-        // Fields of another subject are none of this one's: whatever is in them, they are ignored.
+        // Ignore the fields of other subjects, whatever they contain.
         if of == Some(SubjectName::Claim) { fields(json) } else { AcceptFields { of, number, amount: None }.try_into() }
     }
 }

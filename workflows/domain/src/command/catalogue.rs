@@ -1,7 +1,7 @@
-//! Every command, in one list: what it says, in which cases it is given and by whom, and what people call it.
+//! The list of all commands: their fields, the cases that take them, their senders, and their texts.
 //!
 //! The wire, the API's description, the command line's options and help, the console's forms, the simulation and the tests
-//! read this list. What a command does is the rules' to say: each case has its own.
+//! read this list. Each kind of case has its own rules for what a command does.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,35 +21,35 @@ use crate::{
     party::Role,
 };
 
-/// How a command is used in one kind of case.
+/// The use of a command in one kind of case.
 #[derive(Debug, Clone, Copy)]
 pub struct Use {
     /// The kind of case.
     pub kind: CaseKind,
     /// Who may give it there.
     pub by: &'static [Role],
-    /// What its button says.
+    /// The text of its button.
     pub called: &'static str,
     /// The names of the fields that it has there.
     pub takes: &'static [&'static str],
     /// What it does there, if the command's description does not say it for this kind of case.
     pub does: Option<&'static str>,
-    /// What it means to whoever is about to give it, if that can be said without an amount; `{other}` is the other party.
+    /// What it means for its sender, if the text needs no amount; `{other}` is the other party.
     pub says: Option<&'static str>,
 }
 
-/// Something that is done for a command's type, whichever that is.
+/// An action for the type of any command.
 pub trait Visit {
-    /// What comes of it.
+    /// The result.
     type Out;
 
-    /// Does it for the command that says `P`.
+    /// Does it for the command with the payload `P`.
     fn visit<P: Payload>(self) -> Self::Out;
 }
 
-/// Declares the commands. Each has a description, a type, a name on the wire, its fields or `own` if its type is declared
-/// elsewhere, and a line for each kind of case that takes it: who gives it, what it is called, which fields it has, what it does
-/// if the description does not say it for this kind, and what it means.
+/// Declares the commands. Each has a description, a type, a wire name, and its fields, or `own` if its type is declared
+/// elsewhere. It has a line for each kind of case that takes it: its senders, its button's text, its fields, what it does if
+/// the description does not say it for this kind, and what it means.
 macro_rules! commands {
     ($(
         $(#[doc = $about:literal])+
@@ -65,7 +65,7 @@ macro_rules! commands {
             $(#[serde(rename = $wire)] $name,)+
         }
 
-        /// A command and what it says.
+        /// A command and its content.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub enum Command {
             $($(#[doc = $about])+ $name($name),)+
@@ -82,14 +82,14 @@ macro_rules! commands {
                 }
             }
 
-            /// What it is for.
+            /// Its purpose.
             pub const fn about(self) -> &'static str {
                 match self {
                     $(Self::$name => concat!($($about),+)),+
                 }
             }
 
-            /// What it can say, in whatever case.
+            /// Its fields, of all kinds of cases together.
             pub const fn fields(self) -> &'static [Field] {
                 match self {
                     $(Self::$name => $name::FIELDS),+
@@ -110,7 +110,7 @@ macro_rules! commands {
                 }
             }
 
-            /// Does something for its type.
+            /// Does an action for its type.
             pub fn visit<V: Visit>(self, visitor: V) -> V::Out {
                 match self {
                     $(Self::$name => visitor.visit::<$name>()),+
@@ -126,7 +126,7 @@ macro_rules! commands {
                 }
             }
 
-            /// Reads what a command of this name says.
+            /// Reads a command of this kind.
             ///
             /// # Errors
             /// [`Unreadable`] with the field and what was expected there.
@@ -136,7 +136,7 @@ macro_rules! commands {
                 })
             }
 
-            /// What it says, as it is on the wire.
+            /// Its content, as on the wire.
             pub fn fields(&self) -> Map<String, Value> {
                 let said = match self {
                     $(Self::$name(said) => serde_json::to_value(said)),+
@@ -150,7 +150,7 @@ macro_rules! commands {
     };
 }
 
-/// What the catalogue says, if it says anything.
+/// The catalogue's text, if there is one.
 macro_rules! says {
     () => {
         None
@@ -336,12 +336,12 @@ impl CommandKind {
         Self::ALL.into_iter().find(|command_kind| command_kind.name() == name)
     }
 
-    /// How it is used in such a case, if such a case takes it.
+    /// Its use in this kind of case, if such a case takes it.
     pub fn in_case(self, kind: CaseKind) -> Option<&'static Use> {
         self.uses().iter().find(|taken| taken.kind == kind)
     }
 
-    /// Whether such a case takes it, in some stage.
+    /// Whether this kind of case takes it, in some stage.
     pub const fn is_taken_by(self, kind: CaseKind) -> bool {
         let uses = self.uses();
         let mut index = 0;
@@ -354,24 +354,24 @@ impl CommandKind {
         false
     }
 
-    /// Who may give it to such a case, in whatever stage.
+    /// Who may give it to this kind of case, in some stage.
     pub fn givers(self, kind: CaseKind) -> &'static [Role] {
         self.in_case(kind).map_or(&[], |taken| taken.by)
     }
 
-    /// What it does in such a case, with the rule's id.
+    /// What it does in this kind of case, with the rule's id.
     pub fn does(self, kind: CaseKind) -> &'static str {
         self.in_case(kind).and_then(|taken| taken.does).unwrap_or(self.about()).trim()
     }
 
-    /// What it can say in such a case about `of`, where what it is about makes a difference.
+    /// Its fields in this kind of case about the subject `of`, if its fields depend on a subject.
     pub fn asks(self, kind: CaseKind, of: Option<SubjectName>) -> impl Iterator<Item = &'static Field> {
         let takes = self.in_case(kind).map_or(&[][..], |taken| taken.takes);
         let has = move |field: &&Field| takes.contains(&field.name) && (field.of.is_none() || field.of == of);
         self.fields().iter().filter(has)
     }
 
-    /// The commands that such a case takes, in some stage.
+    /// The commands that this kind of case takes, in some stage.
     pub fn of_case(kind: CaseKind) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(move |command_kind| command_kind.is_taken_by(kind))
     }

@@ -1,6 +1,6 @@
-//! What a command's fields are, for whoever writes or asks for them: names, kinds and words.
+//! The fields of commands, for programs that write them or ask people for them: names, kinds and texts.
 //!
-//! A field is declared once, in the [`catalogue`](super::catalogue). Its type says what it is and whether it is needed.
+//! The [`catalogue`](super::catalogue) declares each field once. The field's type gives its kind and whether it is required.
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -18,32 +18,32 @@ use crate::{
 pub struct Field {
     /// Its name on the wire.
     pub name: &'static str,
-    /// What a form calls it.
+    /// Its label in a form.
     pub label: &'static str,
-    /// What it is for, in a sentence or two.
+    /// Its purpose, in a sentence or two.
     pub about: &'static str,
-    /// What is written there.
+    /// The kind of its value.
     pub kind: FieldKind,
-    /// Whether the command cannot be given without it.
+    /// Whether the command requires it.
     pub needed: bool,
-    /// Of what it speaks, if the command has it only for that: the number of an offer, the reasons of a claim's rejection.
+    /// The subject, if the command has the field only for one: the number of an offer, the reasons of a claim's rejection.
     pub of: Option<SubjectName>,
 }
 
-/// What is written into a field.
+/// The kind of value that a field takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {
     /// An amount in minor units of the contract's currency.
     Money,
     /// A whole number.
     Number,
-    /// Words.
+    /// A text.
     Text,
-    /// A few words on one line.
+    /// A short text on one line.
     Line,
     /// An id.
     Id,
-    /// A statement that is true if it is made.
+    /// A statement: present means true.
     Flag,
     /// Files that were uploaded.
     Files,
@@ -53,9 +53,9 @@ pub enum FieldKind {
 
 /// A type that a field can have.
 pub trait Input {
-    /// What is written there.
+    /// The kind of its value.
     const KIND: FieldKind;
-    /// Whether it has to be there.
+    /// Whether it is required.
     const NEEDED: bool = true;
 }
 
@@ -89,12 +89,12 @@ impl<T: Input> Input for Option<T> {
     const NEEDED: bool = false;
 }
 
-/// What a command says beside its name and its sender.
+/// A command's content besides its name and its sender.
 pub trait Payload: Serialize + DeserializeOwned + JsonSchema {
-    /// Its fields, in the order in which people are asked for them.
+    /// Its fields, in the order in which programs ask people for them.
     const FIELDS: &'static [Field];
 
-    /// Reads it from a command's JSON. Fields that it does not have are ignored.
+    /// Reads it from a command's JSON. Ignores unknown fields.
     ///
     /// # Errors
     /// [`Unreadable`] with the field and what was expected there.
@@ -103,8 +103,8 @@ pub trait Payload: Serialize + DeserializeOwned + JsonSchema {
     }
 }
 
-/// Declares what a command says: the type and its [fields](Payload::FIELDS). After a field's label its kind may stand, where
-/// the type alone does not say it.
+/// Declares a command's content: the type and its [fields](Payload::FIELDS). A kind may follow a field's label, if the type
+/// alone does not give it.
 macro_rules! payload {
     ([$($docs:tt)*] $name:ident own) => {};
     ([$($docs:tt)*] $name:ident {
@@ -137,7 +137,7 @@ macro_rules! payload {
     };
 }
 
-/// The kind of a field: the one that is named, or that of its type.
+/// The kind of a field: the named one, or that of its type.
 macro_rules! kind {
     ($type:ty) => {
         <$type as $crate::command::field::Input>::KIND

@@ -1,7 +1,7 @@
-//! Commands as they come in, and what becomes of those that are not taken.
+//! Incoming commands, and the refusals.
 //!
-//! A command is read leniently: whatever arrives becomes a [`Message`] or an [`Unreadable`], never a failure of the
-//! workflow. Whether it may be given, by whom and when, is decided by the case it is for.
+//! The reader is lenient: every input becomes a [`Message`] or an [`Unreadable`], and never a failure of the workflow. The
+//! case decides whether this sender may give the command now.
 
 pub mod answer;
 pub mod catalogue;
@@ -29,29 +29,29 @@ impl fmt::Display for CommandKind {
     }
 }
 
-/// A command with who sent it, when it was received, and what makes it idempotent.
+/// A command with its sender, its receipt time, and its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Who sent it.
     pub by: Actor,
     /// When the receiving API received it (T2).
     pub at: Option<Timestamp>,
-    /// What makes it idempotent (L7).
+    /// The key that makes it idempotent (L7).
     pub key: Option<String>,
     /// The command.
     pub command: Command,
 }
 
-/// Something that came in under a command's name and cannot be read.
+/// An input with a command's name that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{reason}")]
 pub struct Unreadable {
-    /// Which field, and what was expected.
+    /// The field, and what was expected there.
     pub reason: String,
 }
 
 impl Unreadable {
-    /// Because of `reason`.
+    /// An unreadable input with this reason.
     pub fn because(reason: impl Into<String>) -> Self {
         Self { reason: shortened(&reason.into()) }
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use crate::text::NOTE_BYTES_MAX;
 
-    /// What is read of a command is what is written of it: a client that writes with these types is understood.
+    /// Reading gives back the command that was written: Recourse understands a client that writes with these types.
     #[test]
     fn a_command_is_read_as_it_is_written() {
         for (command_kind, said) in [

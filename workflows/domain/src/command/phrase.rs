@@ -1,13 +1,13 @@
-//! Commands in a word or two, as stories tell them: `approve`, `claim 150`, `accept offer 1`, `demand from card-9`.
+//! Commands in a few words, for the stories of tests: `approve`, `claim 150`, `accept offer 1`, `demand from card-9`.
 //!
-//! For tests and models, here and elsewhere: what a story leaves out is filled in from the [catalogue](super::catalogue), so
-//! that a new command can be told at once.
+//! Tests and models in all crates use this. It fills in the fields that a story omits from the
+//! [catalogue](super::catalogue), so that stories can use a new command at once.
 
 use serde_json::{Map, Value, json};
 
 use super::{Command, CommandKind, Field, FieldKind, SubjectName};
 
-/// Words that are shorter than a command's name, or nearer to what is meant.
+/// Words that are shorter or clearer than the command's name.
 const SHORT: [(&str, CommandKind); 5] = [
     ("claim", CommandKind::Dispute),
     ("keep", CommandKind::Reject),
@@ -16,10 +16,10 @@ const SHORT: [(&str, CommandKind); 5] = [
     ("demand", CommandKind::DemandArbitration),
 ];
 
-/// The command that these words tell.
+/// The command for these words.
 ///
 /// # Errors
-/// That there is no such command, or what it cannot say.
+/// There is no such command, or it cannot have these fields.
 pub fn command(words: &str) -> Result<Command, String> {
     let (name, rest) = words.split_once(' ').unwrap_or((words, ""));
     let short = SHORT.into_iter().find(|(short, _)| *short == name).map(|(_, command_kind)| command_kind);
@@ -45,7 +45,7 @@ pub fn command(words: &str) -> Result<Command, String> {
     Command::read(command_kind, json.as_bytes()).map_err(|unreadable| format!("{words}: {unreadable}"))
 }
 
-/// What a story does not tell.
+/// The value of a field that a story omits.
 fn filled_in(command_kind: CommandKind, field: &Field) -> Option<Value> {
     let text = match (command_kind, field.kind) {
         (_, FieldKind::Flag) => return Some(Value::Bool(true)),
@@ -94,7 +94,7 @@ mod tests {
         assert!(command("retract").unwrap_err().contains("missing field `number`"));
     }
 
-    /// No command is left out of what stories can tell.
+    /// Stories can use every command.
     #[test]
     fn every_command_can_be_told() {
         for command_kind in CommandKind::ALL {

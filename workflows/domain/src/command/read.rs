@@ -1,4 +1,4 @@
-//! Reading a command's JSON. What cannot be read names its field.
+//! Reads a command's JSON. Errors name the field.
 
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -12,7 +12,7 @@ pub const COMMAND_BYTES_MAX: usize = 128 * 1024;
 /// The longest `key` in characters.
 pub const KEY_LENGTH_MAX: usize = 200;
 
-/// How much is shown of where something cannot be read, in characters.
+/// How many characters of an unreadable field's path an error shows.
 const PATH_LENGTH_MAX: usize = 80;
 
 /// The fields that every command has. Unknown ones are ignored, as everywhere in the wire contract.
@@ -44,12 +44,12 @@ impl Message {
     }
 }
 
-/// Reads JSON into `T`, and names the field where it could not. A line and a column are left out: people give fields, and
-/// the JSON around them is a program's.
+/// Reads JSON into `T`; an error names the field. It omits the line and the column: people write fields, and a program
+/// writes the JSON around them.
 pub fn fields<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
     let mut reader = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        // The names are the sender's: they must not push the reason out of the refusal.
+        // The sender chose these names: they must not push the reason out of the refusal.
         let path: String = error.path().to_string().chars().take(PATH_LENGTH_MAX).collect();
         let reason = reason_of(error.inner());
         Unreadable::because(if path == "." { reason } else { format!("{path}: {reason}") })
@@ -93,7 +93,7 @@ mod tests {
             (CommandKind::Accept, r#","of":"offer","number":2"#, Command::Accept(Accept::Offer(2))),
             (CommandKind::Accept, r#","of":"claim""#, Command::Accept(Accept::Claim { amount: None })),
             (CommandKind::Accept, r#","of":"claim","amount":5"#, Command::Accept(Accept::Claim { amount })),
-            // What belongs to another subject is ignored like what there is not.
+            // Fields of another subject are ignored like unknown fields.
             (CommandKind::Accept, r#","of":"resolution","amount":"much""#, Command::Accept(Accept::Resolution)),
             (
                 CommandKind::Reject,

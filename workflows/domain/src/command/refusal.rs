@@ -1,4 +1,4 @@
-//! What becomes of a command that is not taken.
+//! Refusals of commands.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{CommandKind, Unreadable, shortened};
 use crate::{party::Role, rule::Rule};
 
-/// Why a command was not taken.
+/// Why a command was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum RefusalKind {
     /// Not by this sender, or not in this stage.
@@ -17,7 +17,7 @@ pub enum RefusalKind {
     TooLate,
     /// Its fields break a rule, or cannot be read.
     Invalid,
-    /// It was answered before, and an answer is final.
+    /// The party has answered before, and an answer is final.
     AlreadyAnswered,
 }
 
@@ -33,12 +33,12 @@ impl RefusalKind {
     }
 }
 
-/// A command that was not taken: why, by which rule, and what its sender can do now. Nothing has moved.
+/// The answer to a refused command: why, by which rule, and what its sender can do now. Nothing has moved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// What kind of refusal.
+    /// The kind of refusal.
     pub kind: RefusalKind,
-    /// The rule that refuses, where there is one.
+    /// The rule that refuses, if there is one.
     pub rule: Option<Rule>,
     /// Why, in words.
     pub reason: String,
@@ -47,12 +47,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal of this kind by this rule. What the sender wrote may be in the reason, so it is [`shortened`].
+    /// A refusal of this kind by this rule. The reason may contain the sender's words, so it is [`shortened`].
     pub fn new(kind: RefusalKind, rule: Rule, reason: impl Into<String>) -> Self {
         Self { kind, rule: Some(rule), reason: shortened(&reason.into()), can: None }
     }
 
-    /// Fields that break a rule.
+    /// A refusal of fields that break a rule.
     pub fn invalid(rule: Rule, reason: impl Into<String>) -> Self {
         Self::new(RefusalKind::Invalid, rule, reason)
     }

@@ -14,16 +14,16 @@ use crate::{
     window::later,
 };
 
-/// How often operators are reminded of a case that waits for its award (A4).
+/// How often operators get a reminder of a case that waits for its award (A4).
 const REMINDER_EVERY: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// How often a party may demand arbitration whose share cannot be charged: bounded like everything that a party can repeat.
+/// How often a party may demand arbitration if its share cannot be charged. Everything that a party can repeat has a limit.
 const DEMANDS_MAX: u32 = 20;
 
-/// How far a party's demand has come (A1).
+/// The state of a party's demand (A1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Demand {
-    /// Its share is being charged; the number is the attempt's.
+    /// Its share is being charged; the field is the attempt's number.
     Charging(u32),
     /// Its share is paid.
     Paid {
@@ -46,7 +46,7 @@ impl DisputeCase {
         self.announce(NoticeEvent::NonResolution, rule, None, &facts);
     }
 
-    /// What a demand charges (A1).
+    /// The amount that a demand charges (A1).
     pub fn fee_share(&self) -> Amount {
         self.file.policy.arbitration_fee_share.of_case(self.file.contract.currency, self.file.rules)
     }
@@ -59,7 +59,7 @@ impl DisputeCase {
         }
     }
 
-    /// What a status says of it.
+    /// The fee in the status.
     pub(super) fn arbitration(&self) -> Arbitration {
         let state = |demand: &Demand| match demand {
             Demand::Charging(_) => ShareState::Charging,
@@ -87,7 +87,7 @@ impl DisputeCase {
         matches!(self.demands.get(&role), Some(Demand::Paid { .. }))
     }
 
-    /// What silence does from here: the policy if nobody paid, all to the one that did (A2, A3).
+    /// What silence does now: if nobody paid, the policy decides; if one party paid, it gets everything (A2, A3).
     pub(super) fn if_no_more_demands(&self) -> IfSilent {
         let to_client = if self.grounds.is_active() { IfSilent::KeepInEscrow } else { IfSilent::RefundClient };
         match (self.has_paid(Role::Client), self.has_paid(Role::Freelancer)) {
@@ -102,7 +102,7 @@ impl DisputeCase {
         }
     }
 
-    /// A party demands arbitration: its share is to be charged (A1).
+    /// A party demands arbitration: the workflow must charge its share (A1).
     pub(super) fn demand(
         &mut self,
         role: Role,
@@ -138,8 +138,8 @@ impl DisputeCase {
         Ok(())
     }
 
-    /// Which billing method pays a party's share: the one that the demand named; without one the client's of the newest deposit,
-    /// and the freelancer's or agency's own id, which no real payment provider takes (A1).
+    /// The billing method that pays a party's share (A1): the one that the demand names. If it names none, the client pays with
+    /// the newest deposit's, and for a freelancer or agency it is their own id, which no real payment provider accepts.
     fn fee_source(&self, role: Role) -> Id {
         if let Some(named) = self.sources.get(&role) {
             return named.clone();
@@ -152,12 +152,12 @@ impl DisputeCase {
         }
     }
 
-    /// Takes the shares that are to be charged.
+    /// Takes the shares that the workflow must charge.
     pub fn take_fees_due(&mut self) -> Vec<FeeDue> {
         std::mem::take(&mut self.fees_due)
     }
 
-    /// A share was charged, with the charge's key, or declined, with the reason (A1).
+    /// Takes the result of a share's charge: the charge's key, or the reason why it was declined (A1).
     pub fn fee_charged(&mut self, party: Role, charged: Result<String, String>, now: Timestamp) {
         match charged {
             Ok(charge) => self.paid(party, Some(charge), now),
@@ -179,7 +179,7 @@ impl DisputeCase {
         }
     }
 
-    /// Why a share was declined, and what to do if the demand did not say which billing method pays.
+    /// Why a share was declined, and what to do if the demand named no billing method.
     fn declined_because(&self, party: Role, reason: String) -> String {
         if party == Role::Freelancer && !self.sources.contains_key(&party) {
             let own = self.fee_source(party);
@@ -190,7 +190,8 @@ impl DisputeCase {
         reason
     }
 
-    /// One paid: the other is told, and has its time to answer (A6). Both paid: the case goes to the arbitration provider (A4).
+    /// If one party has paid, the other gets a notice and its time to answer (A6). If both have paid, the case goes to the
+    /// arbitration provider (A4).
     fn paid(&mut self, role: Role, charge: Option<String>, now: Timestamp) {
         self.demands.insert(role, Demand::Paid { charge });
         self.file.record(now, role, What::ArbitrationFeePaid, Rule::A1, self.share_of(role));
@@ -211,8 +212,8 @@ impl DisputeCase {
         self.tell(Role::Arbitrator, NoticeEvent::ArbitrationStarted, Rule::A4, None, facts);
     }
 
-    /// The other party can demand arbitration for some days from now, also past the end of the window: a demand in the last
-    /// minute does not win by default (A6). Not in a case that began before this rule (T3).
+    /// Gives the other party some days from now to demand arbitration, also past the end of the window: a demand in the last
+    /// minute must not win by default (A6). A case that began before this rule gives no such time (T3).
     fn give_time_to_answer(&mut self, paid: Role, now: Timestamp) {
         let until = self.file.policy.deadline(self.file.policy.arbitration_answer, now);
         if self.file.rules == 0 || self.file.deadline.is_none_or(|deadline| deadline >= until) {
@@ -223,7 +224,7 @@ impl DisputeCase {
         self.file.record(now, Who::Case, What::Extended, Rule::A6, format!("the {other} can demand it until {until}"));
     }
 
-    /// The window for demands closed with at most one paid: A2 or A3.
+    /// The window for demands closed and at most one party has paid: A2 or A3 decides.
     pub(super) fn demands_closed(&mut self, at: Timestamp, now: Timestamp) {
         let sole = Role::PARTIES.into_iter().find(|party| self.has_paid(*party));
         if let Some(party) = sole {
@@ -261,7 +262,7 @@ impl DisputeCase {
         Ok(())
     }
 
-    /// The award is still awaited: operators are told, every 30 days (A4).
+    /// The award has not come yet: operators get a notice every 30 days (A4).
     pub(super) fn remind_of_arbitration(&mut self, now: Timestamp) {
         self.file.set_alarm(later(now, REMINDER_EVERY), Alarm::ArbitrationReminder);
         let facts = Facts { held: Some(self.held), ..Facts::default() };

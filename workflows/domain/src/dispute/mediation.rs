@@ -9,7 +9,7 @@ use crate::{
     text::{check_short_text, check_text},
 };
 
-/// How often a claim may be amended: bounded like everything that a party can repeat.
+/// How often a claim may be amended. Everything that a party can repeat has a limit.
 const AMENDMENTS_MAX: usize = 20;
 
 impl DisputeCase {
@@ -60,7 +60,7 @@ impl DisputeCase {
         Ok(())
     }
 
-    /// That the claim is still the one that the client looked at: the freelancer may have amended it since (D5).
+    /// Whether the claim is still the one that the client saw: the freelancer may have amended it since (D5).
     fn check_seen(&self, seen: Amount, rule: Rule) -> Result<(), Refusal> {
         if seen == self.claim.amount {
             return Ok(());
@@ -71,7 +71,7 @@ impl DisputeCase {
         Err(Refusal::invalid(rule, reason))
     }
 
-    /// Changes what is claimed; the window is not restarted (D5).
+    /// Changes the claim. The window does not begin again (D5).
     fn amend(&mut self, amount: Amount, details: String, at: Timestamp) -> Result<(), Refusal> {
         let amended = self.file.timeline.iter().filter(|entry| entry.what == What::ClaimAmended).count();
         if amended >= AMENDMENTS_MAX {
@@ -101,12 +101,13 @@ impl DisputeCase {
             ClientSilence::ClaimedAmount => self.claim.amount,
             ClientSilence::AllHeld => self.held,
         };
-        // A claim is never more than what is held: checked when it was filed and amended.
+        // A claim is never more than the held money: the filing and each amendment check this.
         let split = self.split(claimed, Rule::D3).unwrap_or(Split::all_to_freelancer(self.held));
         self.decide(split, DecidedBy::ClientSilence, Rule::D3, now);
     }
 
-    /// The mediator's part begins: due by the target (M1), over at the limit, which counts from the filing (M2).
+    /// Mediation begins. The resolution is due by the target (M1). Mediation ends at the limit, which counts from the filing
+    /// (M2).
     fn begin_mediation(&mut self, rejection: Option<String>, now: Timestamp) {
         self.stage = Stage::InMediation;
         self.file.enter(None, now);
@@ -120,7 +121,8 @@ impl DisputeCase {
         self.tell(Role::Mediator, NoticeEvent::MediationNeeded, Rule::M1, None, facts);
     }
 
-    /// The target was missed: flagged, and the mediation queue is told. It decides nothing (M1).
+    /// The mediator missed the target: the case sets the flag and sends the mediation queue a notice. This decides nothing
+    /// (M1).
     pub(super) fn resolution_is_overdue(&mut self, now: Timestamp) {
         self.file.overdue = true;
         self.file.record(now, Who::Case, What::ResolutionOverdue, Rule::M1, "no resolution by the target");

@@ -8,8 +8,8 @@
 //!                 └──────────────────┴──── an agreement, at any time ───┴──────┴──▶ settling ─▶ closed
 //! ```
 //!
-//! [`stages`] is the machine's table; [`mediation`] has what happens until the resolution, [`arbitration`] what happens after
-//! the Notice of Non-Resolution, [`agreement`] what the parties settle among themselves.
+//! [`stages`] is the machine's table. [`mediation`] has the steps until the resolution, [`arbitration`] those after the Notice
+//! of Non-Resolution, and [`agreement`] the parties' own agreement.
 
 mod agreement;
 mod arbitration;
@@ -45,10 +45,10 @@ use super::{
     starts::{DisputeStart, check_opening},
 };
 
-/// Where the case stands.
+/// The case's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Stage {
-    /// It is not known yet what is held.
+    /// The case does not know yet what it holds.
     Opening,
     /// The client may accept or reject the claim (D2).
     AwaitingClient,
@@ -64,7 +64,7 @@ enum Stage {
     Settling,
     /// Nobody demanded arbitration and the policy leaves the money to an operator (A2).
     OnHold,
-    /// Over.
+    /// The case is over.
     Closed,
 }
 
@@ -95,7 +95,7 @@ pub struct DisputeCase {
 }
 
 impl DisputeCase {
-    /// Takes a filing. If a rule forbids it (E1, T3, D1), the case is over before it opened.
+    /// Takes a filing. If a rule forbids it (E1, T3, D1), the case closes without opening.
     pub fn begin(id: String, start: DisputeStart, now: Timestamp) -> Self {
         let refused = refusal_of(&start).err();
         let DisputeStart { contract, grounds, milestone, claim, contacted_client: _, attested_by, policy } = start;
@@ -121,15 +121,15 @@ impl DisputeCase {
         }
     }
 
-    /// Takes note that the claim was filed at another time than the case began: mediation's limit counts from it (M2).
+    /// Sets the time of the filing, if it differs from the case's beginning. The limit of mediation counts from it (M2).
     pub fn filed(&mut self, at: Timestamp) {
         self.file.opened_at = at;
     }
 
-    /// Learns what is held. The claim must fit it (R5); then the client is asked (D2).
+    /// Takes the held amount. The claim must not be more (R5). Then the client must answer (D2).
     ///
-    /// `review` is the case of the milestone's review, if this dispute took over from it. `elsewhere` says which other cases
-    /// hold something of the same escrow, in words, if this one runs alone: what they hold is disputed there.
+    /// `review` is the case of the milestone's review, if this dispute took over its hold. If no case filed this dispute,
+    /// `elsewhere` names the other cases that hold a part of the same escrow, in words: parties dispute that money there.
     pub fn opened(&mut self, opened: Opened, review: Option<String>, elsewhere: Option<&str>, now: Timestamp) {
         let currency = self.file.contract.currency;
         self.held = opened.held;
@@ -156,7 +156,7 @@ impl DisputeCase {
         self.announce(NoticeEvent::DisputeFiled, Rule::D2, Some(Role::Freelancer), &facts);
     }
 
-    /// What the start asks for, for the ledger to judge with what it knows.
+    /// What the start asks for. The ledger's facts decide whether it opens a case.
     pub fn asked(&self) -> StartRequest {
         StartRequest::Claim(ClaimRequest {
             grounds: self.grounds,
@@ -167,7 +167,7 @@ impl DisputeCase {
         })
     }
 
-    /// What it is about.
+    /// The grounds of the dispute.
     pub const fn grounds(&self) -> Grounds {
         self.grounds
     }
@@ -182,11 +182,11 @@ impl DisputeCase {
         self.claim.amount
     }
 
-    /// How the case lets go of what it has not moved, if it has something to let go of.
+    /// How the case gives up its hold on money that it has not moved, if it has such a hold.
     ///
-    /// What an operator has to see to is not let go of (A2). On an active contract a claim that was not decided leaves the
-    /// escrow as it was, in the review that it came from if that goes on (D5); what was decided and not awarded stays in
-    /// escrow for the next milestone, and neither it nor its milestone can be claimed again (D3).
+    /// The case keeps its hold on money that waits for an operator (A2). On an active contract an undecided claim leaves the
+    /// escrow as it was, or returns it to the review that it came from (D5). Money that was decided and not awarded stays in
+    /// escrow for the next milestone, and nobody can claim it or its milestone again (D3).
     pub fn close_hold(&self) -> Option<Close> {
         if self.held.is_zero() || self.is_on_hold() {
             return None;
@@ -202,9 +202,9 @@ impl DisputeCase {
         Some(Close { remainder, milestone_done: !undecided })
     }
 
-    /// What moves the money as decided, and gives back what arbitration fees are not needed (D3, M5, M7, A2, A3, A5).
+    /// The movements that divide the money as decided, and return unneeded arbitration fees (D3, M5, M7, A2, A3, A5).
     ///
-    /// Nothing if the deposits do not hold what is to be refunded, which the ledger's law forbids.
+    /// None if the deposits hold less than the refund. The ledger's law forbids that.
     pub fn settlement(&self, now: Timestamp) -> Option<Vec<Movement>> {
         let outcome = self.outcome.as_ref()?;
         let mut movements = Vec::new();
@@ -230,14 +230,14 @@ impl DisputeCase {
         self.file.record(now, Who::Case, What::Closed, rule, "");
     }
 
-    /// Divides what is held. After a contract's end the client's part goes back to them; on an active contract it stays
-    /// in escrow (D3).
+    /// Divides the held money. After a contract's end the client's part goes back to the client; on an active contract it
+    /// stays in escrow (D3).
     fn decide(&mut self, split: Split, decided_by: DecidedBy, rule: Rule, now: Timestamp) {
         let (to_client, kept_in_escrow) =
             if self.grounds.is_active() { (Amount::ZERO, split.to_client) } else { (split.to_client, Amount::ZERO) };
         let result = match decided_by {
             DecidedBy::FreelancerWithdrawal => ResultKind::Withdrawn,
-            // Nothing went back to the client: the claim came to nothing, and the money is where it was.
+            // Nothing goes back to the client: the claim failed, and the money stays where it was.
             _ if self.grounds.is_active() && split.to_freelancer.is_zero() => ResultKind::Declined,
             _ => Outcome::result_of(split.to_freelancer, split.to_client),
         };
@@ -287,7 +287,7 @@ fn refusal_of(start: &DisputeStart) -> Result<(), Outcome> {
     Err(Outcome::refused(Rule::D1, reason))
 }
 
-/// What a dispute took of the escrow when it opened.
+/// The escrow that a dispute took when it opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
     /// How much it holds.

@@ -9,7 +9,7 @@
 //! closed     refused: out of order (E3), not funded (E13)
 //! ```
 //!
-//! [`stages`] is the machine's table. It says who may do what; here is what that leads to.
+//! [`stages`] is the machine's table: who may do what. This file has the consequences.
 
 mod stages;
 
@@ -34,10 +34,10 @@ use super::{
     window::later,
 };
 
-/// Where the case stands.
+/// The case's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Stage {
-    /// It is not known yet whether the milestone can be reviewed.
+    /// The case does not know yet whether the milestone can be reviewed.
     Opening,
     /// The client may approve or request changes (E4).
     AwaitingClient,
@@ -47,7 +47,7 @@ enum Stage {
     Disputed,
     /// Decided; the money moves.
     Settling,
-    /// Over.
+    /// The case is over.
     Closed,
 }
 
@@ -59,18 +59,18 @@ pub struct MilestoneReviewCase {
     review: Review,
     billing: Option<Id>,
     claim: Option<Claim>,
-    /// What was left of the client's window when the dispute began; nothing if changes were requested.
+    /// The rest of the client's window when the dispute began; none if changes were requested.
     window_left: Option<SignedDuration>,
     contract_ended: bool,
     bonus_due: Option<Amount>,
-    /// Whether the money was ordered to move.
+    /// Whether the case has ordered its settlement.
     #[serde(default)]
     settling: bool,
     outcome: Option<Outcome>,
 }
 
 impl MilestoneReviewCase {
-    /// Takes the first submission. If a rule forbids it (E1, T3, D6), the case is over before it opened.
+    /// Takes the first submission. If a rule forbids it (E1, T3, D6), the case closes without opening.
     pub fn begin(id: String, start: MilestoneReviewStart, now: Timestamp) -> Self {
         let refused = refusal_of(&start).err();
         let MilestoneReviewStart { contract, milestone, submission, policy } = start;
@@ -88,14 +88,14 @@ impl MilestoneReviewCase {
         }
     }
 
-    /// The milestone's whole amount is held: the client is asked to review it (E4, E13). The contract's `deposits` say what
-    /// a bonus would be charged to.
+    /// The case holds the milestone's whole amount, and the client must review it (E4, E13). The contract's `deposits`
+    /// determine the billing method for a bonus.
     pub fn opened(&mut self, deposits: &[FundedDeposit], now: Timestamp) {
         self.billing = deposits.last().map(|deposit| deposit.source.clone());
         self.submitted(now, now);
     }
 
-    /// The ledger knows why the milestone cannot be reviewed now (E3, E13).
+    /// The ledger says why the milestone cannot be reviewed now (E3, E13).
     pub fn not_reviewable(&mut self, why: &NotReviewable, now: Timestamp) {
         let refused = why.refusal(&self.review.milestone, self.file.contract.currency);
         self.refuse(refused.rule, refused.message.unwrap_or_default(), now);
@@ -112,7 +112,7 @@ impl MilestoneReviewCase {
         self.announce(NoticeEvent::MilestoneSubmitted, Rule::E4, Some(Role::Freelancer), &facts);
     }
 
-    /// The client approves, in full, less or more (E5–E7). Nothing has changed if it is refused.
+    /// The client approves the full amount, less or more (E5–E7). A refusal changes nothing.
     fn approve(&mut self, amount: Option<Amount>, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
         let (currency, escrow) = (self.file.contract.currency, self.amount());
         let approved = amount.unwrap_or(escrow);
@@ -149,7 +149,7 @@ impl MilestoneReviewCase {
         self.announce(NoticeEvent::MilestoneReleased, rule, None, &facts);
     }
 
-    /// The contract has ended: nothing moves, and what was held is the refund request's (E11).
+    /// The contract has ended: nothing moves, and the refund request gets the held money (E11).
     fn supersede(&mut self, now: Timestamp) {
         let outcome = Outcome::without_money(ResultKind::Superseded, DecidedBy::ContractEnd, Rule::E11);
         self.decide(Outcome { kept_in_escrow: self.amount(), ..outcome }, now);
@@ -157,7 +157,7 @@ impl MilestoneReviewCase {
         self.announce(NoticeEvent::ReviewSuperseded, Rule::E11, None, &facts);
     }
 
-    /// What is to be released, once it is decided (E4–E7). A dispute has moved its own money.
+    /// The release of a decided review (E4–E7). A dispute has moved its own money.
     pub fn settlement(&self, now: Timestamp) -> Vec<Movement> {
         let outcome = self.outcome.as_ref().filter(|outcome| self.claim.is_none() && !outcome.to_freelancer.is_zero());
         let release = outcome.map(|outcome| Movement::Release {
@@ -169,8 +169,8 @@ impl MilestoneReviewCase {
         release.into_iter().collect()
     }
 
-    /// How the review lets go of the milestone's escrow. What was released in part is held over, and the freelancer may
-    /// still dispute that (E6); what a dispute left is held over for good.
+    /// How the review gives up its hold. After a release in part the rest is held over, and the freelancer may still dispute
+    /// it (E6). The rest after a dispute is held over for good.
     pub fn close_hold(&self) -> Close {
         let outcome = self.outcome.as_ref();
         let remainder = match outcome.map(|outcome| outcome.result) {
@@ -186,15 +186,16 @@ impl MilestoneReviewCase {
         Close { remainder, milestone_done: true }
     }
 
-    /// Takes the bonus that is to be charged (E7).
+    /// Takes the bonus that the workflow must charge (E7).
     pub fn take_bonus_due(&mut self, now: Timestamp) -> Option<BonusDue> {
-        // What is in escrow was deposited, so there is a billing method (E13).
+        // All escrow comes from deposits, so there is a billing method (E13).
         let source = self.billing.clone()?;
         let amount = self.bonus_due.take()?;
         Some(BonusDue { source, amount, available_at: self.file.available_at(now) })
     }
 
-    /// The bonus was charged and paid on, or declined with the provider's reason: then the release still stands (E7).
+    /// Takes the result of the bonus: charged and paid on, or declined with the provider's reason. A declined bonus does not
+    /// change the release (E7).
     pub fn bonus_charged(&mut self, amount: Amount, charged: Result<(), String>, now: Timestamp) {
         let facts = Facts { amount: Some(amount), ..Facts::default() };
         let shown = self.file.contract.currency.show(amount);
@@ -217,12 +218,12 @@ impl MilestoneReviewCase {
         matches!(self.stage, Stage::AwaitingClient | Stage::ChangesRequested)
     }
 
-    /// The claim, if the freelancer disputes and the dispute is to be conducted (D1).
+    /// The claim, if the freelancer disputes and the workflow must conduct the dispute (D1).
     pub fn disputed(&self) -> Option<&Claim> {
         self.claim.as_ref().filter(|_| self.stage == Stage::Disputed)
     }
 
-    /// The dispute that is to be conducted (D1).
+    /// The start of the dispute that the workflow must conduct (D1).
     fn dispute_order(&self) -> Option<Order> {
         let start = DisputeStart {
             contract: self.file.contract.clone(),
@@ -236,7 +237,7 @@ impl MilestoneReviewCase {
         Some(Order::Dispute(Box::new(start)))
     }
 
-    /// Whether there was nothing to review: such a case holds nothing (E3, E13).
+    /// Whether the milestone could not be reviewed: such a case holds nothing (E3, E13).
     fn is_refused(&self) -> bool {
         self.outcome.as_ref().is_some_and(|outcome| outcome.result == ResultKind::Refused)
     }
@@ -246,8 +247,8 @@ impl MilestoneReviewCase {
         &self.review.milestone
     }
 
-    /// The dispute ended. What it decided is this case's outcome; a withdrawn claim decides nothing, and the review goes on
-    /// where it stood, unless the contract has ended meanwhile (D5, E11).
+    /// The dispute ended. Its decision is this case's outcome. A withdrawn claim decides nothing: the review continues where
+    /// it stopped, unless the contract has ended meanwhile (D5, E11).
     pub fn dispute_ended(&mut self, dispute: Outcome, now: Timestamp) {
         if !matches!(dispute.result, ResultKind::Withdrawn | ResultKind::Refused) {
             return self.decide(dispute, now);

@@ -12,8 +12,8 @@ use crate::{
     stage::Stage as Shown,
 };
 
-/// How often changes may be requested, and how often a claim may be filed: more than anyone works on a milestone, fewer than
-/// would fill a case.
+/// How often changes may be requested, and how often a claim may be filed: more often than real parties need, and not often
+/// enough to fill a case.
 const ROUNDS_MAX: usize = 200;
 
 impl Case for MilestoneReviewCase {
@@ -145,7 +145,7 @@ impl Case for MilestoneReviewCase {
             }
             Stage::Settling => {
                 let settle = Order::Settle { movements: self.settlement(now), close: Some(self.close_hold()) };
-                // A bonus is charged beside the release, which stands whatever comes of it (E7).
+                // The bonus is charged at the same time as the release. The release does not depend on it (E7).
                 let bonus = self.take_bonus_due(now).map(Order::PayBonus);
                 Next::Do(std::iter::once(settle).chain(bonus).collect())
             }
@@ -158,7 +158,7 @@ impl Case for MilestoneReviewCase {
             Done::Bonus { amount, charged } => self.bonus_charged(amount, charged, now),
             Done::Disputed(Ok(outcome)) => self.dispute_ended(outcome, now),
             Done::Disputed(Err(stopped)) => self.dispute_stopped(&stopped, now),
-            // It is over when the bonus is known too.
+            // The case is over when it knows the bonus's result too.
             Done::Settled | Done::Fee { .. } | Done::Returned(_) | Done::NotCovered(_) => {}
         }
     }
@@ -171,7 +171,7 @@ impl Case for MilestoneReviewCase {
 }
 
 impl MilestoneReviewCase {
-    /// A command that this stage does not offer, and where it belongs.
+    /// The refusal of a command that this stage does not offer: it says where the command belongs.
     fn not_offered(&self, command_kind: CommandKind) -> Refusal {
         match (self.stage, command_kind) {
             (Stage::AwaitingClient, CommandKind::Submit) => {
@@ -187,7 +187,7 @@ impl MilestoneReviewCase {
         }
     }
 
-    /// That the latest submission is still the one that the client looked at, if they say which.
+    /// Whether the latest submission is still the one that the client saw, if the client names one.
     fn check_seen(&self, submission: Option<u32>) -> Result<(), Refusal> {
         let latest = self.review.submissions;
         match submission {
@@ -200,7 +200,7 @@ impl MilestoneReviewCase {
         }
     }
 
-    /// The window stops, and the freelancer is told at once (E8).
+    /// Stops the window, and sends the freelancer a notice at once (E8).
     fn request_changes(&mut self, message: String, at: Timestamp, now: Timestamp) -> Result<(), Refusal> {
         check_changes(&message).map_err(|reason| Refusal::invalid(Rule::E8, reason))?;
         self.check_rounds(What::ChangesRequested, "changes were requested", Rule::E8)?;
@@ -240,7 +240,7 @@ impl MilestoneReviewCase {
         Ok(())
     }
 
-    /// That something was not done so often that a timeline would be full of it.
+    /// Whether something happened less often than its limit, so that it cannot fill a timeline.
     fn check_rounds(&self, what: What, words: &str, rule: Rule) -> Result<(), Refusal> {
         if self.file.timeline.iter().filter(|entry| entry.what == what).count() < ROUNDS_MAX {
             return Ok(());

@@ -30,10 +30,10 @@ use super::{
     text::check_optional_text,
 };
 
-/// Where the case stands.
+/// The case's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum Stage {
-    /// It is not known yet what is held.
+    /// The case does not know yet what it holds.
     Opening,
     /// The freelancer may approve or dispute (R3).
     AwaitingFreelancer,
@@ -41,11 +41,11 @@ enum Stage {
     Disputed,
     /// Decided; the money moves.
     Settling,
-    /// Over.
+    /// The case is over.
     Closed,
 }
 
-/// The case that a contract's end starts.
+/// The case of a contract's end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefundRequestCase {
     file: CaseFile,
@@ -55,14 +55,14 @@ pub struct RefundRequestCase {
     rest: Amount,
     deposits: Vec<FundedDeposit>,
     claim: Option<Claim>,
-    /// Whether what is paid at the contract's end is still to be ordered (R2).
+    /// Whether the case must still order the payment at the contract's end (R2).
     #[serde(default)]
     pays_now: bool,
     outcome: Option<Outcome>,
 }
 
 impl RefundRequestCase {
-    /// Takes the contract's end. If a rule forbids it (E1, T3), the case is over before it opened.
+    /// Takes the contract's end. If a rule forbids it (E1, T3), the case closes without opening.
     pub fn begin(id: String, start: RefundRequestStart, now: Timestamp) -> Self {
         let refused = refusal_of(&start).err();
         let RefundRequestStart { contract, pay_now, reason, policy } = start;
@@ -79,9 +79,9 @@ impl RefundRequestCase {
         }
     }
 
-    /// Learns what is held, and so what the contract's end leads to (R1–R3).
+    /// Takes the held amount, and decides what follows from the contract's end (R1–R3).
     ///
-    /// `elsewhere` says which other cases hold something of the same escrow, in words.
+    /// `elsewhere` names the other cases that hold a part of the same escrow, in words.
     pub fn opened(&mut self, held: Amount, deposits: Vec<FundedDeposit>, elsewhere: Option<&str>, now: Timestamp) {
         let currency = self.file.contract.currency;
         self.deposits = deposits;
@@ -118,8 +118,8 @@ impl RefundRequestCase {
         self.announce(NoticeEvent::RefundRequested, Rule::R3, Some(Role::Client), &facts);
     }
 
-    /// Whether the contract may end with what it `could_hold` once running reviews have let go. If not, the start is refused,
-    /// and nobody is to be told that the contract has ended (E11).
+    /// Whether the contract may end with what it `could_hold` after running reviews give up their holds. If not, the case
+    /// refuses the start, and nobody learns that the contract has ended (E11).
     pub fn may_end(&mut self, could_hold: Amount, elsewhere: Option<&str>, now: Timestamp) -> bool {
         match self.refusal(could_hold, elsewhere) {
             Some((rule, reason)) => {
@@ -135,19 +135,19 @@ impl RefundRequestCase {
         refusal_of_end(&self.file.contract, self.pay_now, held, elsewhere)
     }
 
-    /// What the start asks for, for the ledger to judge with what it knows.
+    /// What the start asks for. The ledger's facts decide whether it opens a case.
     pub const fn asked(&self) -> StartRequest {
         StartRequest::End { pay_now: self.pay_now }
     }
 
-    /// How the case lets go of what it holds, if it has something to let go of. A refused end was none.
+    /// How the case gives up its hold, if it has one. If the start was refused, the contract has not ended.
     pub fn close_hold(&self) -> Option<Close> {
         let refused = self.outcome.as_ref().is_some_and(|outcome| outcome.result == ResultKind::Refused);
         let remainder = if refused { Remainder::Undone } else { Remainder::AsItWas };
         (!self.rest.is_zero()).then_some(Close { remainder, milestone_done: false })
     }
 
-    /// What is released to the freelancer when the contract ends, before anyone answers (R2).
+    /// The release to the freelancer at the contract's end, before anyone answers (R2).
     pub fn payment_now(&self, now: Timestamp) -> Option<Movement> {
         (!self.pay_now.is_zero()).then(|| self.release("pay_now", self.pay_now, Rule::R2, now))
     }
@@ -157,12 +157,12 @@ impl RefundRequestCase {
         self.stage == Stage::AwaitingFreelancer
     }
 
-    /// The claim, if the freelancer disputes and the dispute is to be conducted (R6).
+    /// The claim, if the freelancer disputes and the workflow must conduct the dispute (R6).
     pub fn disputed(&self) -> Option<&Claim> {
         self.claim.as_ref().filter(|_| self.stage == Stage::Disputed)
     }
 
-    /// The dispute that is to be conducted, of all that is held (R6).
+    /// The start of the dispute that the workflow must conduct, about all held money (R6).
     fn dispute(&self) -> Option<Order> {
         let start = DisputeStart {
             contract: self.file.contract.clone(),
@@ -176,9 +176,9 @@ impl RefundRequestCase {
         Some(Order::Dispute(Box::new(start)))
     }
 
-    /// What moves the rest as decided (R4, R7, R10).
+    /// The movements that divide the rest as decided (R4, R7, R10).
     ///
-    /// Nothing if the deposits do not hold what is to be refunded, which the ledger's law forbids.
+    /// None if the deposits hold less than the refund. The ledger's law forbids that.
     pub fn settlement(&self, now: Timestamp) -> Option<Vec<Movement>> {
         let outcome = self.outcome.as_ref()?;
         let mut movements = Vec::new();
@@ -191,8 +191,8 @@ impl RefundRequestCase {
         Some(movements)
     }
 
-    /// Takes the dispute's outcome as its own, with what was paid at the contract's end (R6). A dispute that was refused has decided
-    /// nothing: what it was to decide about is still held here.
+    /// Takes the dispute's outcome as its own, plus the payment at the contract's end (R6). A refused dispute has decided
+    /// nothing: this case still holds the money.
     pub fn dispute_ended(&mut self, dispute: Outcome, now: Timestamp) {
         if dispute.result == ResultKind::Refused {
             let reason = dispute.message.unwrap_or_else(|| dispute.result.name().to_owned());
@@ -214,7 +214,7 @@ impl RefundRequestCase {
         self.left_on_hold(&format!("the dispute's workflow was stopped ({reason})"), reason, now);
     }
 
-    /// The dispute has decided nothing: the money stays in escrow, and operators are told (E10).
+    /// The dispute has decided nothing: the money stays in escrow, and operators get a notice (E10).
     fn left_on_hold(&mut self, why: &str, reason: &str, now: Timestamp) {
         self.file.record(now, Who::Case, What::DisputeStopped, Rule::E10, reason);
         let outcome = Outcome::without_money(ResultKind::OnHold, DecidedBy::Rule, Rule::E10);

@@ -120,7 +120,7 @@ impl Case for RefundRequestCase {
     }
 
     fn next(&mut self, now: Timestamp) -> Next {
-        // Whatever has come meanwhile: what is paid at the contract's end is in no later settlement.
+        // Always order this payment, whatever came meanwhile: no later settlement contains it.
         if std::mem::take(&mut self.pays_now)
             && let Some(payment) = self.payment_now(now)
         {

@@ -12,7 +12,7 @@ impl Visit for Schema {
     }
 }
 
-/// What forms and options are made of is what is read.
+/// The catalogue's fields, from which forms and options are made, are the fields that the command's type reads.
 #[test]
 fn a_commands_fields_are_those_of_its_type() {
     for command_kind in CommandKind::ALL {
@@ -25,14 +25,14 @@ fn a_commands_fields_are_those_of_its_type() {
         let required = schema["required"].as_array().cloned().unwrap_or_default();
         let needed: Vec<&str> =
             command_kind.fields().iter().filter(|field| field.needed).map(|field| field.name).collect();
-        // What is needed of one subject only is no requirement of the type.
+        // A field that only one subject needs is not required by the type.
         if !listed.contains("of") {
             assert_eq!(Value::from(needed), Value::from(required), "{command_kind}");
         }
     }
 }
 
-/// A misspelt name in a line of the catalogue would leave a field out.
+/// A misspelt name in a line of the catalogue would omit a field.
 #[test]
 fn every_case_takes_fields_that_there_are() {
     for command_kind in CommandKind::ALL {
