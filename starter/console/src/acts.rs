@@ -1,6 +1,6 @@
-//! What somebody can do in a case, by its status: what each act is called, and what it does to the money.
+//! What a person can do in a case, by its status: the name of each act, and its effect on the money.
 //!
-//! The status says which commands there are; nothing here allows or forbids one. The words follow the rule book
+//! The status says which commands there are. This module allows and forbids none. The words follow the rule book
 //! (`docs/policy.md`).
 
 use recourse_api::cases::segment;
@@ -24,10 +24,10 @@ use super::{
     parts::{self, People},
 };
 
-/// What an act is about.
+/// The subject of an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Of {
-    /// The case as such.
+    /// The case as a whole.
     Case,
     /// The freelancer's claim.
     Claim,
@@ -49,14 +49,14 @@ impl Of {
     }
 }
 
-/// One thing that somebody can do.
+/// One act that somebody can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Act {
     /// The command.
     pub command_kind: CommandKind,
-    /// What it is about.
+    /// Its subject.
     pub of: Of,
-    /// In which role it is given.
+    /// The role in which they give it.
     pub role: Role,
 }
 
@@ -76,7 +76,7 @@ impl Act {
             .collect()
     }
 
-    /// The act that a query or a form names.
+    /// The act in a query or a form.
     pub fn read(command_kind: CommandKind, role: Role, fields: &Fields) -> Self {
         let of = match fields.get("of") {
             "claim" => Of::Claim,
@@ -87,14 +87,14 @@ impl Act {
         Self { command_kind, of, role }
     }
 
-    /// Where it is confirmed.
+    /// The path of its confirmation page.
     pub fn path(&self, case: &str) -> String {
         let query =
             self.names().into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
         format!("/cases/{}/commands/{}?{query}", segment(case), self.command_kind)
     }
 
-    /// What tells it from the same command about something else.
+    /// The fields that tell it from the same command about something else.
     pub fn names(&self) -> Vec<(&'static str, String)> {
         let of = match self.of {
             Of::Case => Vec::new(),
@@ -105,7 +105,7 @@ impl Act {
         [("as", self.role.name().to_owned())].into_iter().chain(of).collect()
     }
 
-    /// The fields of the command that say what it is about.
+    /// The command's fields that name its subject.
     pub fn subject(&self) -> Map<String, Value> {
         let mut fields = Map::new();
         let (of, number) = match self.of {
@@ -123,7 +123,7 @@ impl Act {
         fields
     }
 
-    /// The amount that its button speaks of: if that changes, the button meant something else.
+    /// The amount that its button names. If the amount changes, the button meant something else.
     pub fn amount(&self, status: &Status) -> Option<Amount> {
         match self.of {
             Of::Case => Some(status.held),
@@ -133,13 +133,13 @@ impl Act {
         }
     }
 
-    /// The number of the submission that its button speaks of: what is approved is what was looked at.
+    /// The number of the submission that its button names: the client approves the one that they looked at.
     pub fn submission(&self, status: &Status) -> Option<u32> {
         let review = status.review.as_ref().filter(|_| self.command_kind == CommandKind::Approve)?;
         Some(review.submissions)
     }
 
-    /// Whether it can be taken back by nobody.
+    /// Whether nobody can take it back.
     pub const fn is_final(&self) -> bool {
         matches!(
             self.command_kind,
@@ -151,7 +151,7 @@ impl Act {
         ) || matches!((self.command_kind, self.of), (CommandKind::Reject, Of::Claim | Of::Resolution | Of::Case))
     }
 
-    /// What its button says.
+    /// The text of its button.
     pub fn label(&self, status: &Status) -> String {
         let of = match self.of {
             Of::Case => String::new(),
@@ -163,7 +163,7 @@ impl Act {
         if of.is_empty() { called.to_owned() } else { format!("{called} {of}") }
     }
 
-    /// What it does to the money. `amount` is what was typed, if anything was.
+    /// Its effect on the money. `amount` is the typed amount, if there is one.
     pub fn consequence(&self, status: &Status, people: &People, amount: Option<Amount>) -> String {
         let told = Consequence {
             status,
@@ -193,14 +193,14 @@ impl Act {
     }
 }
 
-/// What of a case such a command can be about now.
+/// The possible subjects of such a command now.
 fn subjects(status: &Status, role: Role, command_kind: CommandKind) -> Vec<Of> {
     let open = |by: Option<Role>| {
         let offers = status.offers.iter().filter(move |offer| offer.state == OfferState::Open && Some(offer.by) == by);
         offers.map(|offer| Of::Offer(offer.number)).collect::<Vec<_>>()
     };
     match command_kind {
-        // The contract's end closes a review by itself; nobody has to press a button for it.
+        // The contract's end closes a review by itself. Nobody has to press a button.
         CommandKind::Supersede => Vec::new(),
         CommandKind::Accept | CommandKind::Reject if status.kind == CaseKind::Dispute => {
             let claim = (status.stage == Stage::AwaitingClient && role == Role::Client).then_some(Of::Claim);
@@ -218,7 +218,7 @@ fn open_offer(status: &Status, number: u32) -> Option<&Offer> {
     status.offers.iter().find(|offer| offer.number == number && offer.state == OfferState::Open)
 }
 
-/// Who gets what if what is held is divided so, in a sentence.
+/// Who gets what if the held money is divided like this, in a sentence.
 pub fn split(status: &Status, people: &People, to_freelancer: Amount) -> String {
     let show = |amount| status.currency.show(amount);
     let Ok(Split { to_freelancer, to_client }) = Split::of(status.held, to_freelancer, status.currency) else {
@@ -236,7 +236,7 @@ pub fn split(status: &Status, people: &People, to_freelancer: Amount) -> String 
     }
 }
 
-/// What becomes of the part that is not the freelancer's, as a name for it.
+/// What happens to the part that is not the freelancer's, as a name for it.
 pub fn rest(status: &Status, people: &People) -> String {
     if describe::is_about_a_milestone(status) || status.kind == CaseKind::MilestoneReview {
         "Stays in escrow".to_owned()

@@ -1,4 +1,4 @@
-//! Asking released money back: the client names a payment and an amount, and the freelancer decides (P1, P2).
+//! Asking for released money back: the client chooses a payment and an amount, and the freelancer decides (P1, P2).
 
 use axum::{
     extract::State,
@@ -29,7 +29,7 @@ pub struct PaymentQuery {
     payment: String,
 }
 
-/// The link to ask a payment back, for the client whose payment it is.
+/// The link to ask for a payment back, for its client.
 pub fn link(seen: &ContractView, entry: &Entry) -> Markup {
     let can = seen.roles.contains(&Role::Client) && matches!(entry.kind.as_str(), "release" | "bonus");
     html! {

@@ -1,4 +1,5 @@
-//! The style and the script of every page. Their addresses carry their content's hash, so that browsers may keep them for good.
+//! The style and the script of every page. Their paths contain a hash of their content, so that browsers may keep them for
+//! good.
 
 use std::sync::LazyLock;
 
@@ -16,16 +17,16 @@ const STYLE: &str = include_str!("console.css");
 const SCRIPT: &str = include_str!("console.js");
 const ICON: &str = include_str!("icon.svg");
 
-/// A year: another content has another address.
+/// A year: other content has another path.
 const KEPT: &str = "public, max-age=31536000, immutable";
 
-/// Where the style is.
+/// The style's path.
 pub static STYLE_AT: LazyLock<String> = LazyLock::new(|| at("/assets/console.css", STYLE));
 
-/// Where the script is.
+/// The script's path.
 pub static SCRIPT_AT: LazyLock<String> = LazyLock::new(|| at("/assets/console.js", SCRIPT));
 
-/// Where the icon is.
+/// The icon's path.
 pub static ICON_AT: LazyLock<String> = LazyLock::new(|| at("/assets/icon.svg", ICON));
 
 fn at(path: &str, content: &str) -> String {

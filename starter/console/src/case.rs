@@ -42,7 +42,7 @@ pub async fn show(State(front): State<Front>, visit: Visit, Of(case): Of<String>
     Ok(page(&looked, &visit, StatusCode::OK, None))
 }
 
-/// Tells when a case changes, by what tells one status of it from another.
+/// Sends an event when a case changes. The version tells one status from another.
 pub async fn live(State(front): State<Front>, visit: Visit, Of(case): Of<String>) -> Result<Response, Mishap> {
     let seen = front.case(visit.who(), &case).await?;
     if seen.kind == CaseKind::EscrowDeposit {
@@ -51,7 +51,7 @@ pub async fn live(State(front): State<Front>, visit: Visit, Of(case): Of<String>
     Ok(front.live(visit.session.token(), &case, version).await?)
 }
 
-/// The page of a case, with what has to be said first.
+/// The page of a case, with an alert before everything else.
 pub fn page(looked: &CaseView, visit: &Visit, status: StatusCode, alert: Option<&Markup>) -> Response {
     visit.wide(status, &looked.name(), &body(looked, visit, alert))
 }
@@ -198,7 +198,7 @@ fn sides(looked: &CaseView) -> Markup {
     }
 }
 
-/// Where the parties' shares of the arbitration fee stand, if they were demanded.
+/// The state of the parties' shares of the arbitration fee, if somebody demanded arbitration.
 fn shares(looked: &CaseView) -> Option<Markup> {
     let arbitration = looked.status.arbitration.as_ref().filter(|arbitration| !arbitration.shares.is_empty())?;
     Some(html! {
@@ -302,7 +302,7 @@ fn ended(looked: &CaseView, outcome: &Outcome) -> Markup {
     }
 }
 
-/// What was decided is not what has arrived: that is what the ledger and the server know (L9).
+/// A decision is not an arrival. The ledger and the server know what has arrived (L9).
 fn money(looked: &CaseView) -> Markup {
     let movements = &looked.money.movements;
     html! {

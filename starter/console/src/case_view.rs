@@ -1,4 +1,4 @@
-//! A case as somebody sees it, for its page and for the forms about it.
+//! A case as one person sees it, for its page and its forms.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use super::{
     query::in_query,
 };
 
-/// A case as somebody sees it.
+/// A case as one person sees it.
 #[derive(Debug, Clone)]
 pub struct CaseView {
     /// Its status.
@@ -29,18 +29,18 @@ pub struct CaseView {
     pub roles: BTreeSet<Role>,
     /// The case's own time.
     pub now: Timestamp,
-    /// What people are called in it.
+    /// The names of its people.
     pub people: People,
-    /// What the contract is called.
+    /// The contract's title.
     pub title: String,
     /// Its history in Temporal's Web UI, for operators.
     pub history: Option<String>,
-    /// What their side has uploaded.
+    /// The files that their side has uploaded.
     pub files: Vec<Evidence>,
 }
 
 impl CaseView {
-    /// Looks at a case.
+    /// Reads a case.
     ///
     /// # Errors
     /// As [`Front::status`].
@@ -61,12 +61,12 @@ impl CaseView {
         self.roles.iter().flat_map(|role| Act::all(&self.status, *role)).collect()
     }
 
-    /// What the case is called.
+    /// The case's name.
     pub fn name(&self) -> String {
         format!("{}: {}", parts::kind(self.status.kind), self.title)
     }
 
-    /// What tells a newer status from this one.
+    /// A value that grows with each change of the status.
     pub fn version(&self) -> String {
         version(&self.status)
     }
@@ -77,14 +77,14 @@ impl CaseView {
     }
 }
 
-/// Where a case's history is in Temporal's Web UI.
+/// The case's history in Temporal's Web UI.
 pub fn history_of(front: &Front, case: &str) -> Option<String> {
     let ui = front.temporal_ui()?.trim_end_matches('/');
     let id = in_query(case).replace('/', "%2F");
     Some(format!("{ui}/namespaces/{}/workflows/{id}", front.client().namespace()))
 }
 
-/// How much has happened: it only grows, so that an older status is never taken for news.
+/// How much has happened. It only grows, so that an older status never looks new.
 pub fn version(status: &Status) -> String {
     let omitted = usize::try_from(status.refusals_omitted).unwrap_or_default();
     (status.timeline.len() + omitted).to_string()

@@ -1,4 +1,4 @@
-//! Giving a case a command: its form, its consequence in money before it is confirmed, and what becomes of it.
+//! The pages that give a case a command: its form, its effect on the money before somebody confirms it, and the result.
 
 use axum::{
     extract::{Query, State},
@@ -24,10 +24,10 @@ use super::{
     session::Visit,
 };
 
-/// The name of the problem that a case has moved on since its page was shown.
+/// The name of the problem that a case has changed since its page was shown.
 const MOVED_ON: &str = "MovedOn";
 
-/// Shows what a command does, with what is to be filled in.
+/// Shows what a command does, and the fields to fill in.
 pub async fn show(
     State(front): State<Front>,
     visit: Visit,
@@ -47,12 +47,12 @@ pub async fn show(
     Ok(asking(&looked, &visit, &act, &Fields::default(), &[], None))
 }
 
-/// The act that a path and its query or form name.
+/// The act in a path and its query or form.
 fn act_of(looked: &CaseView, command_kind: &str, fields: &Fields) -> Result<Act, Problem> {
     let command_kind =
         CommandKind::named(command_kind).ok_or_else(|| Problem::not_found("there is no such command"))?;
     let named = Role::ALL.into_iter().find(|role| role.name() == fields.get("as"));
-    // Without a role it is the one that can do it, so that a link by hand works too.
+    // Without a role, takes the role that can do it, so that a link typed by hand also works.
     let able = looked.acts().into_iter().find(|act| act.command_kind == command_kind).map(|act| act.role);
     let role = named.or(able).or_else(|| looked.roles.first().copied());
     let role = role.ok_or_else(|| Problem::forbidden("you give no commands here"))?;
@@ -84,7 +84,7 @@ fn asking(
     visit.page_with(status, &title, &body)
 }
 
-/// Takes a form: asks again, spells out what it does, or gives the command.
+/// Takes a form: asks again, shows what it does, or gives the command.
 pub async fn send(
     State(front): State<Front>,
     Of((case, command_kind)): Of<(String, String)>,
@@ -143,7 +143,7 @@ async fn give(
     Ok(Place::after(&case_path(&case), done))
 }
 
-/// A refusal, on the form if it is about what was typed, and on the case as it is now otherwise.
+/// Shows a refusal: on the form if it is about a typed value, otherwise on the present page of the case.
 async fn refused(front: &Front, posted: &Posted, case: &str, act: &Act, problem: Problem) -> Result<Response, Mishap> {
     let visit = &posted.visit;
     if !matches!(problem.error, MOVED_ON | "Invalid" | "NotAllowed" | "TooLate" | "AlreadyAnswered") {
@@ -159,7 +159,7 @@ async fn refused(front: &Front, posted: &Posted, case: &str, act: &Act, problem:
     Ok(asking(&looked, visit, act, &posted.fields, &wrong, Some(&problem)))
 }
 
-/// The page that spells out what the typed amount does, to be confirmed or changed.
+/// The page that shows what the typed amount does. The sender confirms or changes it.
 fn reviewed(looked: &CaseView, posted: &Posted, act: &Act, asked: &[Field], read: &Map<String, Value>) -> Response {
     let visit = &posted.visit;
     let title = act.label(&looked.status);

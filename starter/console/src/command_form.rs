@@ -12,7 +12,8 @@ use super::{
     session::Session,
 };
 
-/// The form of a command. One with an amount goes to a page that spells out what the amount does, others are sent at once.
+/// The form of a command. With an amount, it leads to a page that shows what the amount does. Without one, it gives the command
+/// at once.
 pub fn form(looked: &CaseView, session: &Session, act: &Act, typed: &Fields, wrong: &[Wrong]) -> Markup {
     let status = &looked.status;
     let asked = fields::of(act, status, &looked.people, &looked.files);
@@ -28,12 +29,12 @@ pub fn form(looked: &CaseView, session: &Session, act: &Act, typed: &Fields, wro
     }
 }
 
-/// Where it is sent to.
+/// The path to which it is sent.
 pub fn action(looked: &CaseView, act: &Act) -> String {
     format!("/cases/{}/commands/{}", segment(&looked.status.case), act.command_kind)
 }
 
-/// What a form of this act carries without being seen.
+/// The hidden fields of a form for this act.
 fn carried(looked: &CaseView, session: &Session, act: &Act) -> Markup {
     html! {
         (forms::hidden(session))

@@ -1,4 +1,5 @@
-//! A contract's page: who it is between, where its money is, what happened to it, its cases, and for its client its end.
+//! A contract's page: its parties, where its money is, what happened to it, its cases, and the end of the contract for its
+//! client.
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use jiff::Timestamp;
@@ -93,12 +94,12 @@ fn balances(seen: &ContractView) -> Markup {
     }
 }
 
-/// Whether it was refunded or returned, and its source does not have it yet. Fees are not the client's balance.
+/// Whether it is a refund or return that its billing method does not have yet. Fees are not part of the client's balance.
 fn is_on_its_way(movement: &Movement) -> bool {
     movement.state == MovementState::OnItsWay && matches!(movement.kind, PostingKind::Refund | PostingKind::Return)
 }
 
-/// What is ordered and has not moved (L9).
+/// The orders that have not moved yet (L9).
 fn not_moved(seen: &ContractView) -> Markup {
     html! {
         @if seen.money.not_moved().next().is_some() {
@@ -147,7 +148,7 @@ fn case_name(case: &str) -> &str {
     recourse_client::CaseId::read(case).map_or(case, |read| parts::kind(read.kind))
 }
 
-/// What became of what was given back.
+/// The state of a refund or return.
 fn became(seen: &ContractView, entry: &Entry) -> Markup {
     let movement = seen.money.movements.iter().find(|movement| movement.posting == entry.id && movement.goes_back());
     html! { @if let Some(movement) = movement { ": " (parts::known(movement, Timestamp::now())) } }

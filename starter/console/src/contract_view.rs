@@ -1,4 +1,4 @@
-//! A contract as somebody sees it, for its page and for the forms about it.
+//! A contract as one person sees it, for its page and its forms.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use recourse_ledger::{FreeMoney, Grounded, History, OpenHold};
 
 use super::parts::{People, case_path};
 
-/// A contract as somebody sees it.
+/// A contract as one person sees it.
 #[derive(Debug, Clone)]
 pub struct ContractView {
     /// The contract.
@@ -25,18 +25,18 @@ pub struct ContractView {
     pub history: Option<History>,
     /// What is known of each movement.
     pub money: Money,
-    /// Which cases hold something of its escrow.
+    /// The cases that hold some of its escrow.
     pub holds: Vec<OpenHold>,
-    /// What of its escrow is in no case.
+    /// The part of its escrow that is in no case.
     pub unheld: Vec<FreeMoney>,
-    /// What a dispute could stand on.
+    /// The possible grounds of a dispute.
     pub grounds: Grounded,
-    /// What people are called.
+    /// The names of its people.
     pub people: People,
 }
 
 impl ContractView {
-    /// Looks at a contract.
+    /// Reads a contract.
     ///
     /// # Errors
     /// As [`Front::contract`].
@@ -52,13 +52,14 @@ impl ContractView {
         Ok(Self { contract, roles, history, money, holds, unheld, grounds, people })
     }
 
-    /// What the contract is called.
+    /// The contract's title.
     pub fn title(&self) -> &str {
         let title = self.contract.title.trim();
         if title.is_empty() { self.contract.id.as_str() } else { title }
     }
 
-    /// What its end would be about: what is in escrow, without what other cases hold. A review's money is taken over (E11).
+    /// The money that its end would be about: the escrow, without what other cases hold. The end takes over a review's money
+    /// (E11).
     pub fn free(&self) -> Amount {
         let escrow = self.history.as_ref().map_or(0, |history| history.balances.escrow);
         let elsewhere: i64 = self
@@ -76,7 +77,7 @@ impl ContractView {
     }
 }
 
-/// Which cases hold the escrow, with links to them.
+/// The cases that hold the escrow, with links to them.
 pub fn held_in_cases(seen: &ContractView) -> Markup {
     html! {
         @for hold in seen.holds.iter().filter(|hold| !hold.amount.is_zero()) {

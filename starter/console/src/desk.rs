@@ -1,4 +1,4 @@
-//! The desk of mediators and arbitrators: what waits for them, the most urgent first.
+//! The desk of mediators and arbitrators: the cases that wait for them, the most urgent first.
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use maud::html;
@@ -8,7 +8,7 @@ use recourse_domain::party::Role;
 
 use super::{lists, place::Mishap, session::Visit, told};
 
-/// Shows it.
+/// Shows the desk.
 pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, Mishap> {
     let who = visit.who();
     let roles: Vec<Role> =

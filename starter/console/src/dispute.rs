@@ -1,4 +1,4 @@
-//! Filing a dispute by itself: the freelancer claims money in escrow that is in no case (D1, E6).
+//! Filing a dispute without another case before it: the freelancer claims money in escrow that is in no case (D1, E6).
 
 use axum::{
     extract::State,
@@ -26,16 +26,16 @@ use super::{
     session::Visit,
 };
 
-/// What a dispute could be about.
+/// A possible subject of a dispute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
     grounds: Grounds,
-    /// The milestone; where there is none on an active contract, it has to be named.
+    /// The milestone. On an active contract without one, the freelancer must name it.
     milestone: Option<Id>,
     held: Amount,
 }
 
-/// Which of them, as a link names it.
+/// One subject, as a link names it.
 #[derive(Debug, Deserialize)]
 pub struct SubjectQuery {
     grounds: Grounds,
@@ -51,7 +51,7 @@ impl SubjectQuery {
     }
 }
 
-/// The name of such grounds on the wire.
+/// The wire name of these grounds.
 const fn name(grounds: Grounds) -> &'static str {
     match grounds {
         Grounds::RefundRequest => "refund_request",
@@ -74,7 +74,8 @@ fn only_the_freelancer(seen: &ContractView) -> Result<(), Problem> {
 }
 
 impl Subject {
-    /// Everything that a dispute of this contract could be about and has its ground (D1). What a case holds is disputed in that case.
+    /// All possible subjects of a dispute of this contract that have their ground (D1). A dispute about money that a case holds
+    /// belongs to that case.
     pub fn all(seen: &ContractView) -> Vec<Self> {
         let mut subjects = Vec::new();
         let mut after_the_end = Amount::ZERO;
@@ -98,7 +99,7 @@ impl Subject {
                 }
             }
         }
-        // An ended contract's escrow is disputed as a whole, and in its refund request if there is one.
+        // A dispute about an ended contract's escrow is about all of it, and belongs to its refund request if there is one.
         let is_in_a_case = seen.holds.iter().any(|hold| !hold.amount.is_zero());
         if seen.grounds.ended && !after_the_end.is_zero() && !is_in_a_case {
             subjects.push(Self { grounds: Grounds::RefundRequest, milestone: None, held: after_the_end });
@@ -106,27 +107,27 @@ impl Subject {
         subjects
     }
 
-    /// The one that a link or a form names, if it is there.
+    /// The subject in a link or a form, if it exists.
     fn find(seen: &ContractView, named: &SubjectQuery) -> Result<Self, Problem> {
         let is_it = |subject: &Self| subject.grounds == named.grounds && subject.milestone == named.about;
         Self::all(seen).into_iter().find(is_it).ok_or_else(moved_on)
     }
 
-    /// The one that a form is about, as it was when its page was shown.
+    /// The subject of a form, as it was when its page was shown.
     fn posted(fields: &Fields) -> Result<Self, Problem> {
         let SubjectQuery { grounds, about: milestone } = SubjectQuery::posted(fields)?;
         let held = fields.get("held").parse().ok().and_then(|minor| Amount::new(minor).ok()).ok_or_else(moved_on)?;
         Ok(Self { grounds, milestone, held })
     }
 
-    /// What a form carries of it.
+    /// The hidden fields for the subject.
     fn names(&self) -> Vec<(&'static str, String)> {
         let about = self.milestone.as_ref().map(|milestone| ("about", milestone.to_string()));
         let held = ("held", self.held.minor().to_string());
         [("grounds", name(self.grounds).to_owned()), held].into_iter().chain(about).collect()
     }
 
-    /// What it is, in words.
+    /// The subject, in words.
     fn in_words(&self, seen: &ContractView) -> String {
         let held = seen.show(self.held);
         match (self.grounds, &self.milestone) {
@@ -160,7 +161,7 @@ impl Subject {
         }
     }
 
-    /// What the claim does to the money.
+    /// The claim's effect on the money.
     fn consequence(&self, seen: &ContractView, amount: Amount) -> String {
         let client = seen.people.name(Role::Client);
         let (payee, claimed) = (seen.people.payee(), seen.show(amount));
@@ -221,14 +222,14 @@ pub async fn show(
     Ok(form.asking(&visit, &Fields::default(), &[], None))
 }
 
-/// Takes the form: asks again, spells out what it does, or files the dispute.
+/// Takes the form: asks again, shows what it does, or files the dispute.
 pub async fn send(State(front): State<Front>, Of(id): Of<String>, posted: Posted) -> Result<Response, Mishap> {
     let visit = &posted.visit;
     let seen = ContractView::at(&front, visit.who(), &id).await?;
     only_the_freelancer(&seen)?;
     let shown = Subject::posted(&posted.fields)?;
     let is_confirmed = posted.fields.get("step") == "do";
-    // What was confirmed may have been done by the click before: then the money is in a case, and that is the answer.
+    // An earlier click may have filed the confirmed dispute. Then the money is in a case, and that is the answer.
     let subject = if is_confirmed {
         Some(shown.clone())
     } else {
@@ -266,7 +267,7 @@ pub async fn send(State(front): State<Front>, Of(id): Of<String>, posted: Posted
     }
 }
 
-/// The page when the money that a dispute was to be about is not there any more: where it is, and what was written.
+/// The page if the dispute's money is no longer there: where it is, and what the freelancer wrote.
 fn gone(seen: &ContractView, posted: &Posted) -> Response {
     let written = posted.fields.get("details");
     let body = html! {
@@ -303,7 +304,7 @@ async fn give(
     Ok(Place::after(&case_path(&begun.case), done))
 }
 
-/// The form about a subject.
+/// The form for a subject.
 struct Form {
     seen: ContractView,
     subject: Subject,
@@ -317,7 +318,7 @@ impl Form {
         Ok(Self { seen, subject, asked })
     }
 
-    /// What is filed, by what was read.
+    /// The dispute that the typed values describe.
     fn dispute(&self, mut read: Map<String, Value>) -> Result<NewDispute, Problem> {
         let contacted_client = read.remove("contacted_client");
         let milestone = read.remove("milestone").or_else(|| self.subject.milestone.as_ref().map(|id| json!(id)));
@@ -359,7 +360,7 @@ impl Form {
         visit.page_with(status, "File a dispute", &self.around(&body, &first))
     }
 
-    /// The page that spells out what the claim does, to be confirmed or changed.
+    /// The page that shows what the claim does. The freelancer confirms or changes it.
     fn reviewed(&self, posted: &Posted, amount: Amount) -> Response {
         let visit = &posted.visit;
         let first = html! { p.consequence { (begin(&self.subject.consequence(&self.seen, amount))) } };

@@ -1,4 +1,4 @@
-//! Ending a contract: the client pays nothing or another amount now, and asks the rest back (R1–R3).
+//! Ending a contract: the client pays nothing or another amount now, and asks for the rest back (R1–R3).
 
 use axum::{
     extract::State,
@@ -64,12 +64,12 @@ fn action(seen: &ContractView) -> String {
     format!("/contracts/{}/end", seen.contract.id)
 }
 
-/// What was held when the page was shown.
+/// The amount that was held when the page was shown.
 fn shown(seen: &ContractView) -> Markup {
     html! { input type="hidden" name="held" value=(seen.free().minor()); }
 }
 
-/// The form by itself.
+/// The form on a page of its own.
 pub async fn show(State(front): State<Front>, visit: Visit, Of(id): Of<String>) -> Result<Response, Mishap> {
     let seen = ContractView::at(&front, visit.who(), &id).await?;
     if !seen.roles.contains(&Role::Client) {
@@ -104,7 +104,7 @@ fn asking(
     visit.page_with(status, "End the contract", &body)
 }
 
-/// Takes the form: asks again, spells out what it does, or ends the contract.
+/// Takes the form: asks again, shows what it does, or ends the contract.
 pub async fn send(State(front): State<Front>, Of(id): Of<String>, posted: Posted) -> Result<Response, Mishap> {
     let visit = &posted.visit;
     let seen = ContractView::at(&front, visit.who(), &id).await?;
@@ -137,7 +137,7 @@ pub async fn send(State(front): State<Front>, Of(id): Of<String>, posted: Posted
     }
 }
 
-/// Whether something else is held now than the form said.
+/// Whether the held amount differs from the one in the form.
 fn held_otherwise(seen: &ContractView, posted: &Posted) -> bool {
     posted.fields.get("held") != seen.free().minor().to_string()
 }
@@ -162,7 +162,7 @@ async fn give(front: Front, posted: Posted, id: String, end: NewEnd) -> Result<S
     Ok(Place::after(&case_path(&begun.case), Done::Ended))
 }
 
-/// The page that spells out what the end does, to be confirmed or changed.
+/// The page that shows what the end does. The client confirms or changes it.
 fn reviewed(seen: &ContractView, posted: &Posted, split: Split) -> Response {
     let visit = &posted.visit;
     let Split { to_freelancer, to_client } = split;

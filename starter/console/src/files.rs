@@ -1,4 +1,4 @@
-//! A contract's files: what was uploaded, to be saved, and more to be uploaded (D4, D6).
+//! A contract's files: download the uploaded ones, and upload more (D4, D6).
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ use super::{
     session::{Session, Visit},
 };
 
-/// What the side of somebody with these roles has uploaded: what they can refer to.
+/// The files of the side of these roles: those to which they can refer.
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -38,7 +38,7 @@ pub async fn of_side(front: &Front, contract: &Id, roles: &BTreeSet<Role>) -> Re
     Ok(stored.into_iter().filter(|file| roles.contains(&file.uploaded_by.party)).map(|file| file.evidence).collect())
 }
 
-/// Files by their names, to be saved.
+/// Files by their names, as download links.
 pub fn linked(files: &[Evidence], contract: &Id) -> Markup {
     html! {
         @if !files.is_empty() {
@@ -54,7 +54,7 @@ pub fn linked(files: &[Evidence], contract: &Id) -> Markup {
     }
 }
 
-/// For which case a file is, if that is known: its policy says what is taken.
+/// The case that a file is for, if known. The case's policy says which files Recourse takes.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct For {
@@ -62,19 +62,19 @@ pub struct For {
 }
 
 impl For {
-    /// Where the contract's files are, for this case.
+    /// The path of the contract's files, for this case.
     fn path(&self, contract: &Id) -> String {
         let case = self.case.as_deref().map(|case| format!("?case={}", in_query(case)));
         format!("/contracts/{contract}/evidence{}", case.unwrap_or_default())
     }
 }
 
-/// Where files for a case are uploaded.
+/// The path for uploading files for a case.
 pub fn uploads_for(contract: &Id, case: &str) -> String {
     For { case: Some(case.to_owned()) }.path(contract)
 }
 
-/// Shows the contract's files that somebody may see.
+/// Shows the contract's files that this person may see.
 pub async fn show(
     State(front): State<Front>,
     visit: Visit,
@@ -123,7 +123,7 @@ fn upload_form(to: &str, session: &Session, limits: &EvidenceLimits) -> Markup {
     }
 }
 
-/// Which files are taken, in words.
+/// Which files Recourse takes, in words.
 fn taken(limits: &EvidenceLimits) -> String {
     let types: Vec<String> = limits
         .media_types
@@ -159,7 +159,7 @@ pub async fn take(
                 forms::check_csrf(&visit.session, &Fields::new([("csrf".to_owned(), csrf)]))?;
                 believed = true;
             }
-            // Before the file, in the order of the page: nobody else's file is even read.
+            // The token field comes before the file on the page. So the server does not even read a forged upload.
             Some("file") if believed => {
                 let name = field.file_name().unwrap_or_default().to_owned();
                 return match front.upload(visit.who(), &seen.contract.id, &name, &limits, field).await {
@@ -178,7 +178,7 @@ pub async fn take(
     Err(Problem::unreadable("there is no file in the form").into())
 }
 
-/// Gives out a file, to be saved.
+/// Sends a file, as a download.
 pub async fn give(
     State(front): State<Front>,
     visit: Visit,

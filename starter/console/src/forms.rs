@@ -1,4 +1,4 @@
-//! What is posted: only from this site, only by whoever is signed in, and done once however often the button is pressed.
+//! Posted forms: only from this site, only from a signed-in person, and carried out once however often they press the button.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use super::{
     session::{Session, Visit},
 };
 
-/// How often to look whether the same request, which is under way, has been answered; and how many times.
+/// How often to check for the answer if the same request is under way; and how many times.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const LOOKS: usize = 50;
 
@@ -39,12 +39,12 @@ impl Fields {
         Self(fields.into_iter().collect())
     }
 
-    /// A field's text, without the space around it; nothing if there is no such field.
+    /// A field's text, without the space around it; empty if there is no such field.
     pub fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.trim()).unwrap_or_default()
     }
 
-    /// Every value of a field, a line each: of what was ticked there may be several.
+    /// Every value of a field, one per line. Ticked boxes may give several.
     pub fn lines(&self, name: &str) -> String {
         let values = self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value.trim());
         values.filter(|value| !value.is_empty()).collect::<Vec<_>>().join("\n")
@@ -79,12 +79,12 @@ fn unreadable(status: StatusCode, detail: &str) -> Problem {
     Problem::unreadable(detail)
 }
 
-/// A form that somebody who is signed in has sent from a page of this site.
+/// A form that a signed-in person has sent from a page of this site.
 #[derive(Debug, Clone)]
 pub struct Posted {
-    /// Who, and where to.
+    /// The sender, and the path.
     pub visit: Visit,
-    /// What.
+    /// The fields.
     pub fields: Fields,
 }
 
@@ -101,7 +101,7 @@ impl FromRequest<Front> for Posted {
     }
 }
 
-/// Refuses what a browser says is sent from another site. Not all browsers say so.
+/// Refuses a request if the browser says that it comes from another site. Not all browsers say so.
 ///
 /// # Errors
 /// A problem of status 403.
@@ -112,7 +112,7 @@ pub fn check_origin(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// Refuses a form that was not made for this session.
+/// Refuses a form that belongs to another session.
 ///
 /// # Errors
 /// A problem of status 403.
@@ -125,7 +125,7 @@ fn foreign() -> Problem {
         .hint("open the page again and send the form from there")
 }
 
-/// What every form carries without being seen: whose it is, and what makes a double click one.
+/// The hidden fields of every form: its session, and the key that makes a double click one request.
 pub fn hidden(session: &Session) -> Markup {
     html! {
         (csrf(session))
@@ -134,7 +134,7 @@ pub fn hidden(session: &Session) -> Markup {
 }
 
 impl Posted {
-    /// The key of what is asked for.
+    /// The key of the request.
     ///
     /// # Errors
     /// A problem of status 400 if the form has none.
@@ -143,12 +143,13 @@ impl Posted {
         key.map(|key| key.to_string()).map_err(|_| Problem::unreadable("the form carries no key; open its page again"))
     }
 
-    /// Does the work that the form asks for, unless it was done before, and says where to go then.
+    /// Does the form's work, unless it was done before, and returns where to go then.
     ///
-    /// It goes on if the browser does not wait for it: whoever clicks twice hears from the second click only.
+    /// The work continues if the browser does not wait for it: after a double click the browser gets the answer to the second
+    /// click only.
     ///
     /// # Errors
-    /// As the work. The same form may be sent again then.
+    /// The errors of the work. The sender may then send the same form again.
     pub async fn once<W>(&self, front: &Front, work: W) -> Result<String, Problem>
     where
         W: Future<Output = Result<String, Problem>> + Send + 'static,

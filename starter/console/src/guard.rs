@@ -1,4 +1,4 @@
-//! What a button meant when it was shown. A case may have moved on since: then nothing is done, and the page says so.
+//! What a button meant when the page showed it. If the case has changed since, the form does nothing, and the page says so.
 
 use maud::{Markup, html};
 use recourse_client::words::{named, note_of, words};
@@ -15,12 +15,12 @@ use super::{
     forms::Fields,
 };
 
-/// A command that was refused is in the timeline and changed nothing.
+/// A refused command is in the timeline but has changed nothing.
 fn changed(entry: &TimelineEntry) -> bool {
     !matches!(entry.what, What::Refused | What::Unreadable)
 }
 
-/// What the page showed, for a form to carry.
+/// The hidden fields with what the page showed.
 pub fn hidden(status: &Status, act: &Act) -> Markup {
     html! {
         input type="hidden" name="stage" value=(status.stage.name());
@@ -30,12 +30,12 @@ pub fn hidden(status: &Status, act: &Act) -> Markup {
     }
 }
 
-/// What a form carries on to the next step.
+/// The names of the fields that a form passes to the next step.
 pub fn names() -> [&'static str; 4] {
     ["stage", "seen", "named", "submission"]
 }
 
-/// What the command says of what was shown, so that the case refuses it if that changes before it arrives.
+/// The command's fields that name what the page showed, so that the case refuses it if that changes before it arrives.
 pub fn seen(status: &Status, act: &Act, fields: &Fields) -> Map<String, Value> {
     let name = match (act.command_kind, act.of) {
         (CommandKind::Accept | CommandKind::Reject, Of::Claim) => "amount",
@@ -51,7 +51,7 @@ fn shown(amount: Option<Amount>) -> String {
     amount.map(|amount| amount.minor().to_string()).unwrap_or_default()
 }
 
-/// How the case has moved on since the form was shown, if that matters to what it asks for.
+/// How the case has changed since the form was shown, if that matters to this form.
 pub fn moved_on(status: &Status, act: &Act, fields: &Fields) -> Option<String> {
     let submission = act.submission(status).is_none_or(|number| fields.get("submission") == number.to_string());
     let is_same =

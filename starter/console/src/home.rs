@@ -1,4 +1,4 @@
-//! The first page: what waits for whoever is signed in, their contracts and cases, and what they were told.
+//! The first page: the cases that wait for the signed-in person, their contracts and cases, and their notices.
 
 use axum::{extract::State, response::Response};
 use maud::{Markup, html};
@@ -12,7 +12,7 @@ use recourse_domain::party::Contract;
 
 use super::{desk, lists, operator, pages::Pages, place::Mishap, sandbox, session::Visit, told};
 
-/// Shows it: to the staff their work, to parties what is theirs.
+/// Shows the page: the platform's people get their work, parties get their own cases.
 pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, Mishap> {
     let who = visit.who();
     if who.is(Duty::Operator) {
@@ -39,7 +39,7 @@ pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, 
     Ok(visit.wide(axum::http::StatusCode::OK, "Overview", &body))
 }
 
-/// Cases that wait for them, first of all.
+/// The cases that wait for them, first on the page.
 fn waiting(turn: &Page<CaseRow>, who: &Identity) -> Markup {
     html! {
         section.card aria-labelledby="turn" {
@@ -71,12 +71,12 @@ fn listed(contracts: &Page<Contract>, who: &Identity, pages: &Pages) -> Markup {
     }
 }
 
-/// What people call a contract.
+/// A contract's name for people.
 fn title(contract: &Contract) -> &str {
     if contract.title.trim().is_empty() { contract.id.as_str() } else { &contract.title }
 }
 
-/// Who is on the other side.
+/// The name of the other side.
 fn with(contract: &Contract, who: &Identity) -> String {
     let (client, freelancer) = (contract.client.label(), contract.freelancer.label());
     if who.parties.contains(&contract.client.id) {

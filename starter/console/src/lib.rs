@@ -1,12 +1,12 @@
-//! The console: pages for parties, mediators and operators, rendered here, without a build step.
+//! The console: pages for parties, mediators and operators. This program renders them, without a build step.
 //!
-//! It decides nothing. Every read and every command of somebody goes through [`Front`] with who they are, as the API's do: which
-//! buttons there are comes from a case's status, and whether a command is taken is said by the case. Pages work without their
-//! script, which only adds the viewer's own time, sums while typing, and the news of a case.
+//! It decides nothing. Every read and every command goes through [`Front`] with the person's identity, as in the API. A case's
+//! status decides which buttons there are, and the case decides whether it takes a command. Pages work without their script,
+//! which only adds the viewer's local time, sums while typing, and the case's live changes.
 //!
-//! Read [`session`] for who visits, [`forms`] for what is posted and why it acts once, [`page`] for what is around a page; then
-//! the pages: [`home`], [`contract`], [`case`], [`command`], [`desk`], [`operator`], [`refunds`], [`sandbox`]. [`acts`] says what can be done
-//! in a case and what it does to the money.
+//! Read [`session`] for the visitor, [`forms`] for posted forms and why they act once, and [`page`] for a page's frame. Then
+//! read the pages: [`home`], [`contract`], [`case`], [`command`], [`desk`], [`operator`], [`refunds`], [`sandbox`]. [`acts`]
+//! says what a person can do in a case and what that does to the money.
 
 mod acts;
 mod ask_back;
@@ -51,11 +51,11 @@ use axum::{
 use recourse_api::{Front, extract::BODY_BYTES_MAX, serve::Pages};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-/// What a page may load and where it may post: only here, and nothing that stands in the page itself is run.
+/// What a page may load and where it may post: only this site. Browsers execute no script inside a page.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
                                        connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Its pages, to be served beside the API.
+/// The console's pages, served beside the API.
 pub fn pages(front: &Front) -> Pages {
     Pages { pages: routes(front.clone()), uploads: uploads(front.clone()) }
 }
@@ -85,13 +85,13 @@ fn routes(front: Front) -> Router<Front> {
     Router::new().merge(around(pages, front)).merge(assets::routes())
 }
 
-/// Its routes that take in files, and so as long as they take. How large a file may be is the policy's business.
+/// The routes that take files, and may take as long as an upload. The policy limits the size of a file.
 fn uploads(front: Front) -> Router<Front> {
     let pages = Router::new().route("/contracts/{contract}/evidence", get(files::show).post(files::take));
     around(pages.layer(DefaultBodyLimit::disable()), front)
 }
 
-/// What every page has: whoever visits, and what it may load.
+/// Adds to every page: the visitor's session, and the limits on what it may load.
 fn around(pages: Router<Front>, front: Front) -> Router<Front> {
     let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
     pages

@@ -21,11 +21,11 @@ use recourse_domain::{
 
 use super::parts::{self, case_path, label, moment, time};
 
-/// Every kind of case that people answer. Deposits are shown with their contract's money.
+/// The kinds of cases that people answer. A contract's money shows its deposits.
 const KINDS: [CaseKind; 4] =
     [CaseKind::MilestoneReview, CaseKind::RefundRequest, CaseKind::Dispute, CaseKind::PaymentRefund];
 
-/// The cases that somebody may see: of one contract or of all, open, closed or both.
+/// The cases that this person may see: of one contract or of all, open, closed or both.
 ///
 /// # Errors
 /// If they cannot be listed.
@@ -39,7 +39,7 @@ pub async fn cases(
     listed(front, Filters { contract: contract.cloned(), open, ..theirs(front, who).await? }, page).await
 }
 
-/// The open cases that wait for somebody as a party, the most urgent first; of each of their roles the newest.
+/// The open cases that wait for this person as a party, the most urgent first: the newest for each of their roles.
 ///
 /// # Errors
 /// If they cannot be listed.
@@ -86,18 +86,18 @@ pub fn by_urgency(rows: &mut [CaseRow]) {
     rows.sort_by_key(|row| (row.deadline.is_none(), row.deadline, row.started_at));
 }
 
-/// Whether a case waits for somebody as one of its parties.
+/// Whether a case waits for this person as one of its parties.
 pub fn waits_for(row: &CaseRow, who: &Identity) -> bool {
     let is = |party: Option<&String>| party.is_some_and(|party| who.parties.iter().any(|own| own.as_str() == party));
     row.waiting_on.iter().any(|role| match role {
         Role::Client => is(row.client.as_ref()),
-        // The list knows the freelancer only; whoever sees the case without a duty and is not its client acts for an agency.
+        // The list has only the freelancer. A person who sees the case without a duty and is not its client acts for an agency.
         Role::Freelancer => is(row.freelancer.as_ref()) || (who.duties.is_empty() && !is(row.client.as_ref())),
         _ => false,
     })
 }
 
-/// A table of cases. `id` names it for its heading, which is on the page.
+/// A table of cases. `id` names it for its heading on the page.
 pub fn table(rows: &[CaseRow], who: &Identity, caption: &str) -> Markup {
     let now = Timestamp::now();
     html! {
@@ -125,7 +125,7 @@ fn row(row: &CaseRow, who: &Identity, now: Timestamp) -> Markup {
             td { @if waits_for(row, who) { strong { "you" } } @else { (roles(&row.waiting_on)) } }
             td {
                 @if let (true, Some(deadline)) = (row.open, row.deadline) {
-                    // A case whose clock was advanced has a deadline that this clock has not reached.
+                    // The deadline of an advanced case may lie after the wall clock's time.
                     @if deadline > now { (moment(deadline, now)) } @else { (time(deadline)) }
                 }
             }
@@ -134,7 +134,7 @@ fn row(row: &CaseRow, who: &Identity, now: Timestamp) -> Markup {
     }
 }
 
-/// The stage in words; of a closed case also how it ended.
+/// The stage in words; for a closed case also how it ended.
 fn stage(row: &CaseRow) -> String {
     let stage = label(row.stage.map_or("unknown", Stage::name));
     match &row.outcome {

@@ -1,4 +1,5 @@
-//! What operators look at: how many cases are where, what is overdue, money that did not arrive, and whether the ledger is sound.
+//! The operators' page: how many cases are in each stage, what is overdue, money that did not arrive, and whether the ledger is
+//! sound.
 
 use std::collections::BTreeMap;
 
@@ -29,13 +30,13 @@ use super::{
     told,
 };
 
-/// How many open cases are counted. Where there are more, Temporal's own list counts better.
+/// How many open cases it counts. If there are more, Temporal's own list counts better.
 const COUNTED_MAX: u32 = 1_000;
 
-/// How many cases of a stage are asked whether their money is being tried again.
+/// For how many cases of a stage it asks whether a worker tries their money again.
 const LOOKED_AT_MAX: u32 = 50;
 
-/// Shows it.
+/// Shows the page.
 pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, Mishap> {
     only_operators(&visit)?;
     let filters = Filters { open: Some(true), limit: Some(COUNTED_MAX), ..Filters::default() };
@@ -190,7 +191,7 @@ fn refund_row(refund: &TrackedRefund, now: Timestamp) -> Markup {
     }
 }
 
-/// Each open case's history in Temporal's Web UI, if it is known where that is.
+/// Each open case's history in Temporal's Web UI, if the Web UI's address is known.
 fn histories(front: &Front, open: &Page<CaseRow>, pages: &Pages) -> Markup {
     let linked: Vec<(&CaseRow, String)> =
         open.items.iter().filter_map(|row| history_of(front, &row.case).map(|at| (row, at))).collect();
@@ -212,7 +213,7 @@ fn histories(front: &Front, open: &Page<CaseRow>, pages: &Pages) -> Markup {
     }
 }
 
-/// Checks the whole ledger and shows what was found.
+/// Checks the whole ledger and shows the result.
 pub async fn ledger(State(front): State<Front>, visit: Visit) -> Result<Response, Mishap> {
     only_operators(&visit)?;
     let report = front.ledger().check().await?;

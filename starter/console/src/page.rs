@@ -1,4 +1,4 @@
-//! What is around every page: its head, who is signed in, where one can go, what was just done; and problems as pages.
+//! The frame of every page: its head, who is signed in, the links, and what was just done. Also shows problems as pages.
 
 use axum::{
     extract::{FromRequestParts, Query},
@@ -19,7 +19,7 @@ use super::{
     session::{Session, Visit},
 };
 
-/// What a link names in its query. One that is not whole leads to a page that says so.
+/// The values in a link's query. An incomplete link leads to a page that says so.
 pub struct Named<T>(pub T);
 
 impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Named<T> {
@@ -36,19 +36,19 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Named<T> {
     }
 }
 
-/// How a page differs from others, besides what is on it.
+/// How a page differs from others, besides its content.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Around<'a> {
     /// Its title.
     pub title: &'a str,
-    /// Where it leads by itself.
+    /// The path to which it redirects by itself.
     pub refresh: Option<&'a str>,
     /// Whether it needs the width of the window.
     pub wide: bool,
 }
 
 impl Visit {
-    /// A page for whoever visits.
+    /// A page for a visitor.
     pub fn page(&self, title: &str, body: &Markup) -> Response {
         self.page_with(StatusCode::OK, title, body)
     }
@@ -166,12 +166,12 @@ fn who(place: &Place, session: &Session) -> Markup {
     }
 }
 
-/// What a form carries that does the same however often it is sent.
+/// The hidden field of a form that has the same effect however often somebody sends it.
 pub fn csrf(session: &Session) -> Markup {
     html! { input type="hidden" name="csrf" value=(session.csrf()); }
 }
 
-/// A problem in words, with what to do about it.
+/// A page about a problem, with what to do about it.
 pub fn problem(place: &Place, session: Option<&Session>, problem: &Problem) -> Response {
     let body = html! {
         h1 { (problem.title) }
@@ -197,7 +197,7 @@ pub fn told(problem: &Problem) -> Markup {
     }
 }
 
-/// A problem's detail as a sentence, without what is for programs: its name, and the commands that the page has buttons for.
+/// A problem's detail as a sentence, without the parts for programs: its name, and the commands for which the page has buttons.
 pub fn sentence(detail: &str) -> String {
     let names = ["NotAllowed: ", "TooLate: ", "Invalid: ", "AlreadyAnswered: "];
     let words = names.iter().find_map(|name| detail.strip_prefix(name)).unwrap_or(detail);

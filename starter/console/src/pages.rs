@@ -1,4 +1,4 @@
-//! Which pages of the lists on a page are looked at. Each list has a cursor of its own in the query, which is the API's.
+//! The position in each list on a page. Each list has its own cursor in the query, the same as the API's.
 
 use axum::{extract::Query, http::Uri};
 use maud::{Markup, html};
@@ -6,7 +6,7 @@ use recourse_api::lists::{LIMIT_MAX, Limit};
 
 use super::{forms::Fields, query::in_query, session::Visit};
 
-/// The pages of the lists on a page.
+/// The positions in the lists on a page.
 #[derive(Debug, Clone, Default)]
 pub struct Pages {
     path: String,
@@ -14,36 +14,36 @@ pub struct Pages {
 }
 
 impl Visit {
-    /// Which pages of its lists are looked at.
+    /// The positions in its lists.
     pub fn pages(&self) -> Pages {
         Pages::of(&self.place.path)
     }
 }
 
 impl Pages {
-    /// Those that a path and its query name.
+    /// The positions in a path and its query.
     pub fn of(place: &str) -> Self {
         let uri: Uri = place.parse().unwrap_or_default();
         let query = Query::<Vec<(String, String)>>::try_from_uri(&uri).map(|Query(query)| query);
-        // What was done just before was said on the page before.
+        // The page before has already said what was done.
         let query = query.unwrap_or_default().into_iter().filter(|(name, _)| name != "done").collect();
         Self { path: uri.path().to_owned(), query }
     }
 
-    /// Which page of this list, as the API has it. Without `limit` a page is as long as the API lets it be.
+    /// The position in this list, in the API's form. Without `limit` a page is as long as the API allows.
     pub fn page(&self, list: &str) -> Limit {
         let fields = Fields::new(self.query.iter().cloned());
         let limit = fields.get("limit").parse().unwrap_or(LIMIT_MAX);
         Limit::new(limit, Some(fields.get(list).to_owned()).filter(|after| !after.is_empty()))
     }
 
-    /// What is said of a list without anything in it: `none` if it has nothing at all.
+    /// The text for an empty list: `none` if the whole list is empty.
     pub fn nothing(&self, list: &str, none: &str) -> Markup {
         let is_later = self.page(list).after().is_some();
         html! { p { @if is_later { "There is nothing more." } @else { (none) } } }
     }
 
-    /// Links to a list's first and next page, where there are such. `list` is also the id of its heading.
+    /// Links to a list's first and next page, if they exist. `list` is also the id of its heading.
     pub fn links(&self, list: &str, what: &str, next: Option<&str>) -> Markup {
         let is_later = self.page(list).after().is_some();
         html! {

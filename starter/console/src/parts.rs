@@ -1,4 +1,4 @@
-//! The parts that pages are made of: times, money, people, and what things are called.
+//! The parts of pages: times, money, people, and names.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -14,17 +14,17 @@ use recourse_domain::{
 };
 use recourse_workflows::describe;
 
-/// What people are called in a case.
+/// The names of people in a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct People {
     client: String,
     freelancer: String,
-    /// Who is paid for the freelancer's work.
+    /// The payee of the freelancer's work.
     payee: String,
 }
 
 impl People {
-    /// The people of a contract; roles, where it is not known.
+    /// The people of a contract; their roles if the contract is unknown.
     pub fn of(contract: Option<&Contract>) -> Self {
         let name = |party: Option<&Party>, role: Role| match party.map(Party::label).map(str::trim) {
             None | Some("") => format!("the {role}"),
@@ -37,7 +37,7 @@ impl People {
         Self { client: name(contract.map(|contract| &contract.client), Role::Client), freelancer, payee }
     }
 
-    /// What somebody in this role is called.
+    /// The name of the person in this role.
     pub fn name(&self, role: Role) -> String {
         match role {
             Role::Client => self.client.clone(),
@@ -46,7 +46,7 @@ impl People {
         }
     }
 
-    /// Who is paid.
+    /// The payee.
     pub fn payee(&self) -> &str {
         &self.payee
     }
@@ -62,12 +62,12 @@ pub fn time(at: Timestamp) -> Markup {
     html! { time datetime=(at) data-local { (describe::instant(at)) } }
 }
 
-/// An instant and how far it is from `now`, the case's own time; the script counts on.
+/// An instant and how far it is from `now`, the case's own time. The script keeps the distance up to date.
 pub fn moment(at: Timestamp, now: Timestamp) -> Markup {
     html! { (time(at)) " " span.distance data-until=(at) data-now=(now) { "(" (distance(at, now)) ")" } }
 }
 
-/// Money that may be a debt or nothing, in a currency by its code.
+/// Money that may be negative or nothing, in a currency by its code.
 pub fn money(minor: i64, currency: &str) -> String {
     match (Amount::new(minor), Currency::from_code(currency)) {
         (Ok(amount), Ok(currency)) => currency.show(amount),
@@ -75,7 +75,7 @@ pub fn money(minor: i64, currency: &str) -> String {
     }
 }
 
-/// With a capital letter.
+/// The text with a capital letter.
 pub fn begin(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| format!("{}{}", first.to_uppercase(), letters.as_str()))
@@ -93,7 +93,7 @@ pub fn known(movement: &Movement, now: Timestamp) -> Markup {
     }
 }
 
-/// Movements of money, each with what is known of it, and what suspense is where there is any.
+/// Movements of money, each with what is known of it, and an explanation of suspense if any of them is there.
 pub fn movements<'a>(movements: impl IntoIterator<Item = &'a Movement>, people: &People, now: Timestamp) -> Markup {
     let movements: Vec<&Movement> = movements.into_iter().collect();
     html! {
@@ -114,7 +114,7 @@ pub fn label(name: &str) -> String {
     begin(&words(name))
 }
 
-/// What a case is called by its kind.
+/// The name of a kind of case.
 pub const fn kind(kind: CaseKind) -> &'static str {
     match kind {
         CaseKind::EscrowDeposit => "Deposit",
@@ -125,14 +125,14 @@ pub const fn kind(kind: CaseKind) -> &'static str {
     }
 }
 
-/// Where a case's page is. The first case of a workflow id is called by that alone, which leads to the newest as soon as there is
-/// another; a link leads to the very case, and so says that it is the first (L8).
+/// The path of a case's page. The first case of a workflow id has that id alone, but as soon as there is a later case, the id
+/// leads to the newest. A link must lead to this very case, so it says that the case is the first (L8).
 pub fn case_path(case: &str) -> String {
     let is_numbered = case.rsplit_once('#').is_some_and(|(_, number)| number.parse::<u32>().is_ok());
     if is_numbered { format!("/cases/{}", segment(case)) } else { format!("/cases/{}", segment(&format!("{case}#1"))) }
 }
 
-/// Names and what there is to say of each, without those of which there is nothing.
+/// Names with their values, without those that have no value.
 pub fn facts(facts: impl IntoIterator<Item = (&'static str, Option<Markup>)>) -> Markup {
     html! {
         dl.facts {

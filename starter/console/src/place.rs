@@ -1,4 +1,4 @@
-//! Where somebody is, what was done just before, and what ends the handling of a request.
+//! The page that a visitor is on, what was done just before, and the problem that ends a request.
 
 use axum::{
     http::Uri,
@@ -6,10 +6,10 @@ use axum::{
 };
 use recourse_api::problem::Problem;
 
-/// Where somebody is.
+/// The page that a visitor is on.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// Whether people only play here.
+    /// Whether this is a sandbox.
     pub sandbox: bool,
     /// The page's path and query.
     pub path: String,
@@ -17,28 +17,28 @@ pub struct Place {
     pub done: Option<Done>,
 }
 
-/// What was done just before a page is shown. A redirect tells it by its code, never by a text that anybody could make up.
+/// The action just before a page is shown. A redirect passes its code, never a text, which anybody could make up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
-    /// A command was taken.
+    /// The case took a command.
     Taken,
-    /// A command is with the server, and no worker has answered yet.
+    /// The server has a command, and no worker has answered yet.
     Sent,
     /// The contract has ended.
     Ended,
-    /// The freelancer is asked for money back.
+    /// The client has asked the freelancer for money back.
     Asked,
-    /// A dispute was filed by itself.
+    /// A dispute was filed without another case before it.
     Filed,
-    /// The dispute that was to be filed runs already.
+    /// The dispute already runs.
     Running,
-    /// Something was done about a refund that did not arrive.
+    /// An operator did something about a refund that did not arrive.
     Remedied,
     /// A case's clock was advanced.
     Advanced,
     /// A file was uploaded.
     Uploaded,
-    /// An example was made.
+    /// An example was created.
     Made,
 }
 
@@ -72,7 +72,7 @@ impl Done {
         }
     }
 
-    /// What it says on the page.
+    /// Its text on the page.
     pub const fn in_words(self) -> &'static str {
         match self {
             Self::Taken => "Done. This is where the case stands now.",
@@ -92,7 +92,7 @@ impl Done {
 }
 
 impl Place {
-    /// Where a request goes.
+    /// The page to which a request goes.
     pub fn of(sandbox: bool, uri: &Uri) -> Self {
         let query = uri.query().unwrap_or_default();
         let code = query.split('&').find_map(|pair| pair.strip_prefix("done="));
@@ -101,19 +101,19 @@ impl Place {
         Self { sandbox, path: path.to_owned(), done }
     }
 
-    /// The same page with what was done before, which a redirect tells.
+    /// The path of the same page with the code of an action, for a redirect.
     pub fn after(path: &str, done: Done) -> String {
         let sign = if path.contains('?') { '&' } else { '?' };
         format!("{path}{sign}done={}", done.code())
     }
 
-    /// The page without what was done before, to come back to.
+    /// The path of the page without that code, for coming back.
     pub fn again(&self) -> &str {
         if self.done.is_some() { self.path.split('?').next().unwrap_or("/") } else { &self.path }
     }
 }
 
-/// A problem that ends the handling of a request. It is shown as a page by the layer that knows who visits.
+/// A problem that ends a request. The layer that knows the visitor shows it as a page.
 #[derive(Debug)]
 pub struct Mishap(Box<Problem>);
 

@@ -1,8 +1,8 @@
-//! Texts as parts of a query.
+//! Encodes texts for a query.
 
 use std::fmt::Write as _;
 
-/// A text as a part of a query.
+/// Encodes a text for a query.
 pub fn in_query(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut query, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {

@@ -1,5 +1,5 @@
-//! A refund as operators see it, and what they do about one that did not arrive (R8): what it does to the money is spelled out
-//! before it is confirmed.
+//! The page of a refund for operators, and what they do about one that did not arrive (R8). It shows the effect on the money
+//! before they confirm it.
 
 use axum::{
     extract::State,
@@ -23,7 +23,7 @@ use super::{
     session::{Visit, only_operators},
 };
 
-/// What can be done about a refund.
+/// What an operator can do about a refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     Retry,
@@ -34,7 +34,7 @@ pub enum Act {
 impl Act {
     const ALL: [Self; 3] = [Self::Retry, Self::Pay, Self::Failed];
 
-    /// Everything that can be done about a refund now.
+    /// Everything that an operator can do about a refund now.
     pub fn all(refund: &TrackedRefund) -> Vec<Self> {
         match refund.state {
             RefundState::Failed => vec![Self::Retry, Self::Pay],
@@ -79,10 +79,10 @@ impl Act {
         }
     }
 
-    /// What it does to the money; `to` is the account that was typed, if one was.
+    /// Its effect on the money. `to` is the typed account, if there is one.
     pub fn consequence(self, refund: &TrackedRefund, to: Option<&str>) -> String {
         let (amount, source) = (refund.currency.show(refund.amount), &refund.source);
-        // Nobody can say yet that its money is not on the way.
+        // The money may still be on the way.
         let first = match (refund.state, self) {
             (RefundState::Overdue, Self::Retry | Self::Pay) => {
                 "The payment provider is asked first: nothing is sent while it may still complete this refund. "
@@ -123,7 +123,7 @@ fn account(text: &str) -> Result<Id, Problem> {
     Id::new(text).map_err(|error| Problem::invalid(error.to_string()))
 }
 
-/// Where a refund's page is.
+/// The path of a refund's page.
 pub fn path(refund: &str) -> String {
     format!("/operator/refunds/{}", segment(refund))
 }
@@ -191,7 +191,7 @@ pub fn body(refund: &TrackedRefund, alert: Option<&Problem>) -> Markup {
     }
 }
 
-/// Asks what is needed, and for its confirmation.
+/// Asks for the needed fields, and for confirmation.
 pub async fn ask(
     State(front): State<Front>,
     visit: Visit,
@@ -206,7 +206,7 @@ pub async fn ask(
 }
 
 fn asking(refund: &TrackedRefund, visit: &Visit, act: Act, typed: &Fields, wrong: &[Wrong]) -> Response {
-    // Where the money goes is read once more before it goes there.
+    // The operator checks the account once more before money goes there.
     let (step, button) = if act == Act::Pay { ("review", "See what this does") } else { ("do", "Confirm") };
     let body = html! {
         p.small { a href=(path(&refund.id)) { (title(refund)) } }
@@ -226,7 +226,7 @@ fn asking(refund: &TrackedRefund, visit: &Visit, act: Act, typed: &Fields, wrong
     visit.page_with(status, act.label(), &body)
 }
 
-/// Takes the form: asks again, spells out what it does, or does it.
+/// Takes the form: asks again, shows what it does, or does it.
 pub async fn send(
     State(front): State<Front>,
     Of((id, act)): Of<(String, String)>,
@@ -275,7 +275,7 @@ async fn give(front: Front, posted: Posted, id: String, remedy: Remedy) -> Resul
     Ok(Place::after(&path(&after.id), Done::Remedied))
 }
 
-/// The page that spells out where the money goes, to be confirmed or changed.
+/// The page that shows where the money goes. The operator confirms or changes it.
 fn reviewed(refund: &TrackedRefund, posted: &Posted, act: Act, read: &Map<String, Value>) -> Response {
     let visit = &posted.visit;
     let body = html! {

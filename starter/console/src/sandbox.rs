@@ -1,6 +1,6 @@
-//! What only a sandbox has: an example to click at, and a clock for each case that can be advanced.
+//! The pages that only a sandbox has: an example to click through, and a clock for each case that people can advance.
 //!
-//! Where people are known by a real issuer there is none of it: every request here is refused.
+//! With a real issuer these pages refuse every request.
 
 use std::time::Duration;
 
@@ -27,18 +27,18 @@ use super::{
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// How far past a deadline the clock is set: long enough for silence to have decided by then, also with a slow worker. A
-/// server goes on to the next deadline if the aim is passed while it decides.
+/// How far past a deadline the clock goes: long enough for silence to decide by then, also with a slow worker. A server runs on
+/// to the next deadline if the target passes while it decides.
 const PAST: SignedDuration = SignedDuration::from_secs(5);
 
-/// How many examples are looked through for a free number.
+/// How many examples to search for a free number.
 const EXAMPLES_MAX: u32 = 10_000;
 
 fn only_here(front: &Front) -> Result<(), Problem> {
     if front.local().is_some() { Ok(()) } else { Err(no_such_path()) }
 }
 
-/// What can be played.
+/// Shows what people can play.
 pub async fn show(State(front): State<Front>, visit: Visit) -> Result<Response, Mishap> {
     only_here(&front)?;
     let body = html! {
@@ -75,7 +75,7 @@ pub fn offer(session: &Session) -> Markup {
     }
 }
 
-/// Makes an example, as the platform would.
+/// Creates an example, as the platform would.
 pub async fn make(State(front): State<Front>, posted: Posted) -> Result<Response, Mishap> {
     only_here(&front)?;
     let with_milestone = posted.fields.get("example") == "milestone";
@@ -110,7 +110,7 @@ fn read<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<T, P
     serde_json::from_value(value).map_err(|error| Problem::unexpected(&error))
 }
 
-/// The next contract's id that is not taken.
+/// The next contract id that is not in use.
 async fn fresh(front: &Front) -> Result<Id, Problem> {
     for number in 1..EXAMPLES_MAX {
         let id = Id::new(&format!("logo-{number}")).map_err(|error| Problem::unexpected(&error))?;

@@ -1,4 +1,5 @@
-//! Who visits: the session in the cookie, which is the very token that the API takes; and where to go without a session.
+//! The visitor: the session is in the cookie, which holds the same token that the API takes. Also where to go without a
+//! session.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::{
@@ -21,43 +22,43 @@ use super::{
     query,
 };
 
-/// Somebody who is signed in.
+/// A signed-in person.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// Who.
+    /// The person.
     pub who: Identity,
     token: String,
 }
 
-/// Whoever sends a request.
+/// The sender of a request.
 #[derive(Debug, Clone)]
 pub enum Visitor {
     /// Not signed in.
     Nobody,
-    /// Signed in once; the token is not believed any more.
+    /// Signed in before, but the token is no longer valid.
     Expired,
     /// Signed in.
     Someone(Session),
-    /// That cannot be said now, or they ask too often.
+    /// Nobody can tell now, or they send too many requests.
     Unknown(Problem),
 }
 
-/// Somebody who is signed in and looks at a page.
+/// A signed-in person on a page.
 #[derive(Debug, Clone)]
 pub struct Visit {
-    /// Who.
+    /// Their session.
     pub session: Session,
-    /// Where they are.
+    /// Their page.
     pub place: Place,
 }
 
 impl Session {
-    /// A session of somebody with this token.
+    /// A session of the person with this token.
     pub const fn new(who: Identity, token: String) -> Self {
         Self { who, token }
     }
 
-    /// What every form carries, so that no other site can post one: nobody without the token can know it.
+    /// The hidden value of every form, so that no other site can post one: it cannot be computed without the token.
     pub fn csrf(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(b"csrf");
@@ -65,17 +66,17 @@ impl Session {
         hex::encode(&hash.finalize())
     }
 
-    /// Whether that is what its forms carry.
+    /// Whether this is the hidden value of its forms.
     pub fn knows(&self, csrf: &str) -> bool {
         verify_slices_are_equal(self.csrf().as_bytes(), csrf.as_bytes()).is_ok()
     }
 
-    /// The token, for what reads it again.
+    /// The token, for code that reads it again.
     pub fn token(&self) -> &str {
         &self.token
     }
 
-    /// What people call them: a persona's name, or their id.
+    /// The person's name: a persona's name, or their id.
     pub fn name(&self, sandbox: bool) -> &str {
         let id = self.who.subject.as_str();
         Persona::find(id).filter(|_| sandbox).map_or(id, |persona| persona.name)
@@ -83,7 +84,7 @@ impl Session {
 }
 
 impl Visit {
-    /// Who.
+    /// The person.
     pub const fn who(&self) -> &Identity {
         &self.session.who
     }
@@ -110,15 +111,15 @@ impl FromRequestParts<Front> for Visit {
     }
 }
 
-/// The value of a cookie, if it was sent.
+/// The value of a cookie, if the browser sent it.
 pub fn cookie(headers: &HeaderMap, called: &str) -> Option<String> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.into_iter().find(|(name, value)| *name == called && !value.is_empty()).map(|(_, value)| value.to_owned())
 }
 
-/// The cookie for a token; an empty one takes the session away. Browsers keep it from scripts, and send it to this site from
-/// this site only.
+/// The cookie for a token. An empty one deletes the session. Browsers hide it from scripts, and send it only with requests that
+/// this site itself makes to this site.
 pub fn set_cookie(token: &str, site: &Site) -> String {
     let name = site.cookie();
     let secure = if site.is_secure() { "; Secure" } else { "" };
@@ -126,14 +127,14 @@ pub fn set_cookie(token: &str, site: &Site) -> String {
     format!("{name}={token}; HttpOnly; SameSite=Strict; Path=/{secure}{gone}")
 }
 
-/// A path of this site, or the first page: nobody is led elsewhere by a link to the sign-in.
+/// A path of this site, or the first page: a link to the sign-in must not lead to another site.
 pub fn local_path(to: &str) -> &str {
     let is_path = to.starts_with('/') && !to.starts_with("//");
     let is_plain = to.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if is_path && is_plain && !to.starts_with("/session") { to } else { "/" }
 }
 
-/// Refuses everybody else.
+/// Refuses everybody except operators.
 ///
 /// # Errors
 /// A problem of status 403.

@@ -16,7 +16,7 @@ use super::{
     session::{Session, local_path, set_cookie},
 };
 
-/// Where to go after signing in, and why somebody has to.
+/// Where to go after signing in, and why sign-in is necessary.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct SignInQuery {
@@ -25,7 +25,7 @@ pub struct SignInQuery {
     out: bool,
 }
 
-/// The page to sign in on.
+/// The sign-in page.
 pub async fn show(State(front): State<Front>, Named(asked): Named<SignInQuery>) -> Response {
     let to = local_path(&asked.to);
     let place = Place { sandbox: front.local().is_some(), path: to.to_owned(), done: None };
@@ -69,9 +69,9 @@ fn token_form(to: &str) -> Markup {
     }
 }
 
-/// Signs in: with a token that the platform's own sign-in posts, or in the sandbox as a persona.
+/// Signs a person in: with a token that the platform's own sign-in posts, or in the sandbox as a persona.
 ///
-/// The token may come from another site if that is the platform's; the page then says as whom one is signed in.
+/// The token may come from another site if that is the platform's. The page then says who is signed in.
 pub async fn begin(
     State(front): State<Front>,
     comes: Comes,
@@ -94,7 +94,7 @@ pub async fn begin(
     front.limits().let_in_known(&who, &comes)?;
     let cookie = set_cookie(token, front.site());
     let session = Session::new(who, token.to_owned());
-    // The platform's page is another site: a browser would not send the new cookie along with a redirect from there.
+    // The platform's page is another site. After a redirect from there, a browser would not send the new cookie.
     let place = Place { sandbox: front.local().is_some(), path: to.to_owned(), done: None };
     let body = html! {
         h1 { "You are signed in" }
@@ -105,7 +105,7 @@ pub async fn begin(
     Ok(([(header::SET_COOKIE, cookie)], response).into_response())
 }
 
-/// Signs out. What was still told to this session ends.
+/// Signs a person out, and ends the session's live events.
 pub async fn end(State(front): State<Front>, posted: forms::Posted) -> Response {
     let session = &posted.visit.session;
     front.watchers().looks().end(&session.who.subject, session.token());

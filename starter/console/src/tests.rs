@@ -1,5 +1,5 @@
-//! What can be tested of pages without a server: who may post, where one is led, which buttons there are, and that nothing
-//! that somebody wrote is ever obeyed.
+//! Tests of pages without a server: who may post, where sign-in leads, which buttons exist, and that no browser executes a text
+//! that somebody wrote.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ use super::{
     told,
 };
 
-/// What somebody could write into any text.
+/// A script that somebody could write into any text.
 const SCRIPT: &str = "<script>alert(1)</script>\" onload='x'";
 
 fn session() -> Session {
@@ -219,7 +219,7 @@ fn what_a_button_does_is_told_in_money() {
     assert!(told(&milestone, Role::Client, None)[0].contains("50.00 USD stays in escrow for the next milestone"));
 }
 
-/// A1: nobody confirms a charge that they were not shown, and who pays is asked for what pays.
+/// A1: nobody confirms a charge that the form did not show, and the form asks for a billing method only if there is a charge.
 #[test]
 fn a_demand_of_arbitration_says_what_it_charges_and_asks_for_the_billing_method() {
     let people = People::of(Some(&contract()));
@@ -266,7 +266,7 @@ fn a_demand_of_arbitration_says_what_it_charges_and_asks_for_the_billing_method(
     assert!(fields::of(&act, &free, &people, &[]).is_empty());
 }
 
-/// What is accepted is what was seen: the form carries it, and the command says it.
+/// A party accepts what it saw: the form carries it, and the command names it.
 #[test]
 fn a_form_carries_what_was_seen_into_the_command() {
     use recourse_domain::command::CommandKind;
@@ -428,7 +428,7 @@ fn what_somebody_wrote_is_shown_and_never_obeyed() {
     }
 }
 
-/// Whoever is about to do something is told what it does, also with a command that is new.
+/// Every button says what it does before somebody confirms it, also for a new command.
 #[test]
 fn every_button_says_what_it_does() {
     let people = People::of(Some(&contract()));

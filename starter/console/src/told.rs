@@ -1,4 +1,4 @@
-//! What somebody was told, newest first.
+//! A person's notices, newest first.
 
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -9,7 +9,7 @@ use super::{
     parts::{begin, case_path, time},
 };
 
-/// What somebody was told, newest first.
+/// A person's notices, newest first.
 pub fn notices(told: &Page<ShownNotice>, pages: &Pages) -> Markup {
     html! {
         section.card aria-labelledby="notices" {

@@ -1,4 +1,4 @@
-//! The layer around every page: it reads who visits, and shows a problem as a page.
+//! The layer around every page: it reads the visitor's session, and shows a problem as a page.
 
 use axum::{
     extract::{Request, State},

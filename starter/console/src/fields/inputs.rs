@@ -1,4 +1,4 @@
-//! How the fields of a form are typed into.
+//! The inputs of a form's fields.
 
 use maud::{Markup, html};
 use recourse_client::words::words;
@@ -7,7 +7,7 @@ use recourse_domain::money::{Amount, Currency};
 use super::{Field, Kind, Wrong, ticked_by};
 use crate::forms::Fields;
 
-/// The fields, with what was typed and what is wrong with it. `context` makes their ids the page's own.
+/// The fields, with the typed values and the mistakes in them. `context` makes their ids unique on the page.
 pub fn show(fields: &[Field], typed: &Fields, wrong: &[Wrong], currency: Currency, context: &str) -> Markup {
     html! {
         @for field in fields {
@@ -46,7 +46,7 @@ impl Field {
     }
 }
 
-/// How a field is typed into.
+/// The input of a field.
 struct Input<'a> {
     id: &'a str,
     value: &'a str,
@@ -84,7 +84,7 @@ impl Input<'_> {
         }
     }
 
-    /// The files that can be ticked, and where to upload more.
+    /// A tick box for each file, and a link to upload more.
     fn ticks(&self, field: &Field) -> Markup {
         html! {
             fieldset.ticks aria-describedby=[self.described] {
@@ -113,7 +113,7 @@ impl Input<'_> {
         }
     }
 
-    /// A slider for the amount, and how it divides the whole; the script shows and moves both.
+    /// A slider for the amount, and how it divides the whole. The script shows and moves both.
     fn slider(&self, field: &Field, of: Amount) -> Markup {
         html! {
             div.split hidden data-split=(self.id) data-total=(of.minor()) data-code=(self.currency.code()) {

@@ -1,6 +1,7 @@
-//! The fields that people fill in for a command: which there are, how they look, and what was typed as the command has it.
+//! The fields that people fill in for a command: which fields there are, how they look, and how the typed values become the
+//! command's.
 //!
-//! What is typed is only read here. Whether it may be is said by the case.
+//! This module only reads typed values. The case decides whether it takes them.
 
 mod inputs;
 
@@ -33,36 +34,36 @@ pub struct Field {
     label: String,
     hint: String,
     kind: Kind,
-    /// What becomes of what is left, if an amount divides something.
+    /// What happens to the rest, if an amount divides something.
     rest: String,
-    /// What can be ticked, if files are asked for.
+    /// The files to tick, if the field asks for files.
     files: Vec<Evidence>,
-    /// Where files are uploaded.
+    /// The path for uploading files.
     uploads: String,
 }
 
-/// What is typed into a field.
+/// The type of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// An amount; what is shown with it may be divided by it.
+    /// An amount. If `of` is given, the amount divides it.
     Money { required: bool, of: Option<Amount> },
-    /// Words.
+    /// A text.
     Text { required: bool },
-    /// A few words on a line.
+    /// A short text on one line.
     Line,
-    /// The same, and it may be left out.
+    /// The same, but optional.
     OptionalLine,
     /// One of these.
     Choice(&'static [&'static str]),
-    /// Yes.
+    /// A confirmation.
     Check,
     /// A whole number.
     Number,
-    /// Files that were uploaded.
+    /// Uploaded files.
     Files,
 }
 
-/// A field that was not filled in as it must be, and why.
+/// A field with a mistake, and the mistake.
 pub type Wrong = (&'static str, String);
 
 fn field(name: &'static str, label: impl Into<String>, hint: impl Into<String>, kind: Kind) -> Field {
@@ -77,7 +78,7 @@ fn field(name: &'static str, label: impl Into<String>, hint: impl Into<String>, 
     }
 }
 
-/// An amount that divides `of`; `rest` says what becomes of what is left.
+/// An amount that divides `of`; `rest` says what happens to the rest.
 pub fn amount(name: &'static str, label: String, hint: String, of: Amount, rest: String) -> Field {
     Field {
         name,
@@ -89,29 +90,29 @@ pub fn amount(name: &'static str, label: String, hint: String, of: Amount, rest:
     }
 }
 
-/// Words that may be left out.
+/// An optional text.
 pub fn text(name: &'static str, label: impl Into<String>) -> Field {
     field(name, label, "Optional.", Kind::Text { required: false })
 }
 
-/// A few words on a line.
+/// A short text on one line.
 pub fn line(name: &'static str, label: impl Into<String>, hint: impl Into<String>) -> Field {
     field(name, label, hint, Kind::Line)
 }
 
-/// Files that were uploaded, to be ticked; `uploads` is where there can be more.
+/// Uploaded files to tick; `uploads` is the path for uploading more.
 pub fn files(name: &'static str, label: &str, uploaded: Vec<Evidence>, uploads: String) -> Field {
     let hint = "Optional. They are sealed: both sides and the mediator see them.";
     Field { files: uploaded, uploads, ..field(name, label, hint, Kind::Files) }
 }
 
-/// What a claimed amount is called.
+/// The label of a claimed amount.
 pub const CLAIMED: &str = "How much you claim";
 
-/// What a claim's or a rejection's files are called.
+/// The label of the files of a claim or a rejection.
 pub const FILES: &str = "Files that support it";
 
-/// What a claimed amount can be.
+/// The possible range of a claimed amount.
 pub fn up_to(held: Amount, currency: Currency) -> String {
     format!("More than 0, at most the {} held.", currency.show(held))
 }
@@ -124,7 +125,7 @@ pub fn claim(amount: Field, client: Option<String>, files: Field) -> Vec<Field> 
     [amount, reason, details].into_iter().chain(client).chain([files]).collect()
 }
 
-/// The fields of an act: those of the catalogue that its button and its form do not say already.
+/// The fields of an act: those of the catalogue that neither its button nor its form already gives.
 pub fn of(act: &Act, status: &Status, people: &People, uploaded: &[Evidence]) -> Vec<Field> {
     let asked = act.command_kind.asks(status.kind, act.of.name());
     asked.filter_map(|field| asked_for(field, act, status, people, uploaded)).collect()
@@ -138,7 +139,7 @@ fn asked_for(asked: &Asked, act: &Act, status: &Status, people: &People, uploade
     };
     let another = |hint: String| field(name, asked.label, hint, Kind::Money { required: false, of: None });
     let shown = match (act.command_kind, name) {
-        // The button says what it is about, and the form carries what was seen.
+        // The button names the subject, and the form carries what the page showed.
         (_, "of" | "number" | "submission") | (CommandKind::Accept | CommandKind::Reject, "amount") => return None,
         (CommandKind::Approve, "amount") => another(match &status.payment {
             Some(payment) => format!("Leave it empty to return all of the {}.", status.currency.show(payment.asked)),
@@ -173,12 +174,12 @@ fn asked_for(asked: &Asked, act: &Act, status: &Status, people: &People, uploade
     })
 }
 
-/// That the freelancer contacted the client, who is called so.
+/// The confirmation that the freelancer contacted the client with this name.
 fn contacted(client: &str) -> Field {
     field("contacted_client", format!("I contacted {client}, and it did not help"), "", Kind::Check)
 }
 
-/// Which billing method pays a share of the arbitration fee, if there is a fee (A1).
+/// The field for the billing method that pays a share of the arbitration fee, if there is a fee (A1).
 fn source(role: Role, status: &Status) -> Option<Field> {
     let share = status.arbitration.as_ref()?.fee_share;
     let label = format!("Billing method that pays your share of {}", status.currency.show(share));
@@ -189,18 +190,18 @@ fn source(role: Role, status: &Status) -> Option<Field> {
     (!share.is_zero()).then_some(field)
 }
 
-/// The amount that was typed: what the consequence is about.
+/// The typed amount, which determines the effect on the money.
 pub fn amount_in(read: &Map<String, Value>) -> Option<Amount> {
     let value = read.get("amount").or_else(|| read.get("to_freelancer"))?;
     Amount::new(value.as_i64()?).ok()
 }
 
-/// Whether these fields have an amount, whose consequence is to be seen before it is confirmed.
+/// Whether these fields have an amount. If so, the sender must see its effect before they confirm it.
 pub fn have_money(fields: &[Field]) -> bool {
     fields.iter().any(|field| matches!(field.kind, Kind::Money { .. }))
 }
 
-/// What was typed, to be carried on and to be read once more before it is confirmed.
+/// The typed values: as hidden fields, and shown once more before the sender confirms them.
 pub fn typed(fields: &[Field], typed: &Fields) -> Markup {
     let filled = fields.iter().map(|field| (field, typed.lines(field.name))).filter(|(_, text)| !text.is_empty());
     html! {
@@ -222,10 +223,10 @@ pub fn typed(fields: &[Field], typed: &Fields) -> Markup {
     }
 }
 
-/// What was typed, as the command has it.
+/// Turns the typed values into the command's fields.
 ///
 /// # Errors
-/// The fields that are not filled in as they must be.
+/// The fields with mistakes.
 pub fn read(fields: &[Field], typed: &Fields, currency: Currency) -> Result<Map<String, Value>, Vec<Wrong>> {
     let mut read = Map::new();
     let mut wrong = Vec::new();
@@ -257,7 +258,8 @@ pub fn read(fields: &[Field], typed: &Fields, currency: Currency) -> Result<Map<
     if wrong.is_empty() { Ok(read) } else { Err(wrong) }
 }
 
-/// The amount that is more than there is to divide, if one was typed. Said before it is sent; the case says so too.
+/// The mistake if somebody typed more than there is to divide. The page says so before it gives the command; the case says so
+/// too.
 pub fn too_much(fields: &[Field], read: &Map<String, Value>, currency: Currency) -> Option<Wrong> {
     fields.iter().find_map(|field| match field.kind {
         Kind::Money { of: Some(of), .. } if read.get(field.name)?.as_i64()? > of.minor() => {
@@ -267,17 +269,17 @@ pub fn too_much(fields: &[Field], read: &Map<String, Value>, currency: Currency)
     })
 }
 
-/// What a file is ticked by: `SHA-256 bytes type name`.
+/// The value of a file's tick box: `SHA-256 bytes type name`.
 fn ticked_by(file: &Evidence) -> String {
     format!("{} {} {} {}", file.sha256, file.size, file.media_type, file.name)
 }
 
-/// What ticked files are called.
+/// The names of ticked files.
 fn names(lines: &str) -> String {
     lines.lines().filter_map(|line| line.splitn(4, ' ').nth(3)).collect::<Vec<_>>().join(", ")
 }
 
-/// Files, a line each.
+/// Files, one per line.
 fn files_in(text: &str) -> Result<Value, String> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let read = lines.map(|line| {
@@ -291,7 +293,7 @@ fn files_in(text: &str) -> Result<Value, String> {
     serde_json::to_value(files).map_err(|error| error.to_string())
 }
 
-/// Which of these fields a refusal names: it begins with the field's name, as in `amount: 3.00 USD is more than …`.
+/// The field that a refusal names: a refusal begins with the field's name, as in `amount: 3.00 USD is more than …`.
 pub fn named_in(fields: &[Field], refusal: &str) -> Option<&'static str> {
     let reason = refusal.strip_prefix("Invalid: ").unwrap_or(refusal);
     let (name, _) = reason.split_once(':')?;
