@@ -184,7 +184,7 @@ mod tests {
 
     /// D3: nothing goes to the client while the contract goes on.
     #[test]
-    fn a_proposal_says_what_becomes_of_the_rest() {
+    fn a_proposal_says_where_the_rest_goes() {
         for (case, rest) in [
             ("dispute:c-1", "110.00 USD to the client"),
             ("dispute:c-1:m-1", "110.00 USD stays in escrow for the next milestone"),

@@ -90,7 +90,7 @@ mod tests {
 
     /// E2, E6: both parties get a notice of a deposit, only the client of a declined one, and nobody of a refused one.
     #[test]
-    fn what_a_deposit_comes_to_says_what_was_charged_and_drawn() {
+    fn a_deposits_outcome_says_what_was_charged_and_drawn() {
         let (outcome, notices) = made(amount(70), amount(30), amount(500));
         let parts = [outcome.charged, outcome.from_held, outcome.held].map(|amount| amount.unwrap().minor());
         assert_eq!((outcome.result, outcome.rule, parts), (ResultKind::Deposited, Rule::E6, [70, 30, 500]));

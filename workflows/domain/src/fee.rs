@@ -145,7 +145,7 @@ mod tests {
     /// A1: a share has a currency, and a policy without a share for the case's currency charges nothing. T3: an older case
     /// keeps the number that it began with.
     #[test]
-    fn a_share_is_of_a_currency() {
+    fn each_share_has_a_currency() {
         for (json, in_usd, in_jpy, before_in_jpy) in [
             (r#"{"USD":33750}"#, 33_750, 0, 33_750),
             (r#"{"USD":33750,"JPY":50000}"#, 33_750, 50_000, 50_000),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_share_is_refused_in_words() {
+    fn invalid_shares_are_refused_in_words() {
         for (json, words) in [
             ("-1", "at least 0"),
             ("1.5", "whole number"),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_posting_says_whose_share_it_is_about() {
+    fn posting_ids_name_the_party_of_a_share() {
         for (id, party) in [
             (format!("dispute:c-1/{}", charge_step(Role::Client, 1)), Some(Role::Client)),
             (format!("dispute:c-1:m-1#2/{}", charge_step(Role::Freelancer, 20)), Some(Role::Freelancer)),

@@ -190,7 +190,7 @@ mod tests {
 
     /// L8: a later case has its own postings, and a number within a payment's id is not the number of the request's case.
     #[test]
-    fn a_posting_says_which_case_it_is_of() {
+    fn posting_ids_name_their_case() {
         for (workflow_id, posting, case) in [
             ("dispute:c-1", "dispute:c-1/release", "dispute:c-1"),
             ("dispute:c-1", "dispute:c-1#2/release", "dispute:c-1#2"),

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_amount_is_refused_with_an_example() {
+    fn invalid_amounts_are_refused_with_an_example() {
         for text in ["", ".5", "1.", "1.234", "-1", "+1", "1,000", "1e3", "ten", "1.2.3", "٣"] {
             let error = currency("USD").parse(text).unwrap_err().to_string();
             assert!(error.contains("300.00"), "{text:?}: {error}");

@@ -47,7 +47,7 @@ mod tests {
 
     /// Forms, filters and metrics use the same names as the wire.
     #[test]
-    fn names_are_those_on_the_wire() {
+    fn names_are_the_wire_names() {
         are_written(&ClaimReason::ALL, ClaimReason::name);
         are_written(&RejectionReason::ALL, RejectionReason::name);
         are_written(&SubjectName::ALL, SubjectName::name);

@@ -122,7 +122,7 @@ mod tests {
 
     /// T1: 2026-11-20 is a Friday.
     #[test]
-    fn a_window_is_a_length_and_a_unit() {
+    fn deadlines_follow_the_windows_length_and_unit() {
         let table = [
             (Window::calendar(7), "2026-11-20T10:00:00Z", &[][..], "2026-11-27T10:00:00Z"),
             (Window::calendar(2), "2028-02-28T12:00:00Z", &[], "2028-03-01T12:00:00Z"), // over a leap day
@@ -143,7 +143,7 @@ mod tests {
 
     /// T2: the stamp counts if it lies between the stage's opening and now. Otherwise the workflow's time counts.
     #[test]
-    fn receipt_time_is_the_stamp_unless_it_cannot_be_true() {
+    fn receipt_time_is_the_stamp_if_the_stamp_is_possible() {
         let at = |hour: i64| Timestamp::from_second(hour * 3600).unwrap();
         let (opened, now) = (at(10), at(20));
         for (stamped, expected) in

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_or_two_tell_a_command() {
+    fn short_phrases_become_commands() {
         for (words, command_kind, said) in [
             ("approve", CommandKind::Approve, json!({})),
             ("approve 50", CommandKind::Approve, json!({"amount": 50})),
@@ -96,7 +96,7 @@ mod tests {
 
     /// Stories can use every command.
     #[test]
-    fn every_command_can_be_told() {
+    fn stories_can_use_every_command() {
         for command_kind in CommandKind::ALL {
             let told = [command_kind.name().to_owned(), format!("{command_kind} 1"), format!("{command_kind} offer 1")];
             assert!(

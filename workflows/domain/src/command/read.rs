@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_names_the_field() {
+    fn unreadable_input_names_the_field() {
         let by = r#""by":{"party":"client","id":"cl-1"}"#;
         for (command_kind, json, word) in [
             (CommandKind::Approve, String::new(), "EOF"),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_in_words_without_types_and_positions() {
+    fn errors_use_words_without_types_and_positions() {
         for (json, told) in [
             ("null", "invalid type: null, expected an object with `by`"),
             ("[]", "invalid length 0, expected an object with `by`"),

@@ -32,7 +32,7 @@ fn filed_about(grounds: Grounds, review: Option<&str>) -> DisputeCase {
 
 /// D3, A2, A3, A5: what is not awarded stays in escrow, however the dispute ends, and nothing goes back to the client.
 #[test]
-fn what_is_not_awarded_stays_in_escrow() {
+fn money_that_is_not_awarded_stays_in_escrow() {
     let demand = "2 client reject claim; 3 mediator close";
     for (story, expected) in [
         ("5", "settled client_silence D3 150/0/50".to_owned()),
@@ -107,7 +107,7 @@ fn a_dispute_on_an_active_contract_needs_a_milestone_and_contact() {
 
 /// D1, E6, E12: what was drawn on, or is held by another case, cannot be claimed; nor more than is there.
 #[test]
-fn only_what_is_there_can_be_disputed() {
+fn only_available_money_can_be_disputed() {
     for (held, elsewhere, rule, word) in [
         (0, None, Rule::D1, "nothing that was held over from milestone m-1"),
         (0, Some("refund-request:c-1 holds 1.00 USD"), Rule::D1, "refund-request:c-1 holds 1.00 USD"),

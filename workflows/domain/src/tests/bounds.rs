@@ -26,7 +26,7 @@ fn bytes_of<C: Case>(case: &C) -> usize {
 
 /// E8, D1: rounds of a review are bounded, and so is how often it is disputed.
 #[test]
-fn a_review_stays_within_what_a_server_takes() {
+fn a_review_fits_into_one_payload() {
     let mut case = submitted(300);
     let mut rounds = 0;
     while send(&mut case, 1.0, Role::Client, Command::RequestChanges(RequestChanges { message: escaped(5_000) }))
@@ -54,7 +54,7 @@ fn a_review_stays_within_what_a_server_takes() {
 
 /// P4, A1: a return that is not covered, and a share that is declined, are not tried for ever.
 #[test]
-fn what_fails_is_not_tried_for_ever() {
+fn failed_returns_and_charges_have_a_limit() {
     let mut case = asks(300, 0.0, 1.0, 0);
     let mut tried = 0;
     while send(&mut case, 1.0, Role::Freelancer, command("approve 100")).is_ok() {

@@ -71,7 +71,7 @@ fn a_claim_is_answered_or_mediated() {
 
 /// A1–A5: who gets the money after the Notice of Non-Resolution on day 3.
 #[test]
-fn arbitration_demands() {
+fn arbitration_demands_decide_who_gets_the_money() {
     let notice = "2 client reject claim; 3 mediator close";
     for (story, expected) in [
         ("9.99", "awaiting_arbitration_demand"),
@@ -98,7 +98,7 @@ fn arbitration_demands() {
 
 /// D3, A2: what a policy may set otherwise.
 #[test]
-fn silence_can_mean_something_else_by_policy() {
+fn the_policy_can_change_what_silence_means() {
     let all_held = Policy { client_silence: ClientSilence::AllHeld, ..Policy::default() };
     assert_eq!(shown(&plays(150, &all_held, "5").0), "released client_silence D3 200/0/0");
     let (no_proposal, proposal) =
@@ -214,7 +214,7 @@ fn parties_may_agree_among_themselves() {
 
 /// A3, M7: a paid share goes back unless the case went to arbitration.
 #[test]
-fn a_share_that_was_not_needed_goes_back() {
+fn unneeded_shares_go_back() {
     let notice = "2 client reject claim; 3 mediator close";
     for (story, returned) in [
         ("4 client demand; 10", "fee_return:client 33750"),
@@ -264,7 +264,7 @@ fn a_timely_demand_waits_for_its_charge() {
 
 /// A6, T3: a policy may set the time to answer, and a case that began before the rule has none.
 #[test]
-fn the_time_to_answer_a_demand_is_the_cases_own() {
+fn policy_and_generation_set_the_time_to_answer_a_demand() {
     use super::super::window::Window;
     let late = "2 client reject claim; 3 mediator close; 9.9 freelancer demand";
     let ends_by = |rules: u32, days: u32, until: f64| {
@@ -287,7 +287,7 @@ fn the_time_to_answer_a_demand_is_the_cases_own() {
 
 /// A6, T5: who can still answer is told until when, and reminded before that.
 #[test]
-fn a_late_demand_says_until_when_it_can_be_answered() {
+fn a_late_demand_names_the_deadline_to_answer_it() {
     let (mut case, _) =
         plays(150, &Policy::default(), "2 client reject claim; 3 mediator close; 9.9 freelancer demand");
     let notices = case.file_mut().take_notices();
@@ -334,7 +334,7 @@ fn a_share_is_charged_to_the_billing_method_that_the_demand_names() {
 /// A1: a freelancer whose demand names no billing method is told that it is missing when it cannot be charged; the status and the
 /// timeline say whose share it was and how much.
 #[test]
-fn what_is_said_of_a_share_is_whose_and_how_much() {
+fn texts_about_a_share_name_the_party_and_the_amount() {
     let declined = "2 client reject claim; 3 mediator close; 4 freelancer demand (declined); 4 client demand from card-9 (declined)";
     let (mut case, _) = plays(150, &Policy::default(), declined);
     let notes: Vec<String> = case.file().timeline.iter().filter_map(|entry| entry.note.clone()).collect();
@@ -357,7 +357,7 @@ fn what_is_said_of_a_share_is_whose_and_how_much() {
 
 /// A1, T3: nothing is charged where the policy gives no share for the case's currency, but in a case that began before that.
 #[test]
-fn a_share_is_of_the_cases_currency() {
+fn a_share_has_the_cases_currency() {
     for (rules, policy, charged) in [
         (1, "{}", None),
         (1, r#"{"arbitration_fee_share":{"JPY":40000}}"#, Some(40_000)),
@@ -381,7 +381,7 @@ fn a_share_is_of_the_cases_currency() {
 
 /// D3, D4, M7: what a party accepts, or rejects for good, is what it saw.
 #[test]
-fn a_claim_that_was_amended_is_not_answered_by_mistake() {
+fn nobody_answers_an_amended_claim_by_mistake() {
     for (story, refusals, expected) in [
         ("2 client accept claim 150", &[][..], "settled client_acceptance D3 150/50/0"),
         ("1 freelancer amend 200; 2 client accept claim 150", &["Invalid"], "awaiting_client"),
@@ -437,7 +437,7 @@ fn operators_are_reminded_of_an_arbitration() {
 
 /// N1: each change of stage tells each party; the four that the policy names and every movement of money by email too.
 #[test]
-fn each_party_is_told_of_each_stage() {
+fn each_party_gets_a_notice_of_each_stage() {
     let told = |story: &str| {
         let (mut case, _) = plays(150, &Policy::default(), story);
         let notices = case.file_mut().take_notices();
@@ -509,7 +509,7 @@ fn each_stage_says_what_silence_does() {
 
 /// A2: on hold, the case keeps what it holds until an operator frees it; otherwise it lets go of it.
 #[test]
-fn what_is_on_hold_stays_held() {
+fn money_on_hold_stays_held() {
     let hold = Policy { no_arbitration: NoArbitration::Hold, ..Policy::default() };
     let story = "2 client reject claim; 3 mediator close; 10";
     let (mut case, _) = plays(150, &hold, story);
@@ -524,7 +524,7 @@ fn what_is_on_hold_stays_held() {
 /// Whatever the parties send, a case stays so small that the server can keep it: what can be repeated is counted, what can
 /// be long is bounded, and what is refused is cut.
 #[test]
-fn a_case_stays_small_whatever_is_sent() {
+fn a_case_stays_small_under_any_commands() {
     let mut case = filed(200, 150, &Policy::default());
     let long = "é".repeat(10_000);
     let refused = |answer: Result<(), Refusal>| answer.unwrap_err().kind.name();

@@ -143,7 +143,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn paid_out_and_held_is_what_was_deposited(
+    fn payments_and_holds_add_up_to_the_deposits(
         funded in prop::collection::vec(prop_oneof![Just(1_i64), 1_i64..200], 0..4),
         pay in 0_i64..300,
         policy in policy(),
@@ -199,7 +199,7 @@ proptest! {
     /// L1, L3, E10: of a milestone's escrow nothing goes back to the client, whatever is sent, and however often it is
     /// disputed; what is paid and what stays is what was there.
     #[test]
-    fn a_milestones_escrow_is_paid_or_stays(
+    fn a_milestones_escrow_goes_to_the_freelancer_or_stays(
         minor in prop_oneof![Just(1_i64), 1_i64..400],
         policy in policy(),
         steps in prop::collection::vec(step(), 0..60),

@@ -118,7 +118,7 @@ fn every_submission_opens_a_full_window() {
 
 /// E5: what the client approves is what they looked at.
 #[test]
-fn a_submission_that_was_replaced_is_not_approved_by_mistake() {
+fn nobody_approves_a_replaced_submission_by_mistake() {
     for (story, refused, expected) in [
         ("2 client approve submission 1", &[][..], "released client_approval E5 300/0/0"),
         ("2 client request; 3 freelancer submit; 4 client approve submission 1", &["Invalid"], "awaiting_client"),
@@ -239,7 +239,7 @@ fn the_clock_stops_while_the_milestone_is_disputed() {
 /// D3, E11: what the dispute decided is the review's outcome, nothing more moves, and what is left is held over for good.
 /// A contract that ended meanwhile supersedes a review whose claim was withdrawn.
 #[test]
-fn the_disputes_outcome_is_the_reviews() {
+fn a_review_takes_its_disputes_outcome() {
     let (mut case, _) = plays("10 freelancer claim 200");
     let outcome = Outcome {
         to_freelancer: amount(200),
@@ -328,7 +328,7 @@ fn a_start_that_a_rule_forbids_is_refused_with_the_rule() {
 /// N1, T5: each change of stage tells both what happened, what they can do and what silence does; a reminder comes a day
 /// before the deadline, to the client alone.
 #[test]
-fn both_parties_are_told_of_every_stage() {
+fn both_parties_get_a_notice_of_every_stage() {
     let mut case = submitted(300);
     let told = |case: &mut MilestoneReviewCase| {
         let notices = case.file_mut().take_notices();

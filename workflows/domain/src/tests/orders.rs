@@ -30,7 +30,7 @@ fn next<C: Case>(case: &mut C, days: f64) -> String {
 
 /// R2: what is paid at the contract's end is ordered once, also if the rest is decided before anybody looked.
 #[test]
-fn what_is_paid_now_is_ordered_once_whatever_comes() {
+fn the_payment_at_the_contracts_end_is_ordered_once() {
     for story in ["", "approve", "claim 50"] {
         let mut case = refund_request(300, 100, &Policy::default());
         if !story.is_empty() {

@@ -91,7 +91,7 @@ fn a_late_request_leaves_time_to_answer() {
 
 /// P3: help may be asked for within 30 days of the release, and binds nobody.
 #[test]
-fn mediation_help_is_for_thirty_days() {
+fn mediation_help_is_available_for_thirty_days() {
     let (case, refusals) = plays("29.99 client ask; 40 mediator opinion; 41 freelancer keep");
     assert!(refusals.is_empty(), "{refusals:?}");
     let request = case.particulars().payment.unwrap();
@@ -129,7 +129,7 @@ fn mediation_help_is_for_thirty_days() {
 /// P4: what the balance does not cover moves nothing; the freelancer may try again, and while it is looked up neither a
 /// second answer nor silence decides.
 #[test]
-fn a_return_that_is_not_covered_can_be_tried_again() {
+fn the_freelancer_can_retry_an_uncovered_return() {
     let mut case = asks(300, 0.0, 10.0, 0);
     send(&mut case, 179.9, Role::Freelancer, command("approve 200")).unwrap();
     assert_eq!((case.returning(), case.stage()), (Some(amount(200)), Stage::Settling));

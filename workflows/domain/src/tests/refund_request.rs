@@ -20,7 +20,7 @@ fn ends(held: i64, pay_now: i64, story: &str) -> String {
 
 /// R1–R4, R10: what a contract's end comes to.
 #[test]
-fn the_end_of_a_contract() {
+fn each_answer_to_a_contracts_end_has_its_outcome() {
     for (held, pay_now, story, expected) in [
         (0, 0, "", "nothing_held contract_end R1 0/0/0"),
         (0, 1, "", "refused rule R2 0/0/0"),
@@ -245,7 +245,7 @@ fn a_window_can_be_extended_once() {
 
 /// R6: the parent's outcome includes its dispute's.
 #[test]
-fn the_outcome_includes_the_disputes() {
+fn the_outcome_includes_the_disputes_outcome() {
     for (pay_now, dispute, expected) in [
         (100, "2 client accept claim", "released client_acceptance D3 300/0/0"),
         (0, "1 freelancer amend 50; 2 client accept claim", "settled client_acceptance D3 50/150/0"),
@@ -264,7 +264,7 @@ fn the_outcome_includes_the_disputes() {
 
 /// E10: a dispute that was refused has decided nothing: the money stays, and operators are told.
 #[test]
-fn a_dispute_that_was_refused_decides_nothing() {
+fn a_refused_dispute_decides_nothing() {
     let mut parent = refund_request(300, 100, &Policy::default());
     send(&mut parent, 0.0, Role::Freelancer, command("claim 200")).unwrap();
     parent.file_mut().take_notices();
@@ -309,7 +309,7 @@ fn reminders<C: Case>(case: &mut C, story: &str) -> String {
 
 /// T5: whoever must act is reminded before the deadline; not once they acted, not if the window is shorter than the lead.
 #[test]
-fn whoever_must_act_is_reminded_before_the_deadline() {
+fn those_who_must_act_get_a_reminder_before_the_deadline() {
     let hours = |hours: &[u32], days| Policy {
         reminder_hours: hours.to_vec(),
         refund_response: super::super::window::Window::calendar(days),
@@ -334,7 +334,7 @@ fn whoever_must_act_is_reminded_before_the_deadline() {
 
 /// R1: what another case holds is not said to be nothing; that case is named.
 #[test]
-fn what_another_case_holds_is_named() {
+fn the_refusal_names_the_other_case_that_holds_the_money() {
     let end =
         RefundRequestStart { contract: contract(), pay_now: amount(0), reason: None, policy: Some(Policy::default()) };
     let mut case = RefundRequestCase::begin("refund-request:c-1".into(), end, day(0.0));

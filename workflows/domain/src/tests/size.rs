@@ -26,7 +26,7 @@ fn files(policy: &Policy) -> Vec<Evidence> {
 
 /// D3, L7, M7: everything that may be said is said, as long as it may be, with the longest keys, and the rest is refused.
 #[test]
-fn a_case_that_is_as_large_as_it_can_be_made_fits_into_a_payload() {
+fn the_largest_case_fits_into_a_payload() {
     let policy = Policy::default();
     let most = AMOUNT_MAX - 1;
     let mut case = filed(most, most, &policy);

@@ -14,7 +14,7 @@ impl Visit for Schema {
 
 /// The catalogue's fields, from which forms and options are made, are the fields that the command's type reads.
 #[test]
-fn a_commands_fields_are_those_of_its_type() {
+fn the_catalogue_lists_the_fields_of_each_type() {
     for command_kind in CommandKind::ALL {
         let schema = command_kind.visit(Schema);
         let none = Map::new();
@@ -34,7 +34,7 @@ fn a_commands_fields_are_those_of_its_type() {
 
 /// A misspelt name in a line of the catalogue would omit a field.
 #[test]
-fn every_case_takes_fields_that_there_are() {
+fn each_case_takes_only_existing_fields() {
     for command_kind in CommandKind::ALL {
         let listed: Vec<&str> = command_kind.fields().iter().map(|field| field.name).collect();
         let mut taken: BTreeSet<&str> = BTreeSet::new();
@@ -49,7 +49,7 @@ fn every_case_takes_fields_that_there_are() {
 }
 
 #[test]
-fn words_are_whole_sentences() {
+fn texts_are_whole_sentences() {
     for command_kind in CommandKind::ALL {
         let about = command_kind.about().trim();
         assert!(about.ends_with('.') && about.starts_with(char::is_uppercase), "{command_kind}: {about}");
@@ -69,7 +69,7 @@ fn words_are_whole_sentences() {
 }
 
 #[test]
-fn what_is_asked_depends_on_the_case_and_on_what_it_is_about() {
+fn fields_depend_on_the_case_and_the_subject() {
     let asked = |command_kind: CommandKind, kind, of| {
         command_kind.asks(kind, of).map(|field| field.name).collect::<Vec<_>>().join(" ")
     };
