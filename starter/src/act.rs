@@ -22,7 +22,7 @@ use super::{
     values::{self, CommandArg},
 };
 
-/// Give a case a command as one of those who may act in it.
+/// Give a case a command as somebody who may act in it.
 ///
 /// Prints the status after the command, or why it was refused and what the sender can do now (exit code 1). What each
 /// command needs is listed below; amounts are in the contract's currency. If it was taken, and the money that it moves is
@@ -50,7 +50,7 @@ pub struct Act {
     by: Actor,
     #[command(flatten)]
     fields: Fields,
-    /// What makes the command idempotent: repeated under the same key it acts once, and gets the first answer.
+    /// Makes the command idempotent: the same key acts once, and a repetition gets the first answer.
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// When the command was received, if not now (RFC 3339).
@@ -60,11 +60,11 @@ pub struct Act {
     database: DatabaseArg,
 }
 
-/// What is given for the commands' fields, by their options.
+/// The values of the commands' fields, by option.
 #[derive(Debug, Default)]
 struct Fields(BTreeMap<String, Given>);
 
-/// What is given for a field.
+/// The value of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Given {
     Text(String),
@@ -130,7 +130,7 @@ impl FromArgMatches for Fields {
     }
 }
 
-/// Every option, with the commands that have it and what it is for each of them.
+/// Every option, with the commands that have it and what it means for each of them.
 fn options() -> BTreeMap<String, Vec<(CommandKind, &'static Field)>> {
     let mut options: BTreeMap<String, Vec<_>> = BTreeMap::new();
     for command_kind in CommandKind::ALL {
@@ -141,7 +141,7 @@ fn options() -> BTreeMap<String, Vec<(CommandKind, &'static Field)>> {
     options
 }
 
-/// An option as it is typed, and what it is for.
+/// An option for the command line, with its help.
 fn argument(name: String, fields: &[(CommandKind, &Field)]) -> Arg {
     let argument = Arg::new(name.clone()).long(name).help(help_of(fields));
     match fields[0].1.kind {
@@ -158,7 +158,7 @@ fn argument(name: String, fields: &[(CommandKind, &Field)]) -> Arg {
     }
 }
 
-/// What an option is for, by the commands that have it.
+/// The help of an option, for each command that has it.
 fn help_of(fields: &[(CommandKind, &Field)]) -> String {
     let mut said: Vec<(String, Vec<&str>)> = Vec::new();
     for (command_kind, field) in fields {
@@ -179,14 +179,14 @@ fn help_of(fields: &[(CommandKind, &Field)]) -> String {
         .join(" ")
 }
 
-/// That somebody is told of an option which is missing, or too many.
+/// The failure that names missing or surplus options.
 fn wrong(command_kind: CommandKind, how: &str, names: &[String]) -> Failure {
     let options = names.iter().map(|name| format!("--{name}")).collect::<Vec<_>>().join(", ");
     Failure::usage(format!("{command_kind} {how} {options}")).hint("see `recourse act --help`")
 }
 
 impl Fields {
-    /// The fields that the command has in such a case, if what it needs is given and nothing else.
+    /// The fields that the command has in such a case. Fails if a needed one is missing or another one is given.
     fn check(&self, kind: CaseKind, command_kind: CommandKind) -> Result<Vec<&'static Field>, Failure> {
         let of = match self.0.get("of") {
             Some(Given::Text(of)) if command_kind.asks(kind, None).any(|field| field.name == "of") => {
@@ -196,7 +196,7 @@ impl Fields {
             _ => None,
         };
         let asked: Vec<&Field> = command_kind.asks(kind, of).collect();
-        // Who states nothing has not given what has to be stated.
+        // A flag that is not given states nothing, and this field must be stated.
         let is_needed = |field: &&&Field| field.needed || field.kind == FieldKind::Flag;
         let missing = asked.iter().filter(is_needed).map(|field| values::option_of(field));
         let missing: Vec<String> = missing.filter(|name| !self.0.contains_key(name)).collect();
@@ -215,7 +215,7 @@ impl Fields {
         asked.iter().any(|field| field.kind == FieldKind::Money && self.0.contains_key(&values::option_of(field)))
     }
 
-    /// Adds the fields by their names on the wire.
+    /// Adds the fields by their wire names.
     fn add_to(
         self,
         body: &mut Map<String, Value>,
@@ -232,7 +232,7 @@ impl Fields {
     }
 }
 
-/// What was typed, as it is on the wire.
+/// The typed value in its wire form.
 fn value_of(field: &Field, option: &str, given: &Given, currency: Option<Currency>) -> Result<Value, Failure> {
     let text = match given {
         Given::Flag => return Ok(Value::Bool(true)),

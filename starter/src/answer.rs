@@ -1,4 +1,4 @@
-//! What a command ends with, and how it is printed: text for people, one JSON document for programs.
+//! The result of a command, and its output: text for people, one JSON document for programs.
 
 use anstream::{eprintln, println};
 use anstyle::{AnsiColor, Style};
@@ -16,26 +16,26 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
-/// What a command found or did.
+/// The answer of a successful command.
 #[derive(Debug)]
 pub struct Answer {
     /// For programs.
     pub document: Value,
     /// For people.
     pub text: String,
-    /// What was taken and is not done: its money is being tried again (L9).
+    /// The failure for an accepted command that is not done: a worker tries its money again (L9).
     pub unmoved: Option<Box<Failure>>,
 }
 
 impl Answer {
-    /// The same answer for both.
+    /// The same content for both.
     pub fn new(document: &impl Serialize, text: impl Into<String>) -> Result<Self, Failure> {
         let document = serde_json::to_value(document)
             .map_err(|error| Failure::new("unexpected", 3, format!("this cannot be written as JSON: {error}")))?;
         Ok(Self { document, text: text.into(), unmoved: None })
     }
 
-    /// An answer that was printed already.
+    /// An answer that is already printed.
     pub const fn told() -> Self {
         Self { document: Value::Null, text: String::new(), unmoved: None }
     }
@@ -59,7 +59,7 @@ impl Answer {
     }
 }
 
-/// Why a command did not do what it was for, what to do about it, and the exit code.
+/// Why a command failed, what to do about it, and the exit code.
 #[derive(Debug)]
 pub struct Failure {
     /// The failure's name for programs.
@@ -70,7 +70,7 @@ pub struct Failure {
     pub hint: Option<String>,
     /// The exit code.
     pub exit: u8,
-    /// What else programs may want to know.
+    /// Another field for programs.
     pub details: Option<(&'static str, Value)>,
 }
 
@@ -90,7 +90,7 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// With a field more in the JSON document.
+    /// With another field in the JSON document.
     pub fn details(self, name: &'static str, details: &impl Serialize) -> Self {
         Self { details: serde_json::to_value(details).ok().map(|details| (name, details)), ..self }
     }
@@ -119,7 +119,7 @@ impl Failure {
     }
 }
 
-/// Says on stderr what somebody should know beside the answer.
+/// Prints to stderr a note beside the answer.
 pub fn note(text: &str) {
     const NOTE: Style = AnsiColor::Yellow.on_default().bold();
     eprintln!("{NOTE}note{NOTE:#}: {text}");

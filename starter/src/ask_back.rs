@@ -60,7 +60,7 @@ impl AskBack {
     }
 }
 
-/// When the contract's money was paid. Whether the posting is one that can be asked back is for the case to say.
+/// When the contract's money was paid. The case decides whether the client can ask for this posting back.
 fn released_at(history: Option<&History>, contract: &Contract, payment: &PaymentId) -> Result<Timestamp, Failure> {
     let entries = history.map(|history| history.entries.as_slice()).unwrap_or_default();
     let Some(entry) = entries.iter().find(|entry| entry.id == payment.as_str()) else {

@@ -1,4 +1,4 @@
-//! `recourse balance`: what a freelancer or an agency has.
+//! `recourse balance`: the balance of a freelancer or an agency.
 
 use clap::Args;
 use jiff::Timestamp;
@@ -91,7 +91,7 @@ mod tests {
         }
     }
 
-    /// E9: a line a currency, with when the next of what is pending becomes available.
+    /// E9: one line per currency, with the time at which the next pending money becomes available.
     #[test]
     fn what_is_pending_and_what_is_available_is_shown_by_currency() {
         let (account, now) = (values::payee("freelancer:fl-1").unwrap(), "2026-11-30T06:00:00Z".parse().unwrap());

@@ -1,4 +1,4 @@
-//! `recourse codec-server` and `recourse payload-key`: what encryption of payloads needs besides the programs that use it.
+//! `recourse codec-server` and `recourse payload-key`: tools for encrypted payloads.
 
 use std::net::SocketAddr;
 
@@ -21,14 +21,14 @@ use super::{
     values::origin,
 };
 
-/// How many connections there may be: it is asked by the browsers of operators.
+/// How many connections there may be. Only operators' browsers connect.
 const CONNECTIONS: usize = 200;
 
 /// Show operators in Temporal's Web UI what is encrypted, until Ctrl-C or SIGTERM.
 ///
-/// Programs that are given payload keys encrypt everything that cases say before it reaches the Temporal server. This server
-/// decrypts it for the Web UI (its setting "Codec server", with "Pass access token") and for `temporal --codec-endpoint`. Whoever asks
-/// needs a token with the duty `operator`, as for `recourse serve`.
+/// Programs that have payload keys encrypt everything that cases say before it reaches the Temporal server. This server
+/// decrypts it for the Web UI (its setting "Codec server", with "Pass access token") and for `temporal --codec-endpoint`. The
+/// sender needs a token with the duty `operator`, as for `recourse serve`.
 ///
 /// Example: `RECOURSE_PAYLOAD_KEYS_FILE=payload.keys recourse codec-server --origin https://temporal.example.com --issuer https://id.example.com --jwks https://id.example.com/jwks.json`
 #[derive(Debug, Args)]

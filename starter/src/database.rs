@@ -6,7 +6,7 @@ use recourse_database::Database;
 
 use super::{DatabaseArg, answer::Failure};
 
-/// Opens a database that is there; none is made.
+/// Opens an existing database. Does not create one.
 pub async fn existing_database(argument: &DatabaseArg) -> Result<Database, Failure> {
     if let Some(path) = sqlite_path(&argument.url)
         && !path.exists()

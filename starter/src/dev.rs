@@ -59,7 +59,7 @@ pub struct Dev {
 
 impl Dev {
     pub(super) async fn run(self, json: bool) -> Result<Answer, Failure> {
-        // Anybody can be anybody here. Where people are known by a real issuer that must never be so.
+        // In a sandbox anybody can be anybody. With a real issuer that must never be possible.
         if std::env::var_os("RECOURSE_JWT_ISSUER").is_some() {
             let failure = Failure::usage("RECOURSE_JWT_ISSUER is set, and `recourse dev` lets anybody be anybody");
             return Err(failure.hint("use `recourse serve`, or unset RECOURSE_JWT_ISSUER to play"));
@@ -98,7 +98,7 @@ impl Dev {
     }
 }
 
-/// The door to the console and the API, for people that are only played.
+/// The front of the console and the API, for personas.
 fn front(parts: &Parts, directory: &Path) -> Result<Front, Failure> {
     let local = LocalIssuer::new(personas::ISSUER, personas::AUDIENCE);
     let local = local.map_err(|reason| Failure::new("local", 3, reason))?;

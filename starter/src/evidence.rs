@@ -1,4 +1,4 @@
-//! Evidence from files: only what refers to them leaves this machine (D6).
+//! Evidence from files: only the references to them leave this machine (D6).
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::answer::Failure;
 
-/// Refers to these files, which were given with `option`.
+/// Refers to these files, which this option named.
 pub fn of_files(option: &str, paths: &[PathBuf]) -> Result<Vec<Evidence>, Failure> {
     paths.iter().map(|path| of_file(option, path)).collect()
 }

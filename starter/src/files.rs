@@ -1,4 +1,4 @@
-//! Contracts and policies from files, in JSON or TOML. A mistake is told with its line, its field and what was expected.
+//! Reads contracts and policies from files, in JSON or TOML. An error names the line, the field and what was expected.
 
 use std::{ops::Range, path::Path};
 
@@ -7,12 +7,12 @@ use serde::de::DeserializeOwned;
 
 use super::answer::Failure;
 
-/// Reads `path` as what its extension says: `.toml` is TOML, anything else JSON.
+/// Reads `path` by its extension: `.toml` is TOML, anything else JSON.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
     Text::of(path)?.parse()
 }
 
-/// What a file says. Its text is read once, for it may be a pipe.
+/// The text of a file. This program reads it once, because it may be a pipe.
 #[derive(Debug)]
 pub struct Text<'a> {
     path: &'a Path,
@@ -27,17 +27,17 @@ impl<'a> Text<'a> {
         Ok(Self::new(path, text))
     }
 
-    /// What somebody says that `path` says.
+    /// A text in place of the text of `path`.
     pub const fn new(path: &'a Path, text: String) -> Self {
         Self { path, text }
     }
 
-    /// Where it is from.
+    /// The path of the text.
     pub const fn path(&self) -> &Path {
         self.path
     }
 
-    /// The value that it is, by the file's extension: `.toml` is TOML, anything else JSON.
+    /// The value of the text, by the file's extension: `.toml` is TOML, anything else JSON.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         let is_toml = self.path.extension().is_some_and(|extension| extension == "toml");
         let read = if is_toml { from_toml(&self.text) } else { from_json(&self.text) };

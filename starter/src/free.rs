@@ -1,4 +1,4 @@
-//! `recourse free`: escrow that a case still holds although nobody conducts it any more.
+//! `recourse free`: escrow that a case still holds although no worker conducts it any more.
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -15,7 +15,7 @@ use super::{
     view,
 };
 
-/// How long a case must have been over. Until then an effect that its workflow ordered may still be under way.
+/// How long a case must have been over. Before that an effect that its workflow ordered may still be under way.
 const SETTLED_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
 /// Give free what a case still holds although its workflow is over. For operators.
@@ -35,12 +35,12 @@ pub struct Free {
     database: DatabaseArg,
 }
 
-/// What is told of it.
+/// The document about it.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     case: &'a str,
     contract: &'a str,
-    /// Absent if no money of the contract was ever in the ledger.
+    /// Absent if the ledger never had money of the contract.
     currency: Option<&'a str>,
     freed: &'a [OpenHold],
 }
@@ -55,7 +55,7 @@ impl Free {
         let asked = waiting(format!("asking for {case}"), client.closed_for(case)).await;
         let forgotten = match asked {
             Ok(closed_for) => check_over(case, closed_for).map(|()| None)?,
-            // A server forgets closed workflows after its retention period; what they held is still in the ledger.
+            // A server forgets closed workflows after its retention period. The ledger still has what they held.
             Err(not_found @ ClientError::NotFound { .. }) => Some(not_found),
             Err(other) => return Err(other.into()),
         };
@@ -71,7 +71,7 @@ impl Free {
     }
 }
 
-/// Whether the case is over, and has been for long enough.
+/// Checks that the case has been over for long enough.
 fn check_over(case: &str, closed_for: Option<SignedDuration>) -> Result<(), Failure> {
     let refuse = |why: String, hint: String| Err(Failure::new("refused", 1, format!("NotAllowed: {why}")).hint(hint));
     match closed_for {

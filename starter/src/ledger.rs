@@ -89,12 +89,12 @@ enum Format {
     Json,
 }
 
-/// What is shown of a contract.
+/// The document about a contract.
 #[derive(Debug, Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
     history: &'a History,
-    /// What cases hold of its escrow.
+    /// The cases' holds on its escrow.
     holds: &'a [OpenHold],
 }
 
@@ -151,7 +151,7 @@ async fn verified(books: &Books, verify: &Verify) -> Result<Answer, Failure> {
 /// Why an export ended early.
 enum Stopped {
     Ledger(LedgerError),
-    /// Nobody reads it any more, or the disk is full.
+    /// The reader has stopped reading, or the disk is full.
     Output(io::Error),
 }
 
@@ -198,7 +198,7 @@ async fn as_csv(books: &Books, contract: Option<&Id>, output: impl io::Write + S
     Ok(table.flush()?)
 }
 
-/// What a table without rows begins with, as all others do.
+/// The columns, which a table without rows also has.
 const COLUMNS: [&str; 16] = [
     "sequence",
     "id",

@@ -1,8 +1,8 @@
-//! The command line `recourse`: what people type, and what they are shown.
+//! The command line `recourse`: what people type, and what it prints.
 //!
-//! A command returns an [`Answer`] or a [`Failure`]; only [`main`] prints, as text or as one JSON document. The doc
-//! comments of the arguments are the help. What reads text that people wrote ([`files`], [`policy`], [`values`]) is public,
-//! so that it can be tested with text that nobody would write.
+//! A command returns an [`Answer`] or a [`Failure`]. Only [`main`] prints, as text or as one JSON document. The doc comments of
+//! the arguments are the help. The modules that read people's texts ([`files`], [`policy`], [`values`]) are public, so that
+//! tests can feed them unusual texts.
 
 mod act;
 mod advance;
@@ -92,7 +92,7 @@ enum Command {
     Sim(sim::Sim),
 }
 
-/// Where the ledger is.
+/// The place of the ledger.
 #[derive(Debug, Clone, Args)]
 struct DatabaseArg {
     /// The ledger's database.
@@ -158,7 +158,7 @@ async fn run(cli: Cli) -> Result<Answer, Failure> {
     running.await
 }
 
-/// The client of the environment.
+/// A client with the environment's settings.
 async fn connect() -> Result<Client, Failure> {
     Ok(Client::connect(Config::default()).await?)
 }
@@ -169,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    /// The commands of a page: what stands in its blocks of code and between backticks.
+    /// The commands of a page: in its code blocks and between backticks.
     fn commands_of(page: &str) -> Vec<Vec<String>> {
         let page = page.replace("\\\n", " ");
         let blocks = page.split("```").skip(1).step_by(2).flat_map(str::lines);
@@ -178,7 +178,7 @@ mod tests {
         blocks.chain(inline).map(words).filter(|words| words.first().is_some_and(|word| word == "recourse")).collect()
     }
 
-    /// What a page tells people to type is taken.
+    /// The program accepts the commands that the pages tell people to type.
     #[test]
     fn every_command_and_option_that_a_page_names_is_there() {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");

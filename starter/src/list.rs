@@ -64,7 +64,7 @@ pub struct List {
     page: Option<String>,
 }
 
-/// The kinds that are listed unless others are asked for: those that somebody may have to act in.
+/// The kinds in a list by default: those in which somebody may have to act.
 const KINDS: [CaseKind; 4] =
     [CaseKind::MilestoneReview, CaseKind::RefundRequest, CaseKind::Dispute, CaseKind::PaymentRefund];
 
@@ -96,7 +96,7 @@ fn kinds(named: &[String]) -> Result<Vec<CaseKind>, Failure> {
     named.iter().map(|kind| values::named("kind", kind)).collect()
 }
 
-/// A page, and which of its open cases have ordered money that is being tried again (L9).
+/// A page, and which of its open cases have money that a worker tries again (L9).
 #[derive(Debug, Serialize)]
 struct Listed<'a> {
     #[serde(flatten)]
@@ -132,7 +132,8 @@ fn show(page: &CasePage, retried: &BTreeSet<String>, now: Timestamp) -> String {
     format!("{}{more}", table.show())
 }
 
-/// What to call a case by: the first by its number too if there is a later one, which its bare id leads to (L8).
+/// The name for a case. The first case also gets its number if there is a later one, because its bare id leads to the later one
+/// (L8).
 fn name_of(case: &CaseRow, later: &BTreeSet<&str>) -> String {
     if case.case == case.workflow_id && later.contains(case.case.as_str()) {
         return format!("{}#1", case.case);
@@ -140,8 +141,7 @@ fn name_of(case: &CaseRow, later: &BTreeSet<&str>) -> String {
     case.case.clone()
 }
 
-/// The stage in words; of a closed case also how it ended, of an overdue one that it is, and of one whose money does not move
-/// that it is being tried again.
+/// The stage in words. Also says how a closed case ended, that a case is overdue, and that a worker tries its money again.
 fn stage_of(case: &CaseRow, retried: bool) -> String {
     let stage = words(case.stage.map_or("unknown", Stage::name));
     let stage = if retried { format!("{stage}, money tried again") } else { stage };
@@ -157,7 +157,7 @@ fn stage_of(case: &CaseRow, retried: bool) -> String {
 mod tests {
     use super::*;
 
-    /// L8: what is printed leads to the case that is meant.
+    /// L8: the printed name leads to the right case.
     #[test]
     fn the_first_case_is_told_from_a_later_one() {
         let row = |case: &str| CaseRow {

@@ -1,4 +1,4 @@
-//! How tokens are read: the same flags and variables wherever people log in.
+//! How to read tokens: the same flags and variables wherever people sign in.
 
 use clap::Args;
 use recourse_api::{
@@ -8,7 +8,7 @@ use recourse_api::{
 
 use super::answer::Failure;
 
-/// Who issues tokens, and what they say.
+/// The issuer of tokens, and their content.
 #[derive(Debug, Args)]
 pub(super) struct Login {
     /// Who issues tokens: their `iss`.
@@ -39,7 +39,7 @@ fn duty_name(text: &str) -> Result<(String, Duty), String> {
 }
 
 impl Login {
-    /// What reads tokens, with the issuer's keys of now.
+    /// A reader of tokens with the issuer's present keys.
     pub(super) async fn tokens(&self) -> Result<Tokens, Failure> {
         let keys = Keys::read(KeySource::new(&self.jwks)).await.map_err(|reason| {
             Failure::new("configuration", 2, format!("--jwks: {reason}"))

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Evidence and everything else that is written is its owner's alone.
+    // Only the owner may read evidence and everything else that this program writes.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     recourse_starter::main().await
 }

@@ -1,5 +1,5 @@
-//! What a command says of the money that it moves: a moment is waited for it, and what is being tried again has an exit code of
-//! its own (L9).
+//! What a command says about the money that it moves. It waits a few seconds for the money. If a worker still tries it again,
+//! the exit code says so (L9).
 
 use std::time::{Duration, Instant};
 
@@ -18,17 +18,17 @@ use super::{
     view,
 };
 
-/// How long what was ordered may take to move before it is said that it has not. A bank that breaks off is asked again after
-/// a second, and after two more.
+/// How long an order may take to move before the command reports that it has not moved. After a failure of the bank, a worker
+/// tries again after 1 s, and then after 2 s more.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// How often it is looked whether it has moved.
+/// How often to check whether it has moved.
 const POLL: Duration = Duration::from_millis(50);
 
-/// The exit code of a command that was taken, and whose money is being tried again.
+/// The exit code of an accepted command whose money a worker tries again.
 pub const RETRIED: u8 = 4;
 
-/// A case with its money, once what a command has just ordered has moved, or after a moment.
+/// A case with its money, once a new order has moved, or after [`PATIENCE`].
 pub async fn settled(client: &Client, database: &DatabaseArg, status: Status) -> Result<Answer, Failure> {
     let orders = waiting(format!("the money of {}", status.case), moved(client, &status.case)).await?;
     with_money(client, database, status, &orders).await
@@ -40,7 +40,7 @@ pub async fn shown(client: &Client, database: &DatabaseArg, status: Status) -> R
     with_money(client, database, status, &orders).await
 }
 
-/// What a case has ordered of money and has not moved after a moment.
+/// The orders of money of a case that have not moved after [`PATIENCE`].
 pub async fn moved(client: &Client, case: &str) -> Result<Vec<Order>, ClientError> {
     let started = Instant::now();
     loop {
@@ -67,7 +67,7 @@ async fn with_money(
     Ok(Answer { unmoved: retried, ..Answer::new(&CaseStatus { status, money }, text)? })
 }
 
-/// A deposit that is not charged yet: what is known of it.
+/// The answer about a deposit that is not charged yet.
 pub async fn deposit(database: &DatabaseArg, case: &str, orders: &[Order], now: Timestamp) -> Result<Answer, Failure> {
     let contract = CaseId::read(case)?.contract;
     let ledger = read(database, &contract, true).await;
@@ -77,8 +77,8 @@ pub async fn deposit(database: &DatabaseArg, case: &str, orders: &[Order], now: 
     Ok(Answer { unmoved: retried, ..Answer::new(&json!({"case": case, "money": money}), text)? })
 }
 
-/// What has moved of a contract's money, if the ledger is here. Without it a case is shown all the same; that it is missing is
-/// said where somebody would look for it.
+/// The movements of a contract's money, if the ledger is available. Without it the command still shows the case. If the user
+/// asked for the money (`is_asked`), a note says that the ledger is missing.
 async fn read(database: &DatabaseArg, contract: &Id, is_asked: bool) -> Option<Moved> {
     match existing_database(database).await {
         Ok(database) => read_from(&database, contract).await,
@@ -102,7 +102,7 @@ async fn read_from(database: &Database, contract: &Id) -> Option<Moved> {
     }
 }
 
-/// That money is being tried again, with what to do; nothing if none is.
+/// The failure that a worker tries money again, with what to do; none otherwise.
 fn failure(case: &str, money: &Money, now: Timestamp) -> Option<Box<Failure>> {
     let stuck: Vec<String> = money.tried_again().map(|movement| sentence(movement, now)).collect();
     if stuck.is_empty() {

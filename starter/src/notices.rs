@@ -47,7 +47,7 @@ impl Notices {
 
 fn show(notice: &StoredNotice) -> String {
     let at = notice.at.parse().map_or_else(|_| notice.at.clone(), describe::instant);
-    // The text begins with its headline, which the subject has too.
+    // The text begins with its headline, which is also in the subject.
     let text = notice.text.trim();
     let body =
         text.split_once('\n').filter(|(first, _)| notice.subject.starts_with(first)).map_or(text, |(_, body)| body);

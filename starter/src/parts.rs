@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{answer::Failure, refunds::only_sandbox};
 
-/// A server, a worker, their database and a client. All end with this value.
+/// A server, a worker, their database and a client. All end when this value is dropped.
 pub struct Parts {
     /// The server.
     pub server: LocalServer,
@@ -26,7 +26,7 @@ pub struct Parts {
 impl Parts {
     /// Starts them with their data and logs in `directory`.
     pub async fn start(directory: &Path, server: ServerOptions) -> Result<Self, Failure> {
-        // The worker would take the environment's provider, too.
+        // The worker would also use the payment provider of the environment.
         only_sandbox("what is started on this machine")?;
         let database_url = format!("sqlite:{}", directory.join("recourse.db").display());
         let database = Database::connect(&database_url).await?;
@@ -44,7 +44,7 @@ impl Parts {
         Ok(Self { server, worker, client, database, database_url })
     }
 
-    /// Stops them in good order.
+    /// Stops them in the right order.
     pub async fn stop(self) -> Result<(), Failure> {
         let Self { server, worker, client, database, .. } = self;
         drop(client);
@@ -55,7 +55,8 @@ impl Parts {
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM, which count from now on: who says where it listens is asked to stop from then.
+/// Waits for Ctrl-C or SIGTERM. The signals count as soon as this is called, because a program that prints its address may get
+/// one at any time after that.
 pub fn told_to_stop() -> impl Future<Output = ()> + Send {
     let signals =
         signal(SignalKind::terminate()).and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));

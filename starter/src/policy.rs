@@ -1,4 +1,4 @@
-//! `recourse policy check`: what a policy file means, before any case is started with it.
+//! `recourse policy check`: explains a policy file, before any case starts with it.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -51,7 +51,7 @@ impl PolicyArgs {
     }
 }
 
-/// The policy that a file says, if a case can be conducted by it and every field means something (T3).
+/// The policy of a file, if a case can be conducted by it and it has no unknown field (T3).
 pub fn checked(text: &files::Text<'_>) -> Result<Policy, Failure> {
     let policy: Policy = text.parse()?;
     let refuse =
@@ -71,10 +71,10 @@ fn known_fields() -> Result<BTreeSet<String>, Failure> {
     Ok(names(&default, ""))
 }
 
-/// A field whose value may be an object that has currencies, not fields.
+/// A field whose value may be an object with currencies as keys.
 const BY_CURRENCY: &str = "arbitration_fee_share";
 
-/// Every field of an object, and of the objects in it as `evidence.max_files`.
+/// Every field of an object, with nested fields as `evidence.max_files`.
 fn names(value: &Value, prefix: &str) -> BTreeSet<String> {
     let Value::Object(object) = value else { return BTreeSet::new() };
     let inner = object.iter().flat_map(|(name, value)| {
@@ -90,7 +90,7 @@ fn unknown_fields(given: &Value) -> Result<Vec<String>, Failure> {
     Ok(names(given, "").into_iter().filter(|name| !known.contains(name)).collect())
 }
 
-/// What each window is for, in words.
+/// The purpose of each window, in words.
 const fn meaning(window: &str) -> &str {
     match window.as_bytes() {
         b"milestone_review" => "the client reviews a submission (E4)",
@@ -138,7 +138,7 @@ fn shown(policy: &Policy) -> String {
     format!("{}{}\n{}", heading("the policy is sound"), windows.show(), fields(settings))
 }
 
-/// One number is of minor units of whatever currency the case has; most have two decimals.
+/// A single number is in minor units of the case's currency. Most currencies have two decimals.
 fn fee(share: &FeeShare) -> String {
     match share {
         FeeShare::InAny(share) => {
@@ -163,7 +163,7 @@ mod tests {
         PolicyArgs { command: PolicyCommand::Check(Check { file }) }.run()
     }
 
-    /// T3: the effective policy is shown, and what cannot be is refused with the field.
+    /// T3: the program shows the effective policy, and refuses an impossible one with the field.
     #[test]
     fn a_policy_file_is_checked() {
         let answer =
@@ -185,7 +185,7 @@ mod tests {
         }
     }
 
-    /// A1: the share of the arbitration fee is one number, or a number for each currency.
+    /// A1: the share of the arbitration fee is one number, or one number per currency.
     #[test]
     fn a_share_of_the_fee_may_be_given_by_currency() {
         for (name, text, shown) in [
@@ -210,7 +210,7 @@ mod tests {
         }
     }
 
-    /// What a shell's `<(…)` gives can be read only once.
+    /// The content of a shell's `<(…)` can be read only once.
     #[test]
     fn a_policy_may_come_from_a_pipe() {
         use std::{io::Write as _, os::fd::AsRawFd as _};
@@ -222,7 +222,7 @@ mod tests {
         assert!(answer.text.contains("9 days"), "{}", answer.text);
     }
 
-    /// The presets in the policy's page are policies, and the first is the default.
+    /// The presets in the policy's page are valid policies, and the first is the default.
     #[test]
     fn the_presets_of_the_documentation_are_sound() {
         let page = include_str!("../../docs/policy.md");

@@ -1,4 +1,5 @@
-//! `recourse refunds`: what is on its way back to clients, and what an operator does about what did not arrive (R8).
+//! `recourse refunds`: the refunds on their way back to clients, and what an operator does about those that did not arrive
+//! (R8).
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -23,10 +24,10 @@ use super::{
     view::{Column, Table},
 };
 
-/// List refunds, and see to those that did not arrive.
+/// List refunds, and handle those that did not arrive.
 ///
-/// A refund is issued, and then settled when its source confirms it, or failed. It should settle within 5 business days; one
-/// that failed or is overdue is parked in suspense until an operator sees to it (R8).
+/// A refund is issued, and then settled when its billing method confirms it, or failed. It should settle within 5 business
+/// days. One that failed or is overdue waits in suspense for an operator (R8).
 ///
 /// Example: `recourse refunds --contract c-1`
 ///
@@ -41,7 +42,7 @@ pub struct Refunds {
     /// Only refunds of this contract.
     #[arg(long, value_name = "ID", value_parser = values::id)]
     contract: Option<Id>,
-    /// Only those that are on their way, and those that an operator has to see to.
+    /// Only refunds that are on their way, and those that an operator has to handle.
     #[arg(long)]
     open: bool,
     #[command(flatten)]
@@ -55,9 +56,9 @@ enum Command {
     Failed(Failed),
 }
 
-/// Ask the payment provider once more for a refund that failed or is overdue.
+/// Ask the payment provider again for a refund that failed or is overdue.
 ///
-/// It goes to the same source, as a refund of its own, and leaves suspense.
+/// It goes to the same billing method, as a refund of its own, and leaves suspense.
 ///
 /// Example: `recourse refunds retry refund-request:c-1/refund:d-1 --as operator:op-1`
 ///
@@ -76,7 +77,7 @@ struct Retry {
 
 /// Pay a refund that failed or is overdue to another account of the client.
 ///
-/// For a source that is gone: a closed card, a closed account. Agree with the client before.
+/// For a billing method that no longer exists: a closed card, a closed account. Agree with the client before.
 ///
 /// Example:
 /// `recourse refunds pay refund-request:c-1/refund:d-1 --to bank-7 --reference TX-9 --as operator:op-1`
@@ -90,7 +91,7 @@ struct Pay {
     /// The account at the payment provider that is paid instead.
     #[arg(long, value_name = "ID", value_parser = values::id)]
     to: Id,
-    /// What the payment is known by outside, such as the ticket in which the client agreed.
+    /// The payment's reference outside, such as the ticket in which the client agreed.
     #[arg(long)]
     reference: String,
     /// Who acts: an operator.
@@ -115,7 +116,7 @@ struct Failed {
     /// The refund: its posting's id.
     #[arg(value_name = "REFUND")]
     id: String,
-    /// Where the provider's word can be found, such as a letter or a ticket.
+    /// Where the provider's statement is, such as a letter or a ticket.
     #[arg(long, value_name = "TEXT")]
     reference: String,
     /// Who acts: an operator.
@@ -180,7 +181,7 @@ pub(super) fn desk(database: &Database) -> Result<RefundDesk, Failure> {
     Ok(RefundDesk::new(Ledger::new(database.clone()), gateway, NoticeBook::new(database.clone())))
 }
 
-/// Refuses what plays with the fake bank where money is real.
+/// Refuses commands that use the fake bank if the money is real.
 pub(super) fn only_sandbox(what: &str) -> Result<(), Failure> {
     if Payments::from_env()?.is_sandbox() {
         return Ok(());
@@ -189,7 +190,7 @@ pub(super) fn only_sandbox(what: &str) -> Result<(), Failure> {
     Err(Failure::new("configuration", 2, why).hint("unset RECOURSE_PAYMENTS, with a database of its own, to play"))
 }
 
-/// Suspense is the operators' business.
+/// Only operators handle suspense.
 fn check_operator(by: &Actor) -> Result<(), Failure> {
     if by.party == Role::Operator {
         return Ok(());
@@ -227,7 +228,7 @@ fn show(refunds: &[TrackedRefund], now: Timestamp) -> String {
     table.show()
 }
 
-/// When it should have arrived; how far off that is matters only while it is on its way.
+/// When it should have arrived. The distance from now matters only while it is on its way.
 fn expected(refund: &TrackedRefund, now: Timestamp) -> String {
     if refund.state == RefundState::Issued {
         moment(refund.expected_by, now)
@@ -236,7 +237,7 @@ fn expected(refund: &TrackedRefund, now: Timestamp) -> String {
     }
 }
 
-/// The state in words; of one that is late and not parked yet that it is, and of one that failed why.
+/// The state in words. Also says that a refund is late but not in suspense yet, and why one has failed.
 fn state(refund: &TrackedRefund) -> String {
     let state = words(refund.state.name());
     match &refund.reason {

@@ -1,4 +1,4 @@
-//! `recourse sandbox`: telling the fake bank to misbehave, and what to say later of a refund.
+//! `recourse sandbox`: makes the fake bank fail, and lets it report on a refund.
 
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ enum Command {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Kind {
-    /// It declines, for good.
+    /// It declines, finally.
     Decline,
     /// It breaks off before it acts.
     #[value(alias = "fail_before")]
@@ -125,7 +125,7 @@ impl Command {
     }
 }
 
-/// Reports what became of a refund.
+/// Reports the result of a refund.
 async fn report(database: &Database, key: &str, report: Report) -> Result<Answer, Failure> {
     let bank = SandboxBank::new(database.clone());
     match &report {

@@ -1,4 +1,4 @@
-//! What our servers share: where they listen, and how much a sender may send.
+//! Options that our servers share: where they listen, and how many requests a sender may send.
 
 use std::{net::SocketAddr, num::NonZeroU32};
 
@@ -9,14 +9,14 @@ use tokio::net::TcpListener;
 
 use super::answer::Failure;
 
-/// What may be sent, and by whom it is counted.
+/// The limits on requests, and how to tell senders apart.
 #[derive(Debug, Args)]
 pub(super) struct Senders {
-    /// How many requests a sender may send in a minute. Those without a good token are counted by the address they come from.
+    /// How many requests a sender may send in a minute. Requests without a valid token count by their address.
     #[arg(long, env = "RECOURSE_REQUESTS_PER_MINUTE", default_value_t = PER_MINUTE, value_name = "N")]
     requests_per_minute: NonZeroU32,
-    /// Proxies whose `X-Forwarded-For` is believed, by address or network; may be given several times, or with commas. Without it
-    /// everybody without a token behind a proxy is one sender.
+    /// Proxies whose `X-Forwarded-For` is trusted, by address or network; may be given several times, or with commas. Without
+    /// it all senders without a token behind a proxy count as one.
     #[arg(long, env = "RECOURSE_TRUSTED_PROXIES", value_name = "ADDRESS|NETWORK", value_delimiter = ',', value_parser = Proxies::read)]
     trusted_proxies: Vec<IpNet>,
 }
@@ -27,7 +27,7 @@ impl Senders {
     }
 }
 
-/// Listens at an address, which this flag gave.
+/// Listens at the address that this flag gave.
 pub async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         Failure::new("local", 3, format!("{address} cannot be listened at: {error}"))

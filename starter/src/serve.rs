@@ -31,7 +31,7 @@ use super::{
     values::origin,
 };
 
-/// How many connections there may be unless it is said otherwise: what fits the usual limit of 1,024 file descriptors.
+/// How many connections there may be by default: enough room within the usual limit of 1,024 file descriptors.
 const CONNECTIONS: NonZeroU32 = NonZeroU32::new(800).unwrap();
 
 /// Serve the HTTP API and the console, until Ctrl-C or SIGTERM.
@@ -150,7 +150,7 @@ fn sign_in_origin(text: &str) -> Result<String, String> {
     value.to_str().map(str::to_owned).map_err(|error| error.to_string())
 }
 
-/// The store of evidence at this URL.
+/// The evidence store at this URL.
 pub fn evidence(database: &Database, url: &str) -> Result<EvidenceStore, Failure> {
     EvidenceStore::open(database.clone(), url).map_err(|error| Failure::new("configuration", 2, error.to_string()))
 }

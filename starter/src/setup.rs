@@ -36,7 +36,7 @@ impl Setup {
             [] => "were all there".to_owned(),
             names => format!("registered {}", names.join(", ")),
         };
-        // The text may be kept in a log, the URL may have a password in it.
+        // A log may keep this text, and the URL may contain a password.
         let database = Database::shown(&self.database.url);
         let document = json!({
             "database": database, "address": client.address(), "namespace": client.namespace(),

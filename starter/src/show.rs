@@ -12,7 +12,7 @@ use super::{
     start,
 };
 
-/// How long a case that has just begun is waited for.
+/// How long to wait for a new case to open.
 const OPENING: Duration = Duration::from_secs(3);
 
 /// Show where a case stands.
@@ -39,7 +39,7 @@ impl Show {
         if self.case.starts_with("escrow-deposit:") {
             return start::show_deposit(&client, &self.database, &self.case).await;
         }
-        // A case that has just begun learns what is held within moments; until then there is nothing to show.
+        // A new case learns its hold within milliseconds. Before that there is nothing to show.
         let opened = client.wait_for(&self.case, OPENING, |status| !status.is_opening());
         let status = waiting(format!("asking for {}", self.case), opened).await?;
         money::shown(&client, &self.database, status).await

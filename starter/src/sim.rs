@@ -63,7 +63,7 @@ impl Sim {
         let local = |error: std::io::Error| Failure::new("local", 3, error.to_string());
         let temporary = tempfile::tempdir().map_err(local)?;
         if let Some(directory) = &self.keep {
-            // Contracts of an earlier run have the same ids.
+            // The contracts of an earlier run have the same ids.
             std::fs::create_dir(directory).map_err(|error| {
                 Failure::usage(format!("--keep {}: {error}", directory.display())).hint("name a directory to be made")
             })?;
@@ -87,7 +87,7 @@ impl Sim {
         self.answer(&summary, details.as_ref(), started.elapsed(), json)
     }
 
-    /// Plays the contracts, some at a time, and keeps only what is counted.
+    /// Plays the contracts, some at a time, and keeps only the counts.
     async fn play_all(&self, world: &World) -> (Summary, Option<Details>) {
         let numbers = self.only.map_or(1..=self.contracts, |number| number..=number);
         let mix = if self.ends_only { Mix::EndsOnly } else { Mix::Everything };
@@ -152,7 +152,7 @@ fn shown(details: &Details) -> String {
     text
 }
 
-/// On a terminal only.
+/// A progress bar, on a terminal only.
 fn progress_bar(contracts: u64) -> ProgressBar {
     let bar = ProgressBar::new(contracts);
     if !std::io::stderr().is_terminal() {

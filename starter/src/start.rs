@@ -1,4 +1,5 @@
-//! `recourse deposit`, `recourse end` and `recourse dispute`: what starts a case; and how any case is started and waited for.
+//! `recourse deposit`, `recourse end` and `recourse dispute`: the commands that start a case; and how any case starts and
+//! opens.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -24,10 +25,11 @@ use super::{
     values, view,
 };
 
-/// How long a deposit may take before it is asked whether its charge is being tried again (L9).
+/// How long a deposit may take before this program asks whether a worker tries its charge again (L9).
 const SOON: Duration = Duration::from_secs(4);
 
-/// How long a case may take to open or a deposit to be charged. It goes on behind a slower worker or bank.
+/// How long a case may take to open or a deposit to be charged. With a slower worker or bank, it continues without this
+/// program.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Put money in escrow for a contract.
@@ -200,7 +202,7 @@ impl Dispute {
     }
 }
 
-/// Starts a case. One that runs already is left as it is, which is said on stderr: what was asked for now is not done.
+/// Starts a case. If it already runs, this changes nothing, and says on stderr that the new request has no effect.
 async fn start_or_say(client: &Client, start: impl Into<Start>) -> Result<Started, Failure> {
     let start = start.into();
     if let Some(refused) = start.refusal(Timestamp::now()) {
@@ -227,7 +229,7 @@ pub(super) async fn open(start: impl Into<Start>, database: &DatabaseArg) -> Res
     let opened = client.wait_for_start(&started, PATIENCE, |status| status.stage != Stage::Settling);
     let status = waiting(format!("opening {case}"), opened).await?;
     if status.stage == Stage::Closed {
-        // Its workflow goes on until everybody is told. Until then a second start would be the same case.
+        // Its workflow continues until all notices are sent. Until then a second start would be the same case.
         let ended = tokio::time::timeout(PATIENCE, client.result_of(&started));
         let _ = waiting(format!("closing {case}"), ended).await;
     }
@@ -237,7 +239,7 @@ pub(super) async fn open(start: impl Into<Start>, database: &DatabaseArg) -> Res
     money::settled(&client, database, status).await
 }
 
-/// How a deposit ended, once it has: nothing if its charge is being tried again, or if that takes too long.
+/// The outcome of a deposit, once it has ended; none if a worker tries its charge again, or if it takes too long.
 async fn charged(client: &Client, started: &Started) -> Result<Option<Outcome>, ClientError> {
     let mut result = Box::pin(tokio::time::timeout(PATIENCE, client.result_of(started)));
     match tokio::time::timeout(SOON, &mut result).await {
@@ -249,7 +251,7 @@ async fn charged(client: &Client, started: &Started) -> Result<Option<Outcome>, 
     result.await.ok().transpose()
 }
 
-/// That a deposit is not charged yet, and why.
+/// The answer that a deposit is not charged yet, and why.
 async fn not_charged(client: &Client, database: &DatabaseArg, case: &str, reason: &str) -> Result<Answer, Failure> {
     let orders = client.orders(case).await?;
     if orders.iter().any(Order::is_retried) {
@@ -270,7 +272,7 @@ pub(super) async fn show_deposit(client: &Client, database: &DatabaseArg, case: 
     not_charged(client, database, case, "the deposit is not charged yet").await
 }
 
-/// What a rule or the bank did not let happen. Nothing has moved.
+/// The failure for what a rule or the bank refused. No money has moved.
 fn not_done(case: &str, outcome: &Outcome) -> Failure {
     let name = if outcome.result == ResultKind::Declined { "declined" } else { "refused" };
     let why = outcome.message.as_deref().unwrap_or("no reason was given");

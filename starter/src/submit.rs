@@ -1,4 +1,4 @@
-//! `recourse submit`: a milestone is done, and its review begins.
+//! `recourse submit`: the freelancer submits a milestone, and its review begins.
 
 use std::path::PathBuf;
 

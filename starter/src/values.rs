@@ -1,4 +1,4 @@
-//! How values are typed: actors, commands, times, durations.
+//! The form in which people type values: actors, commands, times, durations.
 
 use std::{collections::BTreeSet, str::FromStr, time::Duration};
 
@@ -63,13 +63,13 @@ pub fn length(text: &str) -> Result<Duration, String> {
     Duration::try_from(length).ok().filter(|length| !length.is_zero()).ok_or_else(refuse)
 }
 
-/// A value of one of the wire contract's enums by its name; otherwise the names there are.
+/// A value of one of the wire contract's enums, by its name; otherwise an error with the possible names.
 pub fn named<T: DeserializeOwned>(option: &str, text: &str) -> Result<T, Failure> {
     serde_json::from_value(Value::from(text))
         .map_err(|error| Failure::usage(format!("--{option}: {}", shortened(&error.to_string()))))
 }
 
-/// An amount as people type it.
+/// An amount in the form that people type.
 pub fn amount(option: &str, text: &str, currency: Currency) -> Result<Amount, Failure> {
     currency.parse(text).map_err(|error| Failure::usage(format!("--{option}: {error}")))
 }
@@ -98,7 +98,7 @@ impl ValueEnum for CommandArg {
     }
 }
 
-/// Who gives a command, what it does, and with which options; those that not every such command needs are in brackets.
+/// Who gives a command, what it does, and its options. Options that only some commands of this kind need are in brackets.
 fn what_it_does(command_kind: CommandKind) -> String {
     let by: BTreeSet<Role> = command_kind.uses().iter().flat_map(|used| used.by).copied().collect();
     let by = by.into_iter().map(Role::name).collect::<Vec<_>>().join(", ");
@@ -121,7 +121,7 @@ fn in_a_sentence(about: &str) -> String {
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// The option that a field is given by. Files are given one at a time.
+/// The option for a field. Each file needs its own option.
 pub fn option_of(field: &Field) -> String {
     let name = if field.kind == FieldKind::Files { field.name.trim_end_matches('s') } else { field.name };
     name.replace('_', "-")

@@ -125,7 +125,7 @@ fn what_cannot_be_meant_is_refused_with_the_option() {
     }
 }
 
-/// An option is typed in one way, whichever command it is for.
+/// People type an option in the same way for every command.
 #[test]
 fn options_of_one_name_are_typed_alike() {
     for (name, fields) in options() {
@@ -134,7 +134,7 @@ fn options_of_one_name_are_typed_alike() {
     }
 }
 
-/// The help of a command names each option that it can need, whatever the case is about.
+/// The help of a command names each option that it can need, in cases of every kind.
 #[test]
 fn the_help_of_a_command_names_its_options() {
     use clap::ValueEnum as _;

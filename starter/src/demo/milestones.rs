@@ -1,7 +1,7 @@
-//! The stories of milestones on a contract that goes on, and of a payment that is asked back.
+//! The stories of milestones on a continuing contract, and of a payment that the client asks back.
 //!
-//! Every case has a clock of its own. A story in which one case follows another lets days pass only in the last, so that
-//! what is told stays in order.
+//! Every case has its own clock. If one case of a story follows another, days pass only in the last one, so that the story
+//! stays in order.
 
 use recourse_domain::{
     claim::{Claim, Grounds},
@@ -30,7 +30,7 @@ pub async fn partial_release(stage: &mut Stage<'_>) -> Result<String, Failure> {
     let review = stage.deposit_and_submit().await?;
     let told = ("E6", "Ada approves 200.00 USD of it; the other 100.00 USD are held over");
     stage.act(&review, Role::Client, CommandKind::Approve, json!({"amount": 20_000}), told).await?;
-    // What is held over can be disputed as soon as the review has let go of it.
+    // The freelancer can dispute money that is held over as soon as the review has given up its hold.
     let status = stage.ended(&review).await?;
     let milestone = status.particulars.review.map(|review| review.milestone.id);
     let claim = json!({"amount": 10_000, "reason": "work_delivered", "details": "Both drafts are in use"});
@@ -61,7 +61,7 @@ pub async fn partial_release(stage: &mut Stage<'_>) -> Result<String, Failure> {
     Ok(dispute)
 }
 
-/// A milestone was paid, and the freelancer returns a part of that (E5, P1, P2).
+/// The client paid a milestone, and the freelancer returns a part of the payment (E5, P1, P2).
 pub async fn returned_payment(stage: &mut Stage<'_>, ledger: &Ledger) -> Result<String, Failure> {
     let review = stage.deposit_and_submit().await?;
     let told = ("E5", "Ada approves it, and Ben gets the 300.00 USD");

@@ -1,4 +1,4 @@
-//! Where a story is played: one contract, its parties, and what they do, told as it happens.
+//! The stage of a story: one contract, its parties, and their actions, told as they happen.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -23,12 +23,12 @@ use serde_json::{Map, Value, json};
 
 use super::super::answer::Failure;
 
-/// How long a case may take to get somewhere. It takes milliseconds.
+/// How long a case may take to reach a stage. It takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// One contract, and what was told of it so far.
+/// One contract, and its story so far.
 pub struct Stage<'a> {
     client: &'a Client,
     contract: Contract,
@@ -46,7 +46,7 @@ impl<'a> Stage<'a> {
         Ok(Self { client, contract: made(contract)?, cases: Vec::new(), told: String::new() })
     }
 
-    /// The contract that it is about.
+    /// The contract of the story.
     pub const fn contract(&self) -> &Contract {
         &self.contract
     }
@@ -66,12 +66,12 @@ impl<'a> Stage<'a> {
         dispute_id(&self.contract.id, None)
     }
 
-    /// The cases that the contract has had so far, deposits aside, in the order in which they began.
+    /// The contract's cases so far, without deposits, in the order in which they began.
     pub fn cases(&self) -> &[String] {
         &self.cases
     }
 
-    /// What was told so far.
+    /// The story so far.
     pub fn told(&self) -> &str {
         &self.told
     }
@@ -106,7 +106,7 @@ impl<'a> Stage<'a> {
         self.begin(end, ("R2", &words)).await.map(drop)
     }
 
-    /// Ada deposits 300.00 for the first milestone, and Ben submits it; the review's workflow id.
+    /// Ada deposits 300.00 for the first milestone, and Ben submits it. Returns the review's workflow id.
     pub async fn deposit_and_submit(&mut self) -> Result<String, Failure> {
         let milestone = Milestone {
             id: id("m-1")?,
@@ -122,7 +122,7 @@ impl<'a> Stage<'a> {
         self.begin(first, ("E4", "Ben submits the milestone")).await
     }
 
-    /// A case begins and is open.
+    /// Starts a case and waits until it is open.
     pub async fn begin(&mut self, start: impl Into<Start>, told: (&str, &str)) -> Result<String, Failure> {
         let case = self.client.start(start).await?;
         let status = self.wait(&case, |status| status.stage != At::Settling).await?;
@@ -136,12 +136,12 @@ impl<'a> Stage<'a> {
         Ok(case)
     }
 
-    /// A case has begun another, which is open.
+    /// A case has begun another one, which is open.
     pub fn went_on_in(&mut self, case: String) {
         self.cases.push(case);
     }
 
-    /// Somebody gives a command, and it is taken.
+    /// Somebody gives a command, and the case takes it.
     pub async fn act(
         &mut self,
         case: &str,
@@ -182,7 +182,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// The status of a case as it ended, and when that was in its own time.
+    /// Waits until a case has ended, and returns its last status.
     pub async fn ended(&self, case: &str) -> Result<Status, Failure> {
         self.wait(case, |status| status.stage == At::Closed).await
     }
@@ -193,7 +193,7 @@ impl<'a> Stage<'a> {
         Ok(result.map_err(|_| Failure::new("demo", 1, format!("{case} has not ended")))??)
     }
 
-    /// The contract's money, as it is at `now`.
+    /// The contract's money at `now`.
     pub async fn history(&self, ledger: &Ledger, now: Timestamp) -> Result<History, Failure> {
         let history = ledger.history(&self.contract.id, now).await?;
         history.ok_or_else(|| Failure::new("demo", 1, format!("no money of {} moved", self.contract.id)))
@@ -228,7 +228,7 @@ fn id(text: &str) -> Result<Id, Failure> {
     Id::new(text).map_err(|error| Failure::new("demo", 1, error.to_string()))
 }
 
-/// One of the wire contract's values, of its JSON.
+/// One of the wire contract's values, from its JSON.
 pub fn made<T: DeserializeOwned>(json: Value) -> Result<T, Failure> {
     serde_json::from_value(json).map_err(|error| Failure::new("demo", 1, error.to_string()))
 }

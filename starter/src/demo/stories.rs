@@ -1,4 +1,4 @@
-//! The stories: what the parties do, and how it must end.
+//! The stories: what the parties do, and how each must end.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ struct Parts {
 
 /// How a story must end.
 pub struct Story {
-    /// What it is about.
+    /// Its subject.
     pub title: &'static str,
     /// How many days pass in it.
     pub days: u32,
@@ -43,9 +43,9 @@ pub struct Story {
     result: ResultKind,
     decided_by: DecidedBy,
     rule: Rule,
-    /// What the case that the story ends with has moved, and left in escrow.
+    /// The money that its last case has moved, and left in escrow.
     moved: Parts,
-    /// Where everything is that was deposited.
+    /// Where all deposited money is.
     money: Parts,
 }
 
@@ -67,7 +67,7 @@ const fn divided(freelancer: i64, client: i64) -> Parts {
     Parts { freelancer, client, escrow: 0 }
 }
 
-/// All of them.
+/// All stories.
 pub const STORIES: [Story; 9] = [
     Story {
         title: "The freelancer says nothing for 7 days: the rest is refunded",
@@ -191,8 +191,8 @@ pub async fn play(number: usize, story: &Story, client: &Client, ledger: &Ledger
     Answer::new(&document, text)
 }
 
-/// The cases' timelines, one after the other. A refund request's own clock stands still while its dispute goes on, so from
-/// there on the dispute's timeline counts.
+/// The cases' timelines, one after the other. A refund request's own clock stands still during its dispute, so from there on
+/// the dispute's timeline counts.
 fn one_timeline(statuses: &[Status]) -> Vec<TimelineEntry> {
     let mut entries = Vec::new();
     for (index, status) in statuses.iter().enumerate() {
@@ -241,7 +241,7 @@ impl fmt::Display for Parts {
     }
 }
 
-/// Plays the plot; the workflow id of the case that it ends with.
+/// Plays the plot. Returns the workflow id of its last case.
 async fn perform(plot: Plot, stage: &mut Stage<'_>, ledger: &Ledger) -> Result<String, Failure> {
     match plot {
         Plot::SilentReview => milestones::silent_review(stage).await,
@@ -291,7 +291,7 @@ async fn dispute(plot: Plot, stage: &mut Stage<'_>) -> Result<(), Failure> {
     propose(plot, stage, &dispute).await
 }
 
-/// A dispute is started by its refund request a moment after the claim.
+/// A refund request starts its dispute shortly after the claim.
 async fn wait_for_dispute(stage: &Stage<'_>, dispute: &str) -> Result<(), Failure> {
     let mut tries_left = 100;
     loop {
@@ -354,7 +354,7 @@ mod tests {
         }
     }
 
-    /// E4: a story that ends otherwise, or with a cent elsewhere, fails and says how it must end.
+    /// E4: a story that ends differently, or with a cent elsewhere, fails and says how it must end.
     #[test]
     fn a_story_that_does_not_end_as_it_must_fails() {
         let story = STORIES.iter().find(|story| story.plot == Plot::PartialRelease).unwrap();

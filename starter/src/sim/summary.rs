@@ -1,4 +1,4 @@
-//! What came of a run: counts and sums that do not depend on the order in which its contracts were played.
+//! The results of a run: counts and sums that do not depend on the order in which its contracts were played.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use super::super::view::{Column, Table, check_report, fields, heading};
 
-/// How many failed contracts are kept. Nobody needs more of them to find the mistake, and memory is bounded.
+/// How many failed contracts to keep. Nobody needs more to find the mistake, and it bounds the memory.
 pub const FAILURES_MAX: usize = 20;
 
-/// What came of a run.
+/// The results of a run.
 #[derive(Debug, Default, Serialize)]
 pub struct Summary {
     contracts: u64,
@@ -29,14 +29,14 @@ pub struct Summary {
     check: Option<CheckReport>,
 }
 
-/// How many commands were given.
+/// The number of commands.
 #[derive(Debug, Default, Serialize)]
 struct Commands {
     given: u64,
     refused: u64,
 }
 
-/// A contract that did not go as it must.
+/// A contract with a problem.
 #[derive(Debug, Serialize)]
 struct Failed {
     number: u64,
@@ -45,12 +45,12 @@ struct Failed {
     trouble: Trouble,
 }
 
-/// How long cases took that waited for somebody, in virtual days.
+/// How long those cases took that waited for somebody, in virtual days.
 #[derive(Debug, Default, Serialize)]
 struct Days {
     #[serde(flatten)]
     lengths: Lengths,
-    /// How many cases are not counted, because what their policy calls a day depends on the day of the week.
+    /// How many cases do not count here, because their policy's days depend on the weekday.
     by_working_days: u64,
 }
 
@@ -88,7 +88,7 @@ impl Serialize for Lengths {
 }
 
 impl Summary {
-    /// Adds what came of a contract.
+    /// Adds the results of a contract.
     pub fn add(&mut self, record: Record) {
         self.contracts += 1;
         self.cases += record.ends.len() as u64;
@@ -114,17 +114,17 @@ impl Summary {
         }
     }
 
-    /// Adds what a check of the whole ledger found.
+    /// Adds the result of a check of the whole ledger.
     pub fn checked(&mut self, report: CheckReport) {
         self.check = Some(report);
     }
 
-    /// Whether so many contracts failed that there is no point in going on.
+    /// Whether so many contracts failed that it makes no sense to continue.
     pub const fn is_hopeless(&self) -> bool {
         self.failures.len() >= FAILURES_MAX
     }
 
-    /// What is wrong, in words; nothing if the run is as it must be.
+    /// The problem, in words; none if the run is correct.
     pub fn problem(&self) -> Option<String> {
         let unsound = self.check.as_ref().is_some_and(|report| !report.is_sound());
         match (self.failures.as_slice(), unsound) {
@@ -141,7 +141,7 @@ impl Summary {
         self.failures.first().map(|failed| failed.number)
     }
 
-    /// The summary as text, the same for the same run.
+    /// The summary as text. The same run always gives the same text.
     pub fn show(&self) -> String {
         let mut text = heading(&format!("{} contracts, {} cases", self.contracts, self.cases));
         let mut table = Table::new([
@@ -201,7 +201,7 @@ impl Summary {
     }
 }
 
-/// The number alone: the row says the currency.
+/// The number alone. The row already names the currency.
 fn shown(minor: i64, currency: &str) -> String {
     let shown = Currency::from_code(currency).ok().zip(Amount::new(minor).ok());
     shown.map_or_else(|| minor.to_string(), |(currency, amount)| currency.number(amount))

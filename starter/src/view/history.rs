@@ -1,4 +1,4 @@
-//! What moved in the ledger, and where the money is.
+//! The movements in the ledger, and where the money is.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use recourse_workflows::describe;
 
 use super::{Column, Table, fields, heading};
 
-/// A contract's history: its balances, which cases hold of its escrow, and every posting.
+/// A contract's history: its balances, the holds of cases on its escrow, and every posting.
 pub fn history(history: &History, holds: &[OpenHold]) -> String {
     let money = |minor: i64| money(minor, &history.currency);
     let balances = &history.balances;
@@ -62,13 +62,13 @@ fn entries(entries: &[Entry], currency: &str) -> String {
     table.show()
 }
 
-/// What a posting was for, and whose share of the arbitration fee it is.
+/// What a posting was for, and whose share of the arbitration fee it moved.
 fn what(entry: &Entry) -> String {
     let kind = words(&entry.kind);
     entry.share_of.map_or_else(|| kind.clone(), |party| format!("{kind}, {party}'s share"))
 }
 
-/// What a case held, and holds no more.
+/// What a case held, but holds no longer.
 pub fn freed(case: &str, freed: &[OpenHold], currency: &str) -> String {
     let held: Vec<_> = freed.iter().filter(|hold| !hold.amount.is_zero()).collect();
     if held.is_empty() {
@@ -85,7 +85,7 @@ pub fn freed(case: &str, freed: &[OpenHold], currency: &str) -> String {
     })
 }
 
-/// What a check of the whole ledger found.
+/// The result of a check of the whole ledger.
 pub fn check_report(report: &CheckReport) -> String {
     let held: Vec<String> = report.held.iter().map(|held| money(held.amount, &held.currency)).collect();
     let verdict = if report.is_sound() { "the ledger is sound" } else { "the ledger is NOT sound" };
@@ -101,7 +101,7 @@ pub fn check_report(report: &CheckReport) -> String {
     text
 }
 
-/// Whether the journal is what was posted, and the head to keep.
+/// Whether the journal is unchanged, and the head to keep.
 pub fn chain_report(report: &ChainReport) -> String {
     let verdict =
         if report.is_whole() { "the journal is what was posted" } else { "the journal is NOT what was posted" };

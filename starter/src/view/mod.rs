@@ -1,4 +1,4 @@
-//! How things look: plain aligned text, with a little colour that a pipe does not get.
+//! Output as plain aligned text, with a little colour on a terminal, and none in a pipe.
 
 mod history;
 mod money;

@@ -9,7 +9,7 @@ use recourse_client::{
 
 use super::{Column, Table};
 
-/// Every movement and what is known of it; nothing if there is none.
+/// Every movement and what is known of it; empty if there is none.
 pub fn money(money: &Money, now: Timestamp) -> String {
     if money.movements.is_empty() {
         return String::new();
@@ -22,7 +22,7 @@ pub fn money(money: &Money, now: Timestamp) -> String {
     table.show() + &suspense
 }
 
-/// What is known of a movement, in a line.
+/// What is known of a movement, on one line.
 pub fn known(movement: &Movement, now: Timestamp) -> String {
     sentence(&movement.known(now), |at| moment(at, now))
 }

@@ -1,4 +1,4 @@
-//! What a case is about, and what each side has put forward.
+//! The subject of a case, and the positions of both sides.
 
 use jiff::Timestamp;
 use recourse_client::words::{moment, named};
@@ -13,7 +13,7 @@ use recourse_workflows::describe;
 
 type Field = (&'static str, String);
 
-/// The milestone or the payment that the case is about, if it is about one.
+/// The milestone or payment of the case, if it has one.
 pub fn subject(status: &Status) -> Vec<Field> {
     let show = |amount: Amount| status.currency.show(amount);
     let mut fields = Vec::new();
@@ -30,7 +30,7 @@ pub fn subject(status: &Status) -> Vec<Field> {
     fields
 }
 
-/// What each side has put forward.
+/// The position of each side.
 pub fn positions(status: &Status, now: Timestamp) -> Vec<Field> {
     let show = |amount: Amount| status.currency.show(amount);
     let claim = status.claim.as_ref().map(|claim| self::claim(claim, status.currency));
@@ -62,7 +62,7 @@ fn claim(claim: &Claim, currency: Currency) -> String {
     format!("{}, {}: {}{evidence}", currency.show(claim.amount), named(&claim.reason), claim.details)
 }
 
-/// What was submitted last, and what the client asked to be changed before.
+/// The last submission, and the changes that the client requested before.
 fn submitted(review: &Review) -> Vec<Field> {
     let times = match review.submissions {
         0 | 1 => String::new(),
@@ -72,7 +72,7 @@ fn submitted(review: &Review) -> Vec<Field> {
     vec![("submitted", submission), ("changes", review.changes.clone().unwrap_or_default())]
 }
 
-/// What is asked back and why, and what a mediator was asked and thinks.
+/// The payment that the client asks back and why, the question to a mediator, and the opinion.
 fn asked_back(payment: &PaymentRequest, status: &Status, now: Timestamp) -> Vec<Field> {
     let asked = if payment.message.is_empty() { String::new() } else { format!(": {}", payment.message) };
     let mediation = match &payment.mediation {
@@ -104,7 +104,7 @@ mod tests {
 
     use crate::view::case;
 
-    /// A status of a case that is about what `more` says, as people see it.
+    /// The text for a status with the content of `more`.
     fn shown(case_id: &str, kind: &str, more: Value) -> String {
         let mut status = json!({
             "case": case_id, "kind": kind, "contract": "c-1", "currency": "USD", "stage": "awaiting_client",
@@ -158,7 +158,7 @@ mod tests {
         }})
     }
 
-    /// P1, P3: nothing is held; what is asked back, and until when a mediator can be asked.
+    /// P1, P3: such a case holds nothing. It shows what the client asks back, and until when somebody can ask a mediator.
     #[test]
     fn a_payment_that_is_asked_back_shows_what_is_left_of_it_and_what_a_mediator_thinks() {
         let case = "payment-refund:milestone-review:c-1:m-1/release";

@@ -1,4 +1,4 @@
-//! A case's status and outcome: where it stands, whose turn it is, what silence does, who can do what, what happened.
+//! A case's status and outcome: its stage, whose turn it is, what silence does, who can do what, what happened.
 
 use std::fmt::Write as _;
 
@@ -27,7 +27,7 @@ use super::{
 
 const WARN: Style = AnsiColor::Yellow.on_default();
 
-/// A whole status as it is at `now`, the case's own time, with what is known of its money.
+/// A whole status at `now`, the case's own time, with what is known of its money.
 pub fn case(status: &Status, known: &Money, now: Timestamp) -> String {
     let mut text = heading(&format!("{}  ({})", status.case, words(status.stage.name())));
     let contract = ("contract", status.contract.to_string());
@@ -64,7 +64,7 @@ fn standing(status: &Status, now: Timestamp) -> [(&'static str, String); 6] {
         if status.overdue { format!("{WARN}yes: no resolution by the target{WARN:#}") } else { String::new() };
     let goes_on = if status.outcome.is_some() { "was decided in" } else { "goes on in" };
     let dispute = status.dispute.as_ref().map(|dispute| format!("{goes_on} {dispute}")).unwrap_or_default();
-    // A payment that was released is not in escrow: there is nothing that such a case could hold.
+    // Released money is not in escrow, so a request for a payment holds nothing.
     let holds = status.kind != CaseKind::PaymentRefund;
     [
         ("held", if holds { status.currency.show(status.held) } else { String::new() }),
@@ -76,7 +76,7 @@ fn standing(status: &Status, now: Timestamp) -> [(&'static str, String); 6] {
     ]
 }
 
-/// What arbitration costs each party, and who has paid, once it can be demanded (A1).
+/// The price of arbitration for each party, and who has paid, once a party can demand it (A1).
 fn arbitration(status: &Status) -> String {
     let Some(Arbitration { fee_share, shares }) = &status.arbitration else { return String::new() };
     if shares.is_empty() && status.stage != Stage::AwaitingArbitrationDemand {
@@ -220,7 +220,7 @@ mod tests {
         );
     }
 
-    /// D3: what the freelancer does not get of a milestone does not go back to the client.
+    /// D3: the part of a milestone that the freelancer does not get does not go back to the client.
     #[test]
     fn a_split_of_a_milestones_money_says_what_stays_in_escrow() {
         let status = Status { case: "dispute:c-1:m-1".into(), ..status() };

@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, ContentArrangement, presets::NOTHING};
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// The narrowest terminal whose width tables are fitted to, in characters.
+/// The narrowest terminal for which tables wrap, in characters.
 const WIDTH_MIN: u16 = 80;
 
 /// How a column is aligned.
@@ -46,11 +46,12 @@ impl Table {
         self.rows.push(cells.into());
     }
 
-    /// The table as text, one line a row unless the terminal is too narrow; ends with a line break.
+    /// The table as text, one line per row unless the terminal is too narrow. It ends with a line break.
     pub fn show(&self) -> String {
         let mut table = comfy_table::Table::new();
         table.load_style(NOTHING);
-        // Wraps long notes on a terminal. One that is too narrow, or does not tell, gets long lines instead of letters.
+        // Wraps long notes on a terminal. On a very narrow terminal, or without a known width, it prints long lines instead of
+        // columns of single letters.
         if table.width().is_some_and(|width| width >= WIDTH_MIN) {
             table.set_content_arrangement(ContentArrangement::Dynamic);
         }
@@ -78,7 +79,7 @@ pub fn heading(text: &str) -> String {
     format!("{BOLD}{text}{BOLD:#}\n")
 }
 
-/// Names and values, aligned; those without a value are left out.
+/// Aligned names and values, without those that have no value.
 pub fn fields<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let fields: Vec<_> = fields.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
