@@ -1,4 +1,4 @@
-//! The command line as people and scripts use it: the README's tour, exit codes, and what it says when something is wrong.
+//! The command line as people and scripts use it: the README's tour, exit codes, and error messages.
 
 use std::{path::Path, process::Stdio};
 
@@ -9,7 +9,7 @@ use crate::harness::{World, free_port, program, run};
 
 const README: &str = include_str!("../../README.md");
 
-/// What a run of `recourse` printed and how it ended.
+/// The output and exit code of a run of `recourse`.
 pub struct Run {
     pub code: i32,
     pub out: String,
@@ -34,7 +34,7 @@ pub async fn recourse(world: &World, directory: &Path, arguments: &[&str]) -> Ru
     finish(&mut command).await
 }
 
-/// The README's tour runs from the top as it stands, and the money ends where it says.
+/// The README's tour runs from the top as written, and the money ends where it says.
 #[test]
 fn the_tour_of_the_readme_works() {
     run(async {
@@ -70,7 +70,7 @@ fn the_tour_of_the_readme_works() {
     });
 }
 
-/// A dozen contracts whose parties act by chance, on a server, a worker and a database of the command's own.
+/// A dozen contracts whose parties act at random, on a server, a worker and a database that the command starts.
 #[test]
 fn the_simulation_plays_contracts_to_their_ends() {
     run(async {
@@ -86,7 +86,7 @@ fn the_simulation_plays_contracts_to_their_ends() {
     });
 }
 
-/// What each exit code means, and that every error says what to do.
+/// The meaning of each exit code; every error says what to do.
 #[test]
 fn errors_say_what_happened_why_and_what_to_do() {
     run(async {
@@ -136,7 +136,7 @@ fn errors_say_what_happened_why_and_what_to_do() {
     });
 }
 
-/// Exit 3 and what to do when the server or the database is not there.
+/// Exit 3 and what to do when the server or the database is down.
 #[test]
 fn what_is_away_is_named_with_how_to_get_it() {
     run(async {
@@ -179,7 +179,7 @@ fn what_is_away_is_named_with_how_to_get_it() {
     });
 }
 
-/// `ledger --check` exits with 1 and names what is wrong.
+/// `ledger --check` exits with 1 and names the fault.
 #[test]
 fn an_unsound_ledger_is_named() {
     run(async {
@@ -204,7 +204,8 @@ fn an_unsound_ledger_is_named() {
     });
 }
 
-/// L4: `ledger verify` shows a head to keep, and tells when the journal has another; `ledger export` writes all of it.
+/// L4: `ledger verify` shows a head to keep, and reports when the journal has another; `ledger export` writes the whole
+/// journal.
 #[test]
 fn a_journal_is_exported_and_verified() {
     run(async {

@@ -1,5 +1,5 @@
-//! Cases that are sent so much that they go on in a new run: what a case knows, holds, was promised and has answered goes with
-//! it, on its own clock.
+//! Cases that get so many messages that they continue in a new run: the new run keeps all knowledge, holds, promises, answers
+//! and the clock of the case.
 
 use recourse_domain::messages::Status;
 use serde_json::{Value, json};
@@ -7,13 +7,13 @@ use temporalio_client::{UntypedWorkflow, WorkflowDescribeOptions};
 
 use crate::harness::{Story, World, run, shown};
 
-/// A command that is too long by far; the server suggests a new run after 4 MB of them.
+/// The length of a command that is much too long; the server suggests a new run after 4 MB of commands.
 const LONG_BYTES: usize = 120_000;
 
-/// How many of them that takes, and some more.
+/// How many of them are needed, with some to spare.
 const COUNT: usize = 40;
 
-/// How many more a server that is slower than the commands come may need.
+/// How many more are needed when the server is slower than the commands.
 const MORE: usize = 3;
 
 async fn run_of(world: &World, case: &str) -> String {
@@ -21,7 +21,7 @@ async fn run_of(world: &World, case: &str) -> String {
     handle.describe(WorkflowDescribeOptions::default()).await.unwrap().run_id().to_owned()
 }
 
-/// Sends the case one long command after the other until it goes on in a new run, which must know all that it knew.
+/// Sends the case long commands until it continues in a new run, which must know everything that the old one knew.
 async fn sent_a_lot(world: &World, story: &Story<'_>) {
     let case = story.case();
     let (command_kind, mut body) = story.command("operator", "extend 1");
@@ -35,7 +35,7 @@ async fn sent_a_lot(world: &World, story: &Story<'_>) {
     }
     let mut sent = COUNT;
     world.quiet(case).await;
-    // What comes while a task is done is written together with the beginning of the next, which therefore does not count it.
+    // The server writes commands that arrive during a task together with the start of the next task, which does not count them.
     while run_of(world, case).await == first {
         assert!(sent < COUNT + MORE, "{case} never went on in a new run");
         world.client.signal(case, command_kind.name(), body.clone()).await.unwrap();
@@ -57,8 +57,8 @@ async fn sent_a_lot(world: &World, story: &Story<'_>) {
     assert_eq!(later, earlier, "{case} is where it was");
 }
 
-/// L5, L7, T2: a refund request and a dispute that go on in a new run know what was said and when, answer a repeated command
-/// as before, and let silence decide when it was to decide.
+/// L5, L7, T2: a refund request and a dispute keep the commands and their receipt times in a new run, answer a repeated command
+/// as before, and let silence decide at the same deadline.
 #[test]
 fn a_case_that_goes_on_in_a_new_run_loses_nothing() {
     run(async {
@@ -89,7 +89,7 @@ fn a_case_that_goes_on_in_a_new_run_loses_nothing() {
     });
 }
 
-/// E4, E8, P2: the same for a milestone's review and a request for a released payment.
+/// E4, E8, P2: the same for a milestone's review and a request for a payment.
 #[test]
 fn a_review_and_a_payments_request_go_on_in_a_new_run() {
     run(async {

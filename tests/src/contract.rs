@@ -1,4 +1,4 @@
-//! The wire contract from another language: Temporal's Python client, and nothing of ours.
+//! The wire contract from another language: Temporal's Python client, without our code.
 
 use std::process::Stdio;
 

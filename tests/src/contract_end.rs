@@ -1,4 +1,4 @@
-//! The contract's end on the real server while a milestone is reviewed or disputed (E11).
+//! The contract ends on the real server during a milestone's review or dispute (E11).
 
 use futures_util::future::join_all;
 use recourse_domain::stage::Stage;
@@ -9,7 +9,7 @@ use crate::{
     milestones::{funded, refused},
 };
 
-/// E11, R1: whoever ends the contract, a running review is superseded, and its money is in the refund request.
+/// E11, R1: the contract's end, by either party, supersedes a running review, and the refund request covers its money.
 #[test]
 fn the_contracts_end_supersedes_a_running_review() {
     run(async {
@@ -32,7 +32,7 @@ fn the_contracts_end_supersedes_a_running_review() {
     });
 }
 
-/// E11, E4: a review that let silence decide keeps what it releases; the contract's end covers the rest. Never both.
+/// E11, E4: a review that silence decided keeps what it releases; the contract's end covers the rest. Never both.
 #[test]
 fn auto_release_and_the_contracts_end_never_both_move_the_money() {
     run(async {
@@ -45,7 +45,7 @@ fn auto_release_and_the_contracts_end_never_both_move_the_money() {
                 story.until(13.9).await;
                 let review = story.review("m-1");
                 let by = std::time::Duration::from_hours(3);
-                // Both at once; the pause is no waiting but what makes the rounds differ in which comes first.
+                // Both at once; the pause only varies which of them comes first.
                 let pause = std::time::Duration::from_millis(round * 7);
                 let silence = async {
                     tokio::time::sleep(pause).await;
@@ -67,7 +67,7 @@ fn auto_release_and_the_contracts_end_never_both_move_the_money() {
     });
 }
 
-/// E11: a milestone that is submitted again while the contract ends does not hold the end up, nor is it paid.
+/// E11: a milestone that is submitted again while the contract ends does not delay the end, and is not paid.
 #[test]
 fn submitting_again_while_the_contract_ends_holds_nothing_up() {
     run(async {
@@ -95,8 +95,8 @@ fn submitting_again_while_the_contract_ends_holds_nothing_up() {
     });
 }
 
-/// R1, D3, E11: a milestone's dispute keeps its money out of the refund request, which covers the rest. A claim that is
-/// then withdrawn does not bring the review back to life.
+/// R1, D3, E11: a milestone's dispute keeps its money out of the refund request, which covers the rest. Withdrawing the claim
+/// later does not resume the review.
 #[test]
 fn a_running_dispute_keeps_its_money_out_of_the_refund_request() {
     run(async {
@@ -126,7 +126,7 @@ fn a_running_dispute_keeps_its_money_out_of_the_refund_request() {
             story.play(play).await;
             assert_eq!(shown(&story.outcome_of(&disputed).await), dispute);
             assert_eq!(shown(&story.outcome_of(&story.review("m-1")).await), review);
-            // What the dispute left can be asked back by ending the contract once more.
+            // The client can ask for the money that the dispute left by ending the contract once more.
             let kept = story.outcome_of(&disputed).await.kept_in_escrow.minor();
             let again = story.again();
             assert_eq!(again.end(0, Value::Null).await.held.minor(), kept);
@@ -135,7 +135,7 @@ fn a_running_dispute_keeps_its_money_out_of_the_refund_request() {
     });
 }
 
-/// R1: a contract's end that finds everything in a milestone's dispute is refused and names it.
+/// R1: if a milestone's dispute holds all the money, the contract's end is refused and names that dispute.
 #[test]
 fn a_contracts_end_with_everything_in_dispute_is_refused() {
     run(async {
@@ -145,7 +145,7 @@ fn a_contracts_end_with_everything_in_dispute_is_refused() {
         story.play("1 freelancer claim 20000").await;
         let status = story.again().end(0, Value::Null).await;
         assert!(refused(&status).starts_with("R1 ") && refused(&status).contains(story.case()), "{status:?}");
-        // It was none: a claim that is withdrawn now finds its review going on.
+        // The contract did not end: after the claim is withdrawn the review continues.
         story.play("2 freelancer withdraw").await;
         let review = story.review("m-1");
         let resumed = story.wait(&review, |status| status.stage != Stage::Disputed).await;
@@ -153,7 +153,7 @@ fn a_contracts_end_with_everything_in_dispute_is_refused() {
     });
 }
 
-/// R2, E11: an end that is refused supersedes nothing: the client's 14 days run on.
+/// R2, E11: a refused contract's end supersedes nothing: the client's 14 days continue.
 #[test]
 fn a_refused_end_leaves_the_review_as_it_is() {
     run(async {
@@ -170,7 +170,7 @@ fn a_refused_end_leaves_the_review_as_it_is() {
     });
 }
 
-/// E11: after the contract's end nothing is submitted, until a deposit says that it goes on.
+/// E11: after the contract's end no milestone can be submitted, until a deposit says that the contract continues.
 #[test]
 fn a_milestone_is_not_submitted_after_the_contracts_end() {
     run(async {

@@ -1,4 +1,4 @@
-//! What the pages say can be looked up: links, files, variables and targets that they name are there.
+//! What the pages say is true: the links, files, variables and targets that they name exist.
 
 use std::{
     collections::BTreeSet,
@@ -6,13 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Folders that are made, not written.
+/// Generated folders.
 const MADE: [&str; 5] = ["target", ".tools", ".git", ".schemathesis", ".compose"];
 
-/// Endings of files that belong to this project when a page names one.
+/// Endings of files that belong to this project if a page names one.
 const OURS: [&str; 4] = [".rs", ".md", ".sql", ".toml"];
 
-/// A file that pages name and that is its reader's own.
+/// A file that pages name and that belongs to the reader.
 const OTHERS: [&str; 1] = ["temporal.toml"];
 
 fn root() -> PathBuf {
@@ -44,7 +44,7 @@ fn is_text(path: &str) -> bool {
     Path::new(path).extension().is_some_and(|ending| ending == "md")
 }
 
-/// The pages: their paths and texts. Decisions are history, and may name what is gone.
+/// The pages: their paths and texts. Decisions are history, and may name files that no longer exist.
 fn pages() -> Vec<(String, String)> {
     let is_page = |path: &String| is_text(path) && (path.starts_with("docs/") || !path.contains('/'));
     let pages = files().into_iter().filter(is_page);
@@ -55,12 +55,12 @@ fn is_history(path: &str) -> bool {
     path.starts_with("docs/decisions/") || path == "CHANGELOG.md"
 }
 
-/// What stands between backticks on one line.
+/// The texts between backticks, within a line.
 fn quoted(text: &str) -> Vec<&str> {
     text.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).collect()
 }
 
-/// A heading as a link names it.
+/// A heading's anchor in a link.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim_start_matches('#').trim().to_lowercase();
     let kept = kept.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
@@ -107,7 +107,7 @@ fn every_file_that_a_page_names_is_there() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Words in a text that begin like this and go on in capitals.
+/// Words that begin like this and continue in capitals.
 fn variables<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
     let is_part = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     let places = text.match_indices(prefix).map(|(place, _)| place);

@@ -1,4 +1,4 @@
-//! Who may start and see what, tried over HTTP as somebody would who wants money or words that are not theirs.
+//! Who may start and see what: a person tries over HTTP to get money or texts of others.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ fn id_of(story: &Story<'_>) -> String {
     story.id().to_string()
 }
 
-/// L8, P1: a payment of another contract does not exist here, be its case open or closed; and nothing of it is shown or replaced.
+/// L8, P1: another contract's payment does not exist here, whether its case is open or closed; nobody can read or replace it.
 #[test]
 fn another_contracts_payment_is_neither_read_nor_replaced() {
     run(async {
@@ -50,7 +50,7 @@ fn another_contracts_payment_is_neither_read_nor_replaced() {
     });
 }
 
-/// L8: a start that is refused is a problem with its rule, and hides nothing of the case that was decided before it.
+/// L8: a refused start is a problem with its rule, and does not hide the case that was decided before it.
 #[test]
 fn a_refused_start_hides_no_case() {
     run(async {
@@ -73,7 +73,7 @@ fn a_refused_start_hides_no_case() {
         let dispute = json!({"grounds": "refund_request", "claim": claim});
         let (status, problem) = freelancer.post(&format!("/v1/contracts/{id}/disputes"), &dispute).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
-        // Through Temporal it becomes a workflow, and still is no case.
+        // Through Temporal it becomes a workflow, but not a case.
         story.end(9_999_999, Value::Null).await;
         let after = client.get(&case).await.1;
         for field in ["case", "outcome", "timeline", "run_id"] {
@@ -82,7 +82,7 @@ fn a_refused_start_hides_no_case() {
         let (_, listed) = client.get(&format!("/v1/cases?contract={id}&kind=refund_request")).await;
         assert_eq!(listed["items"].as_array().map(Vec::len), Some(1), "{listed}");
 
-        // The next that is accepted is the second, and both can be read.
+        // The next accepted start is the second case, and both can be read.
         story.deposit("d-2", 5_000, "card-1").await;
         let (status, second) = client.post(&end, &json!({"pay_now": 0})).await;
         assert_eq!(
@@ -97,7 +97,7 @@ fn a_refused_start_hides_no_case() {
     });
 }
 
-/// L8, L9: a case leads to its own dispute, and has its own dispute's money, whatever disputes there were before and since.
+/// L8, L9: a case leads to its own dispute and that dispute's money, whatever disputes there were before and since.
 #[test]
 fn a_case_leads_to_its_own_dispute() {
     run(async {
@@ -129,7 +129,7 @@ fn a_case_leads_to_its_own_dispute() {
     });
 }
 
-/// D1: a freelancer's word alone takes no escrow: the contract can still be ended, and nobody is told of a dispute.
+/// D1: a freelancer's statement alone takes no escrow: the contract can still end, and nobody gets a notice of a dispute.
 #[test]
 fn a_bare_word_takes_no_escrow() {
     run(async {
@@ -156,7 +156,7 @@ fn a_bare_word_takes_no_escrow() {
     });
 }
 
-/// E14: whoever is a party, or acts for one, is nothing else in that contract, whatever their token says.
+/// E14: a party, or a person who acts for one, has no other role in that contract, whatever their token says.
 #[test]
 fn nobody_judges_their_own_case() {
     run(async {
@@ -185,13 +185,13 @@ fn nobody_judges_their_own_case() {
             let (status, answer) = sender.post(&format!("/v1/contracts/{}/deposits", story.id()), &deposit).await;
             assert_eq!(status, StatusCode::FORBIDDEN, "{answer}");
         }
-        // Who acts for both sides is on the one that the contract names them on, and on none otherwise.
+        // A person who acts for both sides is on the side that the contract names, and otherwise on none.
         let (status, _) = both(&client, &[&freelancer]).post(&format!("{commands}/withdraw"), &json!({})).await;
         assert_eq!(status, StatusCode::FORBIDDEN);
         let (status, _) =
             both("helper", &[&client, &freelancer]).post(&format!("{commands}/withdraw"), &json!({})).await;
         assert_eq!(status, StatusCode::NOT_FOUND);
-        // And through Temporal, where no token is asked for.
+        // And through Temporal, which asks for no token.
         let by = json!({"party": "mediator", "id": freelancer});
         let extend = json!({"by": by, "hours": 24, "reason": "x"}).as_object().cloned().unwrap();
         let command_kind = recourse_domain::command::CommandKind::Extend;
@@ -204,7 +204,7 @@ fn party(story: &Story<'_>, role: &str) -> String {
     story.contract[role]["id"].as_str().unwrap().to_owned()
 }
 
-/// E2, E14, E15, L2: a deposit that came to nothing is no 201: declined is 402, refused by a rule 422, another one's id 409.
+/// E2, E14, E15, L2: a failed deposit is no 201: declined is 402, refused by a rule 422, another one's id 409.
 #[test]
 fn a_deposit_that_came_to_nothing_says_so() {
     run(async {
@@ -236,7 +236,7 @@ fn a_deposit_that_came_to_nothing_says_so() {
     });
 }
 
-/// A start that runs already is the same case only if it says the same.
+/// A second start is the same case only if it says the same as the running one.
 #[test]
 fn a_start_with_other_content_is_a_conflict() {
     run(async {
@@ -253,7 +253,7 @@ fn a_start_with_other_content_is_a_conflict() {
     });
 }
 
-/// A party does not see where the other side reads email.
+/// A party does not see the other side's email address.
 #[test]
 fn the_other_sides_address_is_not_shown() {
     run(async {
@@ -270,7 +270,7 @@ fn the_other_sides_address_is_not_shown() {
     });
 }
 
-/// A list shows nothing that cannot be read by itself: an arbitrator's has disputes alone.
+/// A list shows only what its reader can read one by one: an arbitrator's has disputes alone.
 #[test]
 fn a_list_shows_what_can_be_read() {
     run(async {
@@ -297,7 +297,7 @@ fn a_list_shows_what_can_be_read() {
     });
 }
 
-/// L8: what is no case hides none: a start that cannot be read, and a workflow of another type under a case's id.
+/// L8: a workflow that is no case hides no case: an unreadable start, and a workflow of another type under a case's id.
 #[test]
 fn what_is_no_case_hides_none() {
     run(async {
@@ -312,7 +312,7 @@ fn what_is_no_case_hides_none() {
         let before = client.get(&case).await.1;
         let list = format!("/v1/cases?contract={}&kind=refund_request&open=false", story.id());
         let started = Instant::now();
-        // The server lists with a delay what it knows already.
+        // The server's lists lag behind what it knows.
         while client.get(&list).await.1["items"].as_array().map(Vec::len) != Some(1) {
             assert!(started.elapsed() < PATIENCE, "it is never listed");
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -344,7 +344,7 @@ fn what_is_no_case_hides_none() {
     });
 }
 
-/// R6: a claim that could be filed is conducted, however much its contract and policy add to it.
+/// R6: a claim that could be filed gets its dispute, however much its contract and policy add to it.
 #[test]
 fn a_claim_as_large_as_can_be_sent_opens_its_dispute() {
     run(async {
@@ -369,7 +369,7 @@ fn a_claim_as_large_as_can_be_sent_opens_its_dispute() {
     });
 }
 
-/// E14: whoever is on a side is no backend of the platform there, whatever is started.
+/// E14: a person on a side cannot act as the platform's backend there, whatever they start.
 #[test]
 fn nobody_submits_as_the_platform_on_their_own_side() {
     run(async {
@@ -386,7 +386,7 @@ fn nobody_submits_as_the_platform_on_their_own_side() {
     });
 }
 
-/// E14: what the mediators are told about a contract is not read by who is on a side of it, and an arbitrator lists their own cases
+/// E14: a person on a side of a contract cannot read the mediators' notices about it, and an arbitrator lists their own cases
 /// beside everybody's disputes.
 #[test]
 fn duties_show_nothing_of_ones_own_case_and_hide_nothing_either() {

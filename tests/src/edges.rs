@@ -1,4 +1,4 @@
-//! Where the rules meet the edges: the smallest amounts, other currencies, everything claimed, everybody silent at once.
+//! The rules at their edges: the smallest amounts, other currencies, everything claimed, everybody silent at once.
 
 use futures_util::future::join_all;
 use jiff::SignedDuration;
@@ -9,8 +9,8 @@ use crate::{
     lateness::pass_deadline,
 };
 
-/// L1, M3, E6, R7: one minor unit is divided, held over and refunded like any other amount, in currencies with no minor
-/// unit, with two and with three digits.
+/// L1, M3, E6, R7: one minor unit is divided, held over and refunded like any other amount, in currencies without minor units
+/// and with two or three digits.
 #[test]
 fn one_minor_unit_is_an_amount_in_every_currency() {
     run(async {
@@ -25,7 +25,7 @@ fn one_minor_unit_is_an_amount_in_every_currency() {
                 story.play("4 client accept resolution; 4.1 freelancer accept resolution").await;
                 assert_eq!(shown(&story.outcome().await), "refunded resolution_accepted M5 0/1/0", "{currency}");
                 assert_eq!(story.ledger().await, "deposit 1, refund 1");
-                // Of two units one is released and one held over, which the next deposit draws on.
+                // One of two units is released and one held over; the next deposit draws on it.
                 let mut story = Story::new(world, "two").with(&currency);
                 story.fund("d-1", "m-1", 2, &story.card()).await;
                 story.submit("m-1", 1, 2).await;
@@ -48,7 +48,7 @@ fn one_minor_unit_is_an_amount_in_every_currency() {
     });
 }
 
-/// D3, R5: a claim of exactly what is held leaves nothing, and one unit more is refused.
+/// D3, R5: a claim of exactly the held amount leaves nothing, and one unit more is refused.
 #[test]
 fn a_claim_may_equal_what_is_held() {
     run(async {
@@ -110,7 +110,7 @@ fn silence_decides_in_every_stage_at_once() {
     });
 }
 
-/// M2: the limit counts from the filing by the case's own clock, however far the refund request's was advanced before.
+/// M2: the limit counts from the filing by the case's own clock, however far the refund request's clock was advanced before.
 #[test]
 fn mediation_lasts_until_21_days_after_the_filing() {
     run(async {

@@ -1,5 +1,5 @@
-//! L5–L7: the bank fails before and after it acted, the worker dies in between, everything arrives twice. One movement
-//! each, on both sides.
+//! L5–L7: the bank fails before and after it acts, the worker dies in between, everything arrives twice. One movement each, on
+//! both sides.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Story, World, run, shown};
 
-/// What the bank moved for this card: `charge 300, refund 200`, declined ones left out.
+/// The bank's movements for this card: `charge 300, refund 200`, without declined ones.
 async fn at_the_bank(world: &World, card: &str) -> String {
     let movements = world.bank.movements().await.unwrap();
     let mine = movements.iter().filter_map(|movement| match &movement.request {
@@ -39,7 +39,7 @@ async fn disturbed(world: &World, fault: Fault, times: u32) {
     assert_eq!(at_the_bank(world, &card).await, "charge 30000, refund 20000", "{fault:?}");
 }
 
-/// A milestone with a bonus, whose payment is returned, and a next deposit that draws on what was held over.
+/// A milestone with a bonus, a return of its payment, and a next deposit that draws on held-over money.
 async fn disturbed_milestone(world: &World, fault: Fault, times: u32) {
     let mut story = Story::new(world, "disturbed");
     let card = story.card();
@@ -77,8 +77,8 @@ fn a_bank_that_fails_moves_a_bonus_a_return_and_a_drawn_deposit_once() {
     });
 }
 
-/// L5: the worker is killed between the bank's act and the posting of a bonus, of a returned payment, and of a deposit that
-/// draws on held-over money.
+/// L5: the worker is killed between the bank's act and the posting of a bonus, a return, and a deposit that draws on held-over
+/// money.
 #[test]
 fn a_worker_killed_in_a_bonus_a_return_or_a_drawn_deposit_loses_and_repeats_nothing() {
     run(async {
@@ -134,7 +134,7 @@ fn a_worker_killed_in_a_bonus_a_return_or_a_drawn_deposit_loses_and_repeats_noth
     });
 }
 
-/// L6: an unknown outcome is asked for again, never guessed.
+/// L6: an effect asks again about an unknown result, and never guesses.
 #[test]
 fn a_bank_that_fails_before_or_after_it_acted_moves_money_once() {
     run(async {
@@ -151,7 +151,7 @@ fn a_bank_that_fails_before_or_after_it_acted_moves_money_once() {
     });
 }
 
-/// A1: a share that cannot be charged counts as not paid.
+/// A1: a share whose charge is declined counts as not paid.
 #[test]
 fn a_declined_share_counts_as_not_paid() {
     run(async {
@@ -184,8 +184,8 @@ async fn until_at_the_bank(world: &World, card: &str, expected: &str) {
     panic!("the bank never got to {expected}: {}", at_the_bank(world, card).await);
 }
 
-/// L5: the worker is killed between the bank's act and the posting, of a deposit, of a refund and of a fee. The next one
-/// finds the bank's movement and posts it, once.
+/// L5: the worker is killed between the bank's act and the posting of a deposit, a refund and a fee. The next one finds the
+/// bank's movement and posts it, once.
 #[test]
 fn a_worker_killed_between_bank_and_ledger_loses_and_repeats_nothing() {
     run(async {
@@ -238,8 +238,8 @@ fn a_worker_killed_between_bank_and_ledger_loses_and_repeats_nothing() {
     });
 }
 
-/// L7: each command of a refund request and of a dispute, twice at once under its key, acts once: the contract's ledger and
-/// the case's timeline show one of each.
+/// L7: each command of a refund request and of a dispute, twice at once under its key, acts once: the ledger and the timeline
+/// show one of each.
 #[test]
 fn each_command_twice_acts_once() {
     const CLAIMED: &str = "1 freelancer claim 15000";
@@ -293,7 +293,7 @@ fn each_command_twice_acts_once() {
     });
 }
 
-/// L7: a whole story with every start and every command twice, as updates at once and as a signal: one movement each.
+/// L7: a whole story with every start and command twice, as updates at once and as a signal: one movement each.
 #[test]
 fn everything_twice_moves_money_once() {
     run(async {
@@ -338,7 +338,7 @@ fn everything_twice_moves_money_once() {
             story.ledger().await,
             "deposit 20000, release 5000, fee 33750, fee 33750, release 12000, refund 3000"
         );
-        // Long after: the case is closed, and the same award again gets its first answer.
+        // Long after: the case is closed, and the repeated award gets its first answer.
         let (command_kind, mut body) = story.command("arbitrator", "award 12000");
         body.insert("key".into(), json!("key of award 12000"));
         let again = world.client.command(&story.dispute, command_kind, body).await;

@@ -1,4 +1,4 @@
-//! T2: what counts is the receipt time, whichever of reply and deadline the worker sees first.
+//! T2: the receipt time counts, whether the worker sees the reply or the deadline first.
 
 use std::{
     collections::BTreeSet,
@@ -21,17 +21,17 @@ use crate::{
     refusals::failed_tasks,
 };
 
-/// Lets the deadline pass with no worker to see it. The clock is advanced to just before it and then runs by itself:
-/// once the timer has fired the server does not advance it further until a worker has looked.
+/// Lets the deadline pass while no worker runs. Advances the clock to just before it, and then lets it run: once the timer has
+/// fired the server does not advance it further until a worker has looked.
 pub async fn pass_deadline(world: &World, case: &str, deadline: Timestamp) {
     let now = world.client.virtual_now(case).await.unwrap();
-    // A clock that is advanced is looked at until it stands still, and would not while the deadline waits for a worker.
+    // Advancing waits until the clock stands still, which it would not do while the deadline waits for a worker.
     let by = Duration::try_from(deadline.duration_since(now)).unwrap().saturating_sub(Duration::from_secs(1));
     world.client.advance(case, by).await.unwrap();
     let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
     let started = Instant::now();
     loop {
-        // The timer runs from when it was ordered, a moment after the deadline was decided; and is told of a moment after that.
+        // The timer runs from its order, a little after the deadline was set; and its event comes a little later.
         let now = world.client.virtual_now(case).await.unwrap();
         let events = handle.fetch_history(WorkflowFetchHistoryOptions::default()).into_events().await.unwrap();
         if now > deadline && !has_timer(&events) {
@@ -42,7 +42,7 @@ pub async fn pass_deadline(world: &World, case: &str, deadline: Timestamp) {
     }
 }
 
-/// Whether a timer has not fired yet.
+/// Whether a timer is still running.
 fn has_timer(events: &[HistoryEvent]) -> bool {
     let mut timers = BTreeSet::new();
     for event in events {
@@ -66,7 +66,7 @@ fn a_timely_reply_counts_though_every_worker_was_down_and_a_late_one_never_does(
         for story in [&mut timely, &mut late] {
             story.deposit("d-1", 30_000, "card-1").await;
             story.end(10_000, json!({"reminder_hours": []})).await;
-            // A case that is asked while it opens tells a deadline that is some milliseconds early.
+            // A case that is queried while it opens shows a deadline that is some milliseconds early.
             deadlines.push(world.status(&story.refund_request).await.deadline.unwrap());
         }
         world.stop_worker().await;
@@ -98,7 +98,7 @@ fn a_timely_reply_counts_though_every_worker_was_down_and_a_late_one_never_does(
     });
 }
 
-/// T2: a stamp that cannot be true (before the stage opened, or in the future) is not believed.
+/// T2: an impossible receipt time (before the stage opened, or in the future) does not count.
 #[test]
 fn a_stamp_that_cannot_be_true_is_the_time_of_arrival() {
     run(async {
@@ -122,8 +122,8 @@ fn a_stamp_that_cannot_be_true_is_the_time_of_arrival() {
     });
 }
 
-/// T2: a question that waits for a worker is answered with the history as it is by then. What no workflow task has brought
-/// yet is not acted on by the time of the task before, here three days ago.
+/// T2: the answer to a query that waits for a worker includes the history until then. The case does not act on an event without
+/// a workflow task at the time of the earlier task, here three days ago.
 #[test]
 fn what_happens_while_a_case_is_asked_happens_at_its_own_time() {
     run(async {
@@ -145,7 +145,7 @@ fn what_happens_while_a_case_is_asked_happens_at_its_own_time() {
                 })
             })
             .collect();
-        // The server does not tell that a question waits; those that come too late for this wait for a task, and prove nothing.
+        // The server does not show that a query waits; queries that come too late for this wait for a task, and prove nothing.
         tokio::time::sleep(Duration::from_millis(500)).await;
         for story in &stories {
             let now = world.client.virtual_now(&story.refund_request).await.unwrap();
@@ -176,7 +176,7 @@ fn what_happens_while_a_case_is_asked_happens_at_its_own_time() {
     });
 }
 
-/// Lets the server forget which worker has the case in memory.
+/// Makes the server forget which worker has the case in memory.
 async fn forget_worker(client: &Client, case: &str) {
     let request = ResetStickyTaskQueueRequest {
         namespace: client.namespace().to_owned(),

@@ -20,7 +20,7 @@ pub async fn funded(world: &'static World, name: &str) -> Story<'static> {
     story
 }
 
-/// What a deposit charged, what it drew from held-over money, and the escrow afterwards.
+/// A deposit's charge, what it drew from held-over money, and the escrow afterwards.
 fn charged(outcome: &Outcome) -> (i64, i64, i64) {
     let [charged, from_held, held] =
         [outcome.charged, outcome.from_held, outcome.held].map(|amount| amount.unwrap().minor());
@@ -34,7 +34,7 @@ pub fn refused(status: &recourse_domain::messages::Status) -> String {
     format!("{} {}", outcome.rule, outcome.message.as_deref().unwrap_or_default())
 }
 
-/// E4–E8, E11: every way in which a review ends by itself, with the ledger to the cent.
+/// E4–E8, E11: every way in which a review ends without a dispute, with the ledger to the cent.
 #[test]
 fn a_review_ends_as_the_rules_say() {
     const ROWS: [(&str, &str, &str); 10] = [
@@ -73,7 +73,7 @@ fn a_review_ends_as_the_rules_say() {
     });
 }
 
-/// E7: a bonus that is declined leaves the release as it is, and loses nothing.
+/// E7: a declined bonus leaves the release as it is, and loses nothing.
 #[test]
 fn a_declined_bonus_leaves_the_release_standing() {
     run(async {
@@ -140,8 +140,8 @@ fn a_whole_contracts_deposit_funds_its_milestones() {
     });
 }
 
-/// E6: what is held over is drawn on by the next milestone's deposit, so that only the difference is charged; disputed
-/// money is not.
+/// E6: the next milestone's deposit draws on held-over money, so that only the difference is charged; it does not draw on
+/// disputed money.
 #[test]
 fn the_next_deposit_draws_on_what_is_held_over() {
     run(async {
@@ -153,7 +153,7 @@ fn the_next_deposit_draws_on_what_is_held_over() {
         // 120.00 held over. A first deposit takes 50.00 of it and charges nothing.
         assert_eq!(charged(&story.fund("d-2", "m-2", 5_000, &story.card()).await), (0, 5_000, 12_000));
         assert_eq!(charged(&story.fund("d-2", "m-2", 5_000, &story.card()).await), (0, 5_000, 12_000), "twice is once");
-        // What is left is disputed: the next deposit cannot draw on it.
+        // The rest is disputed: the next deposit cannot draw on it.
         let gone = story.dispute_alone("partial_release", "m-1", 7_001).await;
         assert!(refused(&gone).contains("70.01 USD is more than the 70.00 USD"), "{gone:?}");
         let status = story.dispute_alone("partial_release", "m-1", 4_000).await;
@@ -163,7 +163,7 @@ fn the_next_deposit_draws_on_what_is_held_over() {
         story.on(&dispute);
         story.play("1 client accept claim").await;
         assert_eq!(shown(&story.outcome_of(&dispute).await), "settled client_acceptance D3 4000/0/3000");
-        // The 30.00 that were not awarded stay for the next deposit, and cannot be disputed again.
+        // The 30.00 that the dispute did not award stay for the next deposit, and cannot be disputed again.
         let again = story.dispute_alone("partial_release", "m-1", 1).await;
         assert!(refused(&again).starts_with("D1 "), "{again:?}");
         assert_eq!(charged(&story.fund("d-4", "m-2", 4_000, &story.card()).await), (1_000, 3_000, 15_000));
@@ -178,7 +178,8 @@ fn the_next_deposit_draws_on_what_is_held_over() {
     });
 }
 
-/// D1, D3, D5: a dispute from a running review. The clock stops, what is not awarded stays, the next milestone goes on.
+/// D1, D3, D5: a dispute from a running review. The clock stops, the part that is not awarded stays, the next milestone
+/// continues.
 #[test]
 fn a_disputed_milestone_is_decided_by_its_dispute() {
     const ROWS: [(&str, &str, &str); 6] = [
@@ -215,7 +216,7 @@ fn a_disputed_milestone_is_decided_by_its_dispute() {
                 let kept = story.outcome_of(&review).await.kept_in_escrow.minor();
                 let separator = if ledger.is_empty() { "" } else { ", " };
                 assert_eq!(story.ledger().await, format!("deposit 30000{separator}{ledger}"), "{play}");
-                // What stayed is there for the next milestone.
+                // The next milestone gets what stayed.
                 assert_eq!(
                     charged(&story.fund("d-2", "m-2", 30_000, &story.card()).await),
                     (30_000 - kept, kept, 30_000)
@@ -229,7 +230,7 @@ fn a_disputed_milestone_is_decided_by_its_dispute() {
     });
 }
 
-/// D5: a withdrawn claim leaves the money where it was, and the client's clock goes on where it stood.
+/// D5: a withdrawn claim leaves the money where it was, and the client's clock continues where it stood.
 #[test]
 fn a_withdrawn_claim_resumes_the_review() {
     run(async {
@@ -250,7 +251,7 @@ fn a_withdrawn_claim_resumes_the_review() {
     });
 }
 
-/// D1: what a dispute on an active contract needs, when it is started by itself.
+/// D1: what a dispute on an active contract needs, when it does not come from a review.
 #[test]
 fn a_dispute_started_alone_needs_something_that_is_held() {
     run(async {
@@ -261,7 +262,7 @@ fn a_dispute_started_alone_needs_something_that_is_held() {
         story.submit("m-1", 1, 30_000).await;
         let elsewhere = story.dispute_alone("non_release", "m-1", 1).await;
         assert!(refused(&elsewhere).contains(&story.review("m-1")), "{elsewhere:?}");
-        // A milestone that is reviewed elsewhere: its own deposit is what is disputed.
+        // A milestone without a review of ours: the dispute is about its own deposit.
         let mut outside = funded(world, "outside").await;
         let status = outside.dispute_alone("non_release", "m-1", 20_000).await;
         assert_eq!((status.stage, status.held.minor()), (Stage::AwaitingClient, 30_000));

@@ -1,5 +1,5 @@
-//! The list of deliberate mistakes in `tests/mutations/` stays true: each can still be made, and its test is there.
-//! `tests/mutate` makes them one by one, and sees each caught.
+//! The list of deliberate mistakes in `tests/mutations/` stays true: each can still be made, and its test exists.
+//! `tests/mutate` makes them one by one, and checks that a test catches each.
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use crate::rulebook;
 
-/// How many mistakes there are at least.
+/// The least number of mistakes.
 const MUTATIONS_MIN: usize = 20;
 
-/// What the list must have a mistake for; see `docs/architecture.md`.
+/// The invariants that need a mistake in the list; see `docs/architecture.md`.
 const INVARIANTS: [&str; 24] = [
     "E1", "E14", "E15", "D1", "L1", "L2", "L3", "L4", "L5", "L6", "L7", "L8", "L9", "T2", "A6", "E10", "E11", "R8",
     "N2", "N3", "no float", "refusals", "shown", "cost",
@@ -22,7 +22,7 @@ struct List {
     mutation: Vec<Mutation>,
 }
 
-/// A mistake, and the test that must fail because of it.
+/// A mistake, and the test that must catch it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Mutation {
@@ -51,7 +51,7 @@ fn mutations() -> Vec<Mutation> {
     files.into_iter().flat_map(read).collect()
 }
 
-/// A test's name without the modules `tests`, which are files here and inline there.
+/// A test's name without the modules `tests`, which are files here and inline elsewhere.
 fn plain(name: &str) -> String {
     let parts = name.split("::").enumerate().filter(|(place, part)| *place == 0 || *part != "tests");
     parts.map(|(_, part)| part).collect::<Vec<_>>().join("::")
@@ -88,7 +88,7 @@ fn every_invariant_has_a_mutation() {
     assert!(without.is_empty(), "invariants that nothing breaks: {without:?}");
 }
 
-/// The invariants' table names tests that are there.
+/// The tests in the invariants' table exist.
 #[test]
 fn every_invariant_names_a_test_that_would_notice() {
     let tests: BTreeSet<String> = rulebook::tests().iter().map(|test| plain(&test.name)).collect();

@@ -1,4 +1,4 @@
-//! N1–N3 on a real mail server: who is told, once, and that a mail server that is down holds up nothing.
+//! N1–N3 on a real mail server: who gets a notice, once, and that a mail server that is down delays nothing.
 
 use std::collections::BTreeSet;
 
@@ -80,7 +80,7 @@ fn a_mail_server_that_is_down_holds_up_nothing() {
     });
 }
 
-/// T5: whoever must act is reminded a day before the deadline, in the app and by email, and nobody else.
+/// T5: the awaited party gets a reminder a day before the deadline, in the app and by email, and nobody else does.
 #[test]
 fn whoever_must_act_is_reminded_a_day_before_the_deadline() {
     run(async {

@@ -1,5 +1,5 @@
-//! What an operator finds in Temporal's own tools, without ours: lists by search attributes, a case's current details,
-//! and what each timer and activity is for.
+//! What an operator sees in Temporal's own tools: lists by search attributes, a case's current details, and the purpose of each
+//! timer and activity.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use temporalio_common::data_converters::RawValue;
 
 use crate::harness::{Story, World, run};
 
-/// The contract's cases in visibility, once they are as wanted: visibility follows the cases after a moment.
+/// The contract's cases in visibility, as soon as they are as wanted: visibility lags a little behind the cases.
 async fn listed(world: &World, story: &Story<'_>, wanted: impl Fn(&[CaseRow]) -> bool) -> Vec<CaseRow> {
     let filters = Filters { contract: Some(story.id()), ..Filters::default() };
     for _ in 0..100 {
@@ -33,7 +33,7 @@ async fn current_details(world: &World, case: &str) -> String {
     metadata["currentDetails"].as_str().unwrap_or_default().to_owned()
 }
 
-/// T4: stage, who is awaited, deadline and what silence does, in lists and in the details, stage by stage.
+/// T4: stage, awaited role, deadline and the effect of silence, in lists and in the details, stage by stage.
 #[test]
 fn a_case_shows_where_it_stands() {
     run(async {
@@ -87,7 +87,7 @@ fn a_case_shows_where_it_stands() {
     });
 }
 
-/// M1: an overdue mediation is found by the list's filter, and no longer once a resolution is proposed.
+/// M1: the list's filter finds an overdue mediation, and no longer does so after a resolution is proposed.
 #[test]
 fn an_overdue_mediation_is_listed() {
     run(async {
@@ -104,7 +104,7 @@ fn an_overdue_mediation_is_listed() {
     });
 }
 
-/// Every timer and activity says in the Web UI what it is for, without anything personal.
+/// The Web UI shows the purpose of every timer and activity, without anything personal.
 #[test]
 fn every_timer_and_activity_says_what_it_is_for() {
     run(async {
@@ -146,8 +146,8 @@ fn every_timer_and_activity_says_what_it_is_for() {
     });
 }
 
-/// Pages, programs and operators look at the same case while it has something to do, and no worker runs. The server lets few of
-/// them wait for one, and all are answered.
+/// Pages, programs and operators query a case that has work to do, while no worker runs. The server lets only a few wait at
+/// once, and all get answers.
 #[test]
 fn many_may_ask_a_case_at_once() {
     run(async {
@@ -173,7 +173,7 @@ fn many_may_ask_a_case_at_once() {
     });
 }
 
-/// A server closes each connection after some minutes, here after a moment. Whoever asks something just then is answered.
+/// A server closes each connection after some minutes, here sooner. A request at that time still gets its answer.
 #[test]
 fn a_connection_that_the_server_closes_fails_nobody() {
     run(async {

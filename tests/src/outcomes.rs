@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use crate::harness::{Story, World, run, shown};
 
-/// What a row plays and must come to.
+/// A story and its expected outcome.
 struct Row {
     held: i64,
     pay_now: i64,
     policy: Value,
     story: &'static str,
     outcome: &'static str,
-    /// What follows the deposit.
+    /// The ledger after the deposit.
     ledger: &'static str,
 }
 
@@ -50,7 +50,7 @@ async fn check_all(rows: Vec<Row>) {
     join_all(rows.into_iter().map(|row| Box::pin(check(row, world)))).await;
 }
 
-/// R1–R4, R7, R10: the refund request's own ends.
+/// R1–R4, R7, R10: the refund request's ends without a dispute.
 #[test]
 fn a_refund_request_ends_as_the_rules_say() {
     run(check_all(vec![
@@ -165,7 +165,7 @@ fn arbitration_ends_as_the_rules_say() {
     ));
 }
 
-/// D3, A2, D2: what a policy sets otherwise.
+/// D3, A2, D2: the effects of other policies.
 #[test]
 fn a_policy_changes_what_silence_does() {
     let proposed = "1 freelancer claim 15000; 2 client reject claim; 3 mediator propose 9000; 5; 12";
@@ -280,13 +280,13 @@ fn an_agency_is_paid_and_its_owner_acts() {
     });
 }
 
-/// The outcome of ending the contract once more.
+/// The outcome of another end of the contract.
 async fn ended_again(story: &Story<'_>) -> Outcome {
     let again = story.again();
     again.end(0, Value::Null).await.outcome.expect("it is refused at once")
 }
 
-/// A2: what is on hold can be ended again once an operator has freed it; the second case's movements are its own.
+/// A2: the contract can end again after an operator has freed the money on hold; the second case has its own movements.
 #[test]
 fn a_contract_on_hold_can_be_ended_again() {
     run(async {
@@ -298,7 +298,7 @@ fn a_contract_on_hold_can_be_ended_again() {
         assert_eq!(shown(&story.outcome().await), "on_hold arbitration_default A2 0/0/20000");
         let status = world.status(&story.dispute).await;
         assert_eq!((status.stage, status.held.minor()), (Stage::OnHold, 20_000));
-        // Nobody but an operator gets at it.
+        // Only an operator can move it.
         assert_eq!(shown(&ended_again(&story).await), "refused rule R1 0/0/0");
         assert_eq!(world.ledger.free(&story.dispute).await.unwrap().len(), 1);
 
@@ -311,7 +311,7 @@ fn a_contract_on_hold_can_be_ended_again() {
     });
 }
 
-/// E2, E1, L7: what a deposit comes to, and that the same deposit twice is one charge.
+/// E2, E1, L7: the outcome of a deposit; the same deposit twice is one charge.
 #[test]
 fn a_deposit_charges_once_or_not_at_all() {
     run(async {

@@ -1,4 +1,4 @@
-//! Money that was already released, asked back on the real server (P1–P4).
+//! The client asks for released money back on the real server (P1–P4).
 
 use jiff::{SignedDuration, Timestamp};
 use recourse_domain::{messages::Status, posting::Account, stage::Stage};
@@ -24,8 +24,8 @@ fn refused(status: &Status) -> String {
     format!("{} {} {}", outcome.result.name(), outcome.rule, outcome.message.as_deref().unwrap_or_default())
 }
 
-/// P2, P4, R7: all, a part or nothing, over several requests, and never more than is left; each return goes back to the
-/// deposits that paid it, as a movement of its own.
+/// P2, P4, R7: the freelancer returns all, a part or nothing, over several requests, and never more than the rest; each return
+/// goes to the deposits that paid it, as a movement of its own.
 #[test]
 fn a_payment_is_returned_in_parts_over_several_requests() {
     run(async {
@@ -69,7 +69,7 @@ fn silence_returns_nothing() {
     });
 }
 
-/// P1, E1: up to 180 days after the release, and only for a payment of that very contract.
+/// P1, E1: up to 180 days after the release, and only for a payment of the same contract.
 #[test]
 fn a_request_for_a_payment_that_is_too_old_or_another_is_refused() {
     run(async {
@@ -94,7 +94,7 @@ fn a_request_for_a_payment_that_is_too_old_or_another_is_refused() {
     });
 }
 
-/// P3: mediation help within 30 days of the release, not later; the opinion binds nobody.
+/// P3: mediation help is possible within 30 days of the release, not later; the opinion binds nobody.
 #[test]
 fn mediation_help_ends_after_thirty_days() {
     run(async {
@@ -114,7 +114,7 @@ fn mediation_help_ends_after_thirty_days() {
     });
 }
 
-/// P4, E7: a bonus is a payment too, and goes back to what it was charged to.
+/// P4, E7: a bonus is a payment too, and its return goes back to the billing method that was charged.
 #[test]
 fn a_bonus_can_be_returned() {
     run(async {

@@ -1,4 +1,4 @@
-//! What becomes of a refund after it was issued, on the real server and with the operator's commands (R8).
+//! What happens to a refund after it was issued, on the real server and with the operator's commands (R8).
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
     harness::{Story, World, run, shown},
 };
 
-/// A contract that ended with 300.00 of two cards in escrow, all of it refunded. The bank has said nothing yet.
+/// A contract that ended with 300.00 of two cards in escrow, all refunded. The bank has reported nothing yet.
 async fn refunded<'a>(world: &'a World, name: &str) -> Story<'a> {
     let mut story = Story::new(world, name);
     story.deposit("d-1", 10_000, &story.card()).await;
@@ -49,8 +49,8 @@ async fn suspense(world: &World, contract: &Id) -> (i64, i64) {
     (history.balances.suspense, history.balances.client)
 }
 
-/// R7, R8: each leg is issued with the day on which it should have arrived, and settles when the bank says so. One that
-/// failed is parked, its operator and its client are told, and it is sent again or paid out otherwise; each of these is a
+/// R7, R8: each leg is issued with the day on which it should arrive, and settles when the bank reports it. A failed one is
+/// parked, its operator and its client get a notice, and the operator sends it again or pays it otherwise; each of these is a
 /// movement of the ledger.
 #[test]
 fn a_refund_settles_or_is_parked_and_seen_to() {
@@ -110,7 +110,7 @@ fn a_refund_settles_or_is_parked_and_seen_to() {
     });
 }
 
-/// R8: what the bank declines for good does not keep the case: it ends, and the money waits in suspense.
+/// R8: a refund that the bank declines for good does not keep the case open: the case ends, and the money waits in suspense.
 #[test]
 fn a_refund_that_the_bank_declines_is_parked_and_the_case_ends() {
     run(async {
@@ -131,7 +131,7 @@ fn a_refund_that_the_bank_declines_is_parked_and_the_case_ends() {
     });
 }
 
-/// R8: a refund that should have settled and has not is parked, once, and comes out of suspense if it settles after all.
+/// R8: an overdue refund is parked, once, and leaves suspense if it settles after all.
 #[test]
 fn an_overdue_refund_is_parked_until_it_settles_after_all() {
     run(async {
@@ -164,7 +164,7 @@ fn an_overdue_refund_is_parked_until_it_settles_after_all() {
     });
 }
 
-/// R8, P2: money that a freelancer returns is followed in the same way.
+/// R8, P2: Recourse follows a freelancer's return in the same way.
 #[test]
 fn a_returned_payment_that_does_not_arrive_is_parked_too() {
     run(async {

@@ -1,4 +1,4 @@
-//! Commands that must not be taken: each leaves the money where it is, fails no workflow task, and its reason is in the
+//! Commands that a case must refuse: each leaves the money where it is, fails no workflow task, and gets its reason in the
 //! answer and in the timeline.
 
 use recourse_client::ClientError;
@@ -12,7 +12,7 @@ use temporalio_common::{
 
 use crate::harness::{Story, World, run, shown};
 
-/// How many workflow tasks of this case failed, ever.
+/// How many workflow tasks of this case have failed.
 pub async fn failed_tasks(world: &World, case: &str) -> usize {
     let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(case);
     let history =
@@ -30,7 +30,7 @@ fn refusal(answer: Result<recourse_domain::messages::Status, ClientError>) -> (S
 /// Who, what they say, and the refusal's name.
 type Attempt = (&'static str, &'static str, &'static str);
 
-/// Sends what must be refused with `kind`, and finds the reason in the timeline.
+/// Sends a command that the case must refuse with `kind`, and finds the reason in the timeline.
 async fn refused(story: &mut Story<'_>, world: &World, who: &str, words: &str, kind: &str) {
     let (name, message) = refusal(story.say(who, words).await);
     assert_eq!(name, kind, "{who} {words}: {message}");
@@ -169,7 +169,7 @@ fn a_dispute_refuses_what_the_rules_do_not_allow() {
     });
 }
 
-/// After the end every command is refused: too late, or answered before. Nothing moves any more.
+/// After the end the case refuses every command: too late, or answered before. No more money moves.
 #[test]
 fn a_closed_case_takes_nothing() {
     run(async {
@@ -208,7 +208,7 @@ fn a_closed_case_takes_nothing() {
     });
 }
 
-/// Fields that cannot be what they should, by update: `Invalid`, with the field.
+/// Invalid fields, by update: `Invalid`, with the field.
 #[test]
 fn an_update_that_does_not_parse_is_refused_with_the_field() {
     run(async {
@@ -267,7 +267,7 @@ fn an_update_that_does_not_parse_is_refused_with_the_field() {
     });
 }
 
-/// Whatever a signal carries, no workflow task fails, the timeline notes it, and the case goes on.
+/// Whatever a signal carries, no workflow task fails, the timeline notes it, and the case continues.
 #[test]
 fn a_signal_that_does_not_parse_is_noted_and_harmless() {
     run(async {
@@ -306,7 +306,7 @@ fn a_signal_that_does_not_parse_is_noted_and_harmless() {
     });
 }
 
-/// Nonsense of any size and number neither fills a case nor keeps the parties out of it.
+/// Nonsense of any size and number does not fill a case, and does not block the parties.
 #[test]
 fn a_flood_of_nonsense_does_not_keep_the_parties_out() {
     run(async {
@@ -321,7 +321,7 @@ fn a_flood_of_nonsense_does_not_keep_the_parties_out() {
             world.client.signal(&story.refund_request, "dispute", huge.clone()).await.unwrap();
         }
         story.play("1 freelancer claim 15000").await;
-        // Refused updates are kept, up to a number; after that they leave no event.
+        // The history keeps a limited number of refused updates; later ones leave no event.
         let (command_kind, body) = story.command("freelancer", "accept offer 99");
         for _ in 0..recourse_domain::case::REFUSALS_KEPT_MAX {
             refusal(world.client.command(&story.dispute, command_kind, body.clone()).await);
@@ -343,7 +343,8 @@ async fn history_length(world: &World, case: &str) -> usize {
     handle.fetch_history(temporalio_client::WorkflowFetchHistoryOptions::default()).into_events().await.unwrap().len()
 }
 
-/// Everything that the parties may say, as long as it may be, in one batch after an outage: the case takes it in one task.
+/// All commands that the parties may give, as long as they may be, in one batch after an outage: the case takes them in one
+/// task.
 #[test]
 fn all_that_may_be_said_fits_into_one_task() {
     run(async {
@@ -374,7 +375,7 @@ fn all_that_may_be_said_fits_into_one_task() {
     });
 }
 
-/// A start that does not parse, or that a rule forbids, is a refused outcome and moves nothing.
+/// A start that does not parse, or that a rule forbids, has the outcome "refused" and moves nothing.
 #[test]
 fn a_forbidden_start_is_refused_with_the_rule() {
     run(async {
@@ -434,12 +435,12 @@ fn a_forbidden_start_is_refused_with_the_rule() {
                 "E2",
                 "not verified",
             ),
-            // Nobody begins a case in the middle: this is what a run hands on to the next.
+            // No start can begin a case in the middle: only a run hands this on to the next.
             ("RefundRequest", json!({"case": {"stage": "Settling"}, "case_ref": story.dispute}), "R1", "contract"),
             ("Dispute", json!({"case": {"stage": "Settling"}, "case_ref": story.refund_request}), "D1", "contract"),
         ];
         for (index, (kind, start, rule, word)) in starts.into_iter().enumerate() {
-            // Its own id, which a refused start leaves free for the next.
+            // Its own id, which a refused start leaves free.
             let id = match kind {
                 "EscrowDeposit" => format!("escrow-deposit:{}:d-9", story.id()),
                 "Dispute" => story.dispute.clone(),
@@ -460,7 +461,7 @@ fn a_forbidden_start_is_refused_with_the_rule() {
             assert_eq!(failed_tasks(world, &id).await, 0, "{start}");
         }
         assert_eq!(story.ledger().await, "deposit 30000");
-        // What was refused let go of the money: the next end finds all of it.
+        // The refused starts hold no money: the next end finds all of it.
         assert_eq!(story.end(0, Value::Null).await.held.minor(), 30_000);
         world.check_money().await;
     });

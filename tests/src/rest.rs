@@ -1,4 +1,4 @@
-//! When a case rests: who looks at it then, or advances its clock, finds what has happened, however slow the server is.
+//! A case at rest: a test that reads it, or advances its clock, sees everything that has happened, however slow the server is.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use recourse_domain::{messages::Status, stage::Stage};
 
 use crate::harness::{Story, World, run, shown};
 
-/// A command without what the harness waits for.
+/// Sends a command without the harness's waiting.
 async fn told(world: &World, story: &Story<'_>, case: &str, who: &str, words: &str) -> Status {
     let (command_kind, body) = story.command(who, words);
     world.client.command(case, command_kind, body).await.unwrap()
 }
 
-/// A review goes on once its dispute is over, and the next dispute has the id of the one before it: the review does not rest
-/// before it has heard of the one's end, nor before the other has begun; and its clock is not refused to who advances it.
+/// A review continues after its dispute, and its next dispute has the same id: the review does not rest before it knows the end
+/// of the first, nor before the second has begun; and its clock can then be advanced.
 #[test]
 fn a_case_rests_when_its_dispute_has_begun_and_once_it_has_heard_of_its_end() {
     run(async {
@@ -25,7 +25,7 @@ fn a_case_rests_when_its_dispute_has_begun_and_once_it_has_heard_of_its_end() {
         world.quiet(&review).await;
         for round in 0..2 {
             let dispute = told(&world, &story, &review, "freelancer", "claim 20000").await.particulars.dispute.unwrap();
-            // With what is known of the review alone.
+            // With the review's state alone.
             world.quiet(&review).await;
             assert!(world.client.closed_for(&dispute).await.unwrap().is_none(), "round {round}: the dispute before");
             world.opened(&dispute).await;

@@ -1,4 +1,4 @@
-//! What is said of money while the bank fails, and afterwards (L9): by the command line, the API, and the worker.
+//! What the command line, the API and the worker say about money while the bank fails, and afterwards (L9).
 
 use std::{path::Path, time::Instant};
 
@@ -15,12 +15,12 @@ use crate::{
     production::metrics::scrape,
 };
 
-/// The bank breaks off whatever it is asked for this card, until it is told to work again.
+/// The bank breaks off every movement of this card, until a test makes it work again.
 pub async fn breaks(world: &World, card: &str) {
     world.bank.set_fault(Some(&Id::new(card).unwrap()), Fault::FailBefore, 1_000_000).await.unwrap();
 }
 
-/// Waits until what the case has ordered was tried twice.
+/// Waits until an order of the case was tried twice.
 pub async fn until_retried(world: &World, case: &str) -> Order {
     let started = Instant::now();
     loop {
@@ -40,7 +40,7 @@ fn states(document: &Value) -> String {
         .join(", ")
 }
 
-/// What is tried again is said with its attempt, its error and what to do, under an exit code of its own.
+/// The command says that the effect is tried again, with the attempt, the error and what to do, and has its own exit code.
 fn says_that_it_is_retried(ran: &Run, words: &str) {
     assert_eq!(ran.code, 4, "{}{}", ran.out, ran.err);
     for word in [words, "being tried again, now in attempt", "broke off", "nothing moves twice"] {
@@ -54,8 +54,8 @@ fn contract_file(folder: &Path, story: &Story<'_>) -> String {
     name
 }
 
-/// L9: a refund that the bank does not take on is taken and being tried again, not settled; on its way once it is issued; and
-/// arrived when the bank has said so.
+/// L9: a refund that the bank does not accept is taken and tried again, not settled; it is on its way once it is issued, and
+/// arrived after the bank's report.
 #[test]
 fn a_refund_is_ordered_then_on_its_way_then_arrived() {
     run(async {
@@ -111,7 +111,7 @@ fn a_refund_is_ordered_then_on_its_way_then_arrived() {
     });
 }
 
-/// L9, R8: what did not arrive says that it is in suspense, and what that means; a case that is closed says so too.
+/// L9, R8: a refund that did not arrive is shown in suspense, with the meaning of that, also by a closed case.
 #[test]
 fn a_closed_case_says_that_its_refund_did_not_arrive() {
     run(async {
@@ -135,7 +135,7 @@ fn a_closed_case_says_that_its_refund_did_not_arrive() {
     });
 }
 
-/// L9: a deposit, a bonus and a returned payment are of the same kind; what moved beside them has moved.
+/// L9: the same for a deposit, a bonus and a return; other movements of the same case have moved.
 #[test]
 fn a_deposit_a_bonus_and_a_return_say_that_they_are_tried_again() {
     run(async {
@@ -197,7 +197,7 @@ fn a_deposit_a_bonus_and_a_return_say_that_they_are_tried_again() {
     });
 }
 
-/// L9: the worker counts tries after the first, by effect, and says in its log what fails and why.
+/// L9: the worker counts tries after the first, by effect, and logs what fails and why.
 #[test]
 fn a_worker_counts_and_logs_what_it_tries_again() {
     run(async {

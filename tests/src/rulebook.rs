@@ -1,5 +1,5 @@
-//! The rule book's proof: which test proves which rule, as the tests themselves say it in the first words of their
-//! descriptions (`/// E3, E13: …`), and as `docs/policy.md` shows it under each rule.
+//! The proof of the rule book: which test proves which rule. The tests name the rules in the first words of their doc comments
+//! (`/// E3, E13: …`), and `docs/policy.md` shows the tests under each rule.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,13 +9,13 @@ use std::{
 
 use recourse_domain::{command::CommandKind, ids::CaseKind, rule::Rule};
 
-/// How many tests a rule's proof names. The nearest to the product come first: the real server, then the rest.
+/// How many tests a rule's proof names. Tests on the real server come first, then the rest.
 const NAMED_MAX: usize = 4;
 
-/// What begins the line under a rule that says how it is proved.
+/// The beginning of the line under a rule that names its tests.
 const PROOF: &str = "Proved by ";
 
-/// A test, and the rules that it says it is about.
+/// A test, and the rules that it names.
 pub struct Test {
     /// Its package, modules and function.
     pub name: String,
@@ -79,7 +79,7 @@ fn tests_of(source: &str, module: &str, on_the_server: bool) -> Vec<Test> {
     found
 }
 
-/// The ids that a description begins with, up to its colon: `T2, E4–E6: …`.
+/// The ids that a doc comment begins with, up to its colon: `T2, E4–E6: …`.
 fn rules_in(said: &str) -> Vec<String> {
     let Some((ids, _)) = said.split_once(':') else { return Vec::new() };
     let mut found = Vec::new();
@@ -90,7 +90,7 @@ fn rules_in(said: &str) -> Vec<String> {
             [Some((letter, first)), Some((other, last))] if letter == other => {
                 found.extend((*first..=*last).map(|number| format!("{letter}{number}")));
             }
-            // A sentence with a colon in it, not a list of rules.
+            // A sentence with a colon, not a list of rules.
             _ => return Vec::new(),
         }
     }
@@ -125,7 +125,7 @@ fn proof_of(tests: &[String]) -> String {
     format!("{PROOF}{}{more}.", named.join(", "))
 }
 
-/// The policy page with each rule's proof under it, as the tests have it now.
+/// The policy page with each rule's present proof under it.
 fn with_proofs(page: &str, proofs: &BTreeMap<String, Vec<String>>) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut open: Option<String> = None;
@@ -187,7 +187,7 @@ fn every_rule_has_a_test_and_no_test_names_an_unknown_rule() {
     assert!(unknown.is_empty(), "tests that name a rule which is not in the rule book: {unknown:?}");
 }
 
-/// `RECOURSE_WRITE_DOCS=1` writes the page as it should be.
+/// `RECOURSE_WRITE_DOCS=1` writes the correct page.
 #[test]
 fn the_policy_page_has_every_rule_and_its_proof() {
     let path = root().join("docs/policy.md");

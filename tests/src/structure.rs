@@ -1,4 +1,4 @@
-//! How the crates and their modules stand on each other: see the map in `docs/architecture.md`.
+//! The dependencies of the crates and their modules: see the map in `docs/architecture.md`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-/// What a package may be called that runs, waits or talks. Nothing below the rules begins like one of these.
+/// Beginnings of names of packages that run, wait or talk. The rules depend on no such package.
 const ACTING: [&str; 12] = [
     "temporalio",
     "tokio",
@@ -23,10 +23,10 @@ const ACTING: [&str; 12] = [
     "chrono",
 ];
 
-/// How many packages are below the rules at most, themselves included. A new one is a decision, and this number its place.
+/// The most packages that the rules may depend on, including themselves. Whoever adds one decides it here.
 const PACKAGES_MAX: usize = 30;
 
-/// What a crate does not need to be built, by its first words.
+/// Packages that a crate must build without, by the beginnings of their names.
 const WITHOUT: [(&str, &[&str]); 4] = [
     ("recourse-client", &["lettre", "recourse-payments", "recourse-notifications", "object_store", "axum-extra"]),
     ("recourse-ledger", &["reqwest", "lettre", "temporalio-sdk"]),
@@ -38,14 +38,14 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The folders of our crates, each after those that it stands on.
+/// The folders of our crates, each after those that it depends on.
 fn members() -> Vec<PathBuf> {
     let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
     let members = manifest["workspace"]["members"].as_array().unwrap();
     members.iter().map(|member| root().join(member.as_str().unwrap())).collect()
 }
 
-/// The packages below a package, itself included.
+/// The packages that a package depends on, and itself.
 fn tree(package: &str) -> BTreeSet<String> {
     let tree = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--offline", "-p", package, "-e", "normal", "--prefix", "none"])
@@ -77,7 +77,8 @@ fn crates_are_built_without_what_they_do_not_need() {
     }
 }
 
-/// Cargo refuses circles of crates; the order of the members says more: no crate depends on a later one, not even for its tests.
+/// Cargo refuses circles of crates; the order of the members is stricter: no crate depends on a later one, not even for its
+/// tests.
 #[test]
 fn no_crate_depends_on_one_above_it() {
     let mut before = BTreeSet::new();
@@ -95,7 +96,7 @@ fn no_crate_depends_on_one_above_it() {
     assert!(before.len() > 10, "{before:?}");
 }
 
-/// The modules of a crate by their names, and what each takes from others of that crate.
+/// The modules of a crate by name, and what each imports from other modules of that crate.
 fn modules(folder: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut paths = vec![folder.to_owned()];
@@ -113,7 +114,7 @@ fn modules(folder: &Path) -> BTreeMap<String, BTreeSet<String>> {
         let source = fs::read_to_string(&path).unwrap();
         let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         let code: Vec<&str> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-        // What is above a module of a folder is that folder's module.
+        // Above a module in a folder is the folder's module.
         let above = if parts.len() == 1 || parts[1] == "mod" { "super::" } else { "super::super::" };
         let named = ["crate::", above].iter().flat_map(|root| named_after(&code.join("\n"), root)).collect::<Vec<_>>();
         found.entry(parts[0].clone()).or_default().extend(named);
@@ -125,7 +126,7 @@ fn modules(folder: &Path) -> BTreeMap<String, BTreeSet<String>> {
     found
 }
 
-/// The names that follow a path's root in some code: `a` and `b` of `crate::{a::X, b}`.
+/// The names after a path's root in code: `a` and `b` of `crate::{a::X, b}`.
 fn named_after(code: &str, root: &str) -> Vec<String> {
     let name = |text: &str| {
         text.trim_start().chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
@@ -159,7 +160,7 @@ fn named_after(code: &str, root: &str) -> Vec<String> {
     found
 }
 
-/// What a module leads to, over all others.
+/// The modules that a module depends on, directly or through others.
 fn reached(modules: &BTreeMap<String, BTreeSet<String>>, from: &str) -> BTreeSet<String> {
     let (mut reached, mut open) = (BTreeSet::new(), vec![from.to_owned()]);
     while let Some(module) = open.pop() {

@@ -1,5 +1,5 @@
-//! What happens to a case when somebody stops a workflow: a dispute outlives its parent, money stays where it is, and a
-//! request to cancel changes nothing (E10).
+//! Somebody stops a workflow: a dispute outlives its parent, money stays where it is, and a request to cancel changes nothing
+//! (E10).
 
 use recourse_client::ClientError;
 use recourse_domain::{messages::DisputeStart, stage::Stage};
@@ -43,7 +43,7 @@ fn a_dispute_outlives_its_refund_request() {
     });
 }
 
-/// A dispute whose workflow is stopped moves nothing; its parent ends on hold, and tells an operator.
+/// If a dispute's workflow is stopped, no money moves; its parent ends on hold, and an operator gets a notice.
 #[test]
 fn a_stopped_dispute_leaves_the_money_in_escrow() {
     run(async {
@@ -54,7 +54,7 @@ fn a_stopped_dispute_leaves_the_money_in_escrow() {
         assert_eq!(shown(&outcome), "on_hold rule E10 10000/0/20000");
         assert_eq!(story.ledger().await, "deposit 30000, release 10000");
         assert!(matches!(world.client.result(&story.dispute).await, Err(ClientError::Stopped { .. })));
-        // Ending the contract again names who holds the money; once an operator has freed it, all of it is there.
+        // Ending the contract again names the holder of the money; after an operator has freed it, all of it is there.
         let mut again = story.again();
         let refused = again.end(0, Value::Null).await.outcome.expect("it is refused at once");
         assert_eq!(shown(&refused), "refused rule R1 0/0/0");
@@ -70,7 +70,7 @@ fn a_stopped_dispute_leaves_the_money_in_escrow() {
     });
 }
 
-/// L2, L5: a workflow that an operator resets goes on as the same case: what was posted is not posted again.
+/// L2, L5: a workflow that an operator resets continues as the same case: a posted movement is not posted again.
 #[test]
 fn a_reset_case_moves_nothing_twice() {
     run(async {
@@ -127,7 +127,7 @@ fn a_dispute_may_run_alone() {
     run(async {
         let world = World::shared().await;
         let mut story = Story::new(world, "alone");
-        // Money that came after the contract's end, which it does not undo (D1).
+        // This deposit came after the contract's end, and does not undo the end (D1).
         story.deposit("d-0", 1_000, "card-1").await;
         story.end(1_000, Value::Null).await;
         story.deposit("d-1", 20_000, "card-1").await;
@@ -139,7 +139,7 @@ fn a_dispute_may_run_alone() {
         let (first, second) = (start(15_000), start(100));
         world.client.start(first).await.unwrap();
         assert_eq!(story.opened(&story.dispute).await.stage, Stage::AwaitingClient);
-        // The contract's end finds nothing free, and says who holds it.
+        // The contract's end finds no free money, and names the holder.
         assert_eq!(shown(&ended(&story).await), "refused rule R1 0/0/0");
         story.dispute_runs();
         story.play("2 client accept claim").await;
@@ -149,7 +149,7 @@ fn a_dispute_may_run_alone() {
         );
         assert_eq!(story.ledger().await, "deposit 1000, release 1000, deposit 20000, release 15000, refund 5000");
 
-        // While a refund request holds the money, a dispute of it belongs there.
+        // While a refund request holds the money, a dispute about it must begin there.
         let other = Story::new(world, "alone");
         other.deposit("d-1", 20_000, "card-1").await;
         other.end(0, Value::Null).await;
@@ -166,7 +166,7 @@ async fn ended(story: &Story<'_>) -> recourse_domain::outcome::Outcome {
     story.end(0, Value::Null).await.outcome.expect("it is refused at once")
 }
 
-/// E1: the parties and the currency are those of the first deposit; another file under the contract's id moves nothing.
+/// E1: the first deposit fixes the parties and the currency; a file with others under the contract's id moves nothing.
 #[test]
 fn a_contract_is_what_was_deposited_for() {
     run(async {
@@ -192,7 +192,7 @@ fn a_contract_is_what_was_deposited_for() {
     });
 }
 
-/// E10: asking a workflow to cancel changes nothing, whatever it is doing.
+/// E10: a request to cancel a workflow changes nothing, whatever the workflow is doing.
 #[test]
 fn a_case_cannot_be_cancelled() {
     run(async {

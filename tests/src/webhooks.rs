@@ -1,4 +1,4 @@
-//! Webhooks on a real server: events reach an endpoint signed, again if it did not take them, and stay in the feed.
+//! Webhooks on a real server: an endpoint gets signed events, again if it refused them, and the feed keeps all.
 
 use std::{
     collections::BTreeMap,
@@ -35,10 +35,10 @@ use tokio::{
 
 use crate::harness::{Story, World, run, shown};
 
-/// How long something that takes milliseconds, or one retry, may take on a busy machine.
+/// How long a step of milliseconds, or one retry, may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A program that takes webhooks.
+/// A program that receives webhooks.
 pub struct Receiver {
     pub url: String,
     received: Arc<Mutex<Vec<Received>>>,
@@ -58,7 +58,7 @@ impl Received {
 }
 
 impl Receiver {
-    /// Takes what comes in, but for the first `failures` requests.
+    /// Accepts all requests except the first `failures`.
     pub async fn start(failures: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://127.0.0.1:{}/hook", listener.local_addr().unwrap().port());
@@ -81,7 +81,7 @@ impl Receiver {
         Self { url, received, failures }
     }
 
-    /// From now on everything is taken.
+    /// From now on it accepts everything.
     pub fn is_free(&self) {
         self.failures.store(0, Ordering::Relaxed);
     }
@@ -117,7 +117,7 @@ pub async fn webhooks(world: &World) -> WebhookBook {
     WebhookBook::new(Database::connect(&world.database_url).await.unwrap()).allow_local(true)
 }
 
-/// Asks again and again until the answer is good.
+/// Asks again and again until there is an answer.
 async fn once<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
@@ -129,7 +129,7 @@ async fn once<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     }
 }
 
-/// The deliveries to an endpoint, once there are this many and all were taken.
+/// The deliveries to an endpoint, as soon as there are this many and all were accepted.
 async fn all_taken(book: &WebhookBook, endpoint: &str, count: usize) -> Vec<Delivery> {
     once("all are delivered", async || {
         let deliveries = book.deliveries(endpoint, 100).await.unwrap();
@@ -145,8 +145,8 @@ async fn deliveries_started(world: &World) -> usize {
     world.client.temporal().list_workflows(query, WorkflowListOptions::default()).count().await
 }
 
-/// A case's events reach an endpoint once each, signed, and in an order that their sequences say; what was before the endpoint
-/// is in the feed.
+/// An endpoint gets a case's events once each, signed, and their sequence numbers give the order; the feed also has events from
+/// before the endpoint.
 #[test]
 fn an_endpoint_is_sent_what_happens_signed_and_the_feed_has_all_of_it() {
     run(async {
@@ -204,7 +204,7 @@ fn by_case(events: impl Iterator<Item = CaseEvent>) -> BTreeMap<String, Vec<Case
     cases
 }
 
-/// A worker that dies loses nothing of what is to be sent; a delivery cannot be cancelled; one that nobody ordered does nothing.
+/// A worker that dies loses no delivery; nobody can cancel a delivery; a delivery that nobody ordered does nothing.
 #[test]
 fn what_is_to_be_sent_outlives_a_worker_and_a_cancellation() {
     run(async {
@@ -222,7 +222,7 @@ fn what_is_to_be_sent_outlives_a_worker_and_a_cancellation() {
         let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(&id);
         handle.cancel(WorkflowCancelOptions::default()).await.unwrap();
         world.start_worker().await;
-        // Only once the workflow has seen that somebody wants it to end.
+        // Only after the workflow has seen the request to cancel.
         let seen = once("the request to cancel is seen", async || {
             let events = history(&world, &id).await;
             let asked = events.iter().position(|event| *event == EventType::WorkflowExecutionCancelRequested)?;
@@ -246,14 +246,14 @@ fn what_is_to_be_sent_outlives_a_worker_and_a_cancellation() {
     });
 }
 
-/// What has happened to a workflow.
+/// The events of a workflow's history.
 async fn history(world: &World, id: &str) -> Vec<EventType> {
     let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(id);
     let events = handle.fetch_history(WorkflowFetchHistoryOptions::default()).into_events().await.unwrap();
     events.iter().map(HistoryEvent::event_type).collect()
 }
 
-/// What a delivery comes to.
+/// The result of a delivery.
 pub async fn receipt(world: &World, id: &str) -> DeliveryReceipt {
     let handle = world.client.temporal().get_workflow_handle::<UntypedWorkflow>(id);
     let result = handle.get_result(WorkflowGetResultOptions::default()).await.unwrap();

@@ -1,4 +1,4 @@
-//! A real browser: sessions of people in it, what they click and type, and what is looked at on every page.
+//! A real browser: people's sessions in it, their clicks and typing, and the checks on every page.
 
 use std::{
     path::{Path, PathBuf},
@@ -27,7 +27,7 @@ async fn driver() -> &'static Driver {
     static DRIVER: OnceCell<Driver> = OnceCell::const_new();
     DRIVER
         .get_or_init(async || {
-            // It ends when this process has: nobody can close its input then.
+            // It ends with this process: then its input closes.
             let mut process = Command::new("sh")
                 .args(["-c", "chromedriver --port=0 & read -r _; kill $!"])
                 .stdin(Stdio::piped())
@@ -48,7 +48,7 @@ async fn driver() -> &'static Driver {
         .await
 }
 
-/// Somebody in a browser of their own.
+/// A person in a browser of their own.
 pub struct Person {
     driver: WebDriver,
     url: String,
@@ -83,13 +83,13 @@ impl Person {
         self.driver.goto(format!("{}{path}", self.url)).await.unwrap();
     }
 
-    /// Where they are.
+    /// The page's path.
     pub async fn path(&self) -> String {
         let url = self.driver.current_url().await.unwrap();
         url.path().to_owned()
     }
 
-    /// Does something on the page: again, if that page is not there yet, or has loaded itself again meanwhile.
+    /// Acts on the page; tries again while the page is not there yet, or has reloaded itself meanwhile.
     async fn patiently<T>(&self, what: &str, act: impl AsyncFn() -> WebDriverResult<T>) -> T {
         let started = Instant::now();
         loop {
@@ -111,7 +111,7 @@ impl Person {
         self.patiently(&format!("click \"{text}\""), click).await;
     }
 
-    /// Types into the field with this name, in place of what was there.
+    /// Types into the field with this name, and replaces its text.
     pub async fn type_into(&self, name: &str, text: &str) {
         let type_it = async || {
             let field = self.driver.find(By::Name(name)).await?;
@@ -121,20 +121,20 @@ impl Person {
         self.patiently(&format!("type into {name}"), type_it).await;
     }
 
-    /// Chooses one of what a field offers.
+    /// Chooses an option of the field with this name.
     pub async fn choose(&self, name: &str, value: &str) {
         let option = format!("select[name={name}] option[value={value}]");
         let choose = async || self.driver.find(By::Css(option.clone())).await?.click().await;
         self.patiently(&format!("choose {value}"), choose).await;
     }
 
-    /// Gives a file to the field with this name.
+    /// Puts a file into the field with this name.
     pub async fn attach(&self, name: &str, file: &Path) {
         let attach = async || self.driver.find(By::Name(name)).await?.send_keys(file.to_str().unwrap()).await;
         self.patiently(&format!("attach a file to {name}"), attach).await;
     }
 
-    /// Ticks what has this label.
+    /// Ticks the box with this label.
     pub async fn tick(&self, label: &str) {
         let path = format!("//label[normalize-space(.) = \"{label}\"]");
         let tick = async || self.driver.find(By::XPath(path.clone())).await?.click().await;
@@ -165,21 +165,21 @@ impl Person {
         self.driver.active_element().await.unwrap().send_keys(text).await.unwrap();
     }
 
-    /// What is to be read on the page.
+    /// The text of the page.
     pub async fn text(&self) -> String {
-        // In one step: the page may be another one by the next. While it becomes another one there is nothing to be read.
+        // In one step, because the page may change before the next. While it changes there is no text.
         let read = self.driver.execute("return document.body ? document.body.innerText : '';", Vec::new()).await;
         read.map_or_else(|_| String::new(), |read| read.json().as_str().unwrap_or_default().to_owned())
     }
 
-    /// What is to be read in the part of the page under the heading with this id.
+    /// The text of the page's section under the heading with this id.
     pub async fn section(&self, heading: &str) -> String {
         let section = format!("section[aria-labelledby={heading}]");
         let read = async || self.driver.find(By::Css(section.clone())).await?.text().await;
         self.patiently(&format!("read {heading}"), read).await
     }
 
-    /// Waits until all of this is to be read, without loading the page again.
+    /// Waits until the page shows all of these texts, without loading it again.
     pub async fn reads(&self, texts: &[&str]) {
         let started = Instant::now();
         loop {
@@ -190,14 +190,15 @@ impl Person {
         }
     }
 
-    /// Looks at the page: keeps a picture of it, and finds no serious fault for people who read with other means.
+    /// Checks the page: keeps a picture of it, and finds no serious accessibility fault.
     pub async fn look(&self, picture: &str) {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/console");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(format!("{picture}.png")), self.driver.screenshot_as_png().await.unwrap()).unwrap();
         let axe = std::env::var("RECOURSE_AXE").expect("RECOURSE_AXE: run the tests with `make test`");
         let run = "const done = arguments[0]; axe.run(document).then(found => done(found.violations), fault => done(String(fault)));";
-        // By the driver, which the page's own policy does not bind; and in one step, which belongs to one page.
+        // The driver runs the script, because the page's own policy does not bind the driver; in one step, which belongs to one
+        // page.
         let script = format!("{}\n{run}", std::fs::read_to_string(axe).unwrap());
         let look = async || self.driver.execute_async(script.as_str(), Vec::new()).await;
         let found = self.patiently(&format!("look at {picture}"), look).await;
@@ -216,7 +217,7 @@ impl Person {
         self.driver.execute(script, Vec::new()).await.unwrap().json() == &json!(true)
     }
 
-    /// Leaves.
+    /// Closes the browser.
     pub async fn leave(self) {
         self.driver.quit().await.unwrap();
     }

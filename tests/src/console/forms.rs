@@ -1,4 +1,4 @@
-//! Forms that no page of ours has sent, and texts that are more than texts.
+//! Forms that none of our pages has sent, and texts that contain code.
 
 use reqwest::{Client, StatusCode, header, redirect::Policy};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ async fn session(served: &Served, persona: &str) -> String {
     cookie.split(';').next().unwrap().to_owned()
 }
 
-/// A form without what our pages carry, or from another site, changes nothing.
+/// A form without our pages' secret, or from another site, changes nothing.
 #[test]
 fn a_form_of_another_site_is_refused() {
     run(async {
@@ -57,7 +57,7 @@ fn a_form_of_another_site_is_refused() {
     });
 }
 
-/// What somebody wrote is shown as they wrote it, and a page runs nothing that stands in it.
+/// A page shows what people wrote as text, and runs none of it.
 #[test]
 fn what_people_write_is_only_text() {
     run(async {
@@ -108,8 +108,8 @@ fn what_people_write_is_only_text() {
     });
 }
 
-/// A name that somebody else owns may be made to lead to a sandbox on one's machine; under it nobody gets a token. And no page of another
-/// site signs anybody in.
+/// Somebody may make a name of their own lead to a sandbox on another person's machine; the sandbox gives no token under that
+/// name. And no page of another site can sign anybody in.
 #[test]
 fn a_sandbox_answers_to_this_machine_only_and_no_other_site_signs_in() {
     run(async {

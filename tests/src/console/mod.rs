@@ -1,4 +1,4 @@
-//! The console in a real browser, and what it does with forms that nobody should have sent.
+//! The console in a real browser, and its answers to forged forms.
 
 mod browser;
 mod forms;
@@ -14,7 +14,7 @@ use crate::{
     harness::{World, run},
 };
 
-/// A contract of the sandbox, made by a click; its id.
+/// Makes a contract of the sandbox by a click; its id.
 async fn contract_of(ada: &Person) -> String {
     ada.open("/sandbox").await;
     ada.click("Make it").await;
@@ -97,7 +97,7 @@ fn a_dispute_is_clicked_from_the_contracts_end_to_a_resolution() {
     });
 }
 
-/// The case moves on while somebody looks at an old page: they are told, and nothing happens.
+/// The case moves on while somebody reads an old page: the console says so, and nothing happens.
 #[test]
 fn a_stale_page_does_no_harm() {
     run(async {
@@ -162,7 +162,7 @@ fn a_contract_is_ended_with_keys_only_at_320_pixels() {
     });
 }
 
-/// A file is uploaded in a page, ticked in a claim, and saved by the other side.
+/// The freelancer uploads a file in a page and ticks it in a claim; the other side saves it.
 #[test]
 fn evidence_is_uploaded_and_referred_to() {
     run(async {

@@ -1,4 +1,4 @@
-//! Money that is in no case, by clicking: an operator sees to refunds in suspense, and a freelancer disputes what was held over.
+//! Money outside cases, by clicking: an operator handles refunds in suspense, and a freelancer disputes held-over money.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
     retried::{breaks, until_retried},
 };
 
-/// A contract that ended, whose refund is in three legs: two that the bank declined, and one that never arrives.
+/// A contract that ended, whose refund has three legs: the bank declined two, and one never arrives.
 async fn in_suspense(world: &World) -> Story<'_> {
     let mut story = of_personas(world, "suspense");
     for (deposit, card) in [("d-1", "card-1"), ("d-2", "card-2"), ("d-3", "card-3")] {
@@ -38,7 +38,7 @@ async fn in_suspense(world: &World) -> Story<'_> {
     story
 }
 
-/// R8: what is in suspense is sent again, paid otherwise, or stated to have failed; each says what it does to the money.
+/// R8: an operator sends money in suspense again, pays it otherwise, or states that it failed; each page says what that does.
 #[test]
 fn an_operator_sees_to_refunds_in_suspense_by_clicking() {
     run(async {
@@ -60,7 +60,7 @@ fn an_operator_sees_to_refunds_in_suspense_by_clicking() {
         olga.click("Confirm: Send it again").await;
         olga.reads(&["Done.", "Issued"]).await;
         assert_eq!(suspense().await, 20_000);
-        // It was sent on: nothing can be done about the old one any more.
+        // It was sent on: nobody can do anything with the old refund any more.
         olga.open(&format!("{stale}/pay")).await;
         olga.reads(&["The refund is retried now", "Nothing was done"]).await;
 
@@ -94,8 +94,8 @@ fn an_operator_sees_to_refunds_in_suspense_by_clicking() {
     });
 }
 
-/// L9: while the bank fails every page says that the money has not moved, and only operators read why; afterwards that it is on
-/// its way, with the date; and when the bank has said so that it has arrived, or is in suspense.
+/// L9: while the bank fails every page says that the money has not moved, and only operators read why; afterwards that the
+/// refund is on its way, with the date; and after the bank's report that it has arrived, or is in suspense.
 #[test]
 fn every_page_says_where_a_refund_is() {
     run(async {
@@ -156,7 +156,7 @@ fn every_page_says_where_a_refund_is() {
     });
 }
 
-/// D1, E6: what was held over from a milestone is disputed by itself, from the contract's page, by its freelancer only.
+/// D1, E6: only the freelancer can file a dispute about a milestone's held-over money, from the contract's page.
 #[test]
 fn a_dispute_is_filed_by_itself_by_clicking() {
     run(async {

@@ -9,7 +9,7 @@ use crate::{
     harness::{World, run},
 };
 
-/// The next page of a list shows what the first did not, and leaves the other lists where they are.
+/// The next page of a list continues the first, and leaves the other lists as they are.
 #[test]
 fn a_list_goes_on_on_its_next_page() {
     run(async {
@@ -23,7 +23,7 @@ fn a_list_goes_on_on_its_next_page() {
             ids.push(story.id().to_string());
         }
         ids.sort();
-        // Lists of cases are the server's, which learns of a case a moment after it was started.
+        // The server keeps the lists of cases, and adds a case a little after its start.
         let filters = Filters { open: Some(true), ..Filters::default() };
         while world.client.list(&filters, None).await.unwrap().cases.len() < ids.len() {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;

@@ -1,4 +1,4 @@
-//! What the parties of a dispute can click before a mediator has to decide: the claim amended or withdrawn, offers.
+//! The parties' clicks in a dispute before mediation: they amend or withdraw the claim, and make offers.
 
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ impl Person {
         self.reads(&["Done."]).await;
     }
 
-    /// Does something whose consequence is said on the page that asks for its confirmation.
+    /// Acts, and reads the consequence on the page that asks for confirmation.
     async fn does(&self, act: &str, consequence: &str) {
         self.click(act).await;
         self.reads(&[consequence]).await;
@@ -44,7 +44,7 @@ impl Person {
     }
 }
 
-/// A claim is amended; offers are made, taken back, rejected and accepted, and the money goes as the last one says.
+/// A claim is amended; offers are made, taken back, rejected and accepted, and the last one divides the money.
 #[test]
 fn a_claim_is_amended_and_an_offer_accepted_by_clicking() {
     run(async {

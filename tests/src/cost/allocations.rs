@@ -1,8 +1,8 @@
-//! What the rules and a replay take: the second gate of what a case costs, counted in allocations of memory.
+//! What the rules and a replay allocate: the second gate for a case's cost, counted in allocations of memory.
 //!
-//! A time says as much about the machine as about the code, and a gate of times cries wolf. How often memory is asked for is
-//! the same on every machine, and follows the work: a clone of a case, an order that is put into JSON twice, a status that is made
-//! and thrown away. The numbers stand in `docs/performance.md`, and that table is the gate.
+//! A time depends on the machine as much as on the code, so a gate of times fails by chance. The number of allocations is the
+//! same on every machine and follows the work: a clone of a case, an order that is serialized twice, an unused status. The
+//! table in `docs/performance.md` has the numbers, and is the gate.
 
 use std::{fmt::Write as _, fs, path::PathBuf};
 
@@ -22,13 +22,13 @@ use crate::{
     replay::{PRESENT, history_of},
 };
 
-/// What begins the table.
+/// The table's header.
 const HEADER: &str = "| what | allocations | bytes |";
 
-/// How much a number may differ from the table, in parts of a hundred: what the SDK does on its own differs a little.
+/// How much a number may differ from the table, in percent: the SDK's own allocations vary a little.
 const TOLERANCE: u64 = 3;
 
-/// What is played on paper: who says what.
+/// The stories on paper: who says what.
 const STORIES: [(&str, &[(&str, &str)]); 2] = [
     ("rules: a refund that is approved", &[("freelancer", "approve")]),
     (
@@ -43,7 +43,7 @@ const STORIES: [(&str, &[(&str, &str)]); 2] = [
     ),
 ];
 
-/// What is replayed.
+/// The replayed histories.
 const HISTORIES: [(&str, &str, &str); 2] = [
     ("replay: a refund that is approved", "refund_request", "end-approved"),
     ("replay: a dispute whose resolution both accept", "dispute", "dispute-resolved"),
@@ -68,7 +68,7 @@ impl Row {
         Some(Self { what: (*what).to_owned(), allocations: allocations.parse().ok()?, bytes: bytes.parse().ok()? })
     }
 
-    /// What differs from the table's row, in words.
+    /// The differences from the table's row, in words.
     fn differs_from(&self, table: &Self) -> Vec<String> {
         let compare = |what: &str, was: u64, is: u64| {
             let how = if is > was { "rose" } else { "sank" };
@@ -100,7 +100,7 @@ fn on_paper(words: &[(&str, &str)]) -> impl FnOnce() {
     }
 }
 
-/// The second replay of a history: the first one makes what is made once.
+/// The second replay of a history: the first one fills caches.
 fn replayed(what: &str, kind: &str, path: &str) -> Row {
     let history = fs::read(history_of(kind, path)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -118,7 +118,7 @@ fn counted() -> Vec<Row> {
     stories.chain(HISTORIES.iter().map(|(what, kind, path)| replayed(what, kind, path))).collect()
 }
 
-/// The lines of the table, without its head.
+/// The lines of the table, without its header.
 fn table(text: &str) -> (usize, usize) {
     let begins = text.find(HEADER).expect("docs/performance.md has the table") + HEADER.len() + 1;
     let begins = begins + text[begins..].find('\n').unwrap() + 1;
@@ -126,10 +126,10 @@ fn table(text: &str) -> (usize, usize) {
     (begins, ends)
 }
 
-/// `RECOURSE_WRITE_DOCS=1` writes the table as it should be.
+/// `RECOURSE_WRITE_DOCS=1` writes the correct table.
 #[test]
 fn the_rules_and_a_replay_take_what_the_table_says() {
-    // On a thread of its own, whose allocations are all counted here.
+    // A thread of its own: all its allocations are counted here.
     let rows = std::thread::spawn(counted).join().unwrap();
     let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/performance.md");
     let mut text = fs::read_to_string(&page).unwrap();
@@ -154,7 +154,7 @@ fn the_rules_and_a_replay_take_what_the_table_says() {
     );
 }
 
-/// The gate sees a row that rose, and one that sank; what is within its tolerance it lets pass.
+/// The gate finds a row that rose and one that sank, and passes differences within its tolerance.
 #[test]
 fn a_row_that_differs_is_found() {
     let row = |allocations, bytes| Row { what: "rules: a story".to_owned(), allocations, bytes };

@@ -1,8 +1,8 @@
-//! What a history costs: billed actions and events.
+//! The cost of a history: billed actions and events.
 //!
-//! A case's own history says at once and exactly which of its events are billed. The server's metric says it of a whole
-//! namespace, about a second late. So each case's bill is made from its history, and the sum of all bills of a namespace
-//! is compared with the metric: what counts as billed is then what the server bills.
+//! A case's own history shows at once and exactly which of its events are billed. The server's metric shows the sum of a whole
+//! namespace, about a second late. So the test makes each case's bill from its history, and compares the sum of a namespace
+//! with the metric. That proves that we count the same actions as the server.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -22,7 +22,7 @@ pub enum Action {
     Signal,
     /// A case signals another.
     SignalToCase,
-    /// An update is let in, whether it is then refused or not.
+    /// The server admits an update, whether the case then refuses it or not.
     Update,
     /// A timer is started.
     Timer,
@@ -40,15 +40,15 @@ pub type Actions = BTreeMap<Action, u64>;
 pub struct Bill {
     /// Its actions.
     pub actions: Actions,
-    /// The events of its history, if everything that happened woke it by itself.
+    /// The events of its history, if each cause woke it in a task of its own.
     ///
-    /// Two things that happen at nearly the same time may share a workflow task (three events) or not. That depends on
-    /// the machine, so what is counted is the most that there can be: a task for everything that wakes the case.
+    /// Two causes at nearly the same time may share a workflow task (three events) or not. That depends on the machine, so we
+    /// count the largest number: one task for each cause.
     pub events: u64,
 }
 
 impl Action {
-    /// What an event is billed as.
+    /// The action that an event is billed as.
     fn of(event: &HistoryEvent) -> Option<Self> {
         match event.attributes.as_ref()? {
             Attributes::WorkflowExecutionStartedEventAttributes(started) => {
@@ -70,7 +70,7 @@ impl Action {
         }
     }
 
-    /// What the server's metric calls it: a name for each action that one of these is.
+    /// The names in the server's metric, one for each billed action.
     const fn metric(&self) -> &'static [&'static str] {
         match self {
             Self::Start => &["grpc_StartWorkflowExecution"],
@@ -100,10 +100,10 @@ impl fmt::Display for Action {
     }
 }
 
-/// What an event is to the counting of events.
+/// How an event is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// Of a workflow task, or of the test's own advancing of a clock: not counted.
+    /// Not counted: it belongs to a workflow task, or to the test's own advancing of a clock.
     Left,
     /// One event.
     One,
@@ -160,7 +160,7 @@ pub fn sum<'a>(all: impl IntoIterator<Item = &'a Actions>) -> Actions {
     sum
 }
 
-/// The same as the server's metric calls them.
+/// The same by the names of the server's metric.
 pub fn as_metric(actions: &Actions) -> BTreeMap<String, u64> {
     let mut metric = BTreeMap::new();
     for (action, count) in actions {
@@ -172,12 +172,12 @@ pub fn as_metric(actions: &Actions) -> BTreeMap<String, u64> {
     metric
 }
 
-/// What the test itself asks, not the case; and what is billed again because a machine was slow.
+/// Actions by the test itself, not the case; and actions that are billed again because a machine was slow.
 const NOT_OF_THE_CASE: [&str; 3] = ["grpc_QueryWorkflow", "grpc_UpdateWorkflowExecutionOptions", "activity_retry"];
 
-/// Reads the server's metric of billed actions in a namespace, without what no case causes.
+/// Reads the server's metric of billed actions in a namespace, without those that no case causes.
 pub fn read_metric(metrics: &str, namespace: &str) -> BTreeMap<String, u64> {
-    // Names are written with the letters that Prometheus allows everywhere.
+    // The metric writes names with the letters that Prometheus allows everywhere.
     let namespace = format!("namespace=\"{}\"", namespace.replace('-', "_"));
     let mut found = BTreeMap::new();
     for line in metrics.lines().filter(|line| line.starts_with("action{") && line.contains(&namespace)) {

@@ -1,8 +1,8 @@
-//! What a case costs: the gate for billed actions and history events, path by path.
+//! The cost of a case: the gate for billed actions and history events, path by path.
 //!
-//! The numbers stand in `docs/operations.md`, and that table is the gate: a path that costs more fails, and one that costs
-//! less has to be written down, so that the page stays true. Counted is what a case causes; what a test asks of it
-//! besides (queries, advancing its clock) is left out.
+//! The table in `docs/operations.md` has the numbers, and is the gate: a path that costs more fails, and one that costs less
+//! must be written down, so that the page stays true. It counts what a case causes, without the test's own requests (queries,
+//! advancing its clock).
 
 mod allocations;
 mod bill;
@@ -26,7 +26,7 @@ use self::{
 };
 use crate::harness::{World, run, server_metrics};
 
-/// The server passes its counters on about once a second.
+/// The server publishes its counters about once a second.
 const METRIC_TIMEOUT: Duration = Duration::from_secs(20);
 
 async fn bill(world: &World, case: &str) -> Bill {
@@ -35,7 +35,7 @@ async fn bill(world: &World, case: &str) -> Bill {
     Bill::of(&history)
 }
 
-/// A path's row, and what everything before and in it was billed.
+/// A path's row, and the billed actions before and in it.
 async fn count(world: &World, path: &Path) -> (Row, Actions) {
     let Played { before, cases } = path.play(world).await;
     let bills = join_all(cases.iter().map(|case| bill(world, case))).await;
@@ -45,7 +45,7 @@ async fn count(world: &World, path: &Path) -> (Row, Actions) {
     (row, bill::sum(before.iter().map(|bill| &bill.actions).chain([&actions])))
 }
 
-/// The server's own count of a namespace, once it is as expected, or what it was last.
+/// The server's own count of a namespace, as soon as it is the expected one; otherwise the last one.
 async fn metric(world: &World, expected: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
     let started = Instant::now();
     loop {
@@ -57,7 +57,7 @@ async fn metric(world: &World, expected: &BTreeMap<String, u64>) -> BTreeMap<Str
     }
 }
 
-/// `RECOURSE_WRITE_DOCS=1` writes the table as it should be.
+/// `RECOURSE_WRITE_DOCS=1` writes the correct table.
 #[test]
 fn a_case_costs_what_the_table_says() {
     run(async {

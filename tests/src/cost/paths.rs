@@ -1,4 +1,4 @@
-//! The paths whose cost is counted: one for each way through the rules that costs something of its own.
+//! The paths whose cost is counted: one for each way through the rules that has its own cost.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -7,15 +7,15 @@ use crate::harness::{Story, World};
 
 /// A way through a case, in the words of [`Story::play`]; `signals` sends the command as a signal.
 pub struct Path {
-    /// What the table calls it.
+    /// Its name in the table.
     pub name: &'static str,
     scene: Scene,
     story: &'static str,
 }
 
-/// What is there before the counting begins, and how the case starts.
+/// What exists before the counting begins, and how the case starts.
 enum Scene {
-    /// Nothing is there; 300.00 are deposited.
+    /// Nothing exists; 300.00 are deposited.
     Deposit,
     /// So much is in escrow; the contract ends and so much is paid now.
     End(i64, i64),
@@ -88,7 +88,7 @@ pub const PATHS: [Path; 25] = [
 
 /// What was played.
 pub struct Played {
-    /// The cases that were there before.
+    /// The cases that existed before.
     pub before: Vec<String>,
     /// The path's own, the outermost first.
     pub cases: Vec<String>,
@@ -141,7 +141,7 @@ impl Path {
                 Some((when, words)) => signal(world, &mut story, when, words).await,
             }
         }
-        // A claim made another case of it.
+        // A claim began another case.
         if cases.iter().all(|case| case != story.case()) {
             cases.push(story.case().to_owned());
         }

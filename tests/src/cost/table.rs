@@ -1,13 +1,13 @@
-//! The table of what each path costs, as it stands in `docs/operations.md`.
+//! The table of each path's cost in `docs/operations.md`.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::bill::Actions;
 
-/// What begins the table.
+/// The table's header.
 const HEADER: &str = "| path | actions | which | events |";
 
-/// What a path costs.
+/// The cost of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// The path.
@@ -19,7 +19,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// A row of what was counted.
+    /// A row of counted numbers.
     pub fn new(path: &str, actions: &Actions, events: Vec<u64>) -> Self {
         let actions = actions.iter().map(|(action, count)| (action.to_string(), *count)).collect();
         Self { path: path.to_owned(), actions, events }
@@ -52,7 +52,7 @@ impl Row {
         format!("| {} | {} | {} | {} |", self.path, self.total(), which.join(", "), events.join(" + "))
     }
 
-    /// What differs from the row of the table, in words: `Notices.tell` rose from 2 to 3.
+    /// The differences from the table's row, in words: `Notices.tell` rose from 2 to 3.
     fn differs_from(&self, table: &Self) -> Vec<String> {
         let mut found = Vec::new();
         let mut compare = |what: &str, was: u64, is: u64| {
@@ -77,7 +77,7 @@ impl Row {
 /// The rows of the page's table.
 ///
 /// # Panics
-/// If there is no table, or a row cannot be read, or its sum is not that of its parts.
+/// If there is no table, a row cannot be read, or its sum differs from that of its parts.
 pub fn read(page: &str) -> Vec<Row> {
     let (_, after) = page.split_once(HEADER).expect("docs/operations.md has the table of what a case costs");
     let rows = after.lines().skip(2).take_while(|line| line.starts_with('|'));
@@ -95,7 +95,7 @@ pub fn write(page: &str, rows: &[Row]) -> String {
     format!("{before}{HEADER}{table}{}\n", after.join("\n"))
 }
 
-/// What differs between the table and what was counted, in words; nothing if the table is true.
+/// The differences between the table and the counted numbers, in words; none if the table is true.
 pub fn differences(table: &[Row], counted: &[Row]) -> Vec<String> {
     let mut found = Vec::new();
     for row in counted {

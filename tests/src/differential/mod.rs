@@ -1,8 +1,8 @@
-//! Random scripts, played on paper and by the real workflows on the real server: the same stages, answers, outcomes and
-//! ledgers, step by step. What the model ([`crate::model`]) proves of the paper then holds of the workflows.
+//! Random scripts, played on paper and by the real workflows on the real server: both have the same stages, answers, outcomes
+//! and ledgers, step by step. So what the model ([`crate::model`]) proves on paper holds for the workflows.
 //!
 //! `RECOURSE_SEED` and `RECOURSE_DIFFERENTIAL_SCRIPTS` make other and longer runs; `RECOURSE_DIFFERENTIAL_ONLY` plays one
-//! script of a seed, as a failure says.
+//! script of a seed, which a failure names.
 
 mod play;
 mod script;
@@ -14,7 +14,7 @@ use futures_util::{StreamExt as _, stream};
 use self::{play::play, script::Script};
 use crate::harness::{World, run_beyond};
 
-/// How many scripts are played beside each other.
+/// How many scripts are played at the same time.
 const AT_ONCE: usize = 8;
 
 /// How long a script may take beside the others.

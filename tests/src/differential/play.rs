@@ -14,10 +14,10 @@ use crate::{
     paper::{AnyCase, Paper, To},
 };
 
-/// How long the real case may take to get where the one on paper is. It takes milliseconds on an idle machine.
+/// How long the real case may take to reach the state of the case on paper. It takes milliseconds on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// How far the two clocks may be apart when a stage opens, for all that this machine is slow.
+/// How much the two clocks may differ when a stage opens, because a machine can be slow.
 const APART_MAX: SignedDuration = SignedDuration::from_mins(10);
 
 /// A script being played.
@@ -31,7 +31,7 @@ pub struct Played<'a> {
 /// Plays the script to its end.
 ///
 /// # Errors
-/// Where paper and server differ.
+/// The difference between paper and server.
 pub async fn play(world: &World, script: &Script) -> Result<(), String> {
     let mut played = Played::begin(world, script).await?;
     played.compare().await.map_err(|differs| format!("at the beginning: {differs}"))?;
@@ -83,7 +83,7 @@ impl<'a> Played<'a> {
         self.world.client.virtual_now(&self.case_of(to)).await.map_err(|error| error.to_string())
     }
 
-    /// Sets the clocks on paper by the real ones.
+    /// Sets the clocks on paper to the real ones.
     async fn set_clocks(&mut self) -> Result<(), String> {
         if self.paper.is_over() {
             return Ok(());
@@ -103,7 +103,7 @@ impl<'a> Played<'a> {
         if until > now {
             let case = self.case_of(current);
             self.world.quiet(&case).await;
-            // By the real clock, which has gone on since.
+            // By the real clock, which has continued since.
             let by = until.duration_since(self.now(current).await?);
             let by = Duration::try_from(by).unwrap_or_default();
             self.world.client.advance(&case, by).await.map_err(|error| error.to_string())?;
@@ -130,9 +130,9 @@ impl<'a> Played<'a> {
         let real = self.send(say, &body).await?;
         let on_paper = hand_over(&mut self.paper, say, &body);
         Self::same_answer(say, real, &on_paper)?;
-        // A case that is over hears nothing any more.
+        // A closed case gets no more commands.
         if say.twice && !self.paper.is_over() {
-            // As a signal: the server itself would answer a second update of the same id.
+            // As a signal: the server itself would answer a second update with the same id.
             let again = Say { signal: true, ..say.clone() };
             let _ = self.send(&again, &body).await?;
             let _ = hand_over(&mut self.paper, &again, &body);
@@ -140,7 +140,7 @@ impl<'a> Played<'a> {
         Ok(())
     }
 
-    /// The server's answer; nothing for a signal.
+    /// The server's answer; none for a signal.
     async fn send(&self, say: &Say, body: &Map<String, Value>) -> Result<Option<Result<(), ClientError>>, String> {
         let case = self.case_of(say.to);
         if say.signal {
@@ -178,7 +178,7 @@ impl<'a> Played<'a> {
         }
     }
 
-    /// The parties' ids are the contract's; on paper they were made up.
+    /// Replaces the ids on paper by those of the contract's parties.
     fn real_names(&self, mut body: Map<String, Value>) -> Map<String, Value> {
         if let Some(by) = body.get_mut("by").filter(|by| by["id"] == "cl-1" || by["id"] == "fl-1") {
             by["id"] = self.story.contract[by["party"].as_str().unwrap()]["id"].clone();
@@ -190,7 +190,7 @@ impl<'a> Played<'a> {
     async fn compare(&mut self) -> Result<(), String> {
         let started = Instant::now();
         loop {
-            // A dispute that was just filed is not there at once: that is a difference too.
+            // A dispute that was just filed does not exist at once: that is a difference too.
             let looked = match self.set_clocks().await {
                 Ok(()) => self.differs().await,
                 Err(unknown) => Err(unknown),
@@ -233,13 +233,13 @@ impl<'a> Played<'a> {
     }
 }
 
-/// A bonus is charged beside the release (E7): either may be posted first.
+/// A bonus is charged at the same time as the release (E7): either may be posted first.
 fn bonus_last(shown: &str) -> String {
     let (bonus, others): (Vec<&str>, Vec<&str>) = shown.split(", ").partition(|posting| posting.starts_with("bonus "));
     [others, bonus].concat().join(", ")
 }
 
-/// What must be the same in both statuses.
+/// The parts that must be the same in both statuses.
 fn shown(status: &Status) -> Value {
     let Status { stage, waiting_on, held, if_silent, overdue, allowed, .. } = status;
     let Particulars { claim, rejection, offers, resolution, .. } = &status.particulars;

@@ -1,5 +1,5 @@
-//! Scripts: how a case begins and what happens in it, drawn by dice on paper. What people do is what `recourse sim` lets
-//! them do; beside that commands come twice, with wrong clocks, late, and for a case that waits for its dispute.
+//! Scripts: how a case begins and what happens in it, drawn by dice on paper. People make the moves of `recourse sim`; commands
+//! also come twice, with wrong clocks, late, and for a case that waits for its dispute.
 
 use std::fmt;
 
@@ -19,21 +19,21 @@ use serde_json::{Map, Value, json};
 
 use crate::paper::{Books, Paper, To};
 
-/// No script gets longer; one that does is ended by silence.
+/// The most steps of a script; silence ends a longer one.
 const STEPS_MAX: usize = 14;
 
-/// How many steps a script has that is not short, and how often one is drawn to get it.
+/// How many steps a long script has, and how often dice are thrown to get one.
 const LONG: usize = 6;
 const TRIES_MAX: usize = 20;
 
 /// How a case begins.
 #[derive(Debug, Clone)]
 pub enum Beginning {
-    /// The contract ends, and so much is paid at once.
+    /// The contract ends, and the client pays this much at once.
     End { pay_now: i64 },
     /// A milestone of this amount is submitted.
     Submission { minor: i64 },
-    /// So much of a payment is asked back; the payment is of everything.
+    /// The client asks for this much of a payment back; the payment is the whole money.
     AskedBack { minor: i64 },
 }
 
@@ -44,31 +44,31 @@ pub struct Script {
     pub seed: u64,
     /// Its number in the run.
     pub number: u64,
-    /// What is deposited before.
+    /// The earlier deposits.
     pub deposits: Vec<i64>,
     /// How the case begins.
     pub beginning: Beginning,
     /// Its policy, as JSON.
     pub policy: Value,
-    /// What happens.
+    /// Its steps.
     pub steps: Vec<Step>,
 }
 
-/// Something that happens: time passes, and then somebody says something, or nobody does.
+/// A step: time passes, and then somebody gives a command, or nobody does.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// How long it takes.
+    /// How much time passes.
     pub pass: Pass,
-    /// What is said.
+    /// The command.
     pub say: Option<Say>,
 }
 
-/// How long something takes.
+/// An amount of time.
 #[derive(Debug, Clone, Copy)]
 pub enum Pass {
     /// No time.
     Nothing,
-    /// So many sixteenths of what is left of the window.
+    /// So many sixteenths of the window's rest.
     Sixteenths(u8),
     /// Until an hour before the deadline.
     HourBefore,
@@ -78,22 +78,22 @@ pub enum Pass {
     Days(u8),
 }
 
-/// Something that is said.
+/// A command and how it comes.
 #[derive(Debug, Clone)]
 pub struct Say {
-    /// To which case.
+    /// The case that gets it.
     pub to: To,
-    /// Which command.
+    /// Its kind.
     pub command_kind: CommandKind,
     /// Its JSON object without `at`; with the parties' names as on paper.
     pub body: Map<String, Value>,
-    /// By how many hours the stamp of its receipt is ahead of the case's clock.
+    /// By how many hours its receipt time is ahead of the case's clock.
     pub ahead: i64,
     /// Whether it is sent as a signal, which has no answer.
     pub signal: bool,
-    /// Whether it comes once more.
+    /// Whether it comes a second time.
     pub twice: bool,
-    /// Whether the bank declines what it charges.
+    /// Whether the bank declines the charge that it causes.
     pub declined: bool,
 }
 
@@ -139,7 +139,7 @@ impl Beginning {
 }
 
 impl Pass {
-    /// When it is over, if it can be said.
+    /// The instant at which it is over, if that is known.
     pub fn until(self, now: Timestamp, deadline: Option<Timestamp>) -> Timestamp {
         let left = deadline.map(|deadline| deadline.duration_since(now));
         let by = match (self, left) {
@@ -153,7 +153,7 @@ impl Pass {
     }
 }
 
-/// Lets a story's clock run, with every alarm and deadline on the way at its own instant.
+/// Advances a story's clock, and stops at every alarm and deadline on the way.
 pub fn pass(paper: &mut Paper, until: Timestamp) {
     while let Some(at) = paper.wake_at().filter(|at| *at <= until) {
         let (current, at) = (paper.current(), at.max(paper.clock()));
@@ -168,7 +168,7 @@ pub fn pass(paper: &mut Paper, until: Timestamp) {
     }
 }
 
-/// Hands a command over on paper. What cannot be read reaches a case only as a signal.
+/// Hands a command over on paper. A command that cannot be read reaches a case only as a signal.
 pub fn hand_over(paper: &mut Paper, say: &Say, body: &Map<String, Value>) -> Result<(), Refusal> {
     let read = Message::read(say.command_kind, &serde_json::to_vec(body).unwrap());
     let answer = match paper.readable(say.to, read) {
@@ -183,7 +183,8 @@ pub fn hand_over(paper: &mut Paper, say: &Say, body: &Map<String, Value>) -> Res
 }
 
 impl Script {
-    /// The script with this number in the run with this seed. Left to themselves most would be short; three of four are not.
+    /// The script with this number in the run with this seed. Most random scripts are short; so three of four are drawn to be
+    /// long.
     pub fn draw(seed: u64, number: u64) -> Self {
         let mut dice = Dice::new(seed, number);
         let steps_min = if number.is_multiple_of(4) { 1 } else { LONG };
@@ -235,7 +236,7 @@ impl Script {
     }
 }
 
-/// Plays a step on paper while it is drawn. Whether the bank is asked is known after that.
+/// Plays a step on paper while it is drawn. Only then is it known whether the bank is asked.
 fn play(paper: &mut Paper, mut step: Step, key: &str) -> Step {
     let until = step.pass.until(paper.clock(), paper.deadline());
     pass(paper, until);
@@ -244,7 +245,7 @@ fn play(paper: &mut Paper, mut step: Step, key: &str) -> Step {
         let mut tried = paper.clone();
         let mut asked = tried.clone();
         let _ = hand_over(&mut tried, say, &stamped(say, clock_of(paper, say.to)));
-        // Declined and not: only what is charged makes a difference.
+        // Both declined and not: only a charge makes a difference.
         let other = Say { declined: !say.declined, ..say.clone() };
         let _ = hand_over(&mut asked, &other, &stamped(say, clock_of(paper, say.to)));
         say.declined = say.declined && tried.books != asked.books;
@@ -258,7 +259,7 @@ pub fn clock_of(paper: &Paper, to: To) -> Timestamp {
     if to == To::Main { paper.now } else { paper.clock() }
 }
 
-/// The command's object with the stamp of its receipt.
+/// The command's object with its receipt time.
 pub fn stamped(say: &Say, now: Timestamp) -> Map<String, Value> {
     let mut body = say.body.clone();
     body.insert("at".to_owned(), json!(now + SignedDuration::from_hours(say.ahead)));
@@ -298,7 +299,7 @@ fn draw_step(dice: &mut Dice, paper: &Paper, steps: usize) -> Step {
         (Wait::Days(days), None) => Pass::Days(days),
         _ => Pass::Nothing,
     };
-    // A stamp from some hours ago may be from before the stage opened; one from the future never counts.
+    // A receipt time from some hours ago may be from before the stage opened; one from the future never counts.
     said.ahead = *dice.pick(&0, &[0, 0, 0, -1, -30, 24]);
     said.signal = dice.chance(25);
     said.twice = dice.chance(15);
@@ -309,8 +310,8 @@ fn draw_step(dice: &mut Dice, paper: &Paper, steps: usize) -> Step {
     Step { pass, say: Some(said) }
 }
 
-/// For the case that waits for the dispute: its own commands, which it must not take now; or that the contract has ended,
-/// which a review may hear of at any time (E11).
+/// A message to the case that waits for the dispute: one of its own commands, which it must refuse now; or the news that the
+/// contract has ended, which a review may get at any time (E11).
 fn misdirected(dice: &mut Dice, paper: &Paper, said: &Say) -> Say {
     let (by, command_kind) = if paper.takes(To::Main, CommandKind::Supersede) {
         *dice.pick(&(Role::Operator, CommandKind::Supersede), &[(Role::Client, CommandKind::Approve)])

@@ -9,7 +9,7 @@ use tokio::{
     sync::{Mutex, OnceCell},
 };
 
-/// A running mail server and what it has received.
+/// A running mail server and the emails that it got.
 pub struct Mailbox {
     port: u16,
     received: Arc<Mutex<Vec<Value>>>,
@@ -28,7 +28,7 @@ pub fn python(script: &str) -> Command {
 }
 
 impl Mailbox {
-    /// The one that the shared world's worker sends to.
+    /// The mail server of the shared world's worker.
     pub async fn shared() -> &'static Self {
         static MAILBOX: OnceCell<Mailbox> = OnceCell::const_new();
         MAILBOX.get_or_init(async || Mailbox::start(0).await).await
@@ -36,7 +36,7 @@ impl Mailbox {
 
     /// Starts a server on this port, or on any free one for 0.
     pub async fn start(port: u16) -> Self {
-        // The server ends when its input does, so also when this process ends with the shared one still running.
+        // The server ends with its input, so also when this process ends while the shared one still runs.
         let mut server = python("mail_server.py");
         let mut server = server.arg(port.to_string()).stdout(Stdio::piped()).stdin(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
@@ -52,17 +52,17 @@ impl Mailbox {
         Self { port, received, _server: server }
     }
 
-    /// How a worker is told of it.
+    /// The URL that a worker needs.
     pub fn url(&self) -> String {
         format!("smtp://127.0.0.1:{}", self.port)
     }
 
-    /// Everything that it has received, now and later. What it got stays there when it ends.
+    /// All emails that it has got and will get. They stay after it ends.
     pub fn received(&self) -> Arc<Mutex<Vec<Value>>> {
         self.received.clone()
     }
 
-    /// What was sent to this address, once there are at least `count` messages.
+    /// The emails to this address, as soon as there are at least `count`.
     pub async fn to(&self, address: &str, count: usize) -> Vec<Value> {
         for _ in 0..300 {
             let received = self.received.lock().await;

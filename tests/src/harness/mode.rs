@@ -1,9 +1,9 @@
-//! How the shared world's worker behaves: as it does, or so that every step of a case is replayed or handed on to a new run
+//! How the shared world's worker behaves: as usual, or so that every step of a case is replayed or passed to a new run
 //! (`RECOURSE_TEST_WORKER`).
 //!
-//! A worker keeps the cases that it conducts in memory and replays a case only after a restart, so most tests never replay
-//! anything. In these modes each test does, with the same expectations; and each case that comes to its end is looked at, so
-//! that a mode which did nothing fails.
+//! A worker keeps its cases in memory and replays a case only after a restart, so most tests never replay anything. In these
+//! modes each test does, with the same expectations; and the harness checks each case that ends, so that a mode without effect
+//! fails.
 
 use std::collections::BTreeSet;
 
@@ -19,15 +19,15 @@ pub enum Mode {
     Cached,
     /// It forgets a case after every task, and replays it at the next.
     Uncached,
-    /// Before every step of a case, another worker takes over, and the one before it stops. All that the server keeps is
-    /// encrypted, too.
+    /// Before every step of a case another worker takes over, and the earlier one stops. Also, the server keeps only encrypted
+    /// payloads.
     Swapped,
-    /// The server suggests all the time that cases go on in a new run, each step of which is replayed.
+    /// The server suggests a new run all the time; each step of it is replayed.
     Continued,
 }
 
 impl Mode {
-    /// As the environment says.
+    /// The mode that the environment sets.
     pub fn from_env() -> Self {
         match std::env::var("RECOURSE_TEST_WORKER").as_deref() {
             Err(_) | Ok("" | "cached") => Self::Cached,
@@ -38,7 +38,7 @@ impl Mode {
         }
     }
 
-    /// After how many events the server suggests a new run; its own default if nothing.
+    /// The number of events after which the server suggests a new run; none for the server's own default.
     pub fn continue_as_new_after(self) -> Option<u32> {
         (self == Self::Continued).then_some(10)
     }
@@ -48,14 +48,14 @@ impl Mode {
         self == Self::Swapped
     }
 
-    /// What the workers are told.
+    /// The workers' environment variable.
     pub fn env(self) -> Option<(String, String)> {
         matches!(self, Self::Uncached | Self::Continued)
             .then(|| ("RECOURSE_MAX_CACHED_WORKFLOWS".to_owned(), "0".to_owned()))
     }
 }
 
-/// What the history of the case's last run says of the workers that conducted it.
+/// The evidence in the history of the case's last run about the workers that conducted it.
 struct Evidence {
     /// How many tasks were meant for the worker that has the case in memory.
     sticky: usize,
@@ -85,7 +85,7 @@ async fn evidence(world: &World, case: &str) -> Evidence {
     evidence
 }
 
-/// Asserts that the case was conducted as the mode says, over this many commands that were given to it one after another.
+/// Asserts that the case was conducted in this mode, over this many commands, one after another.
 pub async fn assert_it_happened(world: &World, mode: Mode, case: &str, commands: usize) {
     match mode {
         Mode::Cached => {}
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::harness::{Story, run};
 
-    /// What the other tests' cases are looked at by tells the modes apart.
+    /// The check of the other tests' cases tells the modes apart.
     #[test]
     fn the_worker_behaves_as_the_mode_says() {
         run(async {

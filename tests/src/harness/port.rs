@@ -1,18 +1,18 @@
-//! Ports for programs that have to be told theirs.
+//! Ports for programs that need a fixed one.
 
 use std::{
     net::TcpListener,
     sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-/// Below the ports that a system gives to whoever asks for any: one of those may have another owner before it is used.
+/// Below the ports that a system gives to any program: such a port may get another owner before the test uses it.
 const FIRST: u32 = 20_000;
 const COUNT: u32 = 12_000;
 
-/// A port that is free, and that this run has given to nobody before.
+/// A free port that this run has not used before.
 pub fn free_port() -> u16 {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
-    // Two runs on one machine begin at different places.
+    // Two runs on one machine begin at different ports.
     let begin = std::process::id().wrapping_mul(389);
     (0..COUNT)
         .map(|_| FIRST + begin.wrapping_add(GIVEN.fetch_add(1, Relaxed)) % COUNT)
@@ -21,7 +21,7 @@ pub fn free_port() -> u16 {
         .expect("one of thousands of ports is free")
 }
 
-/// No port of a system's own choice is ever one of these, and no two are the same.
+/// The system never chooses one of these ports, and no two are the same.
 #[test]
 fn ports_are_given_once() {
     let (one, other) = (free_port(), free_port());

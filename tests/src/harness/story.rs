@@ -32,11 +32,11 @@ pub struct Story<'a> {
     pub refund_request: String,
     /// The dispute's workflow id.
     pub dispute: String,
-    /// The policy of the cases that are started without saying one; null for the default.
+    /// The policy of cases that are started without one; null for the default.
     pub policy: Value,
     /// The case that commands go to, and whose clock is advanced.
     current: String,
-    /// Whether it was turned to, and may not have heard of what happened in the case before.
+    /// Whether the story has turned to this case, which may not know yet what happened in the earlier one.
     turned: bool,
     /// How far each case's own clock is, in days.
     clocks: BTreeMap<String, f64>,
@@ -52,7 +52,7 @@ impl<'a> Story<'a> {
         Self::named(world, &unique(name))
     }
 
-    /// A new contract with this very id, in a world where no other has it.
+    /// A new contract with exactly this id, in a world where no other has it.
     pub fn named(world: &'a World, id: &str) -> Self {
         let contract = json!({
             "id": id, "title": "Logo", "kind": "fixed_price", "currency": "USD",
@@ -84,7 +84,7 @@ impl<'a> Story<'a> {
         Self::of(world, contract.clone(), refund_request.clone(), dispute.clone())
     }
 
-    /// From now on commands go to the dispute, which was started by itself.
+    /// From now on commands go to the dispute, which was started without another case.
     pub fn dispute_runs(&mut self) {
         self.on(&self.dispute.clone());
     }
@@ -95,14 +95,14 @@ impl<'a> Story<'a> {
         self.turned = true;
     }
 
-    /// Waits until the case that was turned to has heard of what happened in the one before.
+    /// Waits until the current case knows what happened in the earlier one.
     async fn heard_within(&mut self) {
         if std::mem::take(&mut self.turned) {
             self.world.quiet(&self.current).await;
         }
     }
 
-    /// The same contract with something else in it, such as `{"currency": "JPY"}`.
+    /// The same contract with these fields changed, such as `{"currency": "JPY"}`.
     pub fn with(mut self, fields: &Value) -> Self {
         let fields = fields.as_object().unwrap().clone();
         self.contract.as_object_mut().unwrap().extend(fields);
@@ -140,12 +140,12 @@ impl<'a> Story<'a> {
         format!("milestone-review:{}:{milestone}", self.id())
     }
 
-    /// Submits a milestone, and from now on speaks of its review.
+    /// Submits a milestone, and turns to its review.
     pub async fn submit(&mut self, milestone: &str, ordinal: u32, minor: i64) -> Status {
         self.submit_with(milestone, ordinal, minor, self.policy.clone()).await
     }
 
-    /// Submits a milestone and waits for nothing.
+    /// Submits a milestone without waiting.
     pub async fn submit_at_once(&self, milestone: &str, ordinal: u32, minor: i64) {
         let start = self.submission(milestone, ordinal, minor, &Value::Null);
         self.world.client.start(start).await.unwrap();
@@ -166,7 +166,7 @@ impl<'a> Story<'a> {
         self.started(started).await
     }
 
-    /// Speaks of this case from now on, once it is open; or over, so that its id can be used again.
+    /// Turns to this case, once it is open; or over, so that its id can be used again.
     async fn started(&mut self, started: Started) -> Status {
         self.current.clone_from(&started.case);
         self.clocks.remove(&started.case);
@@ -176,19 +176,18 @@ impl<'a> Story<'a> {
         }
     }
 
-    /// The status of what was just started, once it is over, if it is over at once: read by its run, since what was refused is no
-    /// case (L8).
+    /// The status of a refused start that is over at once: read by its run, since it is no case (L8).
     async fn refused(&self, started: &Started) -> Option<Status> {
         let client = &self.world.client;
         let status = client.wait_for_start(started, PATIENCE, |status| !status.is_opening()).await.unwrap();
         status.outcome.as_ref()?;
-        // What was sent to an earlier case of this id was not sent to this run.
+        // Commands to an earlier case of this id did not go to this run.
         self.commands.borrow_mut().remove(&started.case);
         client.result_of(started).await.unwrap();
         Some(client.wait_for_start(started, PATIENCE, |status| status.stage == Stage::Closed).await.unwrap())
     }
 
-    /// Asks a payment back, and from now on speaks of that request.
+    /// Asks for a payment back, and turns to that request.
     pub async fn ask_back(&mut self, payment: &str, released_at: Timestamp, minor: i64) -> Status {
         let start = json!({
             "contract": self.contract, "payment": payment, "released_at": released_at, "amount": minor,
@@ -199,7 +198,7 @@ impl<'a> Story<'a> {
         self.started(started).await
     }
 
-    /// Starts a dispute about a milestone by itself, and from now on speaks of it.
+    /// Starts a dispute about a milestone without a review, and turns to it.
     pub async fn dispute_alone(&mut self, grounds: &str, milestone: &str, minor: i64) -> Status {
         let start = json!({
             "contract": self.contract, "grounds": grounds, "milestone": milestone, "contacted_client": true,
@@ -211,7 +210,7 @@ impl<'a> Story<'a> {
         self.started(started).await
     }
 
-    /// A card of this contract's own, so that a fault told to the bank is nobody else's.
+    /// A card of this contract alone, so that a fault of the bank disturbs no other test.
     pub fn card(&self) -> String {
         format!("card-{}", self.id())
     }
@@ -228,7 +227,7 @@ impl<'a> Story<'a> {
         }
     }
 
-    /// The status once the case has learnt what is held.
+    /// The status after the case has learnt what it holds.
     pub async fn opened(&self, case: &str) -> Status {
         let _step = self.world.step().await;
         self.opened_within(case).await
@@ -241,7 +240,7 @@ impl<'a> Story<'a> {
         status
     }
 
-    /// The status once it is as wanted.
+    /// The status as soon as it is as wanted.
     pub async fn wait(&self, case: &str, wanted: impl Fn(&Status) -> bool) -> Status {
         let _step = self.world.step().await;
         self.wait_within(case, wanted).await
@@ -253,7 +252,7 @@ impl<'a> Story<'a> {
         status
     }
 
-    /// The case that commands go to now.
+    /// The case that commands go to.
     pub fn case(&self) -> &str {
         &self.current
     }
@@ -267,7 +266,7 @@ impl<'a> Story<'a> {
             let by = Duration::from_secs_f64((days - is) * 86_400.0);
             self.world.client.advance(self.case(), by).await.unwrap_or_else(|error| panic!("{}: {error}", self.case()));
             self.clocks.insert(self.current.clone(), days);
-            // What the clock set off is done before it is advanced again: a stage that opens late would close late.
+            // Everything that the clock triggered is done before the next advance: a stage that opens late would close late.
             self.world.quiet(self.case()).await;
             self.swaps.set(self.world.swaps());
         }
@@ -286,7 +285,7 @@ impl<'a> Story<'a> {
             let dispute = status.dispute.clone().unwrap();
             let now = self.clocks.get(&self.current).copied().unwrap_or_default();
             self.clocks.insert(dispute.clone(), now);
-            // Until then its id may be that of one before it.
+            // Until then its id may belong to an earlier dispute.
             self.world.quiet(&self.current).await;
             self.current = dispute;
             self.opened_child_within().await;
@@ -294,7 +293,7 @@ impl<'a> Story<'a> {
         Ok(status)
     }
 
-    /// Waits until the dispute that was just filed is there and open.
+    /// Waits until the dispute that was just filed exists and is open.
     pub async fn opened_child(&self) {
         let _step = self.world.step().await;
         self.opened_child_within().await;
@@ -332,7 +331,7 @@ impl<'a> Story<'a> {
         outcome.unwrap()
     }
 
-    /// The contract's ledger as `kind amount debit>credit, …`, sorted by what does not depend on timing.
+    /// The contract's ledger as `kind amount debit>credit, …`, in an order that does not depend on timing.
     pub async fn ledger(&self) -> String {
         ledger_of(self.world, &self.id()).await
     }

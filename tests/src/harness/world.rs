@@ -27,18 +27,18 @@ use tokio::{
 
 use super::{Mailbox, Mode};
 
-/// How long something that takes milliseconds may take on a busy machine.
+/// How long a step of milliseconds may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long a test may take. The longest takes two minutes on a busy machine.
 const ENDLESS: Duration = Duration::from_mins(10);
 
-/// Runs a test on the runtime that all tests share, so that connections outlive each of them. One that hangs fails.
+/// Runs a test on the runtime that all tests share, so that connections outlive each test. A test that hangs fails.
 pub fn run(test: impl Future<Output = ()>) {
     run_beyond(Duration::ZERO, test);
 }
 
-/// Runs a test that keeps busy for this long on purpose.
+/// Runs a test that needs this much more time on purpose.
 pub fn run_beyond(busy: Duration, test: impl Future<Output = ()>) {
     static RUNTIME: std::sync::OnceLock<Runtime> = std::sync::OnceLock::new();
     let ended = async { tokio::time::timeout(busy + ENDLESS, Box::pin(test)).await };
@@ -62,35 +62,35 @@ pub struct World {
     pub bank: SandboxBank,
     /// The notices, read directly.
     pub notices: NoticeBook,
-    /// The database that all of them are in.
+    /// The database of all of them.
     pub database_url: String,
     worker: Mutex<Option<WorkerProcess>>,
-    /// How the worker behaves. One that tests stop by themselves is not swapped.
+    /// How the worker behaves. A worker that tests stop themselves is not swapped.
     pub mode: Mode,
     /// How often the worker was swapped for another.
     swaps: AtomicU64,
-    /// Held by each step of a case, and alone by a swap.
+    /// Each step of a case holds it; a swap holds it alone.
     steps: RwLock<()>,
     env: Vec<(String, String)>,
     kept: Kept,
 }
 
-/// What goes when its world goes.
+/// What ends with its world.
 #[derive(Default)]
 struct Kept {
     directories: Vec<tempfile::TempDir>,
     server: Option<LocalServer>,
 }
 
-/// Where a world is.
+/// The place of a world.
 struct Place {
     address: String,
     namespace: String,
-    /// The file of the keys that everything is encrypted with.
+    /// The file of the keys that encrypt everything.
     keys: Option<PathBuf>,
 }
 
-/// A file of payload keys with one new key, and the folder that it is in.
+/// A file of payload keys with one new key, and its folder.
 fn new_keys() -> (PathBuf, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("payload.keys");
@@ -106,17 +106,17 @@ async fn server() -> &'static LocalServer {
     SERVER.get_or_init(start).await
 }
 
-/// Where the server is that tests share.
+/// The address of the server that tests share.
 pub async fn server_address() -> String {
     server().await.address()
 }
 
-/// What the server counts, in Prometheus' format.
+/// The server's counters, in Prometheus' format.
 pub async fn server_metrics() -> String {
     let url = server().await.metrics_url().expect("it was started with metrics");
     let address = url.trim_start_matches("http://").split('/').next().unwrap_or_default().to_owned();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // Version 1.0 of HTTP: the answer ends with the connection, and needs no client library.
+    // Version 1.0 of HTTP: the connection ends with the answer, so no client library is needed.
     stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -142,7 +142,7 @@ impl World {
         WORLD.get_or_init(make).await
     }
 
-    /// A world of one's own on the same server, set up as a new installation is, with a worker.
+    /// A separate world on the same server, set up like a new installation, with a worker.
     pub async fn apart(name: &str, env: &[(&str, &str)]) -> Self {
         let namespace = unique(name);
         let address = server().await.address();
@@ -154,14 +154,14 @@ impl World {
         };
         first.temporal().connection().workflow_service().register_namespace(request.into_request()).await.unwrap();
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        // Its tests stop workers by themselves, so that they are not swapped in between.
+        // Its tests stop workers themselves, so workers are not swapped in between.
         let is_replayed = matches!(Mode::from_env(), Mode::Uncached | Mode::Swapped);
         let mode = if is_replayed { Mode::Uncached } else { Mode::Cached };
         let place = Place { address: server().await.address(), namespace, keys: None };
         Self::make(place, env, mode, Kept::default()).await
     }
 
-    /// A world on a server of its own, which keeps its data in this file, and with everything encrypted.
+    /// A world on a server of its own, which keeps its data in this file, with everything encrypted.
     pub async fn encrypted(server_database: &Path) -> Self {
         let options = ServerOptions { database: Some(server_database.to_owned()), ..ServerOptions::default() };
         let server = LocalServer::start(options).await.unwrap();
@@ -171,9 +171,8 @@ impl World {
         Self::make(place, Vec::new(), Mode::Cached, kept).await
     }
 
-    /// A world on a server of its own, which takes a while for what others have to hear of: the first task of a case, an effect,
-    /// a dispute's beginning and end. What is a moment elsewhere, and longer on a machine with too much to do, is always long
-    /// here.
+    /// A world on a server of its own that delays what others wait for: the first task of a case, an effect, a dispute's start
+    /// and end. Elsewhere these are short, or long only on a busy machine; here they are always long.
     pub async fn slow() -> Self {
         let settings = vec!["history.transferProcessorMaxPollRPS=2".to_owned()];
         let server = LocalServer::start(ServerOptions { settings, ..ServerOptions::default() }).await.unwrap();
@@ -193,7 +192,7 @@ impl World {
             keys: keys.as_deref().map(|file| PayloadKeys::read(file).unwrap()),
         };
         let client = Client::connect(config).await.unwrap();
-        // A new namespace takes the server a moment to know everywhere.
+        // The server needs some time to announce a new namespace everywhere.
         let mut patience = 100;
         while let Err(error) = client.setup_search_attributes().await {
             patience -= 1;
@@ -238,7 +237,7 @@ impl World {
         *self.worker.lock().await = Some(started);
     }
 
-    /// A further worker, with more in its environment. It ends when it is dropped.
+    /// Another worker, with these additional environment variables. It ends when it is dropped.
     pub async fn another_worker(&self, env: &[(&str, &str)]) -> WorkerProcess {
         let more = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let env = self.env.iter().cloned().chain(more).collect();
@@ -247,14 +246,14 @@ impl World {
     }
 
     async fn new_worker(&self) -> WorkerProcess {
-        // For finding out why a test fails: RECOURSE_TEST_LOGS=/some/folder keeps what the workers say.
+        // To find out why a test fails: RECOURSE_TEST_LOGS=/some/folder keeps the workers' logs.
         let log = std::env::var_os("RECOURSE_TEST_LOGS")
             .map(|folder| PathBuf::from(folder).join(format!("{}.log", self.client.namespace())));
         let options = WorkerOptions { env: self.env.clone(), binary: Some(program("recourse-worker")), log };
         WorkerProcess::start(options).await.expect("the worker starts")
     }
 
-    /// Stops the server of its own, which then has written everything that it keeps.
+    /// Stops the world's own server, which then has written all its data.
     pub async fn stop_server(&mut self) {
         self.kept.server.take().expect("it has a server of its own").stop().await.unwrap();
     }
@@ -264,11 +263,11 @@ impl World {
         self.swaps.load(Ordering::Acquire)
     }
 
-    /// Begins a step of a case. If workers are swapped here, that was done once more than `seen` by then: another worker
-    /// starts, then the present one stops in good order, as in a deployment. One swap serves everybody who waits.
+    /// Begins a step of a case. If workers are swapped here, makes sure of at least one swap more than `seen`: another worker
+    /// starts, then the present one stops in good order, as in a deployment. One swap serves all waiting steps.
     ///
-    /// No step is under way during a swap: a task that the server hands to a worker which has just stopped asking is lost
-    /// until it times out, after 10 s, and waiting for that would prove nothing about replay.
+    /// No step runs during a swap: a task that the server hands to a worker which has just stopped polling is lost until it
+    /// times out, after 10 s, and waiting for that would prove nothing about replay.
     pub async fn step_after(&self, seen: u64) -> RwLockReadGuard<'_, ()> {
         loop {
             let step = self.step().await;
@@ -283,7 +282,7 @@ impl World {
         }
     }
 
-    /// Begins something that no swap is to disturb. It must not be begun within another.
+    /// Begins a step that no swap may disturb. It must not begin within another step.
     pub async fn step(&self) -> RwLockReadGuard<'_, ()> {
         self.steps.read().await
     }
@@ -296,20 +295,20 @@ impl World {
         self.swaps.fetch_add(1, Ordering::Release);
     }
 
-    /// Stops it in good order (SIGTERM).
+    /// Stops the worker in good order (SIGTERM).
     pub async fn stop_worker(&self) {
         self.worker.lock().await.take().unwrap().stop().await.unwrap();
     }
 
-    /// Kills it (SIGKILL).
+    /// Kills the worker (SIGKILL).
     pub async fn kill_worker(&self) {
         self.worker.lock().await.take().unwrap().kill().await.unwrap();
     }
 
-    /// Waits until nothing is under way in the case: what it ordered is done, the timers that are due have told it, a dispute that
-    /// it filed has begun, and it has heard of the end of one that is over.
+    /// Waits until nothing is under way in the case: its orders are done, its due timers have fired, a dispute that it filed
+    /// has begun, and it knows the end of one that is over.
     ///
-    /// This is how a test waits for what happens by itself, before it looks at a case or has something happen in it.
+    /// A test uses this to wait for automatic steps, before it reads a case or acts on it.
     pub async fn quiet(&self, case: &str) {
         let started = Instant::now();
         while !self.client.at_rest(case).await.unwrap() {
@@ -317,7 +316,7 @@ impl World {
         }
     }
 
-    /// The case's status once nothing is under way in it. What is read of it while something is depends on the machine.
+    /// The case's status once nothing is under way in it. Before that the status depends on the machine.
     pub async fn status(&self, case: &str) -> Status {
         let started = Instant::now();
         loop {
@@ -329,13 +328,13 @@ impl World {
     }
 
     async fn not_for_ever(&self, case: &str, started: Instant) {
-        // An effect that was cut off by a killed worker is tried again after its time-out; nothing takes longer.
+        // A worker tries an effect of a killed worker again after its time-out; nothing takes longer.
         assert!(started.elapsed() < Duration::from_mins(1), "{case} never gets quiet");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 
-    /// Waits until a case that another one has just started is there and open. Of one that had the same id before, the other
-    /// must be [`quiet`](Self::quiet) first.
+    /// Waits until a case that another one has just started exists and is open. If an earlier case had the same id, the other
+    /// case must be [`quiet`](Self::quiet) first.
     pub async fn opened(&self, case: &str) -> Status {
         let started = Instant::now();
         loop {
@@ -356,8 +355,8 @@ impl World {
     }
 }
 
-/// The URL of an empty database, and the directory that it is in: a file, or on the server of `RECOURSE_TEST_POSTGRES`, which
-/// takes its databases along when it goes.
+/// The URL of an empty database, and its folder: a file, or a database on the server of `RECOURSE_TEST_POSTGRES`, which deletes
+/// its databases when it ends.
 pub async fn new_database() -> (String, Option<tempfile::TempDir>) {
     let Ok(server) = std::env::var("RECOURSE_TEST_POSTGRES") else {
         let directory = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! The targets on the corpus that a fuzzer left, and on bytes made of it: bits turned, parts cut off, doubled and nested,
-//! numbers and texts put in that parsers stumble over. `make fuzz` looks for more.
+//! Runs the targets on the fuzzer's corpus, and on bytes made from it: flipped bits, cut, doubled and nested parts, and
+//! inserted numbers and texts that break parsers. `make fuzz` looks for more.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::targets;
 
-/// What is put in somewhere.
+/// The inserted texts.
 const STUMBLING: [&[u8]; 28] = [
     b"null",
     b"true",
@@ -42,7 +42,7 @@ const STUMBLING: [&[u8]; 28] = [
     b"2026-12-31T23:59:60Z",
 ];
 
-/// How bytes are spoiled.
+/// Ways to change bytes.
 #[derive(Debug, Clone)]
 enum Spoil {
     Flip(prop::sample::Index, u8),
@@ -110,7 +110,7 @@ fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     files.into_iter().map(|path| (path.clone(), fs::read(&path).unwrap())).collect()
 }
 
-/// What a fuzzer has found interesting still holds, and so does what can be made of it.
+/// The fuzzer's inputs still hold, and so do inputs made from them.
 fn holds(target: &str, cases: u32) {
     let corpus = corpus(target);
     for (path, bytes) in &corpus {
@@ -158,7 +158,7 @@ fn a_file_is_read_or_refused_whatever_its_text() {
     holds("files", 4_000);
 }
 
-/// L1: no text and no sum becomes an amount that is none.
+/// L1: no text and no sum becomes an invalid amount.
 #[test]
 fn an_amount_is_an_amount_or_refused() {
     holds("amounts", 4_000);
@@ -169,13 +169,13 @@ fn a_name_is_what_was_typed_or_refused() {
     holds("words", 4_000);
 }
 
-/// L2, L3, L7, E10: a case stays sound whatever comes in, and every minor unit is accounted for.
+/// L2, L3, L7, E10: a case stays sound whatever it gets, and every minor unit is accounted for.
 #[test]
 fn a_case_stays_sound_whatever_comes_in() {
     holds("cases", 500);
 }
 
-/// R8: only what Stripe signed is believed, and names no refund that it does not say.
+/// R8: only an event that Stripe signed counts, and it names only the refund in its text.
 #[test]
 fn an_event_is_stripes_or_refused_whatever_its_bytes() {
     holds("events", 4_000);

@@ -1,4 +1,4 @@
-//! Connections on which nobody asks for anything, at running programs.
+//! Connections to running programs on which nobody sends a request.
 
 use std::{net::SocketAddr, path::Path, process::Stdio, time::Duration};
 
@@ -17,11 +17,11 @@ use crate::{
     harness::{program, run},
 };
 
-/// What those say who want nothing: nothing, the beginning of HTTP/2, all of its beginning, a request that does not end.
+/// What idle clients send: nothing, a part of the HTTP/2 preface, the whole preface, a request that does not end.
 const SAID: [&[u8]; 4] =
     [b"", b"PRI", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", b"GET / HTTP/1.1\r\nhost: a\r\n"];
 
-/// Longer than any limit of a server's, and than a busy machine takes.
+/// Longer than every limit of the servers, and than a busy machine takes.
 const SOON: Duration = Duration::from_mins(1);
 
 async fn idle(at: SocketAddr, count: usize) -> Vec<TcpStream> {
@@ -51,7 +51,7 @@ fn who_asks_for_nothing_does_not_keep_a_connection() {
     });
 }
 
-/// A codec server of its own, that believes this issuer, and where it is.
+/// Starts a codec server that trusts this issuer; the process and its address.
 async fn codec_server(issuer: &Issuer, folder: &Path, more: &[&str]) -> (Child, SocketAddr) {
     let keys = folder.join("payload.keys");
     std::fs::write(&keys, PayloadKeys::new_line("k").unwrap()).unwrap();
@@ -71,7 +71,7 @@ async fn codec_server(issuer: &Issuer, folder: &Path, more: &[&str]) -> (Child, 
     (child, at)
 }
 
-/// Whoever has no good token is counted at the codec server too, and takes nothing from operators at the same address.
+/// The codec server too limits strangers without a valid token, and still serves operators at the same address.
 #[test]
 fn strangers_of_the_codec_server_are_counted() {
     run(async {
@@ -90,7 +90,7 @@ fn strangers_of_the_codec_server_are_counted() {
     });
 }
 
-/// Also those who are connected since just now do not keep the codec server from its end.
+/// The codec server stops although clients have just connected.
 #[test]
 fn a_server_that_is_told_to_stop_stops_whoever_is_connected() {
     run(async {

@@ -6,7 +6,7 @@ use rand_pcg::{Pcg64, rand_core::Rng as _};
 pub struct Dice(Pcg64);
 
 impl Dice {
-    /// Dice that fall as this seed says.
+    /// Dice with this seed.
     pub fn new(seed: u64) -> Self {
         Self(Pcg64::new(seed.into(), 0xa02_bdbf_7bb3_c0a7))
     }

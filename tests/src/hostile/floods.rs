@@ -1,6 +1,6 @@
-//! More signals and updates than anybody needs. The case takes what is meant, once, and says of the rest how much it was.
+//! Floods of signals and updates. The case takes the meant command once, and counts the rest.
 //!
-//! `RECOURSE_FLOOD_SIGNALS=10000` sends as many as a server takes for one run of a workflow; ordinarily fewer are sent, but
+//! `RECOURSE_FLOOD_SIGNALS=10000` sends as many as a server takes for one run of a workflow. By default fewer are sent, but
 //! more than the number of events at which a server suggests to continue as new.
 
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use temporalio_client::{UntypedUpdate, UntypedWorkflow, WorkflowExecuteUpdateOpt
 use super::{dice::Dice, failures_of_every_run, raw, refusal_of};
 use crate::harness::{Story, World, run, shown, unique};
 
-/// How many signals are sent where the environment says nothing else.
+/// How many signals are sent without the environment variable.
 const SIGNALS: usize = 2_500;
 
 /// How many requests are under way at once.
@@ -31,7 +31,7 @@ fn number_of(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|number| number.parse().ok()).unwrap_or(default)
 }
 
-/// One signal, and whether the timeline has to count it among the refused.
+/// One signal, and whether the timeline must count it among the refused.
 struct Signal {
     name: &'static str,
     json: Vec<u8>,
@@ -43,7 +43,8 @@ fn signal(story: &Story<'_>, who: &str, words: &str, refused: bool) -> Signal {
     Signal { name: command_kind.name(), json: serde_json::to_vec(&body).unwrap(), refused }
 }
 
-/// What strangers, senders of nonsense and impatient parties send to a dispute that waits for its client or a mediator.
+/// The messages of strangers, of senders of nonsense and of impatient parties to a dispute that waits for its client or a
+/// mediator.
 fn flood(story: &Story<'_>, dice: &mut Dice, count: usize) -> Vec<Signal> {
     let mut offers = [0, 0];
     let made = |_| match dice.below(8) {
@@ -68,8 +69,8 @@ fn flood(story: &Story<'_>, dice: &mut Dice, count: usize) -> Vec<Signal> {
     (0..count).map(made).collect()
 }
 
-/// L7, M7: among thousands of signals the client's one rejection is taken once, nothing else is, nothing is lost, and the
-/// case is decided as if there had been no flood.
+/// L7, M7: among thousands of signals the case takes the client's rejection once and nothing else, loses nothing, and decides
+/// as if there had been no flood.
 #[test]
 fn a_flood_of_signals_hides_nothing_and_ends_nothing() {
     run(async {
@@ -120,8 +121,8 @@ fn a_flood_of_signals_hides_nothing_and_ends_nothing() {
     });
 }
 
-/// L7: a thousand times the same command, as updates and signals at once, acts once; every update gets the same answer,
-/// whether it was taken or refused.
+/// L7: a thousand copies of a command, as updates and signals at once, act once; every update gets the same answer, whether the
+/// command was taken or refused.
 #[test]
 fn a_thousand_duplicates_act_once_and_get_one_answer() {
     run(async {
@@ -140,7 +141,7 @@ fn a_thousand_duplicates_act_once_and_get_one_answer() {
                 stream::iter(sent).buffer_unordered(AT_ONCE).map(|sent| format!("{sent:?}")).collect::<Vec<_>>().await
             };
             let updates = async {
-                // Most under the update id that the client makes of the key; some as another program might send them.
+                // Most under the update id that the client makes from the key; some as another program might send them.
                 let same = (0..460).map(|_| told(&world, &dispute, command_kind, &body, None));
                 let same = stream::iter(same).buffer_unordered(AT_ONCE).collect::<Vec<_>>();
                 let other = (0..40).map(|_| told(&world, &dispute, command_kind, &body, Some(unique("update"))));
@@ -170,8 +171,8 @@ fn a_thousand_duplicates_act_once_and_get_one_answer() {
     });
 }
 
-/// The tasks that failed, and not because the server took them back: one that gets more than 100 signals while a task is worked on
-/// does that, and gives the task out anew.
+/// The failed tasks, without those that the server took back: it does that when more than 100 signals arrive during a task, and
+/// gives the task out again.
 async fn failures_of_ours(world: &World, case: &str) -> Vec<String> {
     let failures = failures_of_every_run(world, case).await;
     let (taken_back, failures): (Vec<_>, Vec<_>) = failures.into_iter().partition(|failure| {
@@ -190,7 +191,7 @@ async fn told(
     update: Option<String>,
 ) -> Result<usize, String> {
     let Some(update) = update else {
-        // What the key is for: who gets no answer sends it again.
+        // The key is for this: a sender without an answer sends the command again.
         for _ in 0..20 {
             match world.client.command(case, command_kind, body.clone()).await {
                 Ok(status) => return Ok(status.offers.len()),

@@ -1,5 +1,4 @@
-//! Input that nobody means well with: bytes that are no commands, more of everything than anybody needs, and payloads that
-//! are not what they say.
+//! Hostile input: bytes that are no commands, floods of messages, and payloads that are not what they claim to be.
 
 mod bytes;
 mod connections;
@@ -17,18 +16,18 @@ use temporalio_common::{
 
 use crate::harness::World;
 
-/// One payload of these bytes, said to be JSON.
+/// One payload of these bytes, declared as JSON.
 fn raw(json: &[u8]) -> RawValue {
     RawValue::new(vec![payload(Some(b"json/plain"), json)])
 }
 
-/// A payload that says of itself that it is encoded so.
+/// A payload that declares this encoding.
 fn payload(encoding: Option<&[u8]>, data: &[u8]) -> Payload {
     let metadata = encoding.map(|encoding| ("encoding".to_owned(), encoding.to_vec())).into_iter().collect();
     Payload { metadata, data: data.to_vec(), ..Payload::default() }
 }
 
-/// What a failed update says at the bottom, or what the server says of one that it did not let through.
+/// The innermost message of a failed update, or the server's message if it rejected the update.
 fn refusal_of(error: WorkflowUpdateError) -> String {
     let bottom = |mut failure: Failure| {
         while let Some(cause) = failure.cause.take() {
@@ -43,7 +42,7 @@ fn refusal_of(error: WorkflowUpdateError) -> String {
     }
 }
 
-/// Why workflow tasks of this case failed, in the run that it is in and in those before it.
+/// Why workflow tasks of this case failed, in its present run and the earlier ones.
 async fn failures_of_every_run(world: &World, case: &str) -> Vec<String> {
     let (mut failures, mut run) = (Vec::new(), None);
     loop {

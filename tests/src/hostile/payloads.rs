@@ -1,5 +1,5 @@
-//! Payloads of every size and form, as signals, updates and starts: each is refused in words or noted, no workflow task fails,
-//! and the case lives on.
+//! Payloads of every size and form, as signals, updates and starts: the case refuses or notes each, no workflow task fails, and
+//! the case continues.
 
 use recourse_domain::{
     case::What,
@@ -29,7 +29,7 @@ async fn update(world: &World, case: &str, input: RawValue) -> Result<(), String
     answer.map(|_| ()).map_err(refusal_of)
 }
 
-/// A start's result and message, or what the server says of it.
+/// A start's result and message, or the server's error.
 async fn start(world: &World, input: RawValue) -> Result<(String, String), String> {
     let id = unique("hostile-start");
     let options = WorkflowStartOptions::new("recourse", id.clone()).build();
@@ -40,7 +40,7 @@ async fn start(world: &World, input: RawValue) -> Result<(String, String), Strin
     Ok((outcome.result.name().to_owned(), outcome.message.unwrap_or_default()))
 }
 
-/// A claim of exactly `bytes` bytes that would be refused for its amount if it could be read.
+/// A claim of exactly `bytes` bytes; a case that can read it refuses it for its amount.
 fn claim(story: &Story<'_>, bytes: usize) -> Vec<u8> {
     let mut body = story.command("freelancer", "claim 0").1;
     body.insert("filling".into(), json!(""));
@@ -51,7 +51,7 @@ fn claim(story: &Story<'_>, bytes: usize) -> Vec<u8> {
 
 const KIB: usize = 1024;
 
-/// What is too big is refused with both sizes; what the server itself does not take never reaches the case.
+/// The refusal of a too large payload has both sizes; a payload that the server itself rejects never reaches the case.
 #[test]
 fn a_huge_payload_is_refused_with_its_size() {
     run(async {
@@ -101,8 +101,8 @@ fn a_huge_payload_is_refused_with_its_size() {
     });
 }
 
-/// A server lets larger updates through than a worker may answer: the SDK's answer repeats what was asked. Then a task fails,
-/// which ends the update and nothing else: the case takes what comes next.
+/// A server admits larger updates than a worker may answer: the SDK's answer repeats the request. Then a task fails, which ends
+/// the update and nothing else: the case takes the next command.
 #[test]
 fn an_update_beyond_what_can_be_answered_ends_itself_and_not_the_case() {
     run(async {
@@ -124,7 +124,7 @@ fn an_update_beyond_what_can_be_answered_ends_itself_and_not_the_case() {
     });
 }
 
-/// Everything that is not one JSON object, and JSON that parsers stumble over.
+/// Everything that is not one JSON object, and JSON that breaks parsers.
 fn odd(honest: &[u8]) -> Vec<(&'static str, Vec<Payload>, &'static str)> {
     let json = |text: &str| vec![payload(Some(b"json/plain"), text.as_bytes())];
     let by = r#""by":{"party":"freelancer","id":"fl-1"}"#;
@@ -165,7 +165,7 @@ fn odd(honest: &[u8]) -> Vec<(&'static str, Vec<Payload>, &'static str)> {
     ]
 }
 
-/// What is told of it is short and has no control characters, for it goes to logs and terminals.
+/// The message about it is short and has no control characters, because it goes to logs and terminals.
 #[test]
 fn a_payload_that_is_no_json_object_is_told_in_words() {
     run(async {
@@ -206,7 +206,7 @@ fn a_payload_that_is_no_json_object_is_told_in_words() {
     });
 }
 
-/// A start that cannot be read is refused whatever it would have started, and whoever asks for its status is told why.
+/// Every kind of case refuses an unreadable start, and its status says why.
 #[test]
 fn a_start_that_cannot_be_read_is_refused_by_every_kind_of_case() {
     run(async {

@@ -1,4 +1,4 @@
-//! Files that never come to their end, from somebody who wants the memory that they take.
+//! Uploads that never end, from a sender who wants to take memory.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     harness::{PATIENCE, Story, World, run},
 };
 
-/// Sends the head of an upload and its first bytes, and then nothing; what is answered in the end.
+/// Sends the head of an upload and its first bytes, and then nothing; the final status.
 async fn stall(served: &Served, path: &str, token: &str) -> u16 {
     let mut stream = TcpStream::connect(served.url.strip_prefix("http://").unwrap()).await.unwrap();
     let mut head = String::new();
@@ -28,7 +28,8 @@ async fn stall(served: &Served, path: &str, token: &str) -> u16 {
     String::from_utf8_lossy(&answer[9..]).parse().unwrap()
 }
 
-/// D6: they are told to come again, those that were let in are cut off, nothing is left of them, and all the while others upload.
+/// D6: the server asks some stalled uploads to come again, cuts the admitted ones off, keeps nothing of them, and takes other
+/// uploads all the time.
 #[test]
 fn uploads_that_stall_take_nobodys_place() {
     run(async {

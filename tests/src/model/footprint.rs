@@ -1,5 +1,5 @@
-//! A case in one line, without what only grows and decides nothing, and with its times relative to its clock. It is what the
-//! checker takes two states to be the same by. A field that somebody adds to a case is part of it unless it is named here.
+//! A case in one line, without the parts that only grow and decide nothing, and with times relative to its clock. The checker
+//! takes two states with the same footprint to be the same. A new field of a case belongs to it unless it is named here.
 
 use std::fmt::{self, Write as _};
 
@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use recourse_domain::{case::Case, ids::CaseKind, stage::Stage};
 use serde::ser::{self, Serialize};
 
-/// What is left out: what happened (its number of amendments is bounded by the rules, D5), what was told, which keys were
-/// used (`twice_is_once` tries them), what never changes within a run, and names of attempts, charges and submissions.
+/// The parts that are left out: the timeline (the rules bound the number of amendments, D5), the notices, the used keys
+/// (`twice_is_once` tries them), what never changes within a run, and names of attempts, charges and submissions.
 const LEFT_OUT: [&str; 15] = [
     "id",
     "contract",
@@ -32,7 +32,7 @@ pub fn of<C: Case + Serialize>(case: &C, now: Timestamp) -> String {
     let file = case.file();
     // Mediation's limit counts from the filing (M2), until it is set.
     let opened = C::KIND == CaseKind::Dispute && case.stage() == Stage::AwaitingClient;
-    // A stamp from before the stage opened counts as no stamp (T2): that matters while there is a deadline.
+    // A receipt time before the stage opened counts as none (T2): that matters while there is a deadline.
     let stage_opened = file.deadline.is_some();
     let policy = &file.policy;
     let mut printer = Printer { text: String::with_capacity(400), now, opened, stage_opened };
@@ -139,7 +139,7 @@ impl ser::Serializer for &mut Printer {
         value: &T,
     ) -> fmt::Result {
         self.put(variant)?;
-        // Which attempt it is only names the charge (A1).
+        // The number of the attempt only names the charge (A1).
         if ["Charging", "Declined"].contains(&variant) { Ok(()) } else { value.serialize(self) }
     }
 

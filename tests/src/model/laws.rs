@@ -22,17 +22,17 @@ use super::{
 };
 use crate::paper::{AnyCase, Paper, To, on_case};
 
-/// How many things may have to happen until a case closes in which everybody is silent.
+/// The most steps until a case closes while everybody is silent.
 const SILENCE_STEPS_MAX: usize = 30;
 
-/// L1–L3: nothing is posted twice, nobody moves what they do not hold, and what was paid and what is in escrow add up.
+/// L1–L3: nothing is posted twice, nobody moves money that they do not hold, and what was paid and what is in escrow add up.
 pub fn money_adds_up(state: &State) -> bool {
     let books = &state.paper.books;
     let outside = books.to_freelancer + books.to_client;
     books.faults.is_empty() && books.escrow >= 0 && outside + books.escrow == books.deposited
 }
 
-/// What the current case says it holds is what it holds; once all is over, nobody holds anything but what waits for an
+/// The current case holds what it says it holds; once all is over, nobody holds anything except money that waits for an
 /// operator (A2), and the outcome says what moved.
 pub fn cases_and_books_agree(state: &State) -> bool {
     let (paper, books) = (&state.paper, &state.paper.books);
@@ -62,8 +62,8 @@ pub fn cases_and_books_agree(state: &State) -> bool {
     }
 }
 
-/// E10: escrow goes back to the client by the freelancer's approval or silence, or by a dispute's outcome, and never while
-/// the contract goes on.
+/// E10: escrow goes back to the client by the freelancer's approval or silence, or by a dispute's outcome, and never while the
+/// contract continues.
 pub fn nothing_to_the_client_but_by_rule(state: &State) -> bool {
     use DecidedBy::{
         Agreement, ArbitrationAward, ArbitrationDefault, ArbitrationSoleDemand, ClientAcceptance, ClientSilence,
@@ -90,7 +90,7 @@ pub fn nothing_to_the_client_but_by_rule(state: &State) -> bool {
     })
 }
 
-/// D3, D5, M5, M7: a dispute's outcome is what was answered.
+/// D3, D5, M5, M7: a dispute's outcome follows from the answers in it.
 pub fn disputes_end_as_they_were_answered(state: &State) -> bool {
     let alone = match &state.paper.main {
         AnyCase::Dispute(case) => Some(case),
@@ -122,7 +122,7 @@ pub fn disputes_end_as_they_were_answered(state: &State) -> bool {
     })
 }
 
-/// What was answered in a case: it may be added to, and never changes.
+/// The answers in a case: their number may grow, but they never change.
 fn answers_in<C: Case>(whose: &str, case: &C, footprint: &str, found: &mut Vec<(String, String)>) {
     let Particulars { rejection, resolution, answers, payment, .. } = case.particulars();
     let mut add = |name: &str, value: String| found.push((format!("{whose}'s {name}"), value));
@@ -147,7 +147,7 @@ fn answers_in<C: Case>(whose: &str, case: &C, footprint: &str, found: &mut Vec<(
         }
     }
     if let Some(Outcome { result, decided_by, rule, to_freelancer, to_client, kept_in_escrow, .. }) = case.outcome() {
-        // A bonus is charged beside the release, and its outcome says later what came of it (E7).
+        // A bonus is charged beside the release, and joins the outcome later (E7).
         let parts = [to_freelancer, to_client, kept_in_escrow].map(|amount| amount.minor());
         add("outcome", format!("{result:?} {decided_by:?} {rule} {parts:?}"));
     }
@@ -165,7 +165,7 @@ fn answers(state: &State) -> Vec<(String, String)> {
     found
 }
 
-/// D4, M4, M7, A5, P3: an answer that was given is still there, and the same, after a step. What changed, if anything did.
+/// D4, M4, M7, A5, P3: after a step an earlier answer still exists, unchanged. Returns what changed.
 pub fn answers_that_changed(before: &State, after: &State) -> Vec<String> {
     let later = answers(after);
     let same_dispute = |state: &State| state.paper.dispute.as_ref().map(|child| child.number);
@@ -178,7 +178,7 @@ pub fn answers_that_changed(before: &State, after: &State) -> Vec<String> {
         .collect()
 }
 
-/// T2, and "who may do what": what is wrong with the answer to a command, if anything is.
+/// T2, and "who may do what": the fault in the answer to a command, if any.
 pub fn wrong_answer(
     before: &State,
     (to, times): (To, Times),
@@ -207,8 +207,7 @@ pub fn wrong_answer(
     }
 }
 
-/// L7: what was taken once and comes again, now, has the first one's answer and changes nothing; the same key with other
-/// content is refused.
+/// L7: a repeated command gets the first answer and changes nothing; the same key with other content is refused.
 pub fn twice_is_once(state: &State) -> bool {
     let mut paper = state.paper.clone();
     let again = state.taken.iter().all(|(to, message)| {
@@ -225,7 +224,7 @@ fn same_dispute(one: &Paper, other: &Paper) -> bool {
     one.dispute.as_ref().map(|child| &child.case) == other.dispute.as_ref().map(|child| &child.case)
 }
 
-/// The same command with something else in it, where that is possible.
+/// The same command with other content, where that is possible.
 fn other_content(command: &Command) -> Command {
     let mut said = command.fields();
     let numbers = || {
@@ -243,15 +242,15 @@ fn other_content(command: &Command) -> Command {
     Command::read(command.command_kind(), Value::from(said).to_string().as_bytes()).unwrap()
 }
 
-/// From here, if everybody is silent from now on, the case closes, whatever the bank says. Two things wait for somebody by
-/// rule: arbitration for its award, as long as it takes (A4), and a milestone with requested changes for its next
-/// submission, or for the contract's end (E8, E11). They close once that has come.
+/// From here, if everybody is silent, the case closes, whatever the bank answers. By rule two stages wait without a limit:
+/// arbitration for its award (A4), and a milestone with requested changes for its next submission or the contract's end (E8,
+/// E11). They close once that has come.
 pub fn silence_closes(state: &State) -> bool {
     if state.handing {
-        // `run` goes on next, and the state after that is looked at.
+        // `run` continues next, and the checker looks at the state after that.
         return true;
     }
-    // What the bank says makes a difference only if it is asked.
+    // The bank's answer matters only if it is asked.
     closes_in_silence(state.paper.clone(), true)
         && (state.paper.asked.is_empty() || closes_in_silence(state.paper.clone(), false))
 }
@@ -299,7 +298,7 @@ fn is_sound(outcome: &Outcome) -> bool {
     outcome.bonus.is_zero() || !outcome.bonus_failed
 }
 
-/// Whether this case is over and was decided so.
+/// Whether this case is over and this decided it.
 pub fn is_decided_by(state: &State, decided_by: DecidedBy) -> bool {
     state.paper.outcome().is_some_and(|outcome| outcome.decided_by == decided_by)
 }

@@ -1,23 +1,21 @@
-//! The rules, explored exhaustively: every order of commands, deadlines, repetitions and late arrivals that a case can
-//! meet, within the bounds below. The checker is `stateright`; what it explores is a story on paper ([`crate::paper`]), so
-//! the very functions that the workflows call.
+//! The rules, explored exhaustively: every order of commands, deadlines, repetitions and late arrivals that a case can meet,
+//! within the bounds below. The checker is `stateright`; it explores a story on paper ([`crate::paper`]), which calls the same
+//! functions as the workflows.
 //!
-//! - **Always**: nothing is paid twice, and what was paid and what is held is what was deposited; escrow goes back to the
-//!   client only as E10 says; an answer, a paid demand and an outcome never change; what is refused changes nothing; a late
-//!   command is never taken, and a timely one never refused as late, unless the case has decided; a command that comes twice
-//!   acts once.
-//! - **Sometimes**: everything that can decide such a case does.
-//! - **In the end**: from every state, a case in which everybody is silent closes. The checker's own `eventually` misses
-//!   paths that end in a circle, or in a state that another path reached; so this is an `always` that lets everybody be silent
-//!   from the state at hand, which is exact. Two waits have no end by rule and are named there: for an award (A4), and for a
-//!   milestone with requested changes (E8).
+//! - **Always**: nothing is paid twice, and the paid and held money equals the deposits; escrow goes back to the client only as
+//! E10 says; an answer, a paid demand and an outcome never change; a refused command changes nothing; a case never takes a late
+//! command, and never refuses a timely one as late, unless it has decided; a repeated command acts once.
+//! - **Sometimes**: each way that can decide such a case does so.
+//! - **In the end**: from every state, a case closes if everybody is silent. The checker's own `eventually` misses paths that
+//! end in a circle, or in a state that another path reached; so this is an `always` that makes everybody silent from the
+//! present state, which is exact. By rule two waits have no end, and the law names them: for an award (A4), and for a milestone
+//! with requested changes (E8).
 //!
-//! Bounds. Amounts are nothing, a part, all, and too much of 3 minor units in two deposits. Time moves to the instants that
-//! can make a difference: a second before each deadline or alarm, that instant, and an hour after the deadline, when every
-//! worker was down. Each command comes with no stamp, or once the deadline has passed with one from before it, from before
-//! the stage, and from the future. At most two offers are made. Each run (`runs`) says which commands are tried; everybody
-//! tries the first of each line, whether they may or not. Windows are in calendar days, so that no state depends on the day
-//! of the week.
+//! Bounds. Amounts are nothing, a part, all, and too much of 3 minor units in two deposits. Time moves to the instants that can
+//! make a difference: a second before each deadline or alarm, that instant, and an hour after the deadline, when every worker
+//! was down. Each command comes without a receipt time, or once the deadline has passed with one from before it, from before
+//! the stage, and from the future. At most two offers are made. Each run (`runs`) lists its commands; everybody tries the first
+//! of each line, allowed or not. Windows are in calendar days, so that no state depends on the day of the week.
 
 mod footprint;
 mod laws;
@@ -34,7 +32,7 @@ use self::{
 };
 use crate::paper::{Paper, To};
 
-/// How many offers are made in a case at most (M7). The rules allow more, and they would be more of the same.
+/// The most offers in a case (M7). The rules allow more, but more offers would show nothing new.
 const OFFERS_MAX: usize = 2;
 
 /// Sometimes: this decides.
@@ -56,7 +54,7 @@ fn decides(decided_by: DecidedBy) -> Property<Cases> {
     }
 }
 
-/// What a run of the checker explores.
+/// The cases that a run of the checker explores.
 struct Cases {
     begun: Vec<Paper>,
     repertoire: Repertoire,

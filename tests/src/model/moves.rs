@@ -1,5 +1,5 @@
-//! What can happen next: commands of everybody, at every instant that can make a difference, in every order; time that
-//! passes; and the bank's answers.
+//! The possible next moves: commands of everybody, at every instant that can make a difference, in every order; the passing of
+//! time; and the bank's answers.
 
 use std::fmt;
 
@@ -19,20 +19,20 @@ use crate::{
 /// The least difference that the model makes between two instants.
 pub const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
-/// Something that happens.
+/// A move.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Move {
-    /// The clock runs, and then a worker looks.
+    /// The clock advances, and then a worker looks.
     Pass(Until),
-    /// A command, by its place in the [`Repertoire`], is handed over.
+    /// A case gets a command; the number is its place in the [`Repertoire`].
     Say(usize, To, Stamp),
-    /// It was tried, and the answer breaks a law.
+    /// The command was tried, and the answer breaks a law.
     Wrong(usize, To, Stamp, &'static str),
-    /// `run` goes on, with the bank's answer if there is one.
+    /// `run` continues, with the bank's answer if there is one.
     Run(Option<bool>),
 }
 
-/// How far the clock runs.
+/// How far the clock advances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
     /// A second before the next deadline or alarm.
@@ -43,12 +43,12 @@ pub enum Until {
     TooLate,
 }
 
-/// When the receiving API says that it received a command (T2).
+/// The receipt time of a command (T2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stamp {
-    /// It does not say.
+    /// None.
     None,
-    /// A second before the deadline, which has passed: the command comes late, and was sent in time.
+    /// A second before the deadline, which has passed: the API got the command in time, and the case gets it late.
     InTime,
     /// Before the stage opened: a wrong clock.
     BeforeTheStage,
@@ -62,9 +62,9 @@ pub struct Saying {
     pub who: Role,
     /// In words.
     pub words: String,
-    /// Its name.
+    /// Its kind.
     pub command_kind: CommandKind,
-    /// What is handed over; without a key and a stamp.
+    /// The message; without a key and a receipt time.
     pub message: Message,
 }
 
@@ -80,7 +80,7 @@ impl Repertoire {
         Saying { who, words: words.to_owned(), command_kind, message }
     }
 
-    /// Made of lines like `client: accept claim, offer 1`. Who may not give a command tries it too, once in each form.
+    /// Made of lines like `client: accept claim, offer 1`. Roles without the right to a command try it too, once in each form.
     pub fn new(lines: &str) -> Self {
         let mut all: Vec<Saying> = Vec::new();
         let mut say = |who: Role, words: &str| {
@@ -94,7 +94,7 @@ impl Repertoire {
             let who = Role::ALL.into_iter().find(|role| role.name() == *who).unwrap();
             words.split(", ").for_each(|words| say(who, words));
         }
-        // The first command of each line, from everybody: most of them have no right to it.
+        // Everybody tries the first command of each line: most have no right to it.
         for (_, words) in &lines {
             let words = words.split(", ").next().unwrap();
             for who in Role::ALL {
@@ -130,8 +130,8 @@ impl Stamp {
     }
 }
 
-/// What can happen in this state. Commands that are refused lead nowhere: they are tried here, one after another, and must
-/// leave everything as it is.
+/// The possible moves in this state. A refused command leads to no new state: it is tried here, one after another, and must
+/// change nothing.
 pub fn moves(state: &State, repertoire: &Repertoire, moves: &mut Vec<Move>) {
     let paper = &state.paper;
     if state.handing {
@@ -152,7 +152,7 @@ pub fn moves(state: &State, repertoire: &Repertoire, moves: &mut Vec<Move>) {
     for to in [To::Main, To::Dispute] {
         commands(state, to, (&mut tried, &mut refused), repertoire, moves);
     }
-    // All that was refused, once more and one after another.
+    // All refused commands, again, one after another.
     let mut unmoved = paper.clone();
     for (to, command_kind, message) in refused {
         let _ = unmoved.receive(to, command_kind, message);

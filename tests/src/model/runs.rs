@@ -1,4 +1,4 @@
-//! The runs of the checker, each with its bounds: how the cases begin, and what is said in them.
+//! The runs of the checker, each with its bounds: how the cases begin, and which commands are tried.
 
 use std::time::Instant;
 
@@ -34,7 +34,7 @@ fn amount(minor: i64) -> Amount {
     Amount::new(minor).unwrap()
 }
 
-/// Everything in calendar days, so that what happens depends on how long things take and not on when they begin.
+/// Everything in calendar days, so that only durations matter and not the day on which they begin.
 fn policy(client_silence: ClientSilence, no_arbitration: NoArbitration, share: i64) -> Policy {
     Policy {
         client_silence,
@@ -52,7 +52,7 @@ fn common_policy() -> Policy {
     policy(ClientSilence::ClaimedAmount, NoArbitration::RefundClient, SHARE)
 }
 
-/// Both policies of silence, all that can happen without a demand, and with and without a fee.
+/// Both policies of silence and all policies without a demand, with and without a fee.
 fn policies() -> Vec<Policy> {
     let mut all = Vec::new();
     for silence in [ClientSilence::ClaimedAmount, ClientSilence::AllHeld] {
@@ -121,7 +121,7 @@ fn held_over(claimed: i64, policy: Policy) -> Paper {
     Paper::claim_is_filed(filing, Books::with(&[1, 2], "card-1"), start())
 }
 
-/// Of a payment of 3, so much is asked back so many days after its release.
+/// The client asks for this much of a payment of 3, this many days after its release.
 fn asked_back(asked: i64, days: i64, policy: Policy) -> Paper {
     let payment = PaymentId::new("refund-request:c-0/pay_now").unwrap();
     let released_at = start() - jiff::SignedDuration::from_hours(24 * days);
@@ -138,8 +138,7 @@ fn asked_back(asked: i64, days: i64, policy: Policy) -> Paper {
     Paper::payment_is_asked_back(request, (amount(3), Amount::ZERO, released_at), books, start())
 }
 
-/// Explores, prints how much was explored, and demands that it is at least `states_min`: a model that stands still proves
-/// nothing.
+/// Explores, prints how many states there are, and requires at least `states_min`: a model without states proves nothing.
 fn explore(name: &str, states_min: usize, reachable: &'static [DecidedBy], begun: Vec<Paper>, lines: &str) {
     let started = Instant::now();
     let repertoire = Repertoire::new(lines);
@@ -221,7 +220,7 @@ fn the_parties_may_agree_at_any_time_until_an_award() {
     explore("bargaining", 5000, &[Agreement], begun, lines);
 }
 
-/// E4–E8, E11, D1, D5: a milestone's review, approved in full, less or more, sent back, disputed and superseded.
+/// E4–E8, E11, D1, D5: a milestone's review, approved in full, with less or more, sent back, disputed and superseded.
 #[test]
 fn a_milestones_review_leads_where_the_rules_say_in_every_order() {
     let begun = vec![submitted(common_policy())];
@@ -237,7 +236,7 @@ fn a_milestones_review_leads_where_the_rules_say_in_every_order() {
     explore("milestone review", 400, reachable, begun, lines);
 }
 
-/// D1, D3, E10: a dispute on a contract that goes on returns nothing to the client, whatever the policy.
+/// D1, D3, E10: a dispute on an active contract returns nothing to the client, whatever the policy.
 #[test]
 fn a_dispute_on_an_active_contract_leaves_the_rest_in_escrow() {
     let begun = policies().into_iter().map(|policy| held_over(2, policy)).collect();
@@ -250,7 +249,7 @@ fn a_dispute_on_an_active_contract_leaves_the_rest_in_escrow() {
     explore("active dispute", 2500, reachable, begun, lines);
 }
 
-/// P1–P4: released money that is asked back, in time and too late, all, a part and more than all.
+/// P1–P4: a client asks for released money, in time and too late, for all, a part and more than all.
 #[test]
 fn a_payment_that_is_asked_back_is_returned_only_by_the_freelancer() {
     let begun =

@@ -1,4 +1,4 @@
-//! A state of the model: a story on paper, and what of it decides how the story can go on.
+//! A state of the model: a story on paper, and the parts of it that decide how it can continue.
 
 use std::{
     fmt::Write as _,
@@ -10,18 +10,18 @@ use recourse_domain::{command::Message, order::Order};
 use super::footprint;
 use crate::paper::{Paper, To, on_case};
 
-/// Where a story stands.
+/// The state of a story.
 #[derive(Clone)]
 pub struct State {
     /// The story.
     pub paper: Paper,
-    /// Whether commands are being handed over: an activation has begun and `run` has not gone on yet.
+    /// Whether the case is getting commands: an activation has begun and `run` has not continued yet.
     pub handing: bool,
-    /// What was taken so far, with its key. One of the ways that lead here: it is not part of the footprint.
+    /// The commands taken so far, with their keys, on one of the ways to this state: not part of the footprint.
     pub taken: Vec<(To, Message)>,
-    /// Laws that were broken by the step that led here.
+    /// The laws that the last step broke.
     pub faults: Vec<String>,
-    /// All that decides how the story can go on, with times relative to the clock.
+    /// Everything that decides how the story can continue, with times relative to the clock.
     pub footprint: String,
 }
 

@@ -1,4 +1,4 @@
-//! A case of any kind that a story can be of.
+//! A case of any kind that stories have.
 
 use recourse_domain::{
     dispute::DisputeCase, milestone_review::MilestoneReviewCase, payment_refund::PaymentRefundCase,
@@ -10,15 +10,15 @@ use recourse_domain::{
 pub enum AnyCase {
     /// A contract has ended.
     RefundRequest(RefundRequestCase),
-    /// A claim was filed by itself.
+    /// A claim was filed without another case.
     Dispute(DisputeCase),
     /// A milestone was submitted.
     Review(MilestoneReviewCase),
-    /// Released money is asked back.
+    /// A client asks for released money back.
     Payment(PaymentRefundCase),
 }
 
-/// Does the same with a case of whatever kind.
+/// Does the same with a case of any kind.
 macro_rules! on_case {
     ($any:expr, $case:ident => $do:expr) => {
         match $any {

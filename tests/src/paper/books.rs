@@ -1,5 +1,5 @@
-//! The money of a story: deposits, who holds what of the escrow, and every posting. It keeps the ledger's law (L1–L3) in
-//! its own way, and says where it is broken instead of stopping.
+//! The money of a story: deposits, the holds of the escrow, and every posting. It enforces the ledger's law (L1–L3) in its own
+//! way, and records a breach instead of stopping.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub struct Posting {
     pub kind: PostingKind,
     /// How much, in minor units.
     pub minor: i64,
-    /// What decided that it is made, if it is a case's settlement.
+    /// The decision behind it, if it belongs to a case's settlement.
     pub decided_by: Option<DecidedBy>,
 }
 
@@ -31,21 +31,21 @@ pub struct Books {
     pub deposited: i64,
     /// What is in escrow.
     pub escrow: i64,
-    /// What the freelancer was paid of the escrow.
+    /// What the freelancer got from the escrow.
     pub to_freelancer: i64,
-    /// What went back to the client of the escrow.
+    /// What the client got back from the escrow.
     pub to_client: i64,
-    /// What was paid on top (E7).
+    /// The paid bonuses (E7).
     pub bonus: i64,
-    /// What the freelancer gave back (P2).
+    /// What the freelancer returned (P2).
     pub returned: i64,
-    /// What was paid for arbitration and not given back.
+    /// The arbitration fees that were paid and not given back.
     pub fees: i64,
-    /// Which case holds how much of the escrow.
+    /// How much of the escrow each case holds.
     pub holds: BTreeMap<String, i64>,
     /// Every posting, in order.
     pub postings: Vec<Posting>,
-    /// How the ledger's law was broken.
+    /// The breaches of the ledger's law.
     pub faults: Vec<String>,
     left: Vec<FundedDeposit>,
     openings: BTreeMap<String, u32>,
@@ -57,7 +57,7 @@ fn amount(minor: i64) -> Amount {
 }
 
 impl Books {
-    /// With these deposits from one billing method.
+    /// Books with these deposits from one billing method.
     pub fn with(deposits: &[i64], source: &str) -> Self {
         let mut books = Self::default();
         for (index, minor) in deposits.iter().enumerate() {
@@ -71,7 +71,7 @@ impl Books {
         books
     }
 
-    /// The same, and so much was released to the freelancer before.
+    /// The same, with an earlier release of this amount to the freelancer.
     pub fn and_paid(mut self, id: &str, minor: i64) -> Self {
         self.escrow -= minor;
         self.to_freelancer += minor;
@@ -79,12 +79,12 @@ impl Books {
         self
     }
 
-    /// The deposits in the order in which they were made, with what is left of each.
+    /// The deposits in order, with the rest of each.
     pub fn deposits(&self) -> Vec<FundedDeposit> {
         self.left.clone()
     }
 
-    /// What is on top of the deposits and below: everything in `kind amount, …` as the ledger's history shows it.
+    /// All postings except the deposits, as `kind amount, …`, the form of the ledger's history.
     pub fn shown(&self) -> String {
         self.postings.iter().map(|each| format!("{} {}", each.kind.name(), each.minor)).collect::<Vec<_>>().join(", ")
     }
@@ -94,12 +94,12 @@ impl Books {
         self.openings.get(case).copied().unwrap_or_default()
     }
 
-    /// A law was broken.
+    /// Records the breach of a law.
     pub fn broken(&mut self, how: String) {
         self.faults.push(how);
     }
 
-    /// A case takes what no other holds of the escrow.
+    /// A case takes the escrow that no other case holds.
     pub fn take(&mut self, case: &str) -> Amount {
         let free = self.escrow - self.holds.values().sum::<i64>();
         self.opens(case, free);
@@ -120,7 +120,7 @@ impl Books {
         }
     }
 
-    /// What this case's postings are named by.
+    /// The reference in the ids of this case's postings.
     fn reference(&self, case: &str) -> String {
         match self.openings(case) {
             0 | 1 => case.to_owned(),
@@ -135,7 +135,7 @@ impl Books {
         self.postings.push(Posting { id, kind, minor, decided_by });
     }
 
-    /// Moves money as decided. A movement of nothing is left out, as `Escrow.settle` leaves it out.
+    /// Moves money as decided. Like `Escrow.settle`, it leaves out a movement of nothing.
     pub fn post(&mut self, case: &str, movements: Vec<Movement>, outcome: Option<&Outcome>) {
         let reference = self.reference(case);
         let decided_by = outcome.map(|outcome| outcome.decided_by);
@@ -183,10 +183,10 @@ impl Books {
         self.holds.insert(case.to_owned(), held - minor);
     }
 
-    /// How a case lets go of what it holds, if it does.
+    /// Releases a case's hold, if the case ends it.
     pub fn let_go(&mut self, case: &str, how: Option<&Close>) {
         let Some(close) = how else {
-            // What holds nothing has nothing to let go of.
+            // Without money there is no hold to release.
             self.holds.retain(|holder, held| holder != case || *held != 0);
             return;
         };
@@ -196,7 +196,7 @@ impl Books {
         }
     }
 
-    /// A share of the arbitration fee was charged or declined (A1): under which key, if it was.
+    /// Charges a share of the arbitration fee, unless the bank declined it (A1); returns the charge's key.
     pub fn fee(&mut self, case: &str, fee: &FeeDue, paid: bool) -> Option<String> {
         let charge = format!("{}/{}", self.reference(case), fee.step);
         paid.then(|| {
@@ -206,13 +206,13 @@ impl Books {
         })
     }
 
-    /// A bonus was charged and paid on (E7).
+    /// Charges a bonus and pays it on (E7).
     pub fn bonus(&mut self, case: &str, amount: Amount) {
         self.bonus += amount.minor();
         self.book(format!("{}/bonus", self.reference(case)), PostingKind::Bonus, amount.minor(), None);
     }
 
-    /// A payment goes back: to the oldest deposits first (P4).
+    /// Returns a payment: to the oldest deposits first (P4).
     pub fn give_back(&mut self, case: &str, amount: Amount) {
         use recourse_domain::posting::return_legs;
         self.returned += amount.minor();

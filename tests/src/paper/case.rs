@@ -1,4 +1,4 @@
-//! What a case on paper is asked.
+//! Questions to a case on paper.
 
 use jiff::Timestamp;
 use recourse_domain::{
@@ -22,13 +22,13 @@ pub(super) fn readable<C: Case>(_: &C, message: &Message) -> Result<(), Unreadab
     C::readable(&message.command)
 }
 
-/// Whether nothing is left to do: [`Case::is_decided`] is true while the money still moves.
+/// Whether nothing remains to do: [`Case::is_decided`] is true while the money still moves.
 pub fn is_over<C: Case>(case: &C) -> bool {
     matches!(case.stage(), Stage::Closed | Stage::OnHold)
 }
 
-/// Lets silence or an alarm act that is due, as `Conduct::next_change` does. Whether something came of it: a clock that
-/// ticked for nothing would never stop.
+/// Lets a due silence or alarm act, as `Conduct::next_change` does. Returns whether it had an effect: a clock that ticks
+/// without effect would never stop.
 pub(super) fn ticked<C: Case>(case: &mut C, now: Timestamp) -> bool {
     let (due, version) = (case.wake_at(), case.file().version());
     if due.is_none_or(|at| at > now) {
@@ -38,7 +38,7 @@ pub(super) fn ticked<C: Case>(case: &mut C, now: Timestamp) -> bool {
     case.wake_at() != due || case.file().version() != version
 }
 
-/// The contract that stories on paper are of.
+/// The contract of stories on paper.
 pub fn contract() -> Contract {
     serde_json::from_value(serde_json::json!({
         "id": "c-1", "title": "Logo", "kind": "fixed_price", "currency": "USD",

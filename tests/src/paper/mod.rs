@@ -1,13 +1,13 @@
-//! One case on paper: the domain's state machines put together as the workflows put them together, with a small book
-//! instead of a ledger and a bank that says what it is told to. No server, no I/O; its clock is a field.
+//! A case on paper: the domain's state machines, combined as the workflows combine them, with a small book instead of a ledger
+//! and a bank that answers as the caller says. No server, no I/O; its clock is a field.
 //!
-//! The model (`crate::model`) explores it, and the differential test (`crate::differential`) plays scripts on it and on
-//! the real server and compares. Which effect comes when is asked of the domain, by the workflows and here
-//! ([`order`](recourse_domain::order)). It may decide nothing.
+//! The model (`crate::model`) explores it, and the differential test (`crate::differential`) plays scripts on it and on the
+//! real server and compares. The domain decides the order of the effects, for the workflows and here
+//! ([`order`](recourse_domain::order)). This module must decide nothing.
 //!
-//! An activation of a workflow hands over all commands first, and then lets `run` go on until it waits: here
-//! [`Paper::receive`] for each command, then [`Paper::run`]. So a timely command is seen before the timer that it raced
-//! (T2), and a worker that was down is one that is late with both.
+//! An activation of a workflow hands over all commands first, and then lets `run` continue until it waits: here
+//! [`Paper::receive`] for each command, then [`Paper::run`]. So the case sees a timely command before the timer that raced it
+//! (T2); a worker that was down brings both late.
 
 mod any;
 mod books;
@@ -39,7 +39,7 @@ pub use books::Books;
 pub use case::{contract, is_over};
 use case::{forget, kind_of, readable, ticked};
 
-/// A story on paper: a case, the dispute that grew out of it if one did, and the money.
+/// A story on paper: a case, its dispute if there is one, and the money.
 #[derive(Debug, Clone)]
 pub struct Paper {
     /// The case's clock.
@@ -48,13 +48,13 @@ pub struct Paper {
     pub main: AnyCase,
     /// The dispute that it waits for.
     pub dispute: Option<Child>,
-    /// The one that ended last.
+    /// The dispute that ended last.
     pub ended: Option<DisputeCase>,
     /// The money.
     pub books: Books,
-    /// What the bank is asked, in this order. Its answers come with an activation.
+    /// The orders that wait for the bank, in this order. The answers come with an activation.
     pub asked: VecDeque<Order>,
-    /// Whether the dispute's clock is the case's too, as in the world; or its own, as on a server that skips time.
+    /// Whether the dispute and the case have one clock, as in reality; or two, as on a server that skips time.
     pub one_clock: bool,
 }
 
@@ -69,12 +69,12 @@ pub struct Child {
     pub number: u32,
 }
 
-/// Which of the two cases a command is for.
+/// The case that gets a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum To {
-    /// The case that the story is of.
+    /// The story's own case.
     Main,
-    /// The dispute that grew out of it.
+    /// Its dispute.
     Dispute,
 }
 
@@ -91,7 +91,7 @@ impl Paper {
         paper.with(AnyCase::RefundRequest(case))
     }
 
-    /// A claim on what is held over from a milestone of a contract that goes on (D1), filed by itself.
+    /// The freelancer files a claim on a milestone's held-over money of an active contract (D1), without another case.
     pub fn claim_is_filed(filing: DisputeStart, books: Books, now: Timestamp) -> Self {
         let id = dispute_id(&filing.contract.id, filing.milestone.as_ref());
         let mut case = DisputeCase::begin(id.clone(), filing, now);
@@ -103,7 +103,7 @@ impl Paper {
         paper.with(AnyCase::Dispute(case))
     }
 
-    /// A milestone is submitted, whose whole amount is in escrow (E4, E13).
+    /// The freelancer submits a milestone whose whole amount is in escrow (E4, E13).
     pub fn milestone_is_submitted(id: &str, first: MilestoneReviewStart, books: Books, now: Timestamp) -> Self {
         let mut case = MilestoneReviewCase::begin(id.to_owned(), first, now);
         let mut paper = Self::begun(books, now);
@@ -114,7 +114,7 @@ impl Paper {
         paper.with(AnyCase::Review(case))
     }
 
-    /// Released money is asked back: what was paid, and when (P1).
+    /// The client asks for released money back: what was paid, and when (P1).
     pub fn payment_is_asked_back(
         asked: PaymentRefundStart,
         (paid, returned, at): (Amount, Amount, Timestamp),
@@ -132,7 +132,7 @@ impl Paper {
         Unopened { now, books }
     }
 
-    /// The case that a command or silence is awaited in: the dispute while there is one.
+    /// The case that waits for a command or silence: the dispute while there is one.
     pub fn current(&self) -> To {
         if self.dispute.is_some() { To::Dispute } else { To::Main }
     }
@@ -142,7 +142,7 @@ impl Paper {
         self.dispute.as_ref().map_or(self.now, |child| child.now)
     }
 
-    /// Lets the current case's clock run to `at`. Nobody has looked at it yet: see [`run`](Self::run).
+    /// Advances the current case's clock to `at`. No worker has looked yet: see [`run`](Self::run).
     pub fn pass(&mut self, at: Timestamp) {
         match &mut self.dispute {
             Some(child) => {
@@ -164,7 +164,7 @@ impl Paper {
         }
     }
 
-    /// When the current case's clock must tick next. It does not while an effect is awaited.
+    /// The next instant at which the current case's clock must tick; none while the case waits for an effect.
     pub fn wake_at(&self) -> Option<Timestamp> {
         if !self.asked.is_empty() {
             return None;
@@ -199,7 +199,7 @@ impl Paper {
         })
     }
 
-    /// What one of the cases offers this role.
+    /// The commands that one of the cases offers to this role.
     pub fn allowed(&self, to: To, role: Role) -> Vec<CommandKind> {
         match (to, &self.dispute) {
             (To::Main, _) => on_case!(&self.main, case => case.allowed(role)),
@@ -208,13 +208,13 @@ impl Paper {
         }
     }
 
-    /// Hands a command over, as the handlers do: before `run` goes on.
+    /// Hands a command over, as the handlers do: before `run` continues.
     pub fn receive(&mut self, to: To, command_kind: CommandKind, message: Message) -> Result<(), Refusal> {
         let message = self.readable(to, Ok(message));
         self.receive_read(to, command_kind, message)
     }
 
-    /// Whether what was read has the fields that it needs in such a case.
+    /// Whether the message has the fields that such a case needs.
     pub fn readable(&self, to: To, read: Result<Message, Unreadable>) -> Result<Message, Unreadable> {
         let message = read?;
         match to {
@@ -224,7 +224,7 @@ impl Paper {
         Ok(message)
     }
 
-    /// Hands over what could be read, or what could not.
+    /// Hands over a message, or the reason why it could not be read.
     pub fn receive_read(
         &mut self,
         to: To,
@@ -238,8 +238,8 @@ impl Paper {
         on_case!(&mut self.main, case => case.receive(command_kind, read, now))
     }
 
-    /// Forgets what only grows and decides nothing: notices, and what happened but for a claim's amendments, which are
-    /// counted (D5).
+    /// Forgets what only grows and decides nothing: notices, and the timeline except the claim's amendments, which the rules
+    /// count (D5).
     pub fn forget_what_was_told(&mut self) {
         on_case!(&mut self.main, case => forget(case.file_mut()));
         if let Some(child) = &mut self.dispute {
@@ -255,17 +255,17 @@ impl Paper {
         }
     }
 
-    /// How the story ended, once it is over.
+    /// The story's outcome, once it is over.
     pub fn outcome(&self) -> Option<&Outcome> {
         on_case!(&self.main, case => case.outcome().filter(|_| is_over(case)))
     }
 
-    /// Whether the case is over, and nothing is on its way.
+    /// Whether the case is over, and no effect is under way.
     pub fn is_over(&self) -> bool {
         on_case!(&self.main, case => is_over(case))
     }
 
-    /// The first thing that the bank was asked is answered: charged or declined, covered or not.
+    /// The bank answers its first order: charged or declined, covered or not.
     fn bank_answers(&mut self, yes: bool) {
         let Some(ask) = self.asked.pop_front() else { return };
         let now = self.clock();
@@ -298,8 +298,8 @@ impl Paper {
         }
     }
 
-    /// `run` goes on until it waits: with the bank's answer, if one has come; then whatever the case asks for is done, as
-    /// `drive.rs` does it.
+    /// `run` continues until it waits: with the bank's answer, if there is one; then it does what the case asks for, as
+    /// `drive.rs` does.
     pub fn run(&mut self, bank: Option<bool>) {
         if let Some(yes) = bank {
             self.bank_answers(yes);
@@ -331,7 +331,7 @@ impl Paper {
         }
     }
 
-    /// Does what the current case asks for. What the bank is asked waits for its answer.
+    /// Does what the current case asks for. An order to the bank waits for its answer.
     fn perform(&mut self, order: Order, now: Timestamp) {
         let (id, outcome) = match &self.dispute {
             Some(child) => (child.case.file().id.clone(), child.case.outcome().cloned()),
@@ -351,7 +351,7 @@ impl Paper {
         }
     }
 
-    /// Lets silence or an alarm of the current case act that is due.
+    /// Lets a due silence or alarm of the current case act.
     fn ticked(&mut self, now: Timestamp) -> bool {
         match &mut self.dispute {
             Some(child) => ticked(&mut child.case, now),
@@ -359,7 +359,7 @@ impl Paper {
         }
     }
 
-    /// Conducts the dispute as a case of its own, which takes over what this one holds (R6, D1).
+    /// Conducts the dispute as a case of its own, which takes over the money that this one holds (R6, D1).
     fn dispute_opens(&mut self, start: DisputeStart, now: Timestamp) {
         let parent = on_case!(&self.main, case => case.file().id.clone());
         let id = dispute_id(&start.contract.id, start.milestone.as_ref());
@@ -375,7 +375,7 @@ impl Paper {
     }
 }
 
-/// A story whose case is not there yet.
+/// A story whose case does not exist yet.
 struct Unopened {
     now: Timestamp,
     books: Books,

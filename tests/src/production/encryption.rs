@@ -1,4 +1,4 @@
-//! Encrypted payloads: what the Temporal server keeps says nothing, and those who have the keys see everything.
+//! Encrypted payloads: what the Temporal server stores reveals nothing, and programs with the keys read everything.
 
 use std::{path::Path, process::Stdio, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
     harness::{Story, World, program, run},
 };
 
-/// What people wrote in the case, each in words that are nowhere else.
+/// The texts that people wrote in the case, each in words that occur nowhere else.
 const WRITTEN: [&str; 9] = [
     "Quartermain",
     "zebulon@example.org",
@@ -33,7 +33,7 @@ const WRITTEN: [&str; 9] = [
     "obsidian",
 ];
 
-/// Plays a dispute in which each of the words was said by somebody. The last is in a command that is refused.
+/// Plays a dispute in which people say each of these words. The last is in a refused command.
 async fn dispute(world: &World, story: &Story<'_>) {
     story.deposit("d-1", 30_000, "card-1").await;
     let body = |said: Value| said.as_object().unwrap().clone();
@@ -70,7 +70,7 @@ fn named<'world>(world: &'world World, name: &str) -> Story<'world> {
     }))
 }
 
-/// Everything that is in the files of the server's database.
+/// All bytes in the files of the server's database.
 fn kept(database: &Path) -> Vec<u8> {
     let folder = std::fs::read_dir(database.parent().unwrap()).unwrap();
     let files = folder.map(|entry| entry.unwrap().path());
@@ -82,8 +82,8 @@ fn found(kept: &[u8], word: &str) -> bool {
     kept.windows(word.len()).any(|bytes| bytes == word.as_bytes())
 }
 
-/// The server's database has no word of what people wrote, and their names and addresses neither. A start by a program
-/// without the keys, in the same file, is found.
+/// The server's database has no word that people wrote, and no names and addresses. The same search finds a start by a program
+/// without the keys, in the same file.
 #[test]
 fn the_server_keeps_nothing_that_people_wrote() {
     run(async {
@@ -119,8 +119,8 @@ fn the_server_keeps_nothing_that_people_wrote() {
     });
 }
 
-/// Whoever has no key, or another, is told so; a new key takes over while cases are open; and what only looks encrypted is
-/// refused like anything that cannot be read.
+/// A program without the key, or with another, says so; a new key takes over while cases are open; and a case refuses a payload
+/// that only looks encrypted like any unreadable one.
 #[test]
 fn keys_can_be_missing_new_or_forged() {
     run(async {
@@ -146,7 +146,7 @@ fn keys_can_be_missing_new_or_forged() {
         let (code, said) = with(&file.display().to_string()).await;
         assert!(code == 2 && said.contains("the key first"), "{code} {said}");
 
-        // As the operations guide says: the new key first in the file, the old one still in it.
+        // As the operations guide says: the new key comes first in the file, the old one stays in it.
         let first = world.env().iter().find(|(name, _)| name == KEYS_FILE).unwrap().1.clone();
         let both =
             format!("{}\n{}\n", std::fs::read_to_string(&file).unwrap(), std::fs::read_to_string(&first).unwrap());
@@ -163,7 +163,7 @@ fn keys_can_be_missing_new_or_forged() {
             ("encryption-key-id".to_owned(), b"first".to_vec()),
         ];
         let forged = Payload { metadata: metadata.into(), data: vec![7; 64], ..Payload::default() };
-        // Through a client without keys, which sends it as it is.
+        // A client without keys sends it unencrypted.
         let config = recourse_client::Config {
             address: Some(world.client.address().to_owned()),
             ..recourse_client::Config::default()
@@ -181,7 +181,7 @@ fn keys_can_be_missing_new_or_forged() {
     });
 }
 
-/// The codec server as a process. It ends with this.
+/// The codec server as a process. It ends when this is dropped.
 struct CodecServer {
     url: String,
     _child: Child,
@@ -208,7 +208,7 @@ impl CodecServer {
     }
 }
 
-/// Operators see what a case says, in the Web UI and in `temporal`; nobody else does, and no other page.
+/// Operators see what a case says, in the Web UI and in `temporal`; other people and other pages do not.
 #[test]
 fn the_codec_server_shows_operators_what_is_encrypted() {
     run(async {
@@ -255,7 +255,7 @@ fn the_codec_server_shows_operators_what_is_encrypted() {
         assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
         assert!(answer.text().await.unwrap().contains("the key old"));
         assert_eq!(ask(Some(&operator), json!({"payloads": [{"data": "!"}]})).await.status(), StatusCode::BAD_REQUEST);
-        // The page asks first whether it may.
+        // The browser first asks whether the page may.
         for (origin, allowed) in [(UI, true), ("https://elsewhere.example", false)] {
             let request = Client::new().request(Method::OPTIONS, format!("{}/decode", server.url));
             let request = request.header("origin", origin).header("access-control-request-method", "POST");
@@ -266,7 +266,7 @@ fn the_codec_server_shows_operators_what_is_encrypted() {
             let named = headers["access-control-allow-headers"].to_str().unwrap();
             assert!(asked.split(',').all(|header| named.contains(header)), "{named}");
         }
-        // Without keys there is nothing to serve.
+        // Without keys it refuses to start.
         let refused = recourse(
             World::shared().await,
             directory.path(),

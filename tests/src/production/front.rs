@@ -1,4 +1,4 @@
-//! A front before the Temporal server, as an installation has one: TLS with certificates on both sides, and an API key.
+//! A front before the Temporal server, like that of an installation: TLS with certificates on both sides, and an API key.
 
 use std::{
     net::SocketAddr,
@@ -29,12 +29,12 @@ use tokio_rustls::{
     },
 };
 
-/// The key that it wants.
+/// The API key that it requires.
 pub const API_KEY: &str = "the-key-of-this-test";
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
-/// Who signs certificates.
+/// An authority that signs certificates.
 pub fn authority() -> Authority {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -53,13 +53,13 @@ pub fn certificate(authority: &Authority, name: &str, folder: &Path) -> (PathBuf
 
 /// A running front.
 pub struct Front {
-    /// Where it is, by the name that is in its certificate.
+    /// Its address, with the name in its certificate.
     pub address: String,
     calls: Arc<AtomicU64>,
 }
 
 impl Front {
-    /// Starts one before the server at `server`, for clients that this authority has signed certificates of.
+    /// Starts one before the server at `server`, for clients with certificates that this authority has signed.
     pub async fn start(server: &str, authority: &Authority, folder: &Path) -> Self {
         let (certificate, key) = certificate(authority, "localhost", folder);
         let mut roots = RootCertStore::empty();
@@ -79,7 +79,7 @@ impl Front {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, counted) = (acceptor.clone(), counted.clone());
-                // Who has no certificate of ours is not let in, which ends the connection.
+                // A client without our certificate is refused, which ends the connection.
                 tokio::spawn(async move {
                     if let Ok(stream) = acceptor.accept(stream).await {
                         forward(TokioIo::new(stream), server, counted).await;
@@ -90,7 +90,7 @@ impl Front {
         Self { address: format!("localhost:{port}"), calls }
     }
 
-    /// How many calls it has let through.
+    /// How many calls it has passed on.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
     }

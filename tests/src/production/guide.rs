@@ -1,4 +1,4 @@
-//! `docs/production.md`, run as it stands: a database server, Temporal behind TLS with certificates and an API key, two workers
+//! Runs `docs/production.md` as written: a database server, Temporal behind TLS with certificates and an API key, two workers
 //! and the API, a trial, a second build, a backup and the way back.
 
 use std::process::Stdio;
@@ -13,7 +13,7 @@ use crate::{
 
 const GUIDE: &str = include_str!("../../../docs/production.md");
 
-/// Before the backup: a case that is open when everything goes back to it.
+/// Before the backup: a case that is open after the restoration.
 const OPEN_CASE: &str = "
 sed -e s/trial/second/ -e s/trial-/second-/g contract.json > second.json
 recourse deposit --contract-file second.json --deposit d-1 --amount 50.00 --source card-2
@@ -21,7 +21,7 @@ recourse end --contract-file second.json --pay 0
 echo everything before the backup was done
 ";
 
-/// After it, something that the restored ledger does not have. In the end the open case goes on.
+/// After the backup: something that the restored ledger lacks. In the end the open case continues.
 const LOST: &str = "
 recourse deposit --contract-file second.json --deposit d-2 --amount 70.00 --source card-2
 ";
@@ -36,7 +36,7 @@ recourse ledger --check
 echo everything after the way back was done
 ";
 
-/// A new operator gets from nothing to a running installation, over to a new build, and back to a backup, by the page alone.
+/// A new operator gets a running installation, moves to a new build, and goes back to a backup, with this page alone.
 #[test]
 fn a_new_operator_can_follow_the_guide() {
     run(async {

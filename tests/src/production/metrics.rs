@@ -1,4 +1,4 @@
-//! Numbers for Prometheus: what an operator is called by.
+//! Prometheus metrics that alert operators.
 
 use std::{
     collections::BTreeMap,
@@ -47,8 +47,8 @@ fn assert_well_formed(text: &str) {
     );
 }
 
-/// The worker's numbers follow the cases and the money, and say when the ledger is not sound; it is ready as long as it
-/// takes work.
+/// The worker's metrics follow the cases and the money, and report an unsound ledger; the worker is ready as long as it takes
+/// work.
 #[test]
 fn a_worker_shows_cases_money_and_itself() {
     run(async {
@@ -93,7 +93,7 @@ fn a_worker_shows_cases_money_and_itself() {
         let ended = values.keys().find(|name| name.starts_with("temporal_workflow_endtoend_latency_seconds_bucket"));
         assert!(ended.is_some(), "{text}");
 
-        // Somebody changes a balance past the program.
+        // Somebody changes a balance directly in the database.
         let mut connection = sqlx::AnyConnection::connect(&world.database_url).await.unwrap();
         let changed = "UPDATE balances SET balance = balance + 1 WHERE account LIKE 'freelancer:%'";
         assert_eq!(sqlx::query(changed).execute(&mut connection).await.unwrap().rows_affected(), 1);
@@ -101,8 +101,8 @@ fn a_worker_shows_cases_money_and_itself() {
     });
 }
 
-/// A case that is asked where it stands, and that nothing has happened to, is not replayed at its next task: the worker finds it in
-/// memory. Only what a question has made act before its time is forgotten.
+/// A case that was only queried is not replayed at its next task: the worker still has it in memory. The worker forgets a case
+/// only if a query made it act too early.
 #[test]
 fn a_case_that_is_only_looked_at_stays_in_memory() {
     run(async {
@@ -127,7 +127,7 @@ fn a_case_that_is_only_looked_at_stays_in_memory() {
     });
 }
 
-/// The API counts commands by what they came to, and requests by route; on a port of its own.
+/// The API counts commands by result, and requests by route; on a port of its own.
 #[test]
 fn the_api_counts_commands_and_requests() {
     run(async {
@@ -143,7 +143,7 @@ fn the_api_counts_commands_and_requests() {
         for key in ["one", "two"] {
             let request = Client::new().post(&url).bearer_auth(&token).header("idempotency-key", key).json(&json!({}));
             request.send().await.unwrap();
-            // Until the money has moved, the second is one that was answered already.
+            // While the money moves, the second counts as a repetition with the first answer.
             story.outcome().await;
         }
         let (text, values) = scrape(&address).await;

@@ -1,5 +1,5 @@
-//! What an installation needs that other people's money depends on: a server that is trusted, payloads that say nothing to
-//! whoever keeps them, builds that leave open cases alone, and numbers that an operator is called by.
+//! What an installation with other people's money needs: a trusted server, payloads that reveal nothing to the server, builds
+//! that leave open cases alone, and metrics that alert operators.
 
 mod encryption;
 mod front;
@@ -11,7 +11,7 @@ mod traces;
 mod trust;
 mod versions;
 
-/// A program that checks what is delivered beside the code, as `.ci/tools` installs it.
+/// A program that checks the delivered files beside the code, as `.ci/tools` installs it.
 fn delivery(program: &str) -> std::path::PathBuf {
     let folder = std::env::var_os("RECOURSE_DELIVERY").map_or_else(
         || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/delivery/bin"),

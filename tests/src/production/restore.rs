@@ -1,4 +1,4 @@
-//! The ledger and Temporal's own database, restored to one moment: cases stand where they stood, and go on from there.
+//! The ledger and Temporal's own database, restored to one moment: cases have their earlier state, and continue from it.
 
 use std::path::Path;
 
@@ -40,8 +40,8 @@ impl Installation {
         Self { client, ledger: Ledger::new(database.clone()), database, worker, server }
     }
 
-    /// In good order, so that nothing is in memory alone. What was still open when the files are replaced would write into
-    /// the new ones, or remove them, when it is closed.
+    /// Stops it in good order, so that nothing is in memory alone. A program that still has the files open when they are
+    /// replaced would write into the new ones, or remove them, when it closes them.
     async fn stop(self) {
         self.worker.stop().await.unwrap();
         self.server.stop().await.unwrap();
@@ -53,7 +53,7 @@ impl Installation {
         self.client.command(case, command_kind, body).await.unwrap_or_else(|error| panic!("{words}: {error}"));
     }
 
-    /// What the freelancer and the client got, from the ledger, which is sound and whole.
+    /// What the freelancer and the client got, from the ledger, which is sound and complete.
     async fn paid(&self, contract: &Value) -> (i64, i64) {
         let (report, chain) = (self.ledger.check().await.unwrap(), self.ledger.verify(&[]).await.unwrap());
         assert!(report.is_sound() && chain.is_whole(), "{report:?} {chain:?}");
@@ -77,8 +77,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A case that was open at the backup, and decided and paid after it, is open again when everything is restored; decided
-/// otherwise it is paid otherwise, once. One that only began after the backup is not there, and can begin again.
+/// A case that was open at the backup, and decided and paid after it, is open again after the restoration; with another
+/// decision the money goes another way, once. A case that began after the backup does not exist, and can begin again.
 #[test]
 fn everything_goes_on_from_a_backup() {
     run(async {

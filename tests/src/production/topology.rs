@@ -1,5 +1,5 @@
-//! What `docker-compose.yml` says of our own services, run without containers: the same commands, variables and secrets, through
-//! the image's entrypoint, with a `PostgreSQL` server, Temporal, a mail server and a collector.
+//! Our own services of `docker-compose.yml`, run without containers: the same commands, variables and secrets, through the
+//! image's entrypoint, with a `PostgreSQL` server, Temporal, a mail server and a collector.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// A `PostgreSQL` server of this test's own. It ends when its input does.
+/// A `PostgreSQL` server for this test. It ends when its input does.
 struct Postgres {
     url: String,
     _input: ChildStdin,
@@ -48,7 +48,7 @@ impl Postgres {
     }
 }
 
-/// The compose file, with this machine's places in the place of the containers'.
+/// The compose file, with this machine's paths and addresses instead of the containers'.
 struct Compose {
     services: Value,
     folder: PathBuf,
@@ -68,7 +68,7 @@ impl Compose {
         let config: Value = serde_json::from_slice(&config.stdout).unwrap();
         let copied =
             Command::new("cp").args(["-r", ".compose"]).arg(folder).current_dir(root()).status().await.unwrap();
-        // What a trial on this machine has made is not this test's.
+        // This test does not use the files of a trial on this machine.
         for made in ["secrets", "identity"] {
             let _ = std::fs::remove_dir_all(folder.join(".compose").join(made));
         }
@@ -81,7 +81,7 @@ impl Compose {
         std::fs::write(self.folder.join(".compose/secrets").join(name), content).unwrap();
     }
 
-    /// A service's process. What it listens at is any free port; those are returned by the compose file's.
+    /// Starts a service's process. It listens on free ports; returns them by the compose file's ports.
     fn start(&self, service: &str) -> (Child, BTreeMap<String, u16>) {
         let service = &self.services[service];
         let mut ports = BTreeMap::new();
@@ -128,7 +128,7 @@ impl Compose {
         panic!("{service} never gets healthy");
     }
 
-    /// A token as for a trial.
+    /// A token like that of a trial.
     async fn token(&self, who: &[&str]) -> String {
         let token = Command::new(self.folder.join(".compose/token")).args(who).output().await.unwrap();
         String::from_utf8(token.stdout).unwrap().trim().to_owned()
@@ -141,8 +141,8 @@ async fn stop(mut service: Child) {
     assert!(service.wait().await.unwrap().success());
 }
 
-/// Set up, two workers, the API and the codec server start as the compose file says and get healthy as it says; a case goes
-/// through them with one worker stopped in the middle, mail and spans arrive, and all end in good order.
+/// The services start and become healthy as the compose file says: set-up, two workers, the API and the codec server. A case
+/// ends although one worker stops in the middle, mail and spans arrive, and all services end in good order.
 #[test]
 fn the_compose_files_services_work_together() {
     run(async {
@@ -194,7 +194,7 @@ fn the_compose_files_services_work_together() {
         let (status, ended) = send(&client, "/v1/contracts/c-1/end", json!({"pay_now": 10_000})).await;
         assert_eq!(status, StatusCode::CREATED, "{ended}");
 
-        // One of the two goes, and nothing waits.
+        // One of the two workers stops, and nothing waits.
         stop(running.remove(0).0).await;
         let (status, approved) = send(&freelancer, "/v1/cases/refund-request:c-1/commands/approve", json!({})).await;
         assert_eq!(status, StatusCode::OK, "{approved}");

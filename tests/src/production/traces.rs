@@ -1,4 +1,4 @@
-//! Traces by OTLP: what an operator looks at when something took long.
+//! Traces by OTLP: an operator reads them when something took long.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,7 @@ use crate::{
     harness::{PATIENCE, Story, World, run},
 };
 
-/// Takes spans in, as a collector does.
+/// Takes spans, as a collector does.
 #[derive(Clone, Default)]
 pub struct Collector(Arc<Mutex<Vec<(String, Span)>>>);
 
@@ -41,7 +41,7 @@ impl Collector {
         (collector, endpoint)
     }
 
-    /// The spans so far, each with its service's name, once they are as wanted.
+    /// The spans so far, each with its service's name, as soon as they are as wanted.
     pub async fn until(&self, wanted: impl Fn(&Spans) -> bool) -> Spans {
         let started = Instant::now();
         loop {
@@ -76,7 +76,7 @@ impl TraceService for Collector {
     }
 }
 
-/// The names from a span of this name over what it hangs on, to what hangs on nothing that is here.
+/// The names from this span over its parents to the last one that is here.
 fn way_from(spans: &Spans, name: &str) -> Vec<String> {
     let by_id: BTreeMap<&[u8], &Span> = spans.iter().map(|(_, span)| (&*span.span_id, span)).collect();
     let mut way = Vec::new();
@@ -88,7 +88,7 @@ fn way_from(spans: &Spans, name: &str) -> Vec<String> {
     way
 }
 
-/// The trace of a request leads over the workflow and its activity to the ledger, in both programs, and says nothing personal.
+/// The trace of a request leads over the workflow and its activity to the ledger, in both programs, and has nothing personal.
 #[test]
 fn a_trace_leads_from_the_request_to_the_ledger() {
     run(async {
@@ -116,7 +116,8 @@ fn a_trace_leads_from_the_request_to_the_ledger() {
         let trace: Vec<u8> = (0..32).step_by(2).map(|at| u8::from_str_radix(&trace[at..at + 2], 16).unwrap()).collect();
         let of_trace =
             |spans: &Spans| -> Spans { spans.iter().filter(|(_, span)| span.trace_id == trace).cloned().collect() };
-        // The two programs send theirs when it suits them. Each hangs on another: from the posting one gets to the request.
+        // The two programs send their spans at different times. Each span has a parent: the way leads from the posting to the
+        // request.
         let there = |spans: &Spans| {
             let spans = of_trace(spans);
             let named = |name: &str| spans.iter().any(|(_, span)| span.name.contains(name));

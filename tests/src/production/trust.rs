@@ -1,5 +1,5 @@
-//! A server that is reached by TLS with certificates on both sides, an API key and a namespace, all of it from the standard
-//! variables or `temporal.toml`.
+//! A server that requires TLS with certificates on both sides, an API key and a namespace, all from the standard variables or
+//! `temporal.toml`.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use tokio::process::Command;
 use super::front::{API_KEY, Front, authority, certificate};
 use crate::harness::{Story, World, program, run};
 
-/// What is in a program's environment.
+/// A program's environment variables.
 type Env = Vec<(String, String)>;
 
 /// How a program ended.
@@ -18,7 +18,7 @@ struct Ended {
     err: String,
 }
 
-/// Runs `recourse` with nothing of Temporal in its environment but this.
+/// Runs `recourse` with only these variables about Temporal.
 async fn recourse(folder: &Path, database: &str, env: &[(&str, &str)], arguments: &[&str]) -> Ended {
     let mut command = Command::new(program("recourse"));
     command.args(arguments).current_dir(folder).env("RECOURSE_DATABASE_URL", database).envs(env.iter().copied());
@@ -31,7 +31,7 @@ async fn recourse(folder: &Path, database: &str, env: &[(&str, &str)], arguments
 }
 
 /// A worker and the command line reach the server through such a front, and conduct a case over it; without the certificate,
-/// with another authority, or without the key they are not let in, and say so.
+/// with another authority, or without the key they are refused, and say so.
 #[test]
 fn a_server_is_reached_by_certificates_and_an_api_key() {
     run(async {

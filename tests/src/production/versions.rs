@@ -10,7 +10,7 @@ use temporalio_common::protos::temporal::api::{
 
 use crate::harness::{Story, World, run, unique};
 
-/// Sends what is new to this build, once the server knows it.
+/// Directs new cases to this build, once the server knows it.
 async fn make_current(world: &World, deployment: &str, build: &str) {
     let mut patience = 100;
     loop {
@@ -39,8 +39,8 @@ async fn builds(world: &World, case: &str) -> BTreeSet<String> {
     tasks.map(|version| version.build_id).collect()
 }
 
-/// A case that is open when a second build takes over ends on the first, with the dispute that grows out of it; what begins
-/// afterwards is the second's. Without a worker of its build an old case waits, and nothing is lost.
+/// A case that is open when a second build takes over ends on the first, with its dispute; later cases begin on the second.
+/// Without a worker of its build an old case waits, and nothing is lost.
 #[test]
 fn an_open_case_stays_with_the_build_that_began_it() {
     run(async {
@@ -58,7 +58,7 @@ fn an_open_case_stays_with_the_build_that_began_it() {
         new.deposit("d-1", 10_000, "card-1").await;
         new.end(0, Value::Null).await;
 
-        // The new build goes on when the old one's worker is away; the old case does not move to it.
+        // The new build continues while the old one's worker is down; the old case does not move to it.
         world.stop_worker().await;
         new.play("1 freelancer approve").await;
         new.outcome().await;

@@ -1,14 +1,14 @@
-//! What a workflow ordered, as text: the attributes of its commands, which a replay does not compare.
+//! The orders of a workflow, as text: the attributes of its commands, which a replay does not compare.
 //!
-//! What differs from run to run by its nature is taken out: instants are shown relative to the case's start and to a tenth
-//! of an hour, because the clock of a case ticks on while a path is played; ids that the server makes up are left out.
+//! The text leaves out what differs from run to run: instants are relative to the case's start and rounded to a tenth of an
+//! hour, because a case's clock continues while a path is played; ids that the server makes are left out.
 
 use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use serde_json::{Map, Value};
 
-/// Events that are no command, and that say nothing about the order of commands.
+/// Events that are no command and do not affect the order of commands.
 const NOT_SHOWN: [&str; 10] = [
     "WorkflowExecutionStarted",
     "WorkflowTaskScheduled",
@@ -22,7 +22,7 @@ const NOT_SHOWN: [&str; 10] = [
     "WorkflowExecutionUpdateAdmitted",
 ];
 
-/// Events that come from outside; they are shown by name, so that one sees what the commands answer.
+/// Events from outside; shown by name, so that a reader sees what the commands answer.
 const FROM_OUTSIDE: [&str; 11] = [
     "WorkflowExecutionSignaled",
     "TimerFired",
@@ -37,7 +37,7 @@ const FROM_OUTSIDE: [&str; 11] = [
     "WorkflowExecutionCancelRequested",
 ];
 
-/// Fields that the server fills in, or that say where something is instead of what it is.
+/// Fields that the server fills in, or that refer to a place instead of content.
 const NOISE: [&str; 8] = [
     "activity_id",
     "identity",
@@ -49,7 +49,7 @@ const NOISE: [&str; 8] = [
     "started_event_id",
 ];
 
-/// The commands of a recorded history, oldest first, one to a paragraph.
+/// The commands of a recorded history, oldest first, one in each paragraph.
 pub fn commands_of(history: &[u8]) -> String {
     let history: Value = serde_json::from_slice(history).unwrap();
     let events = history["events"].as_array().unwrap();
@@ -86,7 +86,7 @@ pub fn commands_of(history: &[u8]) -> String {
     text
 }
 
-/// Whether the server had the task done once more because something came in meanwhile, which it does with any.
+/// Whether the server repeated the task because an event arrived during it, which can happen to any task.
 fn is_tried_again(name: &str, attributes: &Value) -> bool {
     name == "WorkflowTaskTimedOut"
         || name == "WorkflowTaskFailed" && attributes["failure"]["message"] == "UnhandledCommand"
@@ -97,7 +97,7 @@ fn what_came(attributes: &Value) -> String {
     name.into_iter().find_map(Value::as_str).map(|name| format!(" {name}")).unwrap_or_default()
 }
 
-/// What an update was answered: the stage after it, or the refusal. The rest of a status is the wire contract's business.
+/// The answer to an update: the stage after it, or the refusal. Tests of the wire contract check the rest of the status.
 fn answer(completed: &Value) -> String {
     let outcome = &completed["outcome"]["value"];
     if let Some(payload) = outcome["Success"]["payloads"].get(0) {
@@ -107,10 +107,10 @@ fn answer(completed: &Value) -> String {
     format!("refused: {}", outcome["Failure"]["message"].as_str().unwrap_or("?"))
 }
 
-/// How a history's values are made comparable with another's of the same path.
+/// Makes a history's values comparable with those of another history of the same path.
 struct Normal {
     start: Timestamp,
-    /// What every order carries, and the name that it is shown by.
+    /// The values that every order carries, and the name that replaces each.
     known: Vec<(Value, &'static str)>,
 }
 
@@ -149,7 +149,7 @@ impl Normal {
         }
     }
 
-    /// Instants in a text, as a machine or as people write them, become relative; made-up ids and lengths plain.
+    /// Makes instants in a text relative, in machine and human form, and replaces made-up ids and lengths.
     fn text(&self, text: &str) -> String {
         if let Some(Ok(seconds)) = text.strip_suffix('s').filter(|seconds| seconds.contains('.')).map(str::parse::<f64>)
         {
@@ -170,7 +170,7 @@ impl Normal {
         words.join(" ")
     }
 
-    /// `Thu 3 Dec 2026 10:00 UTC` is six words that say one thing.
+    /// `Thu 3 Dec 2026 10:00 UTC` is six words of one instant.
     fn join_date(&self, words: &mut Vec<String>) {
         let Some(end) = words.last().and_then(|word| word.strip_prefix("UTC")) else { return };
         let Some(first) = words.len().checked_sub(6) else { return };
@@ -190,7 +190,7 @@ impl Normal {
     }
 }
 
-/// A length of up to an hour as it is; a longer one, which may be counted from an instant, to a tenth of an hour.
+/// A length of up to an hour exactly; a longer one, which may be counted from an instant, to a tenth of an hour.
 fn length(seconds: f64) -> String {
     if seconds <= 3600.0 { format!("{seconds}s") } else { days(seconds) }
 }
@@ -209,7 +209,7 @@ fn is_payload(fields: &Map<String, Value>) -> bool {
     fields.len() == 2 && fields.contains_key("metadata") && fields.get("data").is_some_and(Value::is_string)
 }
 
-/// What a payload holds.
+/// The content of a payload.
 pub fn decoded(payload: &Value) -> Value {
     let bytes = payload["data"].as_str().and_then(base64).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()))
@@ -255,7 +255,7 @@ fn sorted(fields: &Map<String, Value>) -> Vec<(&String, &Value)> {
     fields
 }
 
-/// What an order is given is laid out in lines, so that a difference is one line; the rest is on one.
+/// The argument of an order takes several lines, so that a difference is one line; the rest takes one.
 fn show(text: &mut String, depth: usize, field: &str, value: &Value) {
     let indent = "  ".repeat(depth);
     match value {

@@ -1,4 +1,4 @@
-//! What the replay must find: workflows that order something else than was recorded, and histories that say nothing.
+//! What the replay must find: workflows that order something else than was recorded, and histories that prove nothing.
 
 use std::{fs, time::Duration};
 
@@ -19,7 +19,7 @@ fn approved() -> Vec<u8> {
     fs::read(history_of("refund_request", "end-approved")).unwrap()
 }
 
-/// A workflow written like the real one replays; the same with one command moved, or one left out, does not.
+/// A copy of the real workflow replays; the same copy with one command moved, or one left out, does not.
 #[test]
 fn a_reordered_command_and_a_missing_activity_are_found() {
     assert_eq!(replay(&deposited(), variants::DEPOSIT_AS_IT_IS), Ok(()));
@@ -35,8 +35,8 @@ fn a_reordered_command_and_a_missing_activity_are_found() {
     }
 }
 
-/// T2, L5: a worker that is asked a question may see a timer fire before the server has given it the task, and by the time of the
-/// task before. What it orders then is what a replay orders, which has the right time: the timer is believed.
+/// T2, L5: a worker that answers a query may see a timer fire before it gets the task, with the time of the earlier task. It
+/// orders what a replay with the right time orders: the fired timer counts.
 #[test]
 fn a_timer_that_fired_is_believed_whatever_the_time() {
     let silent = histories().into_iter().filter(|path| path.to_string_lossy().contains("silence"));
@@ -82,7 +82,7 @@ fn a_history_that_proves_nothing_is_found() {
     assert_eq!(replay(&unknown, PRESENT), Err(Fault::UnknownType("Chargeback".to_owned())));
     assert!(matches!(replay(b"{}", PRESENT), Err(Fault::Unreadable(_))));
     assert!(matches!(replay(b"[", PRESENT), Err(Fault::Unreadable(_))));
-    // Why they are looked at first, and that a replay which does not end is a failure.
+    // So histories are checked first, and a replay that does not end is a failure.
     assert_eq!(replay_unseen(&begun, PRESENT, Duration::from_secs(30)), Ok(()));
     assert_eq!(replay_unseen(&empty, PRESENT, Duration::from_millis(300)), Err(Fault::Hangs));
 }

@@ -1,4 +1,4 @@
-//! That the paths leave nothing out: every outcome, every command in both forms, every notice.
+//! The paths leave nothing out: every outcome, every command in both forms, every notice.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,10 +16,10 @@ use serde_json::Value;
 
 use super::{deliveries, files, paths::KINDS};
 
-/// What the refund desk tells after a case is over; no workflow does.
+/// The refund desk sends these notices after a case is over; no workflow does.
 const TOLD_AFTER_THE_CASE: [&str; 3] = ["refund_failed", "refund_overdue", "refund_settled_after_all"];
 
-/// What the recordings have, by the kind of case.
+/// What the recordings contain, by the kind of case.
 #[derive(Default)]
 struct Seen {
     outcomes: BTreeSet<(String, String)>,
@@ -93,7 +93,7 @@ fn the_paths_end_in_every_way_and_tell_everything() {
     }
 }
 
-/// As an update, which every kind of case takes for every command that it knows; and as a signal for each kind.
+/// As an update, which every kind of case takes for all its commands; and as a signal for each kind.
 #[test]
 fn the_paths_give_every_command_of_every_case() {
     let seen = seen();

@@ -1,5 +1,5 @@
-//! The ways of a webhook's delivery, which is no case and has no story: an endpoint that takes the event, at once or later, or
-//! never does. What is recorded of them is compared as the cases' is.
+//! The paths of a webhook's delivery, which is no case and has no story: the endpoint takes the event, at once or later, or
+//! never. The recordings are compared like those of cases.
 
 use std::time::Duration;
 
@@ -22,11 +22,11 @@ pub const KIND: &str = "webhook_delivery";
 
 const EVENT: &str = "evt_1";
 
-/// A way, what its endpoint does, and what it comes to.
+/// A path, what its endpoint does, and its result.
 pub struct Way {
     pub path: Path,
     input: fn(&str) -> Value,
-    /// How many requests the endpoint does not take.
+    /// How many requests the endpoint refuses.
     failures: usize,
     meanwhile: Meanwhile,
     comes_to: DeliveryReceipt,
@@ -46,7 +46,7 @@ fn of_event(endpoint: &str) -> Value {
     json!({"endpoint": endpoint, "event": EVENT})
 }
 
-/// Every way.
+/// Every path.
 pub const WAYS: [Way; 5] = [
     Way {
         path: path("taken", &[KIND], "the endpoint takes it", ""),
@@ -85,7 +85,7 @@ pub const WAYS: [Way; 5] = [
     },
 ];
 
-/// A world with one event, whose id is known, and no endpoint that it is sent to by itself.
+/// A world with one event, whose id is known, and no endpoint that gets it automatically.
 pub async fn world() -> World {
     let world = World::apart("deliveries", &[("RECOURSE_WEBHOOK_ALLOW_LOCAL", "true")]).await;
     let story = Story::new(&world, "delivered");
@@ -94,7 +94,7 @@ pub async fn world() -> World {
     world
 }
 
-/// Plays a way, and gives back its history as the SDK writes it.
+/// Plays a path, and returns its history as the SDK writes it.
 pub async fn play(world: &World, way: &Way) -> Vec<u8> {
     let receiver = Receiver::start(way.failures).await;
     let (endpoint, _) = webhooks(world).await.add(&receiver.url, way.path.name).await.unwrap();

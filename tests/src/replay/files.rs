@@ -1,4 +1,4 @@
-//! Where recordings are kept, and writing them.
+//! The places of recordings, and functions to write them.
 //!
 //! `tests/histories/<version>/<kind>/<path>.json` is a history as the SDK wrote it, an event to a line; the version is the
 //! one that recorded it, and those of earlier versions are never written again. `tests/commands/<kind>/<path>.txt` is what
@@ -23,7 +23,7 @@ pub fn history_of(kind: &str, path: &str) -> PathBuf {
     tests().join("histories").join(VERSION).join(kind).join(format!("{path}.json"))
 }
 
-/// What the present code is known to order there.
+/// The known orders of the present code on that path.
 pub fn commands_of(kind: &str, path: &str) -> PathBuf {
     tests().join("commands").join(kind).join(format!("{path}.txt"))
 }
@@ -45,7 +45,7 @@ fn files_under(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Writes a history as it was recorded, but for what names the machine: who a worker was is replaced by `worker`.
+/// Writes a history as recorded, but replaces a worker's identity, which names the machine, by `worker`.
 pub fn write_history(path: &Path, history: &[u8]) {
     let mut history: Value = serde_json::from_slice(history).unwrap();
     let mut text = "{\"events\":[\n".to_owned();
@@ -60,7 +60,7 @@ pub fn write_history(path: &Path, history: &[u8]) {
     write(path, &text);
 }
 
-/// Removes absent fields, which are half of the bytes of some events, and whatever has the form of a worker's identity.
+/// Removes absent fields, which are half of the bytes of some events, and replaces every worker identity.
 fn without_machine(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -78,13 +78,13 @@ fn without_machine(value: &mut Value) {
     }
 }
 
-/// Writes a text and the folders above it.
+/// Writes a text, and makes the folders above it.
 pub fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
 }
 
-/// Removes what the present version recorded on paths that are no more.
+/// Removes the present version's recordings of paths that no longer exist.
 pub fn remove_all_but(kept: &[PathBuf]) {
     let mut found = Vec::new();
     files_under(&tests().join("histories").join(VERSION), &mut found);

@@ -1,11 +1,11 @@
-//! Open cases outlive the code that began them: what was recorded replays with the present code, and what the present code
-//! orders is known to the letter.
+//! Open cases outlive the code that began them: recorded histories replay with the present code, and every order of the present
+//! code is known exactly.
 //!
-//! [`paths`] is the list of ways through the workflows. Each was played on a real server and its history kept; every run
-//! of these tests replays all of them ([`replay`]). A replay sees whether the same kinds of commands come in the same
-//! order, not what they say; so each path is also played anew, and its commands compared with a text ([`commands`]).
-//! `make histories` records what has changed. [`variants`] are workflows with mistakes in them, which must be found, and
-//! the example of a change that leaves open cases whole.
+//! [`paths`] lists the ways through the workflows. Each was played on a real server and its history kept; every run of these
+//! tests replays all of them ([`replay`]). A replay compares the kinds and the order of commands, not their content; so each
+//! path is also played again, and its commands compared with a text ([`commands`]). `make histories` records changes.
+//! [`variants`] are workflows with mistakes, which the replay must find, and the example of a change that does not break open
+//! cases.
 
 mod commands;
 mod controls;
@@ -33,7 +33,7 @@ use crate::harness::run;
 const HINT: &str = "If that is wanted, `make histories` records it; look at what it changes. Cases that are open need a \
                     patch first: docs/contributing.md, \"Changing a workflow that has open cases\"";
 
-/// T2, L5: a case that a worker no longer has in memory goes on as it began, whichever way it took until then.
+/// T2, L5: a case that is no longer in a worker's memory continues unchanged, whichever path it took until then.
 #[test]
 fn every_recorded_history_replays_with_the_present_code() {
     let histories = files::histories();
@@ -48,7 +48,7 @@ fn every_recorded_history_replays_with_the_present_code() {
     assert!(faults.is_empty(), "{} of {}:\n{}\n{HINT}", faults.len(), histories.len(), faults.join("\n"));
 }
 
-/// Timers' lengths, what effects are given, search attributes, children, signals, results: a replay sees none of them.
+/// Timers' lengths, arguments of effects, search attributes, children, signals, results: a replay compares none of them.
 #[test]
 fn every_path_orders_what_it_is_known_to_order() {
     run(async {

@@ -1,4 +1,4 @@
-//! The example of docs/contributing.md: a workflow that has open cases is changed, step by step.
+//! The example of docs/contributing.md: changing a workflow that has open cases, step by step.
 
 use std::{fs, sync::Arc};
 
@@ -56,8 +56,8 @@ where
     history
 }
 
-/// From the code that began open cases to the changed code alone, every step replays what the step before it recorded. The
-/// change without its patch does not, and neither does leaving a step out.
+/// From the code that began open cases to the changed code alone, every step replays the recordings of the step before it. The
+/// change without its patch does not, nor does the sequence without one of its steps.
 #[test]
 fn a_changed_workflow_replays_the_cases_that_are_open() {
     run(async {

@@ -1,11 +1,11 @@
-//! The paths: every way through every workflow, as stories. What each recorded case is told, and what it comes to.
+//! The paths: every way through every workflow, as stories. Each has the commands of the recorded case and its outcome.
 
 use recourse_domain::ids::CaseKind;
 use serde_json::Value;
 
 use super::play::policy_with;
 
-/// The kinds of cases, which are the workflows.
+/// The kinds of cases, one for each workflow.
 pub const KINDS: [CaseKind; 5] = [
     CaseKind::EscrowDeposit,
     CaseKind::MilestoneReview,
@@ -14,7 +14,7 @@ pub const KINDS: [CaseKind; 5] = [
     CaseKind::PaymentRefund,
 ];
 
-/// A way through one workflow, or through one and those that it meets.
+/// A way through one workflow, or through one and the workflows that it meets.
 pub struct Path {
     /// The contract's id, and the name of the files.
     pub name: &'static str,
@@ -94,7 +94,7 @@ const DEPOSITS: &[Path] = &[
     path("deposit-unreadable", DEPOSIT, "start escrow_deposit escrow-deposit:ID:d-1 [7]", "refused rule E2 0/0/0"),
 ];
 
-/// E3–E8, E11, E13: a review's own ends.
+/// E3–E8, E11, E13: a review's ends without a dispute.
 const REVIEWS: &[Path] = &[
     path(
         "review-silence",
@@ -168,7 +168,7 @@ const REVIEWS: &[Path] = &[
     ),
 ];
 
-/// R1–R4, R7, R10, E11: a refund request's own ends.
+/// R1–R4, R7, R10, E11: a refund request's ends without a dispute.
 const ENDS: &[Path] = &[
     path("end-nothing-held", END, "end 0", "nothing_held contract_end R1 0/0/0"),
     path("end-paid-in-full", END, "deposit 30000; end 30000", "paid_in_full contract_end R2 30000/0/0"),
@@ -528,7 +528,7 @@ const MILESTONE_DISPUTES: &[Path] = &[
     ),
 ];
 
-/// P1–P4: money that was released.
+/// P1–P4: released money.
 const PAYMENTS: &[Path] = &[
     path(
         "payment-returned",

@@ -1,7 +1,7 @@
-//! Playing a path on a real server, and fetching what it recorded.
+//! Plays a path on a real server, and fetches its recordings.
 //!
-//! A step is a command in the words of a [`Story`] (`2 client approve`), or one of the few words that begin and disturb a
-//! case, which are the arms of [`Play::step`].
+//! A step is a command in the words of a [`Story`] (`2 client approve`), or one of the few words that begin and disturb a case,
+//! which are the arms of [`Play::step`].
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use crate::{
     lateness::pass_deadline,
 };
 
-/// A path that was played: the histories of the cases that it is recorded for.
+/// A played path: the histories of the cases to record.
 pub struct Played {
     /// The kind of case, and its history as the SDK writes it.
     pub histories: Vec<(&'static str, Vec<u8>)>,
@@ -56,7 +56,7 @@ struct Play<'a> {
     /// The last case of each kind.
     cases: BTreeMap<&'static str, String>,
     deposits: u32,
-    /// The deadline of the case that is spoken of when the worker goes down.
+    /// The deadline of the current case when the worker stops.
     deadline: Option<Timestamp>,
 }
 
@@ -119,7 +119,7 @@ impl Play<'_> {
         }
     }
 
-    /// A day, and a command in the story's words that is given then and must be taken.
+    /// A day, and a command in the story's words, which the case must take then.
     async fn command(&mut self, step: &str) {
         let mut words = step.splitn(3, ' ');
         self.until(words.next().unwrap()).await;
@@ -138,7 +138,7 @@ impl Play<'_> {
         self.settle_down().await;
     }
 
-    /// Waits until the case has seen everything that is due, so that what happens next is a task of its own in every run.
+    /// Waits until the case has handled everything that is due, so that the next step is a task of its own in every run.
     async fn settle_down(&self) {
         self.world.quiet(self.story.case()).await;
     }
@@ -165,7 +165,7 @@ impl Play<'_> {
         self.cases.insert("escrow_deposit", format!("escrow-deposit:{}:{deposit}", self.story.id()));
     }
 
-    /// Starts a workflow with this JSON as it is, but for `CONTRACT`, `POLICY` and `PAYMENT`.
+    /// Starts a workflow with exactly this JSON, after replacing `CONTRACT`, `POLICY` and `PAYMENT`.
     async fn start(&mut self, kind: &str, id: &str, json: &str) {
         let payment = self.cases.get("milestone_review").map(|review| format!("{review}/release")).unwrap_or_default();
         let json = json.replace("CONTRACT", &self.story.contract.to_string());
@@ -212,7 +212,7 @@ impl Play<'_> {
     }
 }
 
-/// The policy of every path, with the path's own on top: no window depends on the weekday of the recording.
+/// The policy of every path, with the path's own changes: no window depends on the weekday of the recording.
 pub fn policy_with(own: &str) -> Value {
     let mut policy = json!({
         "resolution_target": {"days": 2, "unit": "calendar"}, "refund_settlement": {"days": 7, "unit": "calendar"},

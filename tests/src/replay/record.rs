@@ -1,5 +1,4 @@
-//! Playing every path anew, and comparing what the workflows order with what they are known to order; or, told so, keeping
-//! what they do now.
+//! Plays every path again, and compares the workflows' orders with the known ones; or, if asked, records the present ones.
 
 use std::{fs, panic::AssertUnwindSafe, path::PathBuf, sync::Mutex};
 
@@ -19,19 +18,19 @@ use crate::harness::World;
 /// How many paths are played at once.
 const AT_ONCE: usize = 8;
 
-/// What is written.
+/// What to write.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Record {
     /// Nothing: a difference is a fault.
     Nothing,
-    /// What is missing, what orders something else than it is known to, and what does not replay.
+    /// Missing recordings, changed orders, and recordings that do not replay.
     Changes,
     /// Everything.
     Everything,
 }
 
 impl Record {
-    /// As `RECOURSE_RECORD` says: `1` for what has changed, `all` for everything.
+    /// As `RECOURSE_RECORD` says: `1` for changes, `all` for everything.
     pub fn from_env() -> Self {
         match std::env::var("RECOURSE_RECORD").as_deref() {
             Err(_) | Ok("" | "0") => Self::Nothing,
@@ -41,12 +40,12 @@ impl Record {
     }
 }
 
-/// Plays every path, and returns what is wrong.
+/// Plays every path, and returns the faults.
 pub async fn play_all(record: Record) -> Vec<String> {
     let shared = World::apart("replay", &[]).await;
     let faults = Mutex::new(Vec::new());
     let kept = Mutex::new(Vec::new());
-    // Those with a worker of their own take longest.
+    // Paths with a worker of their own take longest.
     let mut paths: Vec<&Path> = paths::all().collect();
     paths.sort_by_key(|path| !path.stops_the_worker());
     let of_cases = stream::iter(paths).for_each_concurrent(AT_ONCE, async |path| {
@@ -89,7 +88,7 @@ async fn play_one(shared: &World, path: &Path) -> Played {
     Box::pin(play::play(shared, path)).await
 }
 
-/// Compares the commands of a case that was played just now.
+/// Compares the commands of a case that was just played.
 fn check(kind: &str, path: &Path, history: &[u8], record: Record) -> Option<String> {
     let ordered = commands::commands_of(history);
     let (recorded_in, known_in) = (files::history_of(kind, path.name), files::commands_of(kind, path.name));
@@ -108,7 +107,7 @@ fn check(kind: &str, path: &Path, history: &[u8], record: Record) -> Option<Stri
     None
 }
 
-/// Which path, which command, and what to do.
+/// The path, the command, and what to do.
 fn told(kind: &str, path: &Path, known: &str, ordered: &str) -> String {
     let (known, ordered): (Vec<&str>, Vec<&str>) = (known.lines().collect(), ordered.lines().collect());
     let same = known.iter().zip(&ordered).take_while(|(known, ordered)| known == ordered).count();

@@ -1,7 +1,7 @@
-//! Replaying a recorded history against workflow code, and saying what is wrong.
+//! Replays a recorded history against workflow code, and reports the fault.
 //!
-//! The SDK's replayer passes a history in which no task was completed, whatever its type, and never returns from an empty
-//! one. So a history is looked at first, and a replay has a time limit.
+//! The SDK's replayer accepts a history without a completed task, whatever its type, and never returns from an empty one. So
+//! the history is checked first, and a replay has a time limit.
 
 use std::{collections::BTreeSet, sync::mpsc, time::Duration};
 
@@ -18,19 +18,19 @@ pub const LIMIT: Duration = Duration::from_secs(30);
 /// Why a history does not replay.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is no history.
+    /// It is not a history.
     Unreadable(String),
     /// It has no events.
     Empty,
-    /// No workflow task was completed, so that there is nothing to compare.
+    /// No workflow task was completed, so there is nothing to compare.
     NoCompletedTask,
-    /// It is of a workflow type that the code does not have.
+    /// The code does not have its workflow type.
     UnknownType(String),
     /// The code orders something else than was recorded.
     Nondeterminism(String),
     /// Something else went wrong.
     Failed(String),
-    /// The replay did not end.
+    /// The replay does not end.
     Hangs,
 }
 
@@ -63,7 +63,7 @@ pub fn replay(history: &[u8], code: Code) -> Result<(), Fault> {
     replay_unseen(history, code, LIMIT)
 }
 
-/// What the replayer does not look at.
+/// The checks that the replayer does not make.
 fn look_at(history: &[u8], types: &[&str]) -> Result<(), Fault> {
     let read: Value = serde_json::from_slice(history).map_err(|error| Fault::Unreadable(error.to_string()))?;
     let events = read["events"].as_array().ok_or_else(|| Fault::Unreadable("it has no `events`".to_owned()))?;
@@ -81,7 +81,7 @@ fn look_at(history: &[u8], types: &[&str]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Replays on a thread of its own, which a hanging replay keeps for itself.
+/// Replays on a thread of its own; a replay that hangs blocks only that thread.
 pub fn replay_unseen(history: &[u8], code: Code, limit: Duration) -> Result<(), Fault> {
     let history = WorkflowHistory::from_json(history).map_err(|error| Fault::Unreadable(error.to_string()))?;
     let (done, ended) = mpsc::channel();
@@ -89,7 +89,7 @@ pub fn replay_unseen(history: &[u8], code: Code, limit: Duration) -> Result<(), 
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let replayer = WorkflowReplayer::new((code.workflows)()).unwrap();
         let result = runtime.block_on(replayer.replay_workflow(history)).map_err(fault_of);
-        // Nobody waits for one that took too long.
+        // Nobody waits for a replay that took too long.
         let _ = done.send(result);
     });
     ended.recv_timeout(limit).unwrap_or(Err(Fault::Hangs))

@@ -1,7 +1,7 @@
-//! Workflows that the replay is tested with: the real ones' commands written down once more, with a change.
+//! Workflows for testing the replay: copies of the real ones' commands, with a change.
 //!
-//! Each has the name of a real workflow, so that a recorded history is replayed against it. One is like the real one: that
-//! it replays shows that the others fail by their change and nothing else.
+//! Each has the name of a real workflow, so that a recorded history is replayed against it. One copies the real one exactly:
+//! its replay shows that the others fail only because of their change.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ use temporalio_workflow::{
 
 use super::replay::Code;
 
-/// What a variant does otherwise than the real workflow.
+/// How a variant differs from the real workflow.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// Nothing.
@@ -41,7 +41,7 @@ pub enum Change {
     Reordered,
     /// An activity is missing.
     Missing,
-    /// Each recipient is told by an effect of its own: the change, without a thought of open cases.
+    /// Each recipient gets the notice by an effect of its own: the change without regard to open cases.
     Apart,
     /// The same change behind a patch: the first step.
     ApartPatched,
@@ -128,7 +128,7 @@ macro_rules! deposit_variant {
 }
 
 deposit_variant!(
-    /// A deposit as it is.
+    /// A deposit like the real one.
     DepositAsItIs, DEPOSIT_AS_IT_IS, Change::Nothing
 );
 deposit_variant!(
@@ -136,11 +136,11 @@ deposit_variant!(
     DepositReordered, DEPOSIT_REORDERED, Change::Reordered
 );
 deposit_variant!(
-    /// Nobody is told.
+    /// Nobody gets a notice.
     DepositUntold, DEPOSIT_UNTOLD, Change::Missing
 );
 deposit_variant!(
-    /// The change without a patch, which is also what is left of it in the end.
+    /// The change without a patch, which is also the final code.
     DepositApart, DEPOSIT_APART, Change::Apart
 );
 deposit_variant!(
@@ -157,7 +157,7 @@ fn begin(id: String, start: &RawValue, now: Timestamp) -> Result<RefundRequestCa
     Ok(RefundRequestCase::begin(id, start, now))
 }
 
-/// A contract's end without reviews, of which the client pays a part, and whose rest the freelancer lets go.
+/// A contract's end without reviews: the client pays a part, and the freelancer gives up the rest.
 async fn end<W: Conducts<Case = RefundRequestCase>>(
     ctx: &WorkflowContext<W>,
     change: Change,
@@ -257,14 +257,14 @@ macro_rules! end_variant {
 }
 
 end_variant!(
-    /// A contract's end as it is.
+    /// A contract's end like the real one.
     EndAsItIs, END_AS_IT_IS, Change::Nothing
 );
 end_variant!(
-    /// The money is moved before anybody is told.
+    /// The money moves before the notices go out.
     EndReordered, END_REORDERED, Change::Reordered
 );
 end_variant!(
-    /// The refund is forgotten.
+    /// The refund is missing.
     EndUnsettled, END_UNSETTLED, Change::Missing
 );

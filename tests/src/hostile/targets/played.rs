@@ -1,5 +1,5 @@
-//! Whole cases, played by bytes: each step is a command that a sender might send, or bytes that nobody would, at some hour.
-//! Whatever comes, the case stays sound, and in the end what was held is paid, refunded or kept, to the last minor unit.
+//! Whole cases, played by bytes: each step is a command that a sender might send, or bytes that nobody would, at some hour. The
+//! case stays sound, and in the end the held money is paid, refunded or kept, to the last minor unit.
 
 use std::{collections::BTreeSet, fmt::Debug};
 
@@ -27,17 +27,17 @@ use serde_json::{Map, Value, json};
 
 use super::{Bytes, kept, plain};
 
-/// A case that can be written down and taken up again.
+/// A case that can be written and read again.
 trait Playable: Case + Serialize + DeserializeOwned + PartialEq + Debug {}
 impl<C: Case + Serialize + DeserializeOwned + PartialEq + Debug> Playable for C {}
 
 /// The largest status in bytes: it is the answer to every update and query, and a server takes 2 MB.
 const STATUS_BYTES_MAX: usize = 1_900_000;
 
-/// How many steps are played; what is left of the bytes is not looked at.
+/// The most steps that are played; the rest of the bytes is ignored.
 const STEPS_MAX: usize = 200;
 
-/// The first byte says what the case is about, the next what is held and by which policy; the rest is what happens.
+/// The first byte chooses the kind of case, the next the held money and the policy; the rest are the steps.
 pub fn cases(data: &[u8]) {
     let mut bytes = Bytes(data);
     match bytes.byte() % 3 {
@@ -97,12 +97,12 @@ fn deposits(amounts: &[Amount]) -> Vec<FundedDeposit> {
     amounts.iter().enumerate().map(deposit).collect()
 }
 
-/// One thing that happens: after some hours this JSON comes in under this name.
+/// One step: after some hours this JSON comes in under this name.
 struct Step {
     hours: u8,
     command_kind: CommandKind,
     json: Vec<u8>,
-    /// For whatever else has to be chosen.
+    /// For all other choices.
     flags: u8,
 }
 
@@ -121,7 +121,7 @@ fn step(bytes: &mut Bytes<'_>, now: Timestamp) -> Step {
     Step { hours, command_kind, json, flags }
 }
 
-/// An object with every field that some command has.
+/// An object with the fields of all commands.
 fn body(bytes: &mut Bytes<'_>, now: Timestamp) -> Map<String, Value> {
     let role = bytes.one_of(&Role::ALL);
     let who = match role {
@@ -157,7 +157,7 @@ fn body(bytes: &mut Bytes<'_>, now: Timestamp) -> Map<String, Value> {
     body
 }
 
-/// Lets the case's clock run to `now`.
+/// Advances the case's clock to `now`.
 fn pass<C: Case>(case: &mut C, now: Timestamp) {
     while let Some(at) = case.wake_at().filter(|at| *at <= now) {
         let before = (case.file().version(), case.wake_at());
@@ -167,13 +167,13 @@ fn pass<C: Case>(case: &mut C, now: Timestamp) {
     }
 }
 
-/// What a status says besides what happened.
+/// The status without its timeline.
 fn apart_from_its_timeline<C: Case>(case: &C) -> Status {
     Status { timeline: Vec::new(), refusals_omitted: 0, ..Status::of(case) }
 }
 
 fn receive<C: Case>(case: &mut C, step: &Step, now: Timestamp) -> Option<Result<(), Refusal>> {
-    // As the handlers do: a command that this kind of case does not have never reaches it.
+    // Like the handlers: a command that this kind of case does not have never reaches it.
     if !step.command_kind.is_taken_by(C::KIND) {
         return None;
     }
@@ -278,7 +278,7 @@ fn pay_fees(case: &mut DisputeCase, flags: u8, now: Timestamp) {
     }
 }
 
-/// Silence for as long as it takes, and an arbitrator who does not forget.
+/// Everybody is silent until the end, except an arbitrator who gives an award.
 fn end(dispute: &mut DisputeCase, now: Timestamp) {
     let json = json!({"by": {"party": "arbitrator", "id": "arb-1"}, "to_freelancer": 0, "reference": "AAA-1"});
     let json = serde_json::to_vec(&json).expect("an object can be written");

@@ -1,4 +1,4 @@
-//! What programs send: commands and starts. Nothing that comes in may fail a workflow task, so nothing may panic here.
+//! Messages of programs: commands and starts. No message may fail a workflow task, so nothing may panic here.
 
 use std::fmt::Debug;
 
@@ -20,7 +20,7 @@ use temporalio_common::{data_converters::RawValue, protos::temporal::api::common
 
 use super::{Bytes, kept, plain, wire};
 
-/// The first byte says which command; the rest is its JSON.
+/// The first byte chooses the command; the rest is its JSON.
 pub fn commands(data: &[u8]) {
     let mut bytes = Bytes(data);
     let command_kind = bytes.one_of(&CommandKind::ALL);
@@ -37,7 +37,7 @@ pub fn commands(data: &[u8]) {
     }
 }
 
-/// The first byte says what is started, the second how it is wrapped; the rest is its JSON.
+/// The first byte chooses the start, the second its wrapping; the rest is its JSON.
 pub fn starts(data: &[u8]) {
     let mut bytes = Bytes(data);
     let (kind, wrapped) = (bytes.byte() % 5, bytes.byte());
@@ -68,7 +68,7 @@ pub fn starts(data: &[u8]) {
     }
 }
 
-/// Mostly one JSON payload, as it should be; and everything else that a client can send.
+/// Mostly one correct JSON payload; and everything else that a client can send.
 fn payloads(wrapped: u8, data: &[u8]) -> Vec<Payload> {
     let encoded = |encoding: Option<&[u8]>| Payload {
         metadata: encoding.map(|encoding| ("encoding".to_owned(), encoding.to_vec())).into_iter().collect(),

@@ -1,4 +1,4 @@
-//! Files of payload keys, and what the Temporal server holds that says of itself that it is encrypted.
+//! Files of payload keys, and payloads from the Temporal server that claim to be encrypted.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use temporalio_common::protos::temporal::api::common::v1::Payload;
 
 use super::{Bytes, plain};
 
-/// The keys that payloads are sealed with here, the ids of which a fuzzer soon knows.
+/// The keys for payloads here; a fuzzer soon knows their ids.
 const KEYS: &str = "new AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\nold Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
 
-/// Everything is the text of a file of keys.
+/// All bytes are the text of a file of keys.
 pub fn keys(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match PayloadKeys::parse(text, "keys") {
@@ -29,14 +29,14 @@ pub fn keys(data: &[u8]) {
         Err(error) => {
             let told = error.to_string();
             plain(&told);
-            // No key ends otherwise in base64, and no id has that sign.
+            // Every key ends like this in base64, and no id has that sign.
             let mut keys = text.split_whitespace().filter(|word| word.len() > 20 && word.ends_with('='));
             assert!(!keys.any(|key| told.contains(key)), "a key is shown: {told}");
         }
     }
 }
 
-/// The first byte says what is done with a payload; then come its metadata and its data.
+/// The first byte chooses what happens to a payload; then come its metadata and its data.
 pub fn payloads(data: &[u8]) {
     let mut bytes = Bytes(data);
     let (choice, at, bits) = (bytes.byte(), bytes.number(), bytes.byte() | 1);
@@ -59,7 +59,7 @@ pub fn payloads(data: &[u8]) {
     as_it_came(&cipher, &renamed);
 }
 
-/// Nothing is made of what was not sealed with our keys. It is handed on, or waits for a key that may come to be there.
+/// A payload that our keys did not encrypt stays as it is: it is passed on, or waits for a key that may come.
 fn as_it_came(cipher: &PayloadCipher, payload: &Payload) {
     match cipher.open(payload.clone()) {
         Ok(opened) => assert_eq!(opened, *payload),

@@ -1,4 +1,4 @@
-//! What comes to the address of Stripe's events. Anybody can send there; what Stripe signed may still be anything.
+//! Requests to the address of Stripe's events. Anybody can send there; even what Stripe signed may be anything.
 
 use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
 use jiff::Timestamp;
@@ -34,14 +34,14 @@ pub fn events(data: &[u8]) {
     match &named {
         Ok(None) | Err(CallbackError::Unreadable) => {}
         Ok(Some(key)) => {
-            // What is of no interest may be half of a letter (`\\ud800`), which is no text.
+            // An event that we ignore may have half of a letter (`\\ud800`), which is no text.
             if let Ok(event) = serde_json::from_slice(body) {
                 assert!(says(&event, "refund") && says(&event, key), "{key} is not in the event");
             }
         }
         Err(error) => panic!("it was signed: {error}"),
     }
-    // While the secret is being changed there are more signatures, and a later version of Stripe's may add anything.
+    // While the secret is changed there are more signatures, and a later version of Stripe may add anything.
     assert_eq!(read(&format!("{signed},{header}"), body, SECONDS), named);
     assert_eq!(read(&signed, body, SECONDS + 301), Err(CallbackError::TooFarAway));
     let later = format!("t={},v1={signature}", SECONDS + 1);
@@ -50,7 +50,7 @@ pub fn events(data: &[u8]) {
     assert_eq!(read(&signed, &longer, SECONDS), Err(CallbackError::Signature), "and all of the event");
 }
 
-/// As Stripe signs it.
+/// Stripe's signature.
 fn signature(body: &[u8]) -> String {
     let signed = [format!("{SECONDS}.").as_bytes(), body].concat();
     let tag = sign(&Key::new(HMAC_SHA256, SECRET.as_bytes()), &signed);

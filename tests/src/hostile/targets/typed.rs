@@ -1,5 +1,5 @@
-//! What people type: files, amounts, names. Their own mistakes are shown to them, so what is told may have what they typed,
-//! but no control character that they did not.
+//! What people type: files, amounts, names. People see their own mistakes, so a message may repeat what they typed, but has no
+//! control character that they did not type.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::{Bytes, REFUSAL_BYTES_MAX, kept, plain};
 
-/// The first byte says what the file is and how it is written; the rest is its text.
+/// The first byte chooses the kind of file and its format; the rest is its text.
 pub fn files(data: &[u8]) {
     let mut bytes = Bytes(data);
     let choice = bytes.byte();
@@ -52,7 +52,7 @@ pub fn files(data: &[u8]) {
     }
 }
 
-/// The first byte says the currency; the rest is the amount as people type it, as programs write it, and as two numbers.
+/// The first byte chooses the currency; the rest is the amount as people type it, as programs write it, and as two numbers.
 pub fn amounts(data: &[u8]) {
     let mut bytes = Bytes(data);
     let currency = Currency::from_code(bytes.one_of(&["USD", "JPY", "KWD", "CLF", "XAU"])).expect("a currency");
@@ -146,7 +146,7 @@ pub fn words(data: &[u8]) {
     }
 }
 
-/// A mistake is told in short, with no control character that was not typed.
+/// A message about a mistake is short, and has no control character that was not typed.
 fn told(error: &str, typed: &str) {
     assert!(!error.is_empty() && error.len() <= REFUSAL_BYTES_MAX, "{} bytes: {error:.200}", error.len());
     assert!(error.chars().all(|letter| !letter.is_control() || typed.contains(letter)), "{error:?}");
