@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deployment_and_a_build_are_given_together_or_not_at_all() {
+    fn deployment_and_build_are_given_together_or_not_at_all() {
         let read = |flags: &[&str]| Config::try_parse_from([&["recourse-worker"], flags].concat());
         assert!(read(&[]).unwrap().version.deployment().is_none());
         let version = read(&["--deployment", "recourse", "--build-id", "b2"]).unwrap().version;
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_has_at_least_two_of_everything() {
+    fn a_worker_needs_at_least_two_slots_and_pollers() {
         let read = |flag: &str, count: &str| Config::try_parse_from(["recourse-worker", flag, count]);
         for flag in ["--workflow-slots", "--activity-slots", "--workflow-pollers", "--activity-pollers"] {
             assert!(read(flag, "2").is_ok(), "{flag}");

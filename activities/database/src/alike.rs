@@ -188,7 +188,7 @@ fn index_in_words(unique: bool, partial: bool) -> String {
 
 /// If only one database has a table, column, key or refusal, the other does not enforce that rule.
 #[tokio::test]
-async fn both_databases_keep_the_same_things_true() {
+async fn both_databases_have_the_same_tables_and_refusals() {
     if !TestDatabase::is_postgres() {
         // The test needs both databases; `SQLite` is always there.
         return;

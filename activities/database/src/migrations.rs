@@ -68,7 +68,7 @@ mod tests {
 
     /// A file that is in the folder and not in the list would never be applied.
     #[test]
-    fn every_file_is_a_step() {
+    fn every_migration_file_is_in_the_list() {
         let lists: [(&str, &Migrator); 2] = [("sqlite", &SQLITE), ("postgres", &POSTGRES)];
         for (folder, steps) in lists {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);

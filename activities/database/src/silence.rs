@@ -81,7 +81,7 @@ mod tests {
     /// L5: a server that goes silent is like one that closes its connections: new connections repeat the work, and the
     /// old ones are not needed.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn what_waits_on_a_silent_connection_is_given_up_with_its_connection() {
+    async fn work_on_a_silent_connection_is_given_up_with_it() {
         let (url, _directory) = new_database().await;
         let Some((user, rest)) = url.split_once('@') else { return };
         let (server, name) = rest.split_once('/').unwrap();

@@ -25,7 +25,7 @@ async fn a_new_database_needs_setup_and_setup_is_safe_to_repeat() {
 
 /// L5: a database may roll a transaction back by itself, as `SQLite` does when its disk is full.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_transaction_that_the_database_has_undone_breaks_no_other() {
+async fn a_transaction_that_the_database_rolls_back_breaks_no_other() {
     let test = TestDatabase::new().await;
     for _ in 0..20 {
         let mut write = test.database.write().await.unwrap();
@@ -37,7 +37,7 @@ async fn a_transaction_that_the_database_has_undone_breaks_no_other() {
 
 /// L5: a writer that does not get the lock in time leaves a failed transaction that the driver does not know of.
 #[tokio::test]
-async fn a_beginning_that_failed_leaves_no_connection_that_refuses_all_work() {
+async fn a_failed_begin_leaves_no_broken_connection() {
     let test = TestDatabase::new().await;
     if test.database.kind == Kind::Sqlite {
         return;
@@ -51,7 +51,7 @@ async fn a_beginning_that_failed_leaves_no_connection_that_refuses_all_work() {
 
 /// L5: a worker that stops cancels its writers at any point.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn who_no_longer_waits_for_his_turn_to_write_keeps_nobody_from_it() {
+async fn cancelled_writers_do_not_block_others() {
     let test = TestDatabase::new().await;
     for round in 0..20_u64 {
         let first = test.database.write().await.unwrap();
@@ -105,7 +105,7 @@ async fn tables_of_a_later_version_are_left_alone() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_opened_says_where_and_what_to_do() {
+async fn an_unusable_database_says_where_and_what_to_do() {
     let error = Database::connect("sqlite:/no/such/directory/x.db").await.unwrap_err();
     assert!(matches!(&error, DatabaseError::Unreachable { .. }));
     assert!(error.to_string().contains("/no/such/directory"), "{error}");
@@ -123,7 +123,7 @@ async fn what_cannot_be_opened_says_where_and_what_to_do() {
 
 /// Whatever the umask allows others, they cannot read the ledger; a file that they could read is corrected.
 #[tokio::test]
-async fn the_files_of_a_database_are_their_owners_alone() {
+async fn only_the_owner_may_read_the_files_of_a_database() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recourse.db");
     let url = format!("sqlite:{}", path.display());
@@ -179,7 +179,7 @@ async fn every_connection_is_durable_and_patient() {
 
 /// Two writers: the second waits, and reads what the first wrote.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_writes_at_a_time() {
+async fn writers_take_turns() {
     let test = TestDatabase::new().await;
     let mut first = test.database.write().await.unwrap();
     let database = test.database.clone();
@@ -201,7 +201,7 @@ async fn one_writes_at_a_time() {
 
 /// All reads of a transaction see the same instant, whatever others write meanwhile.
 #[tokio::test]
-async fn a_read_sees_one_moment() {
+async fn reads_of_a_transaction_see_the_same_instant() {
     let test = TestDatabase::new().await;
     let mut read = test.database.read().await.unwrap();
     let count = "SELECT COUNT(*) FROM sandbox_faults";

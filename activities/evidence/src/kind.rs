@@ -184,7 +184,7 @@ mod tests {
     const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
 
     #[test]
-    fn the_type_is_what_content_and_ending_agree_on() {
+    fn content_and_ending_must_agree_on_the_type() {
         for (content, name, media_type) in [
             (&b"%PDF-1.7\n"[..], "a.pdf", "application/pdf"),
             (PNG, "a.PNG", "image/png"),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_text_however_it_is_cut() {
+    fn text_is_recognised_wherever_it_is_cut() {
         let words = "aé€𝄞\n".as_bytes();
         for cut in 0..=words.len() {
             let mut text = Text::default();

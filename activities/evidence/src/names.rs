@@ -52,7 +52,7 @@ mod tests {
 
     /// D6: a name has no other effect.
     #[test]
-    fn a_name_has_no_path_and_hides_nothing() {
+    fn a_name_has_no_path_and_no_hidden_characters() {
         for (given, kept) in [
             ("chat.pdf", "chat.pdf"),
             ("Ünïcode – 2.pdf", "Ünïcode – 2.pdf"),

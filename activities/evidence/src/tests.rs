@@ -65,7 +65,7 @@ fn client() -> Actor {
 
 /// D6: a file comes back as it was uploaded, and a command can refer to it.
 #[tokio::test]
-async fn a_file_is_kept_and_given_out_as_it_came() {
+async fn a_file_comes_back_as_it_was_uploaded() {
     let place = Place::new().await;
     let stored = place.put(&client(), "../../agreement.pdf", PDF).await.unwrap();
     assert_eq!(stored.evidence.name, "agreement.pdf");
@@ -83,7 +83,7 @@ async fn a_file_is_kept_and_given_out_as_it_came() {
 
 /// D6: a file's name does not determine its type.
 #[tokio::test]
-async fn what_cannot_be_taken_leaves_nothing() {
+async fn refused_files_leave_nothing() {
     let place = Place::new().await;
     let page = [b"<html><script>steal()</script>".as_slice(), &b"x".repeat(9_000)].concat();
     let binary_later = [&b"words ".repeat(2_000), b"\0".as_slice()].concat();
@@ -108,7 +108,7 @@ async fn what_cannot_be_taken_leaves_nothing() {
 
 /// D6: a file that grows too large is stopped at that point, though parts of it are written already.
 #[tokio::test]
-async fn a_file_that_is_too_large_is_stopped_in_the_middle() {
+async fn an_upload_that_grows_too_large_is_stopped() {
     let place = Place::new().await;
     let pulled = std::sync::atomic::AtomicUsize::new(0);
     let endless = stream::repeat_with(|| {
@@ -139,7 +139,7 @@ async fn a_broken_stream_leaves_nothing() {
 
 /// A large file is uploaded and read in several parts.
 #[tokio::test]
-async fn a_file_of_several_parts_is_whole() {
+async fn a_file_of_several_parts_is_complete() {
     let place = Place::new().await;
     let content = [PDF, &b"0123456789".repeat(1_300_000)].concat();
     let pieces: Vec<_> =
@@ -152,7 +152,7 @@ async fn a_file_of_several_parts_is_whole() {
 /// The same upload twice is the same evidence. The same content from two uploaders is two pieces of evidence, and one
 /// file.
 #[tokio::test]
-async fn the_same_content_is_the_same_evidence_of_each_uploader() {
+async fn the_same_content_is_one_evidence_for_each_uploader() {
     let place = Place::new().await;
     let first = place.put(&client(), "first.pdf", PDF).await.unwrap();
     let again = place.put(&client(), "again.pdf", PDF).await.unwrap();
@@ -171,7 +171,7 @@ async fn the_same_content_is_the_same_evidence_of_each_uploader() {
 
 /// D6: a file that a command referred to stays, whatever else is swept; a file that nobody referred to is deleted.
 #[tokio::test]
-async fn what_is_sealed_stays_and_what_is_not_is_swept() {
+async fn sealed_files_stay_and_others_are_swept() {
     let place = Place::new().await;
     let kept = place.put(&client(), "kept.pdf", PDF).await.unwrap().evidence.sha256;
     place.put(&actor(Role::Freelancer, "fl-1"), "kept too.pdf", PDF).await.unwrap();
@@ -212,7 +212,7 @@ async fn what_is_sealed_stays_and_what_is_not_is_swept() {
 
 /// Whatever step a crash interrupts, no incomplete file is served, and the same upload or the next sweep repairs it.
 #[tokio::test]
-async fn a_crash_leaves_nothing_that_is_served() {
+async fn a_crash_leaves_no_incomplete_file_that_is_served() {
     let place = Place::new().await;
     let (contract, sha256) = (id("c-1"), place.put(&client(), "a.pdf", PDF).await.unwrap().evidence.sha256);
     // A program died before the move.
@@ -253,7 +253,7 @@ async fn only_folders_and_buckets_are_stores() {
 
 /// D6: an upload that stops, or is too slow, ends and leaves nothing; others that waited for its memory get it then.
 #[tokio::test]
-async fn an_upload_that_stands_still_ends_and_makes_room() {
+async fn a_stalled_upload_ends_and_makes_room() {
     let place = Place::new().await;
     let (of, by, limits) = (id("c-1"), actor(Role::Freelancer, "fl-1"), limits());
     let short = Duration::from_millis(100);
@@ -337,7 +337,7 @@ fn text(content: &'static str) -> impl Stream<Item = Result<Bytes, String>> + Se
 /// D6: files that nothing refers to are limited for each contract and side, in number and in bytes. Files that a case
 /// refers to do not count.
 #[tokio::test]
-async fn a_side_keeps_so_much_that_nothing_refers_to() {
+async fn a_sides_unsealed_files_are_limited() {
     let place = Place::new().await;
     for intake in [
         IntakeLimits { draft_files: 2, ..IntakeLimits::default() },
@@ -359,7 +359,7 @@ async fn a_side_keeps_so_much_that_nothing_refers_to() {
 
 /// If others could enter a folder, the program corrects that; others can never enter a new one.
 #[tokio::test]
-async fn others_on_the_machine_do_not_enter_the_folder() {
+async fn other_users_of_the_machine_cannot_enter_the_folder() {
     use std::os::unix::fs::PermissionsExt as _;
     let place = Place::new().await;
     let root = place.folder.path().join("new/store");

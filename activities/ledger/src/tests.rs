@@ -73,7 +73,7 @@ async fn the_journal_is_append_only() {
 }
 
 #[tokio::test]
-async fn the_schema_refuses_what_breaks_a_law() {
+async fn the_schema_refuses_rows_that_break_a_law() {
     let test = funded().await;
     let freelancer = "freelancer:fl-1";
     for (why, by, sql) in [
@@ -120,7 +120,7 @@ async fn the_schema_refuses_what_breaks_a_law() {
 }
 
 #[tokio::test]
-async fn escrow_that_is_held_cannot_leave_and_no_deposit_gets_back_more_than_it_was() {
+async fn held_escrow_cannot_leave_and_no_deposit_gets_back_more_than_its_amount() {
     let test = funded().await;
     test.run(&hold("case", "c-1", 400)).await.unwrap();
     for (by, sql) in [
@@ -141,7 +141,7 @@ async fn escrow_that_is_held_cannot_leave_and_no_deposit_gets_back_more_than_it_
 }
 
 #[tokio::test]
-async fn the_check_names_what_was_tampered_with() {
+async fn the_check_names_tampered_rows() {
     let tampered = async |sqls: &[&str]| {
         let test = funded().await;
         test.drop_trigger("journal_is_never_updated").await;
@@ -196,7 +196,7 @@ async fn the_check_names_what_was_tampered_with() {
 
 /// E1: a contract is read as its first deposit gave it. Its parties and its agency find it.
 #[tokio::test]
-async fn a_contract_is_found_by_whoever_is_a_party_of_it() {
+async fn a_contract_is_found_by_its_parties() {
     let test = TestDatabase::new().await;
     let ledger = Ledger::new(test.database.clone());
     let known = contract("c-1");
@@ -229,7 +229,7 @@ async fn a_contract_is_found_by_whoever_is_a_party_of_it() {
 
 /// R9: every deposit, release, charge and refund.
 #[tokio::test]
-async fn history_has_the_contracts_own_money_in_the_wire_contracts_form() {
+async fn history_shows_only_the_contracts_money_in_the_wire_format() {
     let test = funded_for("'ag-1'").await;
     let ledger = Ledger::new(test.database.clone());
     assert_eq!(ledger.history(&id("c-9"), at()).await.unwrap(), None);

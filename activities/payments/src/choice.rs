@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sandbox_can_be_told_which_billing_methods_there_are() {
+    fn the_environment_can_name_the_sandboxes_billing_methods() {
         let sources = |list: &str| match read(&[(SANDBOX_SOURCES, list)]).unwrap() {
             Payments::Sandbox { sources } => {
                 sources.map(|sources| sources.into_iter().map(|id| id.to_string()).collect())
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_says_which_variable_and_never_its_value() {
+    fn errors_name_the_variable_and_never_its_value() {
         let missing = "/nonexistent/key";
         for (variables, words) in [
             (&[(PROVIDER, "strip")][..], "neither sandbox nor stripe"),
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_may_be_in_a_file_with_a_line_end() {
+    fn a_secret_file_may_end_with_a_line_end() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         std::fs::write(&path, "sk_test_1\n").unwrap();
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_key_goes_nowhere_unencrypted_but_to_this_machine() {
+    fn a_secret_key_is_sent_unencrypted_only_to_this_machine() {
         let at = |url| read(&[(PROVIDER, "stripe"), (STRIPE_KEY, "sk_1"), (STRIPE_URL, url)]);
         for good in ["https://stripe.example", "http://127.0.0.1:8420", "http://[::1]:1/", "http://localhost"] {
             assert!(at(good).is_ok(), "{good}");

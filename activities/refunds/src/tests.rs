@@ -174,7 +174,7 @@ async fn a_refund_is_issued_with_its_posting_and_settles_when_the_source_confirm
 
 /// N2: each is told once, the client by email too.
 #[tokio::test]
-async fn a_failed_refund_is_parked_once_and_raised_to_an_operator() {
+async fn a_failed_refund_is_parked_once_and_an_operator_is_notified() {
     let world = World::refunded().await;
     for reason in ["the card was closed", "again"] {
         let refund = world.desk.report(KEY, &failed(reason)).await.unwrap();
@@ -198,7 +198,7 @@ async fn a_failed_refund_is_parked_once_and_raised_to_an_operator() {
 }
 
 #[tokio::test]
-async fn reports_that_contradict_each_other_or_are_about_nothing_are_errors_and_move_nothing() {
+async fn contradictory_and_unknown_reports_are_errors_and_move_nothing() {
     let world = World::refunded().await;
     let error = world.desk.report("refund-request:c-1/refund:d-9", &Report::Settled).await.unwrap_err();
     assert_eq!(error.to_string(), "there is no refund refund-request:c-1/refund:d-9");
@@ -216,7 +216,7 @@ async fn reports_that_contradict_each_other_or_are_about_nothing_are_errors_and_
 
 /// It is decided whose money it is: the case goes on, and an operator handles the money.
 #[tokio::test]
-async fn a_refund_that_is_declined_for_good_is_posted_and_parked_at_once_and_its_effect_succeeds() {
+async fn a_refund_declined_for_good_is_posted_and_parked_and_its_effect_succeeds() {
     let world = World::new().await;
     world.bank.set_fault(None, Fault::Decline, 1).await.unwrap();
     for _ in 0..2 {
@@ -236,7 +236,7 @@ async fn a_refund_that_is_declined_for_good_is_posted_and_parked_at_once_and_its
 /// A fee was never the contract's money, so it does not count as the client's. The notice goes to the party that paid
 /// the fee.
 #[tokio::test]
-async fn a_fee_return_is_followed_like_a_refund_and_told_to_whoever_paid_the_fee() {
+async fn a_fee_return_is_followed_like_a_refund_and_the_payer_is_notified() {
     for (source, owner) in [("card-1", Role::Client), ("fl-1", Role::Freelancer)] {
         let world = World::new().await;
         let fee = FeeOrder {
@@ -273,7 +273,7 @@ async fn a_fee_return_is_followed_like_a_refund_and_told_to_whoever_paid_the_fee
 }
 
 #[tokio::test]
-async fn an_overdue_refund_is_flagged_at_its_date_and_then_parked_and_raised_once() {
+async fn an_overdue_refund_is_marked_at_its_date_and_parked_once_with_notices() {
     let world = World::refunded().await;
     let flagged =
         async |now| world.desk.list(&RefundFilter { only: Only::Parked, ..RefundFilter::default() }, now).await;
@@ -313,7 +313,7 @@ async fn an_overdue_refund_that_settles_after_all_leaves_suspense_and_one_that_f
 
 /// L6: the desk asks the provider before it marks anything as overdue.
 #[tokio::test]
-async fn what_settled_or_failed_without_a_word_is_found_out_by_the_sweep() {
+async fn the_sweep_finds_refunds_that_settled_or_failed_without_a_report() {
     let world = World::refunded().await;
     world.bank.settle(KEY).await.unwrap();
     assert_eq!(world.desk.park_overdue(later(0)).await.unwrap(), Swept { settled: 1, ..Swept::default() });
@@ -356,7 +356,7 @@ impl PaymentGateway for Silent {
 }
 
 #[tokio::test]
-async fn a_refund_that_the_provider_does_not_answer_about_is_asked_about_again() {
+async fn the_sweep_asks_again_about_a_refund_without_an_answer() {
     let world = World::refunded().await;
     let silent = RefundDesk::new(world.ledger.clone(), Arc::new(Silent), world.book.clone());
     assert_eq!(silent.park_overdue(later(0)).await.unwrap(), Swept { unanswered: 1, ..Swept::default() });
@@ -393,7 +393,7 @@ async fn sweeps_and_reports_at_once_park_once() {
 }
 
 #[tokio::test]
-async fn the_desk_sweeps_at_once_and_stops_when_told_to() {
+async fn the_desk_sweeps_at_once_and_stops_at_shutdown() {
     let world = World::new().await;
     world.bank.set_fault(None, Fault::Decline, 1).await.unwrap();
     world.refund().await.unwrap();
@@ -412,7 +412,7 @@ async fn the_desk_sweeps_at_once_and_stops_when_told_to() {
 }
 
 #[tokio::test]
-async fn refunds_are_listed_by_contract_and_by_what_is_left_to_do() {
+async fn refunds_are_listed_by_contract_and_state() {
     let world = World::refunded().await;
     let count = async |contract: Option<&str>, only| {
         let filter = RefundFilter { contract: contract.map(id), only, ..RefundFilter::default() };

@@ -135,7 +135,7 @@ mod tests {
 
     /// L9: a bank that is down does not fill the log, and the log says how many lines it left out.
     #[test]
-    fn a_flood_of_failures_is_a_handful_of_lines() {
+    fn many_failures_make_few_log_lines() {
         let (mut lines, now) = (Lines::default(), Instant::now());
         let written = (0..1_000).filter(|_| lines.take(now).is_some()).count();
         assert_eq!(written, LINES_MAX as usize);

@@ -231,7 +231,7 @@ async fn every_fault_of_the_provider_leaves_one_movement_on_both_sides() {
 
 /// L5: a retry repairs a crash between the provider and the ledger.
 #[tokio::test]
-async fn a_crash_between_charge_and_posting_is_repaired_by_asking_again() {
+async fn a_retry_repairs_a_crash_between_charge_and_posting() {
     let world = World::new().await;
     let charge = Charge { source: id("card-1"), currency: contract("c-1").currency, amount: amount(500) };
     world.bank.charge("escrow-deposit:c-1:d-1/deposit", &charge).await.unwrap();
@@ -268,7 +268,7 @@ impl PaymentGateway for Forgetful {
 
 /// L6: the effect looks an unknown outcome up, and does not charge again.
 #[tokio::test]
-async fn a_charge_whose_outcome_got_lost_is_looked_up_and_not_charged_again() {
+async fn a_charge_with_a_lost_answer_is_looked_up_and_not_repeated() {
     let world = World::new().await;
     let gateway = Arc::new(Forgetful { bank: world.bank.clone(), charges: AtomicU32::new(0) });
     let effects = EscrowActivities::new(world.effects.ledger.clone(), gateway.clone());
@@ -282,7 +282,7 @@ async fn a_charge_whose_outcome_got_lost_is_looked_up_and_not_charged_again() {
 
 /// As with a worker that Temporal has given up and that still works.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_same_deposit_made_at_once_is_made_once_and_gets_one_answer() {
+async fn the_same_deposit_at_once_is_made_once_and_gets_one_answer() {
     let world = Arc::new(World::new().await);
     let tasks: Vec<_> = (0..10)
         .map(|_| {
@@ -362,7 +362,7 @@ async fn the_same_posting_id_with_other_content_is_an_error() {
 
 /// L3, R7: the effect never asks the provider for what the ledger would refuse.
 #[tokio::test]
-async fn what_a_case_does_not_hold_never_reaches_the_provider() {
+async fn the_provider_is_never_asked_for_more_than_a_case_holds() {
     let world = World::new().await;
     world.deposit("d-1", 300).await;
     world.deposit("d-2", 200).await;
@@ -395,7 +395,7 @@ async fn what_a_case_does_not_hold_never_reaches_the_provider() {
 }
 
 #[tokio::test]
-async fn an_opening_is_answered_once_and_a_second_case_gets_its_own_name() {
+async fn a_repeated_opening_gets_the_same_answer_and_a_second_case_its_own_number() {
     let world = World::new().await;
     world.deposit("d-1", 500).await;
     let first = world.open("refund-request:c-1", "run-1", None).await.unwrap();
@@ -477,7 +477,7 @@ async fn the_effects_can_be_registered_with_a_worker() {
 }
 
 #[tokio::test]
-async fn a_failing_effect_is_retryable_and_says_what_failed_once() {
+async fn a_failing_effect_is_retryable_and_names_its_cause_once() {
     let world = World::new().await;
     world.bank.set_fault(None, Fault::FailAfter, 1).await.unwrap();
     let error = world.effects.make_deposit(&World::order("d-1", 500)).await.unwrap_err();

@@ -47,7 +47,7 @@ async fn posted() -> TestDatabase {
 }
 
 #[tokio::test]
-async fn what_the_ledger_posts_is_whole() {
+async fn the_chain_of_the_ledgers_own_postings_is_whole() {
     let test = posted().await;
     let report = Ledger::new(test.database.clone()).verify(&[]).await.unwrap();
     assert!(report.is_whole() && report.postings == 3, "{report:?}");
@@ -78,7 +78,7 @@ async fn a_changed_posting_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_put_in_or_taken_out_is_named() {
+async fn inserted_and_deleted_postings_are_named() {
     let test = posted().await;
     test.run(
         "INSERT INTO journal (id, at, recorded_at, kind, debit, credit, currency, amount, contract, case_id, rule, content)
@@ -111,7 +111,7 @@ async fn what_is_put_in_or_taken_out_is_named() {
 /// Who rewrites the journal from some place on rewrites its links as well. Only a head that was kept elsewhere shows
 /// that.
 #[tokio::test]
-async fn a_rewritten_journal_does_not_have_the_head_that_was_kept() {
+async fn a_kept_head_reveals_a_rewritten_journal() {
     let test = posted().await;
     let kept = head(&test).await;
     test.tamper("UPDATE journal SET amount = amount + 1 WHERE id = 'escrow-deposit:c-1:b/deposit'").await;
@@ -125,7 +125,7 @@ async fn a_rewritten_journal_does_not_have_the_head_that_was_kept() {
 }
 
 #[test]
-fn a_head_is_read_as_it_is_shown() {
+fn heads_are_read_as_they_are_shown() {
     for wrong in ["", "3", "3:", "x:00", &format!("3:{}", "A".repeat(64)), &format!("3:{}", "a".repeat(63))] {
         assert!(wrong.parse::<Head>().is_err(), "{wrong}");
     }

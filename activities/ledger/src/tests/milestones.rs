@@ -49,7 +49,7 @@ async fn refused(test: &TestDatabase, why: &str, sql: &str) {
 }
 
 #[tokio::test]
-async fn holds_and_set_asides_together_are_in_the_escrow() {
+async fn the_escrow_covers_holds_and_set_asides_together() {
     let test = funded().await;
     test.run(&hold("case", "c-1", 300)).await.unwrap();
     refused(&test, "L3", &set_aside("milestone", "'m-1'", "NULL", "201")).await;
@@ -94,7 +94,7 @@ async fn one_milestone_is_reviewed_at_a_time() {
 
 /// E1, E7.
 #[tokio::test]
-async fn a_bonus_goes_to_whom_the_contract_names() {
+async fn a_bonus_goes_to_the_contracts_payee() {
     let test = funded().await;
     for payee in ["freelancer:fl-2", "agency:fl-1", "fees", "escrow:c-1"] {
         refused(&test, "E1", &insert("x", "bonus", "source:card-2", payee, "1", "c-1")).await;
@@ -126,7 +126,7 @@ async fn a_return_never_exceeds_its_payment_nor_its_deposit() {
 
 /// P4: the same for planned legs, together with posted ones.
 #[tokio::test]
-async fn what_is_planned_to_go_back_is_covered_and_never_changes() {
+async fn planned_returns_are_covered_and_never_change() {
     let test = paid().await;
     refused(&test, "P4: a return takes back", &planned("x", "c-1-d", FREELANCER, "'d-1'", 1)).await;
     refused(&test, "P4: a return takes back", &planned("x", "release", "freelancer:fl-2", "'d-1'", 1)).await;
@@ -188,7 +188,7 @@ async fn an_answered_deposit_for_a_milestone_is_never_changed() {
 }
 
 #[tokio::test]
-async fn the_check_names_who_breaks_the_laws_of_milestones_and_payments() {
+async fn the_check_names_rows_that_break_the_laws_of_milestones_and_payments() {
     for (sql, wanted) in [
         ("UPDATE set_aside SET amount = 201", "L3 escrow:c-1: has 300 USD, and case, set-asides hold 301"),
         ("UPDATE set_aside SET deposit = 'd-5', purpose = 'deposit'", "E6 d-5: of contract c-1 draws on 0, and 150"),
@@ -234,7 +234,7 @@ async fn the_check_names_who_breaks_the_laws_of_milestones_and_payments() {
 
 /// A ledger from before milestones, with money in it and a case that holds some.
 #[tokio::test]
-async fn a_ledger_with_money_in_it_learns_of_milestones() {
+async fn the_milestone_migration_keeps_a_ledger_with_money() {
     let directory = tempfile::tempdir().unwrap();
     let database = Database::connect(&format!("sqlite:{}/old.db", directory.path().display())).await.unwrap();
     let run = async |sql: &str| {

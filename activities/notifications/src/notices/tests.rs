@@ -33,7 +33,7 @@ pub(super) fn notice(number: u32, to: Role, email: bool) -> Notice {
 
 /// N2: once per case, event, recipient and channel.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_notice_is_stored_once_however_often_it_is_told() {
+async fn a_repeated_notice_is_stored_once() {
     let test = TestDatabase::new().await;
     let book = NoticeBook::new(test.database.clone());
     let told = tell("refund-request:c-1", vec![notice(1, Role::Client, true), notice(2, Role::Freelancer, true)]);
@@ -54,7 +54,7 @@ async fn a_notice_is_stored_once_however_often_it_is_told() {
 
 /// N2: notices that come at the same time are stored together, with the same result for each case as if stored alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_is_told_at_once_is_told_once_for_each_case() {
+async fn notices_stored_at_once_are_stored_once_for_each_case() {
     let test = TestDatabase::new().await;
     let book = NoticeBook::new(test.database.clone());
     let tasks: Vec<_> = (0..120)

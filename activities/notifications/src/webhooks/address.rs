@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endpoint_is_public_and_encrypted() {
+    async fn endpoints_must_be_public_and_encrypted() {
         for (url, word) in [
             ("http://93.184.216.34/hook", "https://"),
             ("ftp://93.184.216.34/hook", "https://"),

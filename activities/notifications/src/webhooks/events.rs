@@ -1,5 +1,6 @@
-//! What happened in cases, for programs: written in one transaction with the notices, and read as a feed. An event says
-//! that something happened and by which rule, and holds nothing of a person: who may see more asks for the case.
+//! The events of cases, for programs: stored in one transaction with the notices, and read as a feed. An event says
+//! that something happened and by which rule. It has no data of a person: a program that may see more asks for the
+//! case.
 
 use jiff::Timestamp;
 use recourse_database::{Database, Write};
@@ -52,7 +53,7 @@ pub(super) fn type_of(event: &str) -> String {
     format!("case.{event}")
 }
 
-/// Notices of the same thing that happened, to one recipient each.
+/// Notices of one event, with one recipient each.
 struct Happened<'a> {
     notices: Vec<&'a Notice>,
 }
@@ -66,7 +67,7 @@ impl Happened<'_> {
         self.first().event
     }
 
-    /// Whether this notice tells somebody else the same.
+    /// Whether this notice announces the same event to another recipient.
     fn is_also_told_by(&self, notice: &Notice) -> bool {
         let first = self.first();
         (first.event, first.rule, first.by) == (notice.event, notice.rule, notice.by)
@@ -74,7 +75,7 @@ impl Happened<'_> {
     }
 }
 
-/// Puts together what was told to several recipients one after the other.
+/// Groups the notices of the same event, which come one after the other.
 fn happened(notices: &[Notice]) -> Vec<Happened<'_>> {
     let mut all: Vec<Happened<'_>> = Vec::new();
     for notice in notices {
@@ -86,7 +87,7 @@ fn happened(notices: &[Notice]) -> Vec<Happened<'_>> {
     all
 }
 
-/// Stores what happened, once however often it is told and to however many.
+/// Stores the events, each once, however often it comes and however many recipients it has.
 pub(crate) async fn record(write: &mut Write, told: &Tell) -> Result<(), sqlx::Error> {
     for happened in happened(&told.notices) {
         let deadline = happened.notices.iter().filter_map(|notice| notice.deadline).min();

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_what_another_program_computes() {
+    fn signatures_match_those_of_another_program() {
         let secret = Secret::new(SECRET).unwrap();
         let headers = sign(std::slice::from_ref(&secret), ID, at(SECONDS), BODY).unwrap();
         assert_eq!((headers.timestamp.as_str(), headers.signature.as_str()), ("1614265330", SIGNATURE));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_needs_to_know_one_of_several_secrets() {
+    fn one_of_several_secrets_is_enough_for_a_receiver() {
         let (old, new, other) = (Secret::draw().unwrap(), Secret::draw().unwrap(), Secret::draw().unwrap());
         assert_ne!(old, new);
         let headers = sign(&[new.clone(), old.clone()], ID, at(SECONDS), BODY).unwrap();

@@ -53,7 +53,7 @@ fn told(case_ref: &str, contract_id: &str, notices: Vec<Notice>) -> Tell {
 /// There is one event, however many recipients its notices have and however often they are stored. It has no data of a
 /// person.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_happens_is_one_event_for_all_who_are_told() {
+async fn notices_to_several_recipients_make_one_event() {
     let test = TestDatabase::new().await;
     let (notices, book) = (NoticeBook::new(test.database.clone()), WebhookBook::new(test.database.clone()));
     let first =
@@ -101,7 +101,7 @@ async fn what_happens_is_one_event_for_all_who_are_told() {
 }
 
 #[tokio::test]
-async fn the_feed_is_read_from_where_one_stopped_and_by_contract() {
+async fn the_feed_is_read_from_a_position_and_by_contract() {
     let test = TestDatabase::new().await;
     let (notices, book) = (NoticeBook::new(test.database.clone()), WebhookBook::new(test.database.clone()));
     for number in 1..=6 {
@@ -199,7 +199,7 @@ impl Starts {
 
 /// Each endpoint gets every event since it was added, each once; also the events while the server was down.
 #[tokio::test]
-async fn every_event_is_handed_over_to_every_endpoint_once() {
+async fn each_event_starts_one_delivery_for_each_endpoint() {
     let test = TestDatabase::new().await;
     let (notices, book) = (NoticeBook::new(test.database.clone()), WebhookBook::new(test.database.clone()));
     let starts = Arc::new(Starts::default());

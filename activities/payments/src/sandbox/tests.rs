@@ -5,7 +5,7 @@ use recourse_database::testing::{TestDatabase, amount, contract, id};
 use super::*;
 
 #[tokio::test]
-async fn the_bank_honours_its_keys_and_refunds_no_more_than_it_charged() {
+async fn the_bank_respects_its_keys_and_refunds_no_more_than_it_charged() {
     let test = TestDatabase::new().await;
     let bank = SandboxBank::new(test.database.clone());
     let usd = contract("c-1").currency;
@@ -33,7 +33,7 @@ async fn the_bank_honours_its_keys_and_refunds_no_more_than_it_charged() {
 
 /// R8: a refund is on its way until somebody settles or fails it, and the charge of a failed one may be refunded again.
 #[tokio::test]
-async fn a_refund_settles_or_fails_later_and_one_that_failed_frees_its_charge() {
+async fn a_refund_settles_or_fails_later_and_a_failed_one_frees_its_charge() {
     let test = TestDatabase::new().await;
     let bank = SandboxBank::new(test.database.clone());
     let (source, currency) = (id("card-1"), contract("c-1").currency);
@@ -79,7 +79,7 @@ async fn a_pay_out_needs_no_charge_and_happens_once_per_key() {
 
 /// As a real provider does, the bank declines a charge to an unknown billing method for good.
 #[tokio::test]
-async fn a_strict_bank_knows_its_billing_methods() {
+async fn a_strict_bank_declines_unknown_billing_methods() {
     let test = TestDatabase::new().await;
     let bank = SandboxBank::new(test.database.clone()).with_sources(BTreeSet::from([id("card-1")]));
     let usd = contract("c-1").currency;

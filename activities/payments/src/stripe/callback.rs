@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_signed_by_stripe_says_which_refund_it_is_about() {
+    fn an_event_signed_by_stripe_names_its_refund() {
         let header = format!("t={SECONDS},v1={SIGNATURE},v0=abc");
         let refund = Ok(Some("refund-request:c-1/refund:d-1".to_owned()));
         for now in [SECONDS, SECONDS - 300, SECONDS + 300] {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_is_not_stripes_or_old_is_not_believed() {
+    fn forged_and_old_events_are_refused() {
         let header = format!("t={SECONDS},v1={SIGNATURE}");
         for now in [SECONDS - 301, SECONDS + 301] {
             assert_eq!(read(&header, BODY, now), Err(CallbackError::TooFarAway));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn events_about_anything_else_are_about_no_refund() {
+    fn other_events_name_no_refund() {
         for body in [
             r#"{"type":"charge.refunded","data":{"object":{"object":"charge","metadata":{"recourse_key":"k"}}}}"#,
             r#"{"type":"refund.updated","data":{"object":{"object":"refund","metadata":{"other":"k"}}}}"#,

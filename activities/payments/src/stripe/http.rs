@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_stripes_own_no_is_a_no() {
+    fn only_stripes_own_refusal_is_final() {
         for (status, kind, code, meaning) in [
             (402, "card_error", "card_declined", "declined"),
             (402, "invalid_request_error", "card_declined", "declined"),

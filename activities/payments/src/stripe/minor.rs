@@ -77,7 +77,7 @@ mod tests {
 
     /// The test fails if a list has a currency whose decimals in ISO 4217 do not fit the list.
     #[test]
-    fn the_exceptions_have_the_decimals_that_they_are_listed_for() {
+    fn the_exceptions_have_the_decimals_of_their_list() {
         for (codes, decimals) in [(&A_HUNDREDFOLD[..], 0), (&A_HUNDREDTH, 2), (&IN_TENS, 3)] {
             for code in codes {
                 assert_eq!(Currency::from_code(code).unwrap().decimals(), decimals, "{code}");

@@ -69,7 +69,7 @@ fn pay_out(to: &str, minor: i64) -> Request {
 }
 
 #[tokio::test]
-async fn a_charge_is_sent_as_stripe_takes_it() {
+async fn a_charge_is_sent_in_stripes_format() {
     let world = World::new().await;
     world.ask("k", &charge("pm_1", 30_000)).await.unwrap();
     let found = world.gateway.look_up("k").await.unwrap().unwrap();
@@ -99,7 +99,7 @@ async fn a_charge_is_sent_as_stripe_takes_it() {
 /// L6: whichever request of a charge fails, in whichever way, and however much later it is repeated, the charge is paid
 /// once.
 #[tokio::test]
-async fn a_charge_is_paid_once_whatever_fails_and_however_late_it_is_asked_again() {
+async fn a_charge_is_paid_once_whatever_fails_and_however_late_the_retry() {
     for part in ["GET /v1/payment_methods", "POST /v1/payment_intents", "/confirm"] {
         for fault in FAULTS {
             let world = World::new().await;
@@ -123,7 +123,7 @@ async fn a_charge_is_paid_once_whatever_fails_and_however_late_it_is_asked_again
 /// Stripe repeats a server error under its idempotency key for a day. A deposit does not wait for that. A refund does,
 /// since nobody knows whether Stripe made it, and it is repeated under the same key until that is known.
 #[tokio::test]
-async fn a_server_error_that_stripe_repeats_holds_up_a_refund_for_a_day_and_a_deposit_not_at_all() {
+async fn a_repeated_server_error_delays_a_refund_for_a_day_and_no_deposit() {
     let world = World::new().await;
     world.server.fails_next("POST /v1/payment_intents", Fault::Fails(500));
     world.ask("k", &charge("pm_1", 500)).await.unwrap();
@@ -159,7 +159,7 @@ async fn a_declined_charge_can_never_take_money() {
 }
 
 #[tokio::test]
-async fn a_payment_that_needs_its_payers_consent_is_declined_and_one_that_takes_days_is_waited_for() {
+async fn a_payment_that_needs_consent_is_declined_and_a_slow_one_stays_open() {
     let world = World::new().await;
     let reason = world.insist("consent", &charge("pm_consent", 500)).await.unwrap_err();
     assert!(reason.contains("consent") && world.server.intents() == ["canceled"], "{reason}");
@@ -182,7 +182,7 @@ async fn a_payment_that_needs_its_payers_consent_is_declined_and_one_that_takes_
 
 /// What Stripe cannot do as asked is declined with Stripe's words; what an operator can correct is retried.
 #[tokio::test]
-async fn what_stripe_cannot_do_is_declined_and_a_wrong_secret_key_is_not() {
+async fn an_impossible_request_is_declined_and_a_wrong_secret_key_is_retried() {
     let world = World::new().await;
     for (key, request, words) in [
         ("small", charge("pm_1", 49), "at least $0.50"),
@@ -224,7 +224,7 @@ async fn a_key_with_other_content_is_refused_and_does_nothing() {
 /// L6: the same for refunds and transfers. If Stripe made one before it forgot the key, it is found in Stripe's list,
 /// on any page.
 #[tokio::test]
-async fn a_refund_and_a_transfer_are_made_once_whatever_fails_and_however_late_they_are_asked_again() {
+async fn refunds_and_transfers_are_made_once_whatever_fails_and_however_late_the_retry() {
     for fault in FAULTS {
         let world = World::new().await;
         world.ask("k", &charge("pm_1", 1_000)).await.unwrap();
@@ -256,7 +256,7 @@ async fn a_refund_and_a_transfer_are_made_once_whatever_fails_and_however_late_t
 /// A refund is found although its answer was lost and its row has no object: it does not count as declined when nothing
 /// is left of its charge.
 #[tokio::test]
-async fn a_refund_that_is_refused_because_it_was_made_is_found() {
+async fn a_refund_that_stripe_refuses_because_it_exists_is_found() {
     let world = World::new().await;
     world.ask("k", &charge("pm_1", 500)).await.unwrap();
     world.server.fails_next("POST /v1/refunds", Fault::Lost);
@@ -274,7 +274,7 @@ async fn a_refund_that_is_refused_because_it_was_made_is_found() {
 
 /// R8: a refund's state is what Stripe says when asked.
 #[tokio::test]
-async fn a_refund_arrives_as_stripe_says() {
+async fn a_refund_has_the_state_that_stripe_reports() {
     let world = World::new().await;
     world.ask("k", &charge("pm_1", 500)).await.unwrap();
     world.ask("r", &refund("k", 500)).await.unwrap();
@@ -304,7 +304,7 @@ async fn a_refund_arrives_as_stripe_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn workers_that_ask_the_same_at_the_same_moment_move_money_once() {
+async fn workers_with_the_same_request_at_once_move_money_once() {
     let world = World::new().await;
     let both = |key: &'static str, request: Request| {
         let asked: Vec<_> = (0..4)
@@ -330,7 +330,7 @@ async fn workers_that_ask_the_same_at_the_same_moment_move_money_once() {
 
 /// The database refuses to change or delete requests to Stripe.
 #[tokio::test]
-async fn what_was_asked_of_stripe_is_never_changed() {
+async fn requests_to_stripe_never_change() {
     let world = World::new().await;
     world.ask("k", &charge("pm_1", 500)).await.unwrap();
     assert!(world.insist("d", &charge("pm_declined", 500)).await.is_err());

@@ -106,7 +106,7 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
 
 /// The server closes a connection that sends no request, whatever it sends instead, in both versions.
 #[tokio::test]
-async fn who_asks_for_nothing_is_closed() {
+async fn connections_without_a_request_are_closed() {
     let server = server(Limits { first_request: Duration::from_millis(50), ..patient() }).await;
     let sent: [&[u8]; 7] =
         [b"", b"P", b"PRI", &PREFACE[..20], PREFACE, b"GET / HTTP/1.1\r\nhost: a\r\n", &[PREFACE, SETTINGS].concat()];
@@ -116,7 +116,7 @@ async fn who_asks_for_nothing_is_closed() {
 
 /// A slow sender of headers does not gain time with each byte.
 #[tokio::test]
-async fn headers_come_at_once() {
+async fn slow_headers_close_the_connection() {
     let limits = Limits { first_request: Duration::from_millis(50), headers: Duration::from_millis(50), ..patient() };
     let server = server(limits).await;
     let (first, later) = (server.sent(b"GET / HTTP/1.1\r\n").await, server.answered().await);
@@ -129,7 +129,7 @@ async fn headers_come_at_once() {
 }
 
 #[tokio::test]
-async fn who_has_asked_and_is_silent_is_closed() {
+async fn idle_connections_are_closed() {
     let server = server(Limits { idle: Duration::from_millis(50), ..patient() }).await;
     let mut framed = server.framed().await;
     // A request with an end: `GET /` of the authority `a`, as indexed fields.
@@ -140,7 +140,7 @@ async fn who_has_asked_and_is_silent_is_closed() {
 
 /// Live events with nothing to send are not idle.
 #[tokio::test]
-async fn an_answer_that_goes_on_is_not_cut_for_being_silent() {
+async fn silent_live_answers_are_not_cut() {
     let short = Duration::from_millis(50);
     let server =
         server(Limits { first_request: short, headers: short, idle: short, stalled: short, age: short, ..patient() })
@@ -158,7 +158,7 @@ async fn an_answer_that_goes_on_is_not_cut_for_being_silent() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_taken_is_cut() {
+async fn answers_that_nobody_reads_are_cut() {
     let server = server(Limits { stalled: Duration::from_millis(50), ..patient() }).await;
     let untaken = server.sent(b"GET /endless HTTP/1.1\r\nhost: a\r\n\r\n").await;
     let mut framed = server.framed().await;
@@ -182,7 +182,7 @@ async fn reset(stream: &TcpStream) -> bool {
 
 /// With room for three, the connection that has been silent longest makes room; a busy one stays.
 #[tokio::test]
-async fn the_one_that_was_silent_for_longest_makes_room() {
+async fn the_longest_silent_connection_makes_room() {
     let server = server(Limits { connections: 3, ..patient() }).await;
     let mut live = server.sent(b"GET /live HTTP/1.1\r\nhost: a\r\n\r\n").await;
     server.events.send("one\n").unwrap();
@@ -201,7 +201,7 @@ async fn the_one_that_was_silent_for_longest_makes_room() {
 }
 
 #[tokio::test]
-async fn a_stop_ends_whoever_is_connected() {
+async fn a_stop_ends_every_connection() {
     let server = server(patient()).await;
     let connected = [
         server.sent(b"").await,
@@ -221,7 +221,7 @@ async fn a_stop_ends_whoever_is_connected() {
 
 /// An old connection takes no new request, and sends its current answer completely.
 #[tokio::test]
-async fn an_old_connection_ends_with_what_is_under_way() {
+async fn an_old_connection_ends_after_its_current_request() {
     let server = server(Limits { age: Duration::from_millis(50), ..patient() }).await;
     let mut live = server.sent(b"GET /live HTTP/1.1\r\nhost: a\r\n\r\n").await;
     soon(closed(server.answered().await)).await;

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_says_nothing_and_opens_with_its_key_after_a_rotation() {
+    fn sealed_payloads_are_unreadable_and_open_with_their_key_after_a_rotation() {
         let (old, new) = (PayloadKeys::new_line("old").unwrap(), PayloadKeys::new_line("new").unwrap());
         let before = keys(&[&old]);
         let sealed = before.seal(&claim()).unwrap();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn where_only_sealed_payloads_are_taken_a_plain_one_cannot_be_read() {
+    fn a_sealed_only_codec_makes_plain_payloads_unreadable() {
         let cipher = keys(&[&PayloadKeys::new_line("k").unwrap()]).sealed_only(true);
         let taken = cipher.open(claim()).unwrap();
         assert!(taken.data.is_empty() && taken.metadata[ENCODING] != b"json/plain", "{taken:?}");
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_is_handed_on_as_it_is() {
+    fn foreign_payloads_pass_unchanged() {
         let cipher = keys(&[&PayloadKeys::new_line("k").unwrap()]);
         assert_eq!(cipher.open(claim()).unwrap(), claim(), "plain");
         let sealed = cipher.seal(&claim()).unwrap();

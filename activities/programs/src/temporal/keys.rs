@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_key_of_a_file_encrypts_and_a_bad_line_is_named_without_the_key() {
+    fn the_first_key_encrypts_and_an_error_names_the_line_without_the_key() {
         let (one, two) = (PayloadKeys::new_line("2026-11").unwrap(), PayloadKeys::new_line("2026-10").unwrap());
         let keys = PayloadKeys::parse(&format!("# ours\n\n{one}\n  {two}  \n"), "keys").unwrap();
         assert_eq!(keys.ids(), ["2026-11", "2026-10"]);

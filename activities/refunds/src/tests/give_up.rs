@@ -88,7 +88,7 @@ async fn the_providers_final_word_counts_more_than_an_operators() {
 }
 
 #[tokio::test]
-async fn only_an_operator_gives_up_only_what_is_overdue_and_says_why() {
+async fn only_an_operator_gives_up_only_overdue_refunds_with_a_reference() {
     let world = World::refunded().await;
     let error = world.give_up().await.unwrap_err();
     assert_eq!(error.to_string(), format!("refund {KEY} is not overdue: it is issued"));

@@ -5,7 +5,7 @@ use super::*;
 /// R8: a failure is parked at once. If the provider says that a refund has settled, the desk still follows it until the
 /// date when it should have, since the bank may send it back.
 #[tokio::test]
-async fn a_refund_that_is_hinted_at_is_looked_up_and_only_a_failure_counts_before_its_time() {
+async fn a_hint_makes_the_desk_look_a_refund_up_and_only_a_failure_counts_early() {
     let world = World::refunded().await;
     for _ in 0..2 {
         let refund = world.desk.look_now(KEY, at()).await.unwrap().unwrap();
@@ -28,7 +28,7 @@ async fn a_refund_that_is_hinted_at_is_looked_up_and_only_a_failure_counts_befor
 
 /// R8: a parked refund that arrives after all leaves suspense at once.
 #[tokio::test]
-async fn a_parked_refund_that_is_hinted_at_and_has_arrived_leaves_suspense() {
+async fn a_hint_takes_an_arrived_refund_out_of_suspense() {
     let world = World::refunded().await;
     world.desk.park_overdue(later(0)).await.unwrap();
     assert_eq!(world.desk.look_now(KEY, later(0)).await.unwrap().unwrap().state, RefundState::Overdue);
@@ -39,7 +39,7 @@ async fn a_parked_refund_that_is_hinted_at_and_has_arrived_leaves_suspense() {
 }
 
 #[tokio::test]
-async fn a_hint_about_nothing_here_is_nothing_and_one_before_the_posting_is_to_be_given_again() {
+async fn a_hint_about_an_unknown_refund_is_ignored_and_an_early_one_must_be_repeated() {
     let world = World::new().await;
     assert_eq!(world.desk.look_now("refund-request:c-9/refund:d-1", at()).await.unwrap(), None);
     let refund = Refund {

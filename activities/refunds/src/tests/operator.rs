@@ -72,7 +72,7 @@ async fn a_failed_refund_is_sent_again_once_and_followed_as_a_new_one() {
 }
 
 #[tokio::test]
-async fn a_retry_that_is_declined_leaves_the_money_parked_and_the_next_one_is_a_new_try() {
+async fn a_declined_retry_leaves_the_money_parked_and_the_next_has_a_new_key() {
     let world = World::parked().await;
     world.bank.set_fault(None, Fault::Decline, 1).await.unwrap();
     let error = world.retry(KEY).await.unwrap_err();
@@ -109,7 +109,7 @@ async fn a_failed_refund_is_paid_to_another_destination_once() {
 
 /// L5, L6: the desk asks for an unknown outcome again, and begins nothing else meanwhile.
 #[tokio::test]
-async fn what_was_begun_and_not_answered_is_finished_before_anything_else_is_begun() {
+async fn an_unanswered_remedy_is_finished_before_another_begins() {
     for fault in [Fault::FailBefore, Fault::FailAfter] {
         let world = World::parked().await;
         world.bank.set_fault(Some(&id("bank-9")), fault, 1).await.unwrap();
@@ -179,7 +179,7 @@ async fn an_overdue_refund_is_not_sent_on_while_the_provider_may_still_complete_
 }
 
 #[tokio::test]
-async fn only_an_operator_sends_money_on_and_only_what_is_parked() {
+async fn only_an_operator_sends_money_on_and_only_parked_money() {
     let world = World::refunded().await;
     assert!(matches!(world.retry(KEY).await, Err(RefundError::NotParked { state: RefundState::Issued, .. })));
     assert!(matches!(world.retry("no-such-refund").await, Err(RefundError::Unknown { .. })));
@@ -198,7 +198,7 @@ async fn only_an_operator_sends_money_on_and_only_what_is_parked() {
 
 /// E14: an operator who is on a side of the contract can do nothing about its money.
 #[tokio::test]
-async fn nobody_sees_to_their_own_money() {
+async fn operators_cannot_send_their_own_money_on() {
     let world = World::parked().await;
     let contract = contract("c-1");
     for party in [contract.client.id, contract.freelancer.id] {

@@ -13,7 +13,7 @@ fn insert(id: &str, kind: &str, debit: &str, credit: &str, minor: i64) -> String
 }
 
 #[tokio::test]
-async fn a_source_gets_what_it_gave_and_what_left_suspense_for_it_and_no_more() {
+async fn a_billing_method_gets_no_more_than_it_gave_and_what_left_suspense_for_it() {
     let world = World::refunded().await;
     world.desk.report(KEY, &failed("closed")).await.unwrap();
     for (why, by, sql) in [
@@ -48,7 +48,7 @@ async fn a_source_gets_what_it_gave_and_what_left_suspense_for_it_and_no_more() 
 }
 
 #[tokio::test]
-async fn the_check_names_suspense_that_no_refund_explains_and_a_source_with_too_much() {
+async fn the_check_reports_unexplained_suspense_and_overpaid_billing_methods() {
     let world = World::refunded().await;
     world.desk.report(KEY, &failed("closed")).await.unwrap();
     world.test.run("UPDATE refunds SET state = 'settled'").await.unwrap();
@@ -66,7 +66,7 @@ async fn the_check_names_suspense_that_no_refund_explains_and_a_source_with_too_
 
 /// An installation that has run keeps its balances, its escrow's protection and the bank's books.
 #[tokio::test]
-async fn the_migration_keeps_what_is_there() {
+async fn the_migration_keeps_existing_data() {
     let directory = tempfile::tempdir().unwrap();
     let database = Database::connect(&format!("sqlite:{}/old.db", directory.path().display())).await.unwrap();
     let run = async |sql: &str| {

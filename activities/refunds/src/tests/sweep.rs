@@ -4,7 +4,7 @@ use super::*;
 
 /// A damaged row, or a second report that contradicts the first.
 #[tokio::test]
-async fn one_refund_that_something_is_wrong_with_holds_up_neither_the_others_nor_the_telling() {
+async fn a_broken_refund_delays_neither_other_refunds_nor_notices() {
     let world = World::new().await;
     world.settle(vec![World::part("refund:d-1", 200), World::part("refund:d-1b", 300)]).await.unwrap();
     world.test.run(&format!("UPDATE refunds SET issued_at = {} WHERE id = '{KEY}'", i64::MAX)).await.unwrap();

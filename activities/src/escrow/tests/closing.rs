@@ -15,7 +15,7 @@ async fn disputed() -> (World, OpenedCase, OpenedCase) {
 }
 
 #[tokio::test]
-async fn what_a_dispute_hands_back_is_its_reviews_again_with_where_it_came_from() {
+async fn money_from_a_dispute_returns_to_its_review_with_its_origins() {
     let (world, review, dispute) = disputed().await;
     world.close(&dispute, vec![release("release", 20)], Remainder::Back { case: REVIEW.into() }, false).await;
     assert_eq!(world.held().await, [(REVIEW.into(), 50)]);
@@ -26,7 +26,7 @@ async fn what_a_dispute_hands_back_is_its_reviews_again_with_where_it_came_from(
 }
 
 #[tokio::test]
-async fn what_is_handed_back_to_a_closed_review_is_as_it_was() {
+async fn money_for_a_closed_review_goes_back_to_its_origins() {
     let (world, review, dispute) = disputed().await;
     world.close(&review, Vec::new(), Remainder::AsItWas, false).await;
     assert_eq!(world.set_aside().await, [""; 0], "it had nothing");
@@ -37,7 +37,7 @@ async fn what_is_handed_back_to_a_closed_review_is_as_it_was() {
 
 /// E6: money of a decided milestone is available to the next one.
 #[tokio::test]
-async fn money_for_a_milestone_that_is_decided_is_held_over() {
+async fn money_for_a_decided_milestone_is_held_over() {
     let world = World::new().await;
     world.fund("d-1", "m-1", 70).await;
     let review = world.review(1, 40).await;
@@ -51,7 +51,7 @@ async fn money_for_a_milestone_that_is_decided_is_held_over() {
 }
 
 #[tokio::test]
-async fn what_comes_back_for_a_milestone_that_was_decided_meanwhile_is_held_over() {
+async fn money_that_comes_back_for_a_decided_milestone_is_held_over() {
     let (world, review, dispute) = disputed().await;
     world.close(&review, Vec::new(), Remainder::AsItWas, true).await;
     world.close(&dispute, Vec::new(), Remainder::AsItWas, false).await;
@@ -59,7 +59,7 @@ async fn what_comes_back_for_a_milestone_that_was_decided_meanwhile_is_held_over
 }
 
 #[tokio::test]
-async fn the_origins_are_served_first_and_the_rest_is_the_contracts() {
+async fn origins_are_restored_first_and_the_rest_is_the_contracts() {
     let world = World::new().await;
     world.fund("d-1", "m-1", 70).await;
     world.fund("d-2", "m-2", 20).await;

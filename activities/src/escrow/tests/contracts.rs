@@ -49,7 +49,7 @@ async fn a_deposit_for_another_contract_is_a_conflict_and_charges_nothing() {
 }
 
 #[tokio::test]
-async fn an_agency_that_is_left_out_is_another_contract() {
+async fn a_contract_without_its_agency_is_another_contract() {
     let world = World::new().await;
     let mut agency = contract("c-1");
     agency.freelancer.agency = Some(Agency { id: id("ag-1"), name: Some("Studio".into()) });
@@ -105,7 +105,7 @@ impl PaymentGateway for Overtaken {
 
 /// A client who was charged never gets the answer that nothing was charged, however often the deposit is repeated.
 #[tokio::test]
-async fn a_first_deposit_that_another_one_overtakes_is_never_said_not_to_be_charged() {
+async fn a_charged_first_deposit_that_another_overtakes_is_never_reported_as_uncharged() {
     let world = World::new().await;
     let [(other, _), ..] = others();
     let gateway = Overtaken {
@@ -129,7 +129,7 @@ async fn a_first_deposit_that_another_one_overtakes_is_never_said_not_to_be_char
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_first_deposits_at_once_one_contract_wins() {
+async fn of_several_first_deposits_at_once_one_pins_the_contract() {
     let world = Arc::new(World::new().await);
     let orders = (0..8).map(|number| {
         let mut order = World::order(&format!("d-{number}"), 500);

@@ -15,7 +15,7 @@ fn open_hold(case_ref: &str, minor: i64) -> OpenHold {
 }
 
 #[tokio::test]
-async fn an_opening_says_what_others_hold_and_says_so_again() {
+async fn a_repeated_opening_reports_the_same_holds_of_others() {
     let world = World::new().await;
     world.deposit("d-1", 500).await;
     let milestone = world.open("dispute:c-1:m-2", "run", None).await.unwrap();
@@ -44,7 +44,7 @@ async fn an_opening_says_what_others_hold_and_says_so_again() {
 }
 
 #[tokio::test]
-async fn a_dead_cases_hold_is_freed_without_moving_money() {
+async fn freeing_a_dead_cases_hold_moves_no_money() {
     let world = World::new().await;
     let ledger = &world.effects.ledger;
     assert_eq!(ledger.holds(&id("c-1")).await.unwrap(), []);

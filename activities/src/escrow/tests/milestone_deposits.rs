@@ -21,7 +21,7 @@ fn deposited(charged: i64, from_held: i64, held: i64) -> DepositReceipt {
 }
 
 #[tokio::test]
-async fn only_what_held_over_money_does_not_cover_is_charged() {
+async fn held_over_money_reduces_the_charge() {
     let world = held_over().await;
     assert_eq!(world.fund("d-3", "m-3", 50).await, deposited(0, 50, 65), "the oldest first, and nothing is charged");
     assert_eq!(world.set_aside().await, ["held_over m-2 15", "milestone m-3 50"]);
@@ -70,7 +70,7 @@ async fn a_deposit_for_a_milestone_with_other_content_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_declined_deposit_gives_held_over_money_its_place_back_and_stays_declined() {
+async fn a_declined_deposit_puts_held_over_money_back_and_stays_declined() {
     let world = held_over().await;
     world.bank.set_fault(None, Fault::Decline, 1).await.unwrap();
     let declined = world.fund("d-3", "m-3", 100).await;
@@ -84,7 +84,7 @@ async fn a_declined_deposit_gives_held_over_money_its_place_back_and_stays_decli
 
 /// The provider knows the key with another amount, as after a declined deposit for the whole contract.
 #[tokio::test]
-async fn a_key_that_was_used_before_gives_back_what_was_reserved_and_leaves_no_trace() {
+async fn a_reused_key_frees_the_reserved_money_and_leaves_no_trace() {
     let world = held_over().await;
     world.bank.set_fault(None, Fault::Decline, 1).await.unwrap();
     world.deposit("d-3", 7).await;
@@ -101,7 +101,7 @@ async fn a_key_that_was_used_before_gives_back_what_was_reserved_and_leaves_no_t
 
 /// L5: a crash between reserving and charging, and one between charging and posting.
 #[tokio::test]
-async fn what_a_deposit_in_flight_has_reserved_nobody_else_takes_until_it_is_asked_again() {
+async fn nobody_takes_money_that_a_deposit_under_way_has_reserved() {
     for (fault, escrow) in [(Fault::FailBefore, 100), (Fault::FailAfter, 100)] {
         let world = held_over().await;
         world.bank.set_fault(None, fault, 1).await.unwrap();
@@ -132,7 +132,7 @@ async fn what_a_deposit_in_flight_has_reserved_nobody_else_takes_until_it_is_ask
 
 /// L5: the worker dies right after the reservation of a deposit that charges nothing.
 #[tokio::test]
-async fn a_deposit_that_charges_nothing_is_repaired_by_asking_again() {
+async fn a_retry_repairs_a_deposit_that_charges_nothing() {
     let world = held_over().await;
     let order = World::order_for("d-3", "m-3", 50);
     let deposit = recourse_ledger::Deposit {

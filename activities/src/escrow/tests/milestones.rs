@@ -22,7 +22,7 @@ const REVIEW_2: &str = "milestone-review:c-1:m-2";
 
 /// E13: its own deposit, then whole-contract money, then held-over money, the oldest first; exactly its amount.
 #[tokio::test]
-async fn a_review_holds_its_amount_of_its_own_deposit_then_the_contracts_then_held_over_money() {
+async fn a_review_draws_on_its_deposit_then_the_contracts_money_then_held_over_money() {
     let world = World::new().await;
     world.deposit("d-0", 90).await;
     let paid = world.review(1, 90).await;
@@ -52,7 +52,7 @@ async fn a_review_holds_its_amount_of_its_own_deposit_then_the_contracts_then_he
 }
 
 #[tokio::test]
-async fn what_no_case_holds_is_told_by_what_it_is_for() {
+async fn free_money_is_listed_by_purpose() {
     let world = World::new().await;
     world.deposit("d-0", 90).await;
     let opened = world.review(1, 50).await;
@@ -75,7 +75,7 @@ async fn what_no_case_holds_is_told_by_what_it_is_for() {
 }
 
 #[tokio::test]
-async fn held_over_money_is_drawn_oldest_first_and_has_its_old_place_again() {
+async fn held_over_money_is_drawn_oldest_first_and_gets_its_place_back() {
     let world = World::new().await;
     world.deposit("d-1", 100).await;
     for (ordinal, minor) in [(1, 10), (2, 20), (3, 30)] {
@@ -99,7 +99,7 @@ async fn held_over_money_is_drawn_oldest_first_and_has_its_old_place_again() {
 
 /// E3, E13. A refusal leaves no trace: the same run may ask again.
 #[tokio::test]
-async fn a_milestone_is_refused_while_another_is_reviewed_and_out_of_order_and_unfunded_and_once_decided() {
+async fn a_review_is_refused_beside_another_out_of_order_unfunded_or_once_decided() {
     let world = World::new().await;
     let refused = async |case: &str, take: HoldRequest| {
         let receipt = world.take(case, take.clone()).await;
@@ -134,7 +134,7 @@ async fn a_milestone_is_refused_while_another_is_reviewed_and_out_of_order_and_u
 }
 
 #[tokio::test]
-async fn a_review_that_closed_undecided_may_come_again_and_the_next_may_not() {
+async fn an_undecided_milestone_may_be_reviewed_again_and_the_next_may_not() {
     let world = World::new().await;
     world.fund("d-1", "m-1", 70).await;
     let first = world.review(1, 70).await;
@@ -149,7 +149,7 @@ async fn a_review_that_closed_undecided_may_come_again_and_the_next_may_not() {
 }
 
 #[tokio::test]
-async fn the_oldest_milestone_that_is_not_decided_comes_first_wherever_the_gap_is() {
+async fn the_oldest_undecided_milestone_is_reviewed_first() {
     let world = World::new().await;
     world.deposit("d-1", 100).await;
     for ordinal in [1, 2, 3] {
@@ -163,7 +163,7 @@ async fn the_oldest_milestone_that_is_not_decided_comes_first_wherever_the_gap_i
 }
 
 #[tokio::test]
-async fn a_contracts_end_takes_what_was_set_aside_and_can_put_it_back() {
+async fn a_contracts_end_takes_set_aside_money_and_can_put_it_back() {
     let world = World::new().await;
     world.deposit("d-1", 100).await;
     let opened = world.review(1, 40).await;
@@ -194,7 +194,7 @@ async fn a_milestone_is_not_reviewed_after_the_contracts_end() {
 
 /// E11, R1: an end that finds all money held elsewhere is refused, and does not end the contract.
 #[tokio::test]
-async fn an_end_that_takes_nothing_of_what_others_hold_was_none() {
+async fn a_refused_end_does_not_end_the_contract() {
     let world = World::new().await;
     world.fund("d-1", "m-1", 100).await;
     world.review(1, 100).await;
@@ -210,7 +210,7 @@ async fn an_end_that_takes_nothing_of_what_others_hold_was_none() {
 
 /// D1, E3: a milestone is claimed once, whether it is reviewed here or not.
 #[tokio::test]
-async fn a_milestone_that_was_disputed_or_is_being_is_not_paid_again() {
+async fn a_disputed_milestone_is_not_paid_again() {
     let world = World::new().await;
     world.deposit("d-1", 100).await;
     let unreviewed = || HoldRequest::Unreviewed { milestone: id("m-1"), claim: amount(30) };
@@ -223,7 +223,7 @@ async fn a_milestone_that_was_disputed_or_is_being_is_not_paid_again() {
     assert_eq!(world.review(2, 10).await.held, amount(10), "it counts as the first one");
 }
 
-/// D1: a dispute of an ended contract leaves the milestones their deposits.
+/// D1: a dispute of the whole contract leaves the milestones their deposits.
 #[tokio::test]
 async fn a_dispute_of_an_ended_contract_takes_no_milestones_deposit() {
     let world = World::new().await;
@@ -235,7 +235,7 @@ async fn a_dispute_of_an_ended_contract_takes_no_milestones_deposit() {
 
 /// E11.
 #[tokio::test]
-async fn a_contracts_end_waits_until_a_told_review_lets_go_and_leaves_a_gone_one_its_money() {
+async fn a_contracts_end_waits_for_a_notified_review_but_not_for_a_dead_one() {
     let mut world = World::new().await;
     world.effects.ledger = world.effects.ledger.clone().with_patience(Duration::ZERO);
     world.fund("d-1", "m-1", 70).await;
@@ -270,7 +270,7 @@ async fn a_contracts_end_waits_until_a_told_review_lets_go_and_leaves_a_gone_one
 }
 
 #[tokio::test]
-async fn a_hold_that_a_told_reviews_earlier_case_left_behind_is_not_waited_for() {
+async fn a_contracts_end_does_not_wait_for_the_hold_of_an_earlier_review() {
     let mut world = World::new().await;
     world.effects.ledger = world.effects.ledger.clone().with_patience(Duration::ZERO);
     world.deposit("d-1", 100).await;
@@ -290,7 +290,7 @@ async fn a_hold_that_a_told_reviews_earlier_case_left_behind_is_not_waited_for()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_review_that_lets_go_while_a_contracts_end_waits_is_noticed() {
+async fn a_waiting_contracts_end_notices_that_a_review_releases_its_money() {
     let world = Arc::new(World::new().await);
     world.fund("d-1", "m-1", 70).await;
     let review = world.review(1, 70).await;
@@ -326,7 +326,7 @@ async fn an_unreviewed_milestones_dispute_takes_its_deposit_or_its_claim_of_the_
 
 /// The ledger checks the contract's parties before everything else (E1).
 #[tokio::test]
-async fn every_take_of_another_contract_is_a_conflict() {
+async fn every_opening_for_another_contract_is_a_conflict() {
     let world = World::new().await;
     world.fund("d-1", "m-1", 70).await;
     let mut other = contract("c-1");

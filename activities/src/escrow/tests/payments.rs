@@ -177,7 +177,7 @@ async fn a_return_never_exceeds_the_payment_and_leaves_no_trace_if_it_would() {
 
 /// P4: the same freelancer's money of another contract does not cover what is planned to go back already.
 #[tokio::test]
-async fn what_is_planned_to_go_back_is_nobody_elses_meanwhile() {
+async fn money_planned_to_go_back_cannot_go_back_twice() {
     let world = paid().await;
     world.bank.set_fault(None, Fault::FailBefore, 1).await.unwrap();
     world.effects.take_back(&give_back(RELEASE, "a", 150)).await.unwrap_err();
@@ -227,7 +227,7 @@ async fn a_return_needs_the_payees_balance_to_cover_it() {
 
 /// L5: one leg is posted, and the worker dies before the next.
 #[tokio::test]
-async fn a_return_that_broke_off_between_its_legs_goes_on_where_it_was() {
+async fn an_interrupted_return_continues_with_its_next_leg() {
     let world = paid().await;
     world.bank.set_fault(None, Fault::Late(Duration::ZERO), 1).await.unwrap();
     world.bank.set_fault(None, Fault::FailAfter, 1).await.unwrap();
@@ -262,7 +262,7 @@ async fn returns_at_once_never_take_back_more_than_was_paid() {
 
 /// R7, P4: a case that opened before the newest deposits can still refund what it holds to the deposits that it knows.
 #[tokio::test]
-async fn a_return_leaves_what_an_open_case_may_refund() {
+async fn a_return_leaves_open_cases_the_money_that_they_may_refund() {
     let world = World::new().await;
     world.deposit("d-1", 300).await;
     let old = world.open("refund-request:c-1", "run", None).await.unwrap();

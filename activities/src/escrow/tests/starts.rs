@@ -186,7 +186,7 @@ async fn nobody_is_on_both_sides_of_a_contract() {
 
 /// E15: a deposit that would make a sum too large is refused before the charge; a charge of an earlier build goes back.
 #[tokio::test]
-async fn a_sum_that_would_be_too_large_is_not_charged() {
+async fn a_deposit_that_makes_a_sum_too_large_is_not_charged() {
     let world = World::new().await;
     let made = world.deposit("d-1", AMOUNT_MAX).await;
     assert!(matches!(made, DepositReceipt::Deposited { .. }), "{made:?}");

@@ -14,7 +14,7 @@ async fn releases(world: &World) -> Vec<(String, i64)> {
 
 /// L2, L3, L4: each of several settlements at once gets its own result, and none takes more than its case holds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_is_asked_at_once_is_each_done_once_or_refused_by_itself() {
+async fn settlements_at_once_are_each_done_once_or_refused_alone() {
     let world = World::new().await;
     world.deposit("d-1", 300).await;
     let first = world.open("first", "run", None).await.unwrap();
@@ -51,7 +51,7 @@ async fn what_is_asked_at_once_is_each_done_once_or_refused_by_itself() {
 
 /// L5: a task that stops while it writes for others leaves nothing half done; the others then write for themselves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn who_is_stopped_while_others_wait_takes_nothing_with_him() {
+async fn a_writer_that_stops_loses_no_other_settlement() {
     let world = Arc::new(World::new().await);
     world.deposit("d-1", 1_000).await;
     let opened = world.open("first", "run", None).await.unwrap();
@@ -82,7 +82,7 @@ async fn who_is_stopped_while_others_wait_takes_nothing_with_him() {
 
 /// R7: a settlement that needs several INSERTs keeps its order, also in the chain.
 #[tokio::test]
-async fn many_movements_of_one_settlement_are_in_their_order_and_all_or_none() {
+async fn many_movements_of_one_settlement_keep_their_order_and_happen_all_or_none() {
     let world = World::new().await;
     world.deposit("d-1", 1_000).await;
     let opened = world.open("first", "run", None).await.unwrap();

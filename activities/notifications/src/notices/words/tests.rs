@@ -184,7 +184,7 @@ fn every_silence_and_every_decision_has_words() {
 }
 
 #[test]
-fn a_proposed_resolution_says_what_when_and_what_silence_does() {
+fn a_proposed_resolution_names_the_split_the_deadline_and_the_effect_of_silence() {
     let proposed = Notice {
         can: vec![CommandKind::Accept, CommandKind::Reject, CommandKind::Offer],
         if_silent: Some(IfSilent::NoticeOfNonResolution),
@@ -251,7 +251,7 @@ fn names_and_titles_cannot_break_out_of_their_line() {
 
 /// N1: the same command is offered with what it does in this case.
 #[test]
-fn what_approving_rejecting_and_disputing_do_depends_on_what_the_case_is_about() {
+fn approve_reject_and_dispute_are_described_for_the_kind_of_case() {
     let offers = |event, if_silent| {
         let notice = Notice {
             can: vec![CommandKind::Approve, CommandKind::Reject, CommandKind::Dispute],
@@ -387,7 +387,7 @@ fn a_split_of_a_milestones_money_says_what_stays_in_escrow() {
 
 /// A3: a notice says what happens if nobody answers a demand.
 #[test]
-fn a_demand_says_where_the_money_goes_if_the_other_does_not_demand_too() {
+fn a_demand_says_where_the_money_goes_if_the_other_party_makes_none() {
     let text = |to, by, milestone: Option<&str>| {
         let facts = Facts { milestone: milestone.map(Into::into), ..facts() };
         render(&notice(NoticeEvent::ArbitrationDemanded, to, Some(by), facts)).text

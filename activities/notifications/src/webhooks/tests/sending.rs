@@ -161,7 +161,7 @@ async fn an_endpoint_that_is_gone_is_disabled() {
 
 /// Any other answer leads to another try, and never to another address.
 #[tokio::test]
-async fn other_answers_are_tried_again_and_redirects_are_not_followed() {
+async fn other_answers_cause_a_retry_and_redirects_are_not_followed() {
     let elsewhere = Receiver::start(vec![answer("200 OK", "")]).await;
     let endless = format!("HTTP/1.1 503 Busy\r\ncontent-length: 100000000\r\n\r\n{}", "<b>\u{7}".repeat(5_000));
     let moved = format!("HTTP/1.1 302 Found\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", elsewhere.url);
@@ -208,7 +208,7 @@ async fn nothing_is_sent_to_an_address_that_is_not_public() {
 }
 
 #[tokio::test]
-async fn an_event_that_does_not_exist_is_never_sent() {
+async fn a_missing_event_is_never_sent() {
     let sending = Sending::to("http://127.0.0.1:9/").await;
     let activities = Deliverer::new(sending.book.clone()).unwrap();
     let order = DeliveryOrder { event: "evt_none".into(), ..sending.order.clone() };
