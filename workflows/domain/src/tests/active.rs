@@ -30,7 +30,7 @@ fn filed_about(grounds: Grounds, review: Option<&str>) -> DisputeCase {
     case
 }
 
-/// D3, A2, A3, A5: what is not awarded stays in escrow, however the dispute ends, and nothing goes back to the client.
+/// D3, A2, A3, A5: money that is not awarded stays in escrow in every outcome, and nothing goes back to the client.
 #[test]
 fn money_that_is_not_awarded_stays_in_escrow() {
     let demand = "2 client reject claim; 3 mediator close";
@@ -79,7 +79,7 @@ fn money_that_is_not_awarded_stays_in_escrow() {
     }
 }
 
-/// T4: silence is said as it is on an active contract.
+/// T4: the texts say what silence does on an active contract.
 #[test]
 fn silence_leaves_the_rest_in_escrow_and_says_so() {
     let mut case = filed_about(Grounds::PartialRelease, None);
@@ -88,7 +88,7 @@ fn silence_leaves_the_rest_in_escrow_and_says_so() {
     assert_eq!(case.if_silent(), Some(IfSilent::KeepInEscrow));
 }
 
-/// D1: a milestone, and the word of the freelancer that the client was contacted.
+/// D1: the filing names a milestone, and the freelancer says that they contacted the client.
 #[test]
 fn a_dispute_on_an_active_contract_needs_a_milestone_and_contact() {
     for (grounds, milestone, contacted, word) in [
@@ -105,7 +105,7 @@ fn a_dispute_on_an_active_contract_needs_a_milestone_and_contact() {
     }
 }
 
-/// D1, E6, E12: what was drawn on, or is held by another case, cannot be claimed; nor more than is there.
+/// D1, E6, E12: the freelancer cannot claim money that a deposit drew on, money that another case holds, or more than there is.
 #[test]
 fn only_available_money_can_be_disputed() {
     for (held, elsewhere, rule, word) in [

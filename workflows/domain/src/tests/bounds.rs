@@ -1,5 +1,5 @@
-//! What parties can repeat is bounded, so that a case stays within what a server takes as one payload (2 MB): it is answered as
-//! a status, and handed on to the next run of its workflow. How large that is in the worst case is in [`super::size`].
+//! Everything that parties can repeat has a limit, so that a case fits into one payload of a server (2 MB). The case is one
+//! payload as a status and when a run hands it on to the next. [`super::size`] has the worst case.
 
 use super::{
     super::{
@@ -11,10 +11,10 @@ use super::{
     *,
 };
 
-/// What a server takes as one payload.
+/// The largest payload that a server takes.
 const PAYLOAD_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// A text of this many bytes that is longest as JSON: every byte is escaped.
+/// The text of this many bytes with the longest JSON: every byte is escaped.
 fn escaped(bytes: usize) -> String {
     "\u{1}".repeat(bytes)
 }
@@ -24,7 +24,7 @@ fn bytes_of<C: Case>(case: &C) -> usize {
     serde_json::to_vec(case).unwrap().len().max(status)
 }
 
-/// E8, D1: rounds of a review are bounded, and so is how often it is disputed.
+/// E8, D1: the rounds of a review and its disputes have a limit.
 #[test]
 fn a_review_fits_into_one_payload() {
     let mut case = submitted(300);
@@ -37,7 +37,7 @@ fn a_review_fits_into_one_payload() {
         send(&mut case, 1.0, Role::Freelancer, Command::Submit(submit)).unwrap();
         case.file_mut().take_notices();
     }
-    assert_eq!((rounds, case.stage()), (200, Stage::AwaitingClient), "the client's window runs on");
+    assert_eq!((rounds, case.stage()), (200, Stage::AwaitingClient), "the client's window continues");
     let mut disputes = 0;
     while send(&mut case, 1.0, Role::Freelancer, command("claim 100")).is_ok() {
         disputes += 1;
@@ -49,10 +49,10 @@ fn a_review_fits_into_one_payload() {
     let bytes = bytes_of(&case);
     assert!(bytes < PAYLOAD_BYTES_MAX / 2, "{bytes} bytes");
     let read: MilestoneReviewCase = serde_json::from_slice(&serde_json::to_vec(&case).unwrap()).unwrap();
-    assert_eq!(read, case, "what is handed on is the case");
+    assert_eq!(read, case, "the run hands on the whole case");
 }
 
-/// P4, A1: a return that is not covered, and a share that is declined, are not tried for ever.
+/// P4, A1: a party can repeat an uncovered return or a declined share only a limited number of times.
 #[test]
 fn failed_returns_and_charges_have_a_limit() {
     let mut case = asks(300, 0.0, 1.0, 0);
@@ -61,7 +61,7 @@ fn failed_returns_and_charges_have_a_limit() {
         tried += 1;
         case.not_covered(amount(0), day(1.0));
     }
-    assert_eq!((tried, case.stage()), (100, Stage::AwaitingFreelancer), "it can still be rejected");
+    assert_eq!((tried, case.stage()), (100, Stage::AwaitingFreelancer), "the freelancer can still reject the request");
     send(&mut case, 1.0, Role::Freelancer, command("keep")).unwrap();
 
     let mut case = filed(300, 100, &Policy::default());

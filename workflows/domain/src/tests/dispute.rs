@@ -1,4 +1,4 @@
-//! D1–D6, M1–M8, A1–A6, E14, on a dispute of 200 held.
+//! D1–D6, M1–M8, A1–A6, E14, on a dispute that holds 200.
 
 use super::{
     super::{
@@ -11,7 +11,7 @@ use super::{
     *,
 };
 
-/// Plays a dispute; shares of the arbitration fee are charged at once, unless the story says `declined`.
+/// Plays a dispute. Each share of the arbitration fee is charged at once, unless the story says `declined`.
 fn plays(claimed: i64, policy: &Policy, story: &str) -> (DisputeCase, Vec<String>) {
     let mut case = filed(200, claimed, policy);
     let declined = story.contains("(declined)");
@@ -30,7 +30,7 @@ fn ends(story: &str) -> String {
     shown(&case)
 }
 
-/// D2–D5, M1–M6: from the claim of 150 of 200 to the Notice of Non-Resolution.
+/// D2–D5, M1–M6: from a claim of 150 of the 200 to the Notice of Non-Resolution.
 #[test]
 fn a_claim_is_answered_or_mediated() {
     for (story, expected) in [
@@ -96,7 +96,7 @@ fn arbitration_demands_decide_who_gets_the_money() {
     }
 }
 
-/// D3, A2: what a policy may set otherwise.
+/// D3, A2: a policy may change what silence does.
 #[test]
 fn the_policy_can_change_what_silence_means() {
     let all_held = Policy { client_silence: ClientSilence::AllHeld, ..Policy::default() };
@@ -114,7 +114,7 @@ fn the_policy_can_change_what_silence_means() {
     }
 }
 
-/// D1, R5: a filing that breaks a rule is refused before anybody is told.
+/// D1, R5: a filing that breaks a rule is refused, and nobody gets a notice.
 #[test]
 fn a_filing_that_breaks_a_rule_is_refused() {
     for (held, claimed, expected) in
@@ -136,7 +136,7 @@ fn a_filing_that_breaks_a_rule_is_refused() {
     assert_eq!(shown(&DisputeCase::begin("dispute:c-1:m-1".into(), filing, day(0.0))), "refused rule D1 0/0/0");
 }
 
-/// D4, D5, M3, M4, A5: what is final, out of place, or out of bounds.
+/// D4, D5, M3, M4, A5: refusals of second answers, of commands in the wrong stage, and of amounts outside the limits.
 #[test]
 fn answers_are_final_and_splits_add_up() {
     let mediation = "2 client reject claim";
@@ -176,7 +176,7 @@ fn answers_are_final_and_splits_add_up() {
     }
 }
 
-/// M7: either party offers a split, the other accepts that very offer, from the claim until an award.
+/// M7: from the claim until an award, either party offers a split and the other accepts exactly that offer.
 #[test]
 fn parties_may_agree_among_themselves() {
     let stages = [
@@ -235,7 +235,7 @@ fn unneeded_shares_go_back() {
     }
 }
 
-/// A1: a demand in time counts although its charge comes back after the deadline, and a declined one can be repeated.
+/// A1: a timely demand counts even if the result of its charge comes after the deadline. A party can repeat a declined one.
 #[test]
 fn a_timely_demand_waits_for_its_charge() {
     let mut case = filed(200, 150, &Policy::default());
@@ -250,7 +250,7 @@ fn a_timely_demand_waits_for_its_charge() {
     assert_eq!(case.stage(), Stage::AwaitingArbitrationDemand);
     case.fee_charged(Role::Freelancer, Ok("charge".into()), day(11.0));
     pass(&mut case, 15.99);
-    assert_eq!(case.stage(), Stage::AwaitingArbitrationDemand, "A6: the client learns of it now, and has its time");
+    assert_eq!(case.stage(), Stage::AwaitingArbitrationDemand, "A6: the client gets the notice now, and has time to answer");
     pass(&mut case, 16.0);
     assert_eq!(shown(&case), "released arbitration_sole_demand A3 200/0/0");
 
@@ -262,7 +262,7 @@ fn a_timely_demand_waits_for_its_charge() {
     assert_eq!(case.take_fees_due()[0].step, "fee:client:2", "another try is another charge");
 }
 
-/// A6, T3: a policy may set the time to answer, and a case that began before the rule has none.
+/// A6, T3: a policy may set the time to answer. A case that began before the rule has no such time.
 #[test]
 fn policy_and_generation_set_the_time_to_answer_a_demand() {
     use super::super::window::Window;
@@ -285,7 +285,7 @@ fn policy_and_generation_set_the_time_to_answer_a_demand() {
     }
 }
 
-/// A6, T5: who can still answer is told until when, and reminded before that.
+/// A6, T5: the party that can still answer gets a notice with the deadline, and a reminder before it.
 #[test]
 fn a_late_demand_names_the_deadline_to_answer_it() {
     let (mut case, _) =
@@ -322,7 +322,7 @@ fn a_share_is_charged_to_the_billing_method_that_the_demand_names() {
         let back = movements.as_array().unwrap().iter().find(|movement| movement["movement"] == "fee_return").unwrap();
         assert_eq!(back["source"], charged, "{who} {demand}");
     }
-    // Another try may name another one, or none.
+    // Another try may name another billing method, or none.
     let mut case = filed(200, 150, &Policy::default());
     play(&mut case, "2 client reject claim; 3 mediator close; 4 client demand from card-9", |_, _| {});
     case.take_fees_due();
@@ -331,8 +331,8 @@ fn a_share_is_charged_to_the_billing_method_that_the_demand_names() {
     assert_eq!(case.take_fees_due()[0].source.as_str(), "card-1");
 }
 
-/// A1: a freelancer whose demand names no billing method is told that it is missing when it cannot be charged; the status and the
-/// timeline say whose share it was and how much.
+/// A1: if a freelancer's demand names no billing method and the charge is declined, the notice says that the method is
+/// missing. The status and the timeline give the party and the amount of the share.
 #[test]
 fn texts_about_a_share_name_the_party_and_the_amount() {
     let declined = "2 client reject claim; 3 mediator close; 4 freelancer demand (declined); 4 client demand from card-9 (declined)";
@@ -355,7 +355,7 @@ fn texts_about_a_share_name_the_party_and_the_amount() {
     assert_eq!(arbitration, expected);
 }
 
-/// A1, T3: nothing is charged where the policy gives no share for the case's currency, but in a case that began before that.
+/// A1, T3: a policy without a share for the case's currency charges nothing, except in a case that began before this rule.
 #[test]
 fn a_share_has_the_cases_currency() {
     for (rules, policy, charged) in [
@@ -375,11 +375,11 @@ fn a_share_has_the_cases_currency() {
         assert_eq!(due, charged, "{rules} {policy}");
         assert_eq!(case.fee_share().minor(), charged.unwrap_or(0), "{rules} {policy}");
         let paid = case.file().timeline.iter().any(|entry| entry.what == super::super::case::What::ArbitrationFeePaid);
-        assert_eq!(paid, charged.is_none(), "what costs nothing counts as paid");
+        assert_eq!(paid, charged.is_none(), "a share of 0 counts as paid");
     }
 }
 
-/// D3, D4, M7: what a party accepts, or rejects for good, is what it saw.
+/// D3, D4, M7: a party accepts or rejects the claim that it saw.
 #[test]
 fn nobody_answers_an_amended_claim_by_mistake() {
     for (story, refusals, expected) in [
@@ -405,7 +405,7 @@ fn nobody_answers_an_amended_claim_by_mistake() {
     assert_eq!(refusal.reason, "amount: the claim is for 2.00 USD now, not for 1.50 USD; look at it, and answer that");
 }
 
-/// M1: past the target the case is flagged and the mediation queue is told, once; it decides nothing.
+/// M1: after the target the case sets its flag, and the mediation queue gets one notice. This decides nothing.
 #[test]
 fn an_overdue_resolution_is_flagged() {
     // Rejected on Tuesday 3 November at 12:00: two business days are over on Thursday at 12:00.
@@ -423,7 +423,7 @@ fn an_overdue_resolution_is_flagged() {
     assert!(!case.file().overdue);
 }
 
-/// A4: operators are reminded every 30 days.
+/// A4: operators get a reminder every 30 days.
 #[test]
 fn operators_are_reminded_of_an_arbitration() {
     let (mut case, _) =
@@ -435,7 +435,8 @@ fn operators_are_reminded_of_an_arbitration() {
     assert_eq!(told, [("operator", "arbitration_waiting"); 3]);
 }
 
-/// N1: each change of stage tells each party; the four that the policy names and every movement of money by email too.
+/// N1: each party gets a notice of each change of stage. The four that the policy names and all movements of money also go
+/// by email.
 #[test]
 fn each_party_gets_a_notice_of_each_stage() {
     let told = |story: &str| {
@@ -470,7 +471,7 @@ fn each_party_gets_a_notice_of_each_stage() {
     assert_eq!(client.can, [CommandKind::Accept, CommandKind::Reject, CommandKind::Offer]);
 }
 
-/// D2: by policy the client has business days. Filed on a Sunday, the window begins on Monday at 00:00.
+/// D2: a policy may give the client business days. If the freelancer files on a Sunday, the window begins on Monday at 00:00.
 #[test]
 fn the_clients_window_can_count_business_days() {
     let policy = Policy { claim_response: super::super::window::Window::business(5), ..Policy::default() };
@@ -507,7 +508,7 @@ fn each_stage_says_what_silence_does() {
     }
 }
 
-/// A2: on hold, the case keeps what it holds until an operator frees it; otherwise it lets go of it.
+/// A2: a case on hold keeps its hold until an operator decides. Any other case gives up its hold.
 #[test]
 fn money_on_hold_stays_held() {
     let hold = Policy { no_arbitration: NoArbitration::Hold, ..Policy::default() };
@@ -521,8 +522,8 @@ fn money_on_hold_stays_held() {
     assert!(plays(150, &Policy::default(), story).0.close_hold().is_some());
 }
 
-/// Whatever the parties send, a case stays so small that the server can keep it: what can be repeated is counted, what can
-/// be long is bounded, and what is refused is cut.
+/// Whatever the parties send, the case stays small enough for the server: repeated commands and long texts have limits, and
+/// the timeline cuts refused texts.
 #[test]
 fn a_case_stays_small_under_any_commands() {
     let mut case = filed(200, 150, &Policy::default());
@@ -556,8 +557,8 @@ fn a_case_stays_small_under_any_commands() {
     assert!(noted <= Some(super::super::text::NOTE_BYTES_MAX), "{noted:?}");
 }
 
-/// M8: what either side submits is in the status that all see, and the other side is told its words; a mediator who is
-/// asked to propose finds both.
+/// M8: both sides' submissions are in the status that everybody sees, and each side gets the other's words in a notice. The
+/// mediator sees both before the proposal.
 #[test]
 fn both_sides_see_what_the_other_submitted() {
     let (mut case, _) = plays(150, &Policy::default(), "2 client reject claim; 3 client offer 20");
@@ -577,8 +578,7 @@ fn both_sides_see_what_the_other_submitted() {
     assert_eq!(seen.offers.len(), 1);
 }
 
-/// E14, T3: whoever is on a side judges nothing, under whatever name they are known there; in a case that began before this rule
-/// they may.
+/// E14, T3: a person on a side judges nothing, under any of that side's ids. In a case that began before this rule they may.
 #[test]
 fn no_party_judges_its_own_case() {
     let judging = [

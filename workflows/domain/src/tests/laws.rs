@@ -1,5 +1,5 @@
-//! Laws that hold whatever commands come in, in whatever order, from whomever: nothing is paid twice, everything paid and
-//! held adds up to what was deposited, and what a status offers is what is taken (L1, L3, L7, E10).
+//! Laws that hold for all commands, in any order and from anybody: nothing is paid twice, the paid and the held money add up
+//! to the deposits, and a case takes only the commands that its status offers (L1, L3, L7, E10).
 
 use proptest::prelude::*;
 
@@ -24,7 +24,7 @@ fn policy() -> impl Strategy<Value = Policy> {
     )
 }
 
-/// One thing that comes in: after some hours somebody sends something, or only time passes.
+/// One step: some hours pass, and then somebody may send a command.
 #[derive(Debug, Clone)]
 struct Step {
     hours: u32,
@@ -60,7 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
         "",
     ];
     let role = prop::sample::select(Role::ALL.to_vec());
-    // Small numbers often: they are offers' numbers too.
+    // Small numbers are frequent because they are also the numbers of offers.
     let amount = prop_oneof![Just(0_i64), 1_i64..4, 1_i64..4, 0_i64..400];
     (prop_oneof![0_u32..4, 0_u32..200], role, prop::sample::select(command_kinds.to_vec()), amount, any::<bool>())
         .prop_map(|(hours, role, command_kind, amount, declined)| {
@@ -77,7 +77,7 @@ fn taken<C: Case>(case: &mut C, step: &Step, now: Timestamp) {
         case.tick(at);
         assert!(
             case.is_decided() || case.file().version() > version,
-            "a clock that ticks for nothing would never stop"
+            "a tick without a change would repeat for ever"
         );
     }
     if step.words.is_empty() {
@@ -105,8 +105,8 @@ fn taken<C: Case>(case: &mut C, step: &Step, now: Timestamp) {
     }
 }
 
-/// An escrow with its deposits, from which movements are taken one by one: never below zero, never more back to a source
-/// than came from it (L3).
+/// An escrow with its deposits. It posts movements one by one: the escrow never falls below zero, and no billing method gets
+/// back more than it paid (L3).
 struct Books {
     escrow: i64,
     left: Vec<FundedDeposit>,
@@ -126,7 +126,7 @@ impl Books {
                 }
                 Refund { step, amount, deposit, .. } => {
                     let from = self.left.iter_mut().find(|from| from.deposit == *deposit).unwrap();
-                    from.left = from.left.minus(*amount).expect("no more goes back than was charged");
+                    from.left = from.left.minus(*amount).expect("a refund is at most the deposit's charge");
                     self.to_client += amount.minor();
                     (step, amount.minor())
                 }
@@ -167,7 +167,7 @@ proptest! {
                 let filing = DisputeStart { contract: contract(), grounds: Grounds::RefundRequest, milestone: None, claim, contacted_client: Some(false), attested_by: None, policy: Some(policy.clone()) };
                 let mut case = DisputeCase::begin("dispute:c-1".into(), filing, now);
                 case.opened(Opened { held: parent.held(), deposits: books.left.clone() }, None, None, now);
-                prop_assert!(!case.is_decided(), "a claim that the refund request took is one that the dispute takes");
+                prop_assert!(!case.is_decided(), "the dispute takes every claim that the refund request took");
                 child = Some(case);
             }
             if let Some(child) = &mut child {
@@ -178,7 +178,7 @@ proptest! {
                 }
             }
         }
-        // Silence, and an arbitrator who does not forget: in the end every case closes.
+        // Time passes and the arbitrator gives the award, so every case closes in the end.
         now += SignedDuration::from_hours(24 * 100);
         let silence = Step { hours: 0, role: Role::Arbitrator, words: "award 0".into(), declined: false };
         taken(&mut parent, &Step { words: String::new(), ..silence.clone() }, now);
@@ -194,10 +194,10 @@ proptest! {
         let outcome = parent.outcome().unwrap();
         let moved = (outcome.to_freelancer.minor(), outcome.to_client.minor());
         prop_assert_eq!((books.to_freelancer, books.to_client), moved, "the outcome says what moved");
-        prop_assert_eq!(books.escrow, outcome.kept_in_escrow.minor(), "paid out and held is what was deposited");
+        prop_assert_eq!(books.escrow, outcome.kept_in_escrow.minor(), "paid and held money add up to the deposits");
     }
-    /// L1, L3, E10: of a milestone's escrow nothing goes back to the client, whatever is sent, and however often it is
-    /// disputed; what is paid and what stays is what was there.
+    /// L1, L3, E10: a milestone's escrow never goes back to the client, whatever commands and disputes come. The paid money and
+    /// the rest add up to the milestone's amount.
     #[test]
     fn a_milestones_escrow_goes_to_the_freelancer_or_stays(
         minor in prop_oneof![Just(1_i64), 1_i64..400],
@@ -210,7 +210,7 @@ proptest! {
         review.opened(&deposits(&[minor]), day(0.0));
         let mut books = Books { escrow: minor, left: deposits(&[minor]), to_freelancer: 0, to_client: 0, steps: std::collections::BTreeSet::new() };
         let (mut now, mut child, mut disputes): (_, Option<DisputeCase>, u32) = (day(0.0), None, 0);
-        // Silence, the contract's end, and an arbitrator who does not forget: in the end every case closes.
+        // Time passes, the arbitrator gives the award, and the contract ends, so every case closes in the end.
         let at_last = |words: &str, role| Step { hours: 24 * 100, role, words: words.into(), declined: false };
         let end = [at_last("", Role::Client), at_last("award 0", Role::Arbitrator), at_last("supersede", Role::Operator), at_last("", Role::Client)];
         for step in steps.iter().chain(&end) {
@@ -224,7 +224,7 @@ proptest! {
                 let mut case = DisputeCase::begin("dispute:c-1:m-1".into(), filing, now);
                 let opened = Opened { held: amount(minor), deposits: deposits(&[minor]) };
                 case.opened(opened, Some("milestone-review:c-1:m-1".into()), None, now);
-                prop_assert!(!case.is_decided(), "a claim that the review took is one that the dispute takes");
+                prop_assert!(!case.is_decided(), "the dispute takes every claim that the review took");
                 disputes += 1;
                 child = Some(case);
             } else if let Some(case) = &mut child {
@@ -243,6 +243,6 @@ proptest! {
         books.post("review", review.settlement(now));
         let outcome = review.outcome().unwrap();
         prop_assert_eq!((books.to_freelancer, books.to_client), (outcome.to_freelancer.minor(), 0), "the outcome says what moved");
-        prop_assert_eq!(books.escrow, outcome.kept_in_escrow.minor(), "paid out and kept is what was there");
+        prop_assert_eq!(books.escrow, outcome.kept_in_escrow.minor(), "paid and kept money add up to the milestone's amount");
     }
 }

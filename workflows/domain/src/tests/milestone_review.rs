@@ -38,7 +38,7 @@ fn plays(story: &str) -> (MilestoneReviewCase, Vec<String>) {
     (case, refusals)
 }
 
-/// What is released, and how what is left is let go of.
+/// The release, and how the review gives up its hold on the rest.
 fn money(case: &MilestoneReviewCase) -> String {
     let released: Vec<_> = case
         .settlement(day(0.0))
@@ -60,7 +60,7 @@ fn money(case: &MilestoneReviewCase) -> String {
     format!("{}; {remainder}, {}", released.join(", "), if milestone_done { "done" } else { "open" })
 }
 
-/// E4–E8, E11: every way in which a review can go, but for disputes.
+/// E4–E8, E11: every course of a review, except disputes.
 #[test]
 fn a_submitted_milestone_is_approved_changed_or_superseded() {
     for (story, expected, moves) in [
@@ -102,7 +102,7 @@ fn a_submitted_milestone_is_approved_changed_or_superseded() {
     }
 }
 
-/// E8: changes can be requested and the milestone submitted again any number of times, each with a full window.
+/// E8: the client can request changes and the freelancer can submit again many times, each time with a full window.
 #[test]
 fn every_submission_opens_a_full_window() {
     let mut case = submitted(300);
@@ -116,7 +116,7 @@ fn every_submission_opens_a_full_window() {
     }
 }
 
-/// E5: what the client approves is what they looked at.
+/// E5: the client approves only the submission that they saw.
 #[test]
 fn nobody_approves_a_replaced_submission_by_mistake() {
     for (story, refused, expected) in [
@@ -139,7 +139,7 @@ fn nobody_approves_a_replaced_submission_by_mistake() {
     assert_eq!(refusal.reason, "submission: the latest is number 2, not 1; look at it, and answer that");
 }
 
-/// E11, E4: auto-release and the contract's end; whichever comes first wins, never both.
+/// E11, E4: silence and the contract's end: the first one decides, never both.
 #[test]
 fn silence_and_the_contracts_end_never_both_decide() {
     for (story, expected, refused) in [
@@ -150,14 +150,14 @@ fn silence_and_the_contracts_end_never_both_decide() {
         let (case, refusals) = plays(story);
         assert_eq!((shown(&case).as_str(), refusals.join(",").as_str()), (expected, refused), "{story}");
     }
-    // The instant of the contract's end counts, not that at which the review hears of it.
+    // The instant of the contract's end counts, not the instant at which the review gets the command.
     let mut case = submitted(300);
     let end = Message { at: Some(day(13.9)), ..message(Role::Operator, command("supersede")) };
     case.receive(CommandKind::Supersede, Ok(end), day(14.5)).unwrap();
     assert_eq!(shown(&case), "superseded contract_end E11 0/0/300");
 }
 
-/// Every command of the review by everybody, in every stage: who is refused, and with what name.
+/// Every command of the review from every role, in every stage: which role is refused, and with which name.
 #[test]
 fn commands_from_the_wrong_party_or_in_the_wrong_stage_are_refused() {
     for (story, expected) in [
@@ -192,7 +192,7 @@ fn commands_from_the_wrong_party_or_in_the_wrong_stage_are_refused() {
     }
 }
 
-/// E8, E6, D1: what the fields of a command must say, and that the window runs on if they do not.
+/// E8, E6, D1: malformed fields are refused, and the window continues.
 #[test]
 fn malformed_commands_are_refused_with_the_field() {
     let long = "x".repeat(5_001);
@@ -210,7 +210,8 @@ fn malformed_commands_are_refused_with_the_field() {
     }
 }
 
-/// D1, D5: the client's clock stops while the dispute runs, and goes on where it stood if the claim is withdrawn.
+/// D1, D5: the client's clock stops while the dispute runs, and continues where it stopped if the freelancer withdraws the
+/// claim.
 #[test]
 fn the_clock_stops_while_the_milestone_is_disputed() {
     let withdrawn = || Outcome::without_money(ResultKind::Withdrawn, DecidedBy::FreelancerWithdrawal, Rule::D5);
@@ -221,23 +222,23 @@ fn the_clock_stops_while_the_milestone_is_disputed() {
     pass(&mut case, 34.0);
     assert_eq!(shown(&case), "released client_silence E4 300/0/0");
     assert_eq!(money(&case), "release 300 (E4); held over from m-1, done");
-    // It stopped when the claim was received, not when a worker got round to it.
+    // The clock stopped at the claim's receipt time, not when a worker handled the claim.
     let mut case = submitted(300);
     let filed = Message { at: Some(day(10.0)), ..message(Role::Freelancer, command("claim 200")) };
     case.receive(CommandKind::Dispute, Ok(filed), day(12.0)).unwrap();
     case.dispute_ended(withdrawn(), day(30.0));
     assert_eq!(case.file().deadline, Some(day(34.0)));
-    // Where changes were requested there is no clock to go on.
+    // After a request for changes there is no clock to continue.
     let (mut case, _) = plays("10 client request; 11 freelancer claim 200");
     case.dispute_ended(withdrawn(), day(20.0));
     assert_eq!((case.stage(), case.file().deadline), (Stage::ChangesRequested, None));
-    // It can be disputed again.
+    // The freelancer can dispute the milestone again.
     send(&mut case, 21.0, Role::Freelancer, command("claim 100")).unwrap();
     assert_eq!(case.disputed().unwrap().amount, amount(100));
 }
 
-/// D3, E11: what the dispute decided is the review's outcome, nothing more moves, and what is left is held over for good.
-/// A contract that ended meanwhile supersedes a review whose claim was withdrawn.
+/// D3, E11: the dispute's decision is the review's outcome, nothing more moves, and the rest is held over for good.
+/// If the contract ended meanwhile, it supersedes a review whose claim was withdrawn.
 #[test]
 fn a_review_takes_its_disputes_outcome() {
     let (mut case, _) = plays("10 freelancer claim 200");
@@ -262,7 +263,7 @@ fn a_review_takes_its_disputes_outcome() {
     assert_eq!(shown(&case), "on_hold rule E10 0/0/300");
 }
 
-/// E7: a bonus is charged at once; if it is declined the release stands, and both are told.
+/// E7: a bonus is charged at once. If it is declined, the release stands, and both parties get a notice.
 #[test]
 fn a_declined_bonus_does_not_touch_the_release() {
     for (charged, bonus, failed, event) in [
@@ -291,7 +292,7 @@ fn a_declined_bonus_does_not_touch_the_release() {
     }
 }
 
-/// E1, E3, E13, T3: starts that a rule forbids, and which rule.
+/// E1, E3, E13, T3: starts that a rule forbids are refused with that rule.
 #[test]
 fn a_start_that_a_rule_forbids_is_refused_with_the_rule() {
     let refused = |case: &MilestoneReviewCase| {
@@ -321,12 +322,12 @@ fn a_start_that_a_rule_forbids_is_refused_with_the_rule() {
         let (result, refused_by, message) = refused(&case);
         assert_eq!((result, refused_by), (ResultKind::Refused, rule), "{message}");
         assert!(message.contains(word), "{message}");
-        assert!(case.file_mut().take_notices().is_empty(), "nobody is told of a start that was refused");
+        assert!(case.file_mut().take_notices().is_empty(), "nobody gets a notice of a refused start");
     }
 }
 
-/// N1, T5: each change of stage tells both what happened, what they can do and what silence does; a reminder comes a day
-/// before the deadline, to the client alone.
+/// N1, T5: at each change of stage both parties learn what happened, what they can do and what silence does. Only the client
+/// gets a reminder, a day before the deadline.
 #[test]
 fn both_parties_get_a_notice_of_every_stage() {
     let mut case = submitted(300);

@@ -1,4 +1,4 @@
-//! The rules as tables: each row is a story, and what it must come to. Time is days from the contract's end.
+//! The rules as tables: each row is a story and its expected result. Time is days from the contract's end.
 
 mod active;
 mod bounds;
@@ -82,7 +82,7 @@ fn refund_request(held: i64, pay_now: i64, policy: &Policy) -> RefundRequestCase
     case
 }
 
-/// A dispute that claims this.
+/// A dispute with this claim.
 fn disputing(claim: Claim, contacted_client: bool) -> Command {
     let Claim { amount, reason, details, evidence } = claim;
     let contacted_client = Some(contacted_client);
@@ -125,7 +125,7 @@ fn message(role: Role, command: Command) -> Message {
     Message { by: actor(role), at: None, key: None, command }
 }
 
-/// Lets the case's clock run to `days`, with every alarm and deadline on the way at its own instant.
+/// Advances the case's clock to `days`. Every alarm and deadline before that acts at its own instant.
 fn pass<C: Case>(case: &mut C, days: f64) {
     while let Some(at) = case.wake_at().filter(|at| *at <= day(days)) {
         case.tick(at);
@@ -138,7 +138,7 @@ fn send<C: Case>(case: &mut C, days: f64, role: Role, command: Command) -> Resul
     case.receive(command_kind, Ok(message(role, command)), day(days))
 }
 
-/// A command in a word or two: `approve`, `claim 150`, `offer 100`, `accept offer 1`, `propose 90`, …
+/// A command in a few words: `approve`, `claim 150`, `offer 100`, `accept offer 1`, `propose 90`, …
 fn command(words: &str) -> Command {
     phrase::command(words).unwrap()
 }
@@ -147,8 +147,8 @@ fn role(name: &str) -> Role {
     Role::ALL.into_iter().find(|role| role.name() == name).unwrap_or_else(|| panic!("no role {name}"))
 }
 
-/// Plays `0.5 client offer 100; 2 freelancer accept offer 1; 30` on a case: commands on their days, and lets time pass.
-/// Gives the refusals' names on the way.
+/// Plays a story such as `0.5 client offer 100; 2 freelancer accept offer 1; 30` on a case: commands on their days, and time.
+/// Returns the names of the refusals.
 fn play<C: Case>(case: &mut C, story: &str, mut after: impl FnMut(&mut C, Timestamp)) -> Vec<String> {
     let mut refusals = Vec::new();
     for step in story.split(';').map(str::trim).filter(|step| !step.is_empty()) {

@@ -1,4 +1,4 @@
-//! Which effect comes when: what each case asks for outside, until it is over.
+//! The sequence of each case's orders, until the case is over.
 
 use super::{
     super::{
@@ -9,7 +9,7 @@ use super::{
     *,
 };
 
-/// What the case asks for next, in a word each.
+/// The case's next orders, in a word each.
 fn next<C: Case>(case: &mut C, days: f64) -> String {
     let word = |order: &Order| match order {
         Order::Settle { movements, close } => {
@@ -28,7 +28,7 @@ fn next<C: Case>(case: &mut C, days: f64) -> String {
     }
 }
 
-/// R2: what is paid at the contract's end is ordered once, also if the rest is decided before anybody looked.
+/// R2: the case orders the payment at the contract's end once, even if the rest is decided before the workflow asks.
 #[test]
 fn the_payment_at_the_contracts_end_is_ordered_once() {
     for story in ["", "approve", "claim 50"] {
@@ -46,7 +46,7 @@ fn the_payment_at_the_contracts_end_is_ordered_once() {
     }
 }
 
-/// E7: a review is over when its release and its bonus are known, and orders both once.
+/// E7: a review orders its release and its bonus once, and is over when it has both results.
 #[test]
 fn a_bonus_is_ordered_beside_its_release() {
     let mut case = submitted(300);
@@ -60,7 +60,7 @@ fn a_bonus_is_ordered_beside_its_release() {
     assert_eq!(case.outcome().unwrap().bonus, amount(50));
 }
 
-/// A1, R6: both shares are ordered, and money moves when the case is decided.
+/// A1, R6: a dispute orders both shares, and moves money when it is decided.
 #[test]
 fn a_dispute_orders_shares_and_then_its_settlement() {
     let mut case = filed(200, 150, &Policy::default());
@@ -76,7 +76,7 @@ fn a_dispute_orders_shares_and_then_its_settlement() {
     assert_eq!(next(&mut case, 4.0), "over");
 }
 
-/// R6: the refund request ends as its dispute did.
+/// R6: the refund request ends with its dispute's outcome.
 #[test]
 fn a_refund_request_is_over_with_its_dispute() {
     let mut case = refund_request(300, 0, &Policy::default());

@@ -1,4 +1,4 @@
-//! P1–P4 on a payment of 300, released on day 0 and asked back on day 10, all of it.
+//! P1–P4 on a payment of 300, released on day 0. The client asks for all of it on day 10.
 
 use super::{
     super::{notice::NoticeEvent, outcome::ResultKind, rule::Rule},
@@ -62,8 +62,8 @@ fn a_request_that_is_late_or_for_too_much_is_refused() {
         (300, 0.0, 179.99, 0, None),
         (300, 0.0, 180.0, 0, Some((Rule::P1, "180 days"))),
         (1, 0.0, 400.0, 0, Some((Rule::P1, "180 days"))),
-        (300, -10.0, 170.0, 0, Some((Rule::P1, "180 days"))), // the client's own earlier time counts against them
-        (300, 100.0, 180.0, 0, Some((Rule::P1, "180 days"))), // a later one does not help
+        (300, -10.0, 170.0, 0, Some((Rule::P1, "180 days"))), // an earlier time that the client names counts
+        (300, 100.0, 180.0, 0, Some((Rule::P1, "180 days"))), // a later time does not count
         (301, 0.0, 10.0, 0, Some((Rule::P4, "3.01 USD is more than the 3.00 USD"))),
         (200, 0.0, 10.0, 100, None),
         (201, 0.0, 10.0, 100, Some((Rule::P4, "2.00 USD"))),
@@ -82,14 +82,14 @@ fn a_request_that_is_late_or_for_too_much_is_refused() {
     }
 }
 
-/// P1, P2: whoever is asked late still has the time that a refund request leaves (R3).
+/// P1, P2: after a late request the freelancer still has the time to answer that a refund request gives (R3).
 #[test]
 fn a_late_request_leaves_time_to_answer() {
     assert_eq!(asks(300, 0.0, 10.0, 0).file().deadline, Some(day(180.0)));
     assert_eq!(asks(300, 0.0, 179.0, 0).file().deadline, Some(day(186.0)));
 }
 
-/// P3: help may be asked for within 30 days of the release, and binds nobody.
+/// P3: the client may ask for mediation help within 30 days of the release, and the opinion binds nobody.
 #[test]
 fn mediation_help_is_available_for_thirty_days() {
     let (case, refusals) = plays("29.99 client ask; 40 mediator opinion; 41 freelancer keep");
@@ -122,12 +122,12 @@ fn mediation_help_is_available_for_thirty_days() {
     assert_eq!(
         (offered(29.0), offered(30.0)),
         (vec![CommandKind::RequestMediation], vec![]),
-        "what is too late is not offered"
+        "a status does not offer commands that are too late"
     );
 }
 
-/// P4: what the balance does not cover moves nothing; the freelancer may try again, and while it is looked up neither a
-/// second answer nor silence decides.
+/// P4: a return that the balance does not cover moves nothing, and the freelancer may try again. While the effect reads the
+/// balance, neither a second answer nor silence decides.
 #[test]
 fn the_freelancer_can_retry_an_uncovered_return() {
     let mut case = asks(300, 0.0, 10.0, 0);

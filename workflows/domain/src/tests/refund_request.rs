@@ -18,7 +18,7 @@ fn ends(held: i64, pay_now: i64, story: &str) -> String {
     shown(&case)
 }
 
-/// R1–R4, R10: what a contract's end comes to.
+/// R1–R4, R10: the outcome of a contract's end, for each amount and answer.
 #[test]
 fn each_answer_to_a_contracts_end_has_its_outcome() {
     for (held, pay_now, story, expected) in [
@@ -42,7 +42,7 @@ fn each_answer_to_a_contracts_end_has_its_outcome() {
     }
 }
 
-/// R2: what is paid now is released at once and moves once, with the case's other money.
+/// R2: the payment at the contract's end is released at once, and the settlement does not repeat it.
 #[test]
 fn money_moves_as_decided() {
     let steps = |held, pay_now, story: &str| {
@@ -64,7 +64,7 @@ fn money_moves_as_decided() {
     assert_eq!(steps(0, 0, ""), "");
 }
 
-/// E1, T3: a start that a rule forbids is over before it opened, and says why.
+/// E1, T3: a start that a rule forbids closes without opening, and says why.
 #[test]
 fn a_forbidden_start_is_refused_with_the_rule() {
     let hourly = Contract { kind: super::super::party::ContractKind::Hourly, ..contract() };
@@ -79,7 +79,7 @@ fn a_forbidden_start_is_refused_with_the_rule() {
     }
 }
 
-/// R5, D6: a dispute states an amount, a reason and details; anything else is refused and the window runs on.
+/// R5, D6: a dispute states an amount, a reason and details. Anything else is refused, and the window continues.
 #[test]
 fn an_incomplete_dispute_is_refused_and_the_window_runs_on() {
     let file =
@@ -103,12 +103,12 @@ fn an_incomplete_dispute_is_refused_and_the_window_runs_on() {
     }
 }
 
-/// T2: what counts is the receipt time, whichever of reply and deadline the worker sees first.
+/// T2: the receipt time counts, even if the worker sees the deadline before the reply.
 #[test]
 fn a_timely_reply_counts_and_a_late_one_never_does() {
     for (stamped, handed, expected) in [
         (Some(6.9), 6.95, "settled freelancer_approval R4 100/200/0"),
-        (Some(6.9), 9.0, "settled freelancer_approval R4 100/200/0"), // no worker ran across the deadline
+        (Some(6.9), 9.0, "settled freelancer_approval R4 100/200/0"), // no worker ran at the deadline
         (Some(7.0), 9.0, "TooLate"),
         (Some(7.5), 9.0, "TooLate"),
         (None, 7.0, "TooLate"),
@@ -141,7 +141,7 @@ fn a_command_that_arrives_twice_acts_once() {
     assert_eq!(case.receive(CommandKind::Dispute, Ok(keyed(command("claim 300"), "k-2")), day(3.0)), Ok(()));
     assert_eq!(case.receive(CommandKind::Dispute, Ok(keyed(command("claim 300"), "k-2")), day(30.0)), Ok(()));
     assert_eq!(case.file().version(), version, "nothing changed");
-    // The same key for other content is a mistake that must be heard of.
+    // The same key with other content is a mistake, and the sender must learn of it.
     let reused = case.receive(CommandKind::Dispute, Ok(keyed(command("claim 200"), "k-2")), day(3.0)).unwrap_err();
     assert!(reused.to_string().starts_with("Invalid: key"), "{reused}");
     // The same key of another sender, or without a key, is another command.
@@ -153,7 +153,7 @@ fn a_command_that_arrives_twice_acts_once() {
     );
 }
 
-/// Who may do what: everyone else is refused with the reason and what they can do, and the timeline keeps it.
+/// A command from the wrong role is refused with the reason and what that role can do, and the timeline keeps it.
 #[test]
 fn a_command_from_anyone_else_is_refused_and_kept_in_the_timeline() {
     for (who, what, can) in [
@@ -262,7 +262,7 @@ fn the_outcome_includes_the_disputes_outcome() {
     }
 }
 
-/// E10: a dispute that was refused has decided nothing: the money stays, and operators are told.
+/// E10: a refused dispute has decided nothing: the money stays in escrow, and operators get a notice.
 #[test]
 fn a_refused_dispute_decides_nothing() {
     let mut parent = refund_request(300, 100, &Policy::default());
@@ -276,7 +276,7 @@ fn a_refused_dispute_decides_nothing() {
     assert_eq!(told, [(Role::Operator, NoticeEvent::OnHold)]);
 }
 
-/// What cannot be read changes nothing; a flood of it is counted, not kept.
+/// Unreadable commands change nothing. The timeline counts a flood of them and does not keep it.
 #[test]
 fn unreadable_commands_are_noted_up_to_a_limit() {
     let mut case = refund_request(300, 0, &Policy::default());
@@ -296,7 +296,7 @@ fn unreadable_commands_are_noted_up_to_a_limit() {
     assert_eq!(shown(&case), "refunded freelancer_silence R4 0/300/0");
 }
 
-/// The reminders on the way, as `6 freelancer`: the day, and who was told.
+/// The reminders of a story, such as `6 freelancer`: the day and the recipient.
 fn reminders<C: Case>(case: &mut C, story: &str) -> String {
     let mut told = Vec::new();
     play(case, story, |case, now| {
@@ -307,7 +307,8 @@ fn reminders<C: Case>(case: &mut C, story: &str) -> String {
     told.join(", ")
 }
 
-/// T5: whoever must act is reminded before the deadline; not once they acted, not if the window is shorter than the lead.
+/// T5: those who must act get a reminder before the deadline, but not after they acted, and not if the window is shorter
+/// than the reminder's lead.
 #[test]
 fn those_who_must_act_get_a_reminder_before_the_deadline() {
     let hours = |hours: &[u32], days| Policy {
@@ -332,7 +333,7 @@ fn those_who_must_act_get_a_reminder_before_the_deadline() {
     );
 }
 
-/// R1: what another case holds is not said to be nothing; that case is named.
+/// R1: if another case holds the money, the refusal names that case and does not say that nothing is there.
 #[test]
 fn the_refusal_names_the_other_case_that_holds_the_money() {
     let end =

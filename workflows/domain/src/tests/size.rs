@@ -1,4 +1,4 @@
-//! How large a case can be made by those who may speak in it: what it is has to fit into one payload, and so has its status.
+//! How large the people of a case can make it. The case must fit into one payload, and so must its status.
 
 use super::{
     super::{command::COMMAND_BYTES_MAX, evidence::Evidence, money::AMOUNT_MAX},
@@ -6,10 +6,10 @@ use super::{
 };
 use crate::messages::Status;
 
-/// What a server takes in one payload is 2 MB.
+/// A server takes 2 MB in one payload.
 const PAYLOAD_BYTES_MAX: usize = 1_900_000;
 
-/// The longest text of this many bytes that JSON makes of it still fits into a command: a control character takes six bytes.
+/// A text of this many control characters, but at most so many that it fits into a command: in JSON each takes six bytes.
 fn text(bytes: usize) -> String {
     "\u{1}".repeat(bytes.min(20_000))
 }
@@ -24,7 +24,7 @@ fn files(policy: &Policy) -> Vec<Evidence> {
     (0..policy.evidence.max_files as usize).map(file).collect()
 }
 
-/// D3, L7, M7: everything that may be said is said, as long as it may be, with the longest keys, and the rest is refused.
+/// D3, L7, M7: the people send every command, with the longest texts and keys. The case refuses what is too much.
 #[test]
 fn the_largest_case_fits_into_a_payload() {
     let policy = Policy::default();
