@@ -1,7 +1,7 @@
-//! How long a command takes from the call of the API to its durable answer, beside an empty update of a bare workflow.
+//! The time from the API call with a command to its durable answer, compared with an empty update of a bare workflow.
 //!
-//! Both are measured at the same shares of what each can do at most. The command is the freelancer's `approve` of a refund request:
-//! it decides the case, whose money then moves while other calls are answered. The bare workflow only takes the update.
+//! Both are measured at the same shares of their highest loads. The command is the freelancer's `approve` of a refund request:
+//! it decides the case, and the money moves while other calls are answered. The bare workflow only takes the update.
 
 use std::sync::Arc;
 
@@ -15,39 +15,39 @@ use crate::{
     served::{Caller, FREELANCER, Served, open_request},
 };
 
-/// How many calls are measured at each load, in a run.
+/// The number of measured calls at each load, in a run.
 const CALLS: usize = 200;
 
-/// How many cases are made ready at once.
+/// How many cases are prepared at once.
 const AT_ONCE: usize = 16;
 
 /// The loads, in percent of the highest.
 const LOADS: [u32; 2] = [50, 90];
 
-/// The middle call, and one of the slowest. What was aimed at, 1.3 and 1.5 times bare, is not reached (docs/performance.md).
+/// The median call, and one of the slowest. The goals, 1.3 and 1.5 times bare, are not reached (docs/performance.md).
 const PERCENTILES: [(usize, Target); 2] = [(50, Target::AtMost(3.5)), (99, Target::AtMost(5.0))];
 
-/// Up to this load, in percent of the highest, there are targets. Above it two cores say little of anything.
+/// Up to this load, in percent of the highest, there are targets. Above it a figure from two cores means little.
 const AIMED_UP_TO: u32 = 50;
 
-/// What one side came to in a run.
+/// The results of one side in a run.
 #[derive(Default)]
 struct Side {
     /// Calls per second of the highest load.
     highest: f64,
-    /// Of each load, the percentiles.
+    /// The percentiles of each load.
     latencies: Vec<Vec<f64>>,
-    /// How much processor time of `recourse serve` a call of the highest load took.
+    /// The processor time of `recourse serve` for a call at the highest load.
     processor: f64,
 }
 
-/// Measures it.
+/// Measures both.
 pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
     let parts = Parts::start().await?;
     let (serve, token) = Served::recourse(&parts, FREELANCER).await?;
     let caller = serve.caller(&token);
     let workflows = bare_workflows(&parts).await?;
-    // The first calls warm everything up.
+    // The first calls warm up.
     let requests = open_requests(&parts).await?;
     highest(approved(&caller, &requests)).await?;
     settled(&parts, &requests).await?;
@@ -123,14 +123,15 @@ async fn open_requests(parts: &Parts) -> anyhow::Result<Vec<String>> {
     stream::iter(0..CALLS).map(|_| open_request(parts)).buffer_unordered(AT_ONCE).try_collect().await
 }
 
-/// Waits until all money has moved, so that nothing of it falls into what is measured next.
+/// Waits until all money has moved, so that none of this work disturbs the next measurement.
 async fn settled(parts: &Parts, requests: &[String]) -> anyhow::Result<()> {
     let ended = stream::iter(requests).map(|case| parts.client.result(case)).buffer_unordered(AT_ONCE);
     ended.try_for_each(|_| async { Ok(()) }).await?;
     Ok(())
 }
 
-/// Bare workflows that wait for a day, and take updates meanwhile: as many as there are cases, so that calls do not meet in one.
+/// Bare workflows that wait for a day, and take updates meanwhile: as many as there are cases, so that no two calls go to the
+/// same one.
 async fn bare_workflows(parts: &Parts) -> anyhow::Result<Vec<Arc<BareCase>>> {
     let shape = Shape { silences: 1, ..Shape::default() };
     let begun = stream::iter(0..CALLS).map(|_| async move {

@@ -1,7 +1,7 @@
-//! Requests per second of the API for a case's status and for a list, beside an empty handler of the same HTTP stack, and beside
-//! what each asks of Temporal.
+//! Requests per second of the API for a case's status and for a list, compared with an empty handler of the same HTTP stack,
+//! and with the requests to Temporal that each needs.
 //!
-//! The empty handler is served by this very program, started with [`ROLE`] in its environment, as `recourse serve` serves its own.
+//! This program serves the empty handler, started with [`ROLE`] in its environment, in the same way as `recourse serve`.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -32,31 +32,31 @@ use crate::{
     served::{Caller, FREELANCER, Served, open_request},
 };
 
-/// The variable that makes this program a server with an empty handler.
+/// With this variable this program becomes a server with an empty handler.
 pub const ROLE: &str = "RECOURSE_BENCH_EMPTY_SERVER";
 
 /// How many cases there are, all of one freelancer: two pages.
 const CASES: usize = 100;
 
-/// How many requests of each kind are measured in a run.
+/// The number of measured requests of each kind in a run.
 const EMPTY: usize = 8_000;
 const STATUSES: usize = 1_500;
 const LISTS: usize = 200;
 
-/// How many cases are made ready at once.
+/// How many cases are prepared at once.
 const AT_ONCE: usize = 16;
 
-/// A page of a list, as the API has it if nothing is said.
+/// The size of a list's page, the API's default.
 const PAGE: u32 = 50;
 
-/// What requests of one kind came to in a run.
+/// The results of requests of one kind in a run.
 struct Rate {
     per_second: f64,
-    /// The server's processor time for each, if it is known.
+    /// The server's processor time for each, if known.
     processor: f64,
 }
 
-/// What was measured in a run.
+/// The results of a run.
 struct Run {
     empty: Rate,
     status: Rate,
@@ -66,7 +66,7 @@ struct Run {
     same_list: f64,
 }
 
-/// Everything that is asked.
+/// All requests.
 struct Asked {
     parts: Parts,
     serve: Served,
@@ -77,10 +77,10 @@ struct Asked {
     workflows: Vec<Arc<BareCase>>,
 }
 
-/// Measures it.
+/// Measures all of them.
 pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
     let asked = Asked::start().await?;
-    // The first round warms everything up.
+    // The first round warms up.
     asked.run().await?;
     let mut measured = Vec::new();
     for _ in 0..runs {
@@ -175,7 +175,7 @@ fn list(client: &Client) -> impl Call + use<> {
     }
 }
 
-/// Serves an empty handler until it is killed, in the layers and on the connections that `recourse serve` has.
+/// Serves an empty handler until it is killed, with the layers and connections of `recourse serve`.
 pub async fn serve() -> anyhow::Result<Infallible> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", json!({"url": format!("http://{}", listener.local_addr()?)}));

@@ -1,8 +1,8 @@
-//! Workflows without rules, money and people: the yardstick for what a case costs.
+//! Workflows without rules, money and people: the yardstick for the cost of a case.
 //!
-//! A bare workflow has the timers and commands of a case's path, and one activity, which does nothing, where the case has moved its
-//! money. What a case costs more is what Recourse adds to Temporal. Its worker is this very program, started with
-//! [`ROLE`] in its environment, with the SDK's worker as `recourse-worker` has it.
+//! A bare workflow has the timers and commands of a case's path, and one activity, which does nothing, where the case moves its
+//! money. The difference is what Recourse adds to Temporal. This program is its worker, started with [`ROLE`] in its
+//! environment, with the SDK's worker as in `recourse-worker`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ use temporalio_workflow::{
     WorkflowContext, WorkflowContextView, WorkflowResult,
 };
 
-/// The variable that makes this program a bare worker.
+/// With this variable this program becomes a bare worker.
 pub const ROLE: &str = "RECOURSE_BENCH_BARE_WORKER";
 
 /// How many workflows a worker keeps in memory: the same variable for both kinds of worker.
@@ -38,20 +38,20 @@ pub const QUEUE: &str = "bare";
 /// The shape of a path.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Shape {
-    /// How many timers run out, one after the other.
+    /// How many timers expire, one after the other.
     pub silences: u32,
-    /// How many commands are waited for, each beside a timer that is stopped when it comes.
+    /// How many commands it waits for, each beside a timer that the command stops.
     pub commands: u32,
-    /// The commands of a child workflow that then goes on for this one.
+    /// The number of commands of a child workflow, which then continues instead of this one.
     pub child: Option<u32>,
     /// How many empty activities follow; a case has one at least.
     pub activities: u32,
 }
 
-/// A window's length. Clocks are advanced by it.
+/// A window's length, by which clocks are advanced.
 pub const WINDOW: Duration = Duration::from_hours(24);
 
-/// A workflow of a shape.
+/// A workflow with a shape.
 #[workflow]
 pub struct Bare {
     shape: Shape,
@@ -61,13 +61,13 @@ pub struct Bare {
 #[allow(clippy::needless_pass_by_value, clippy::unused_self, reason = "the SDK's macro wants these forms")]
 #[workflow_methods]
 impl Bare {
-    /// It is begun.
+    /// Begins.
     #[init]
     pub fn new(_ctx: &WorkflowContextView, shape: Shape) -> Self {
         Self { shape, commands: 0 }
     }
 
-    /// It waits, and acts.
+    /// Waits, and acts.
     #[run]
     pub async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<()> {
         let shape = ctx.state(|state| state.shape);
@@ -105,7 +105,7 @@ impl Bare {
         self.commands
     }
 
-    /// A command, which has an answer and does nothing but end a wait.
+    /// A command, which has an answer and only ends a wait.
     #[update(name = "act")]
     pub fn act(&mut self, _ctx: &mut SyncWorkflowContext<Self>, _raw: RawValue) {
         self.commands += 1;
@@ -117,12 +117,12 @@ pub fn child_of(id: &str) -> String {
     format!("{id}:child")
 }
 
-/// What bare workflows order.
+/// The activities of bare workflows.
 pub struct BareActivities;
 
 #[activities]
 impl BareActivities {
-    /// Nothing.
+    /// Does nothing.
     #[activity]
     #[allow(clippy::unused_async, reason = "the SDK's macro wants this form")]
     pub async fn nothing(self: Arc<Self>, _ctx: ActivityContext) -> Result<(), ActivityError> {
@@ -130,7 +130,7 @@ impl BareActivities {
     }
 }
 
-/// Runs the bare worker until it is killed. It is sized as a `recourse-worker` in the same environment.
+/// Runs the bare worker until it is killed. It has the sizes of a `recourse-worker` in the same environment.
 pub async fn work() -> anyhow::Result<()> {
     let (client, _) = temporal::connect(ConnectOptions::patient(Duration::from_secs(10))).await?;
     let runtime = CoreRuntime::new_assume_tokio(RuntimeOptions::default())?;

@@ -1,10 +1,9 @@
-//! Cases per second, and what a case takes of the worker's processor, beside bare workflows with the same timers and commands.
+//! Cases per second, and a case's processor time in the worker, compared with bare workflows with the same timers and commands.
 //!
-//! There are two of them. One orders a single activity that does nothing: what a case costs above it is the price of everything
-//! that Recourse adds. The other orders as many as the case: what is above that is the price of the rules and of the rows, without
-//! that of the steps that are kept by Temporal. All are driven in the same way, with as many cases at once as keep the machine
-//! busy: by calls that are answered, and without asking a worker anything that the path does not need. Contracts and deposits are
-//! made before the clock starts.
+//! There are two bare workflows. One has a single activity that does nothing: the difference is the price of everything that
+//! Recourse adds. The other has as many activities as the case: the difference is the price of the rules and of the rows,
+//! without the steps that Temporal stores. All run in the same way, with as many cases at once as keep the machine busy: with
+//! calls that are answered, and without any other request to a worker. Contracts and deposits exist before the clock starts.
 
 use std::time::{Duration, Instant};
 
@@ -19,13 +18,13 @@ use crate::{
     parts::{BareCase, Parts, processor_time},
 };
 
-/// How many cases are under way at once.
+/// How many cases run at once.
 const AT_ONCE: usize = 16;
 
-/// The same where each case mostly waits for its clock.
+/// The same for cases that mostly wait for their clock.
 const WAITING_AT_ONCE: usize = 48;
 
-/// A path that cases take.
+/// A path of cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Path {
     Approved,
@@ -46,7 +45,7 @@ impl Path {
         }
     }
 
-    /// How many activities a case orders, as the table of costs in `docs/operations.md` has them.
+    /// A case's number of activities, from the table of costs in `docs/operations.md`.
     const fn activities(self) -> u32 {
         match self {
             Self::Approved | Self::Milestone => 4,
@@ -55,7 +54,7 @@ impl Path {
         }
     }
 
-    /// The bare workflow with the same timers and commands, and so many activities.
+    /// The bare workflow with the same timers and commands, and this many activities.
     const fn shape(self, activities: u32) -> Shape {
         let shape = Shape { silences: 0, commands: 0, child: None, activities };
         match self {
@@ -65,7 +64,7 @@ impl Path {
         }
     }
 
-    /// How many cases are measured in a run.
+    /// The number of measured cases in a run.
     const fn cases(self) -> usize {
         match self {
             Self::Silence => 2 * WAITING_AT_ONCE,
@@ -73,7 +72,7 @@ impl Path {
         }
     }
 
-    /// How many of them are under way at once.
+    /// How many of them run at once.
     const fn at_once(self) -> usize {
         match self {
             Self::Silence => WAITING_AT_ONCE,
@@ -82,7 +81,7 @@ impl Path {
     }
 }
 
-/// What a run of one side came to.
+/// The results of one side in a run.
 struct Run {
     per_second: f64,
     processor: f64,
@@ -112,7 +111,7 @@ pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
         };
         let (rate, time): (Read, Read) = (|run| run.per_second, |run| run.processor);
         let (one, as_many) = (("bare", single.as_slice()), ("bare, as many activities", same.as_slice()));
-        // What was aimed at, 0.8 and 1.5 times bare, is not reached (docs/performance.md). No run was behind these yet.
+        // The goals, 0.8 and 1.5 times bare, are not reached (docs/performance.md). No run supports these numbers yet.
         figures.push(figure("cases", Unit::PerSecond, rate, one).aiming(Target::AtLeast(0.35)));
         figures.push(figure("cases", Unit::PerSecond, rate, as_many).aiming(Target::AtLeast(0.5)));
         figures.push(figure("worker CPU a case", Unit::Seconds, time, one).aiming(Target::AtMost(6.0)));
@@ -163,7 +162,7 @@ async fn play_bare(parts: &Parts, path: Path, activities: u32) -> anyhow::Result
     case.ended().await
 }
 
-/// From the case's start to its outcome.
+/// Plays a case from its start to its outcome.
 async fn play(parts: &Parts, contract: &Contract, path: Path) -> anyhow::Result<()> {
     let case = if path == Path::Milestone { contract.submit(parts).await? } else { contract.end(parts).await? };
     match path {

@@ -1,4 +1,4 @@
-//! A contract in the bench, and what its parties do: by the calls that a backend makes, and no more of them.
+//! A contract in the bench, and the acts of its parties: with the calls of a backend, and no others.
 
 use jiff::Timestamp;
 use recourse_domain::{
@@ -16,7 +16,7 @@ use crate::parts::{Parts, unique};
 pub struct Contract(Value);
 
 impl Contract {
-    /// A new one, of which nobody knows yet.
+    /// A new one that no program knows yet.
     pub fn new() -> Self {
         Self(json!({
             "id": unique("bench"), "title": "Logo", "kind": "fixed_price", "currency": "USD",
@@ -30,7 +30,7 @@ impl Contract {
         self.0["id"].as_str().unwrap_or_default()
     }
 
-    /// A new one with a deposit for all of it, or for its milestone: in the ledger, without a case of its own.
+    /// A new one with a deposit for all of it, or for its milestone: in the ledger, without a deposit case.
     pub async fn paid_for(parts: &Parts, for_milestone: bool) -> anyhow::Result<Self> {
         let contract = Self::new();
         let order = json!({
@@ -41,20 +41,20 @@ impl Contract {
         Ok(contract)
     }
 
-    /// Ends it, and waits until the freelancer is asked; the case.
+    /// Ends it, and waits until the freelancer must answer; the case.
     pub async fn end(&self, parts: &Parts) -> anyhow::Result<String> {
         let case = self.begin_end(parts).await?;
         parts.waits(&case, 1).await?;
         Ok(case)
     }
 
-    /// Ends it; the case, which has yet to open.
+    /// Ends it; the case, which is not open yet.
     pub async fn begin_end(&self, parts: &Parts) -> anyhow::Result<String> {
         let start = json!({"contract": self.0, "pay_now": 0});
         Ok(parts.client.start(serde_json::from_value::<RefundRequestStart>(start)?).await?)
     }
 
-    /// Submits its milestone, and waits until the client is asked; the case.
+    /// Submits its milestone, and waits until the client must answer; the case.
     pub async fn submit(&self, parts: &Parts) -> anyhow::Result<String> {
         let milestone = json!({"id": "m-1", "ordinal": 1, "name": "The logo", "amount": 20_000});
         let start = json!({"contract": self.0, "milestone": milestone, "note": "It is done.", "files": []});
@@ -63,7 +63,7 @@ impl Contract {
         Ok(case)
     }
 
-    /// Disputes the refund that was asked for, up to the resolution that is to be accepted; the dispute.
+    /// Disputes the requested refund, up to a resolution that can be accepted; the dispute.
     pub async fn dispute(&self, parts: &Parts, request: &str) -> anyhow::Result<String> {
         let claim = json!({
             "amount": 15_000, "reason": "work_delivered", "details": "It is done.", "contacted_client": true,
@@ -78,7 +78,7 @@ impl Contract {
         Ok(dispute)
     }
 
-    /// Gives a case a command of this party, and waits for the answer.
+    /// Sends a command of this party to a case, and waits for the answer.
     pub async fn say(
         &self,
         parts: &Parts,

@@ -1,13 +1,13 @@
-//! Figures: what was measured run by run, beside what, and whether that is good enough.
+//! Figures: what was measured in each run, its yardstick, and whether that is good enough.
 //!
-//! A time by itself says as much about the machine as about the program. So a figure has a yardstick that was measured in the
-//! same runs wherever there is one, and what counts is the ratio.
+//! A time alone depends on the machine as much as on the program. So a figure has a yardstick from the same runs wherever there
+//! is one, and the ratio counts.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// What a number counts.
+/// The unit of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
@@ -19,7 +19,7 @@ pub enum Unit {
     Bytes,
 }
 
-/// What a ratio, or the number itself where there is no yardstick, should be.
+/// The target for a ratio, or for the number itself without a yardstick.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
@@ -43,14 +43,14 @@ impl Target {
 pub struct Spread {
     /// The least.
     pub min: f64,
-    /// The one in the middle; of an even number, the lower of the two.
+    /// The middle one; of an even number, the lower of the two.
     pub median: f64,
     /// The greatest.
     pub max: f64,
 }
 
 impl Spread {
-    /// Of at least one number.
+    /// The spread of at least one number.
     pub fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -59,35 +59,35 @@ impl Spread {
     }
 }
 
-/// One thing that was measured.
+/// A measured figure.
 #[derive(Debug, Clone, Serialize)]
 pub struct Figure {
     /// The part of the bench that measured it.
     pub part: &'static str,
-    /// What it is.
+    /// Its name.
     pub name: String,
     unit: Unit,
-    /// Run by run.
+    /// Its values, run by run.
     runs: Vec<f64>,
-    /// What it is measured beside, and that in the same runs.
+    /// The yardstick, measured in the same runs.
     beside: Option<(&'static str, Vec<f64>)>,
     target: Option<Target>,
     /// The runs' spread.
     spread: Spread,
-    /// The spread of the ratios, each of one run.
+    /// The spread of the ratios, one for each run.
     ratio: Option<Spread>,
-    /// Whether the median is as it should be; nothing if there is no target.
+    /// Whether the median meets the target; none without a target.
     met: Option<bool>,
 }
 
 impl Figure {
-    /// A figure that stands alone.
+    /// A figure without a yardstick.
     pub fn alone(part: &'static str, name: impl Into<String>, unit: Unit, runs: Vec<f64>) -> Self {
         let spread = Spread::of(&runs);
         Self { part, name: name.into(), unit, runs, beside: None, target: None, spread, ratio: None, met: None }
     }
 
-    /// A figure beside a yardstick of the same runs.
+    /// A figure with a yardstick from the same runs.
     pub fn beside(
         part: &'static str,
         name: impl Into<String>,
@@ -101,7 +101,7 @@ impl Figure {
         Self { beside: Some(yardstick), ratio, ..Self::alone(part, name, unit, runs) }
     }
 
-    /// With what it should be.
+    /// Sets its target.
     pub fn aiming(mut self, target: Target) -> Self {
         self.target = Some(target);
         self.met = Some(target.is_met(self.ratio.unwrap_or(self.spread).median));

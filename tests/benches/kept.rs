@@ -1,8 +1,8 @@
-//! Folders in `target/bench` that are kept for the next run, each with a list of what is in it.
+//! Folders in `target/bench` that later runs use again, each with a list of its content.
 //!
-//! What takes long to fill is filled once. A folder is used again as long as cases are what they were when it was filled, which the
-//! recorded histories tell (what a ledger's tables are is brought up to date, as everywhere), and for a while only; and not at all if
-//! it was never written down what is in it.
+//! A folder that takes long to fill is filled once. Later runs use it as long as cases have not changed since, which the
+//! recorded histories show (the ledger's tables are migrated, as everywhere), and only for a limited time; and not at all
+//! without a list of its content.
 
 use std::{
     fs,
@@ -16,16 +16,16 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::replay::recorded_files;
 
-/// For how long a folder is used: the cases in it wait for seven days.
+/// How long a folder is used: the cases in it wait for seven days.
 const USED: SignedDuration = SignedDuration::from_hours(5 * 24);
 
-/// A folder that is kept.
+/// A folder that later runs use again.
 pub struct Folder<T> {
     path: PathBuf,
     list: List<T>,
 }
 
-/// What is known of a folder without looking at what is in it.
+/// The list of a folder's content.
 #[derive(Serialize, Deserialize)]
 struct List<T> {
     /// The digest of the recorded histories.
@@ -35,7 +35,7 @@ struct List<T> {
 }
 
 impl<T: Default + Serialize + DeserializeOwned> Folder<T> {
-    /// The folder of this name: as it was left, or empty.
+    /// The folder of this name: as the last run left it, or empty.
     pub fn of(name: &str) -> anyhow::Result<Self> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench").join(name);
         let histories = histories()?;
@@ -49,17 +49,17 @@ impl<T: Default + Serialize + DeserializeOwned> Folder<T> {
         Ok(Self { path, list })
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What is in it.
+    /// Its content.
     pub fn content(&self) -> &T {
         &self.list.content
     }
 
-    /// Changes what is known to be in it.
+    /// Changes the list of its content.
     pub fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> anyhow::Result<R> {
         let result = change(&mut self.list.content);
         let (next, file) = (self.path.join("list.json.next"), self.path.join("list.json"));
@@ -69,7 +69,7 @@ impl<T: Default + Serialize + DeserializeOwned> Folder<T> {
     }
 }
 
-/// Absent if there is none, or one that cannot be read.
+/// The list; none if it is missing or unreadable.
 fn read<T: DeserializeOwned>(folder: &Path) -> Option<List<T>> {
     serde_json::from_slice(&fs::read(folder.join("list.json")).ok()?).ok()
 }

@@ -1,8 +1,8 @@
-//! Postings per second beside a bare insert that is as durable, a hot contract beside many, and what a large journal costs.
+//! Postings per second compared with a bare insert that is as durable, a hot contract compared with many, and the cost of a
+//! large journal.
 //!
-//! The ledger is used as a worker does it: a settlement is carried out, and has been written down when it is answered. What is
-//! measured beside it is one insert of as wide a row with a commit of its own, in another database of the same kind, in the same
-//! run.
+//! The bench uses the ledger like a worker: it carries out a settlement, which is stored when the call returns. The yardstick
+//! is one insert of an equally wide row with a commit of its own, in another database of the same kind, in the same run.
 
 mod books;
 mod large;
@@ -18,13 +18,13 @@ use self::{
 };
 use crate::figure::{Figure, Target, Unit};
 
-/// How many postings are measured in a run.
+/// The number of measured postings in a run.
 const POSTINGS: usize = 1_000;
 
-/// How many settlements are under way at once where there is more than one.
+/// How many settlements run at once, where it is more than one.
 const AT_ONCE: usize = 8;
 
-/// How many contracts the postings are spread over.
+/// How many contracts share the postings.
 const CONTRACTS: usize = 1_000;
 
 /// Measures everything.
@@ -39,14 +39,14 @@ pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Settlements of one posting each, beside bare inserts.
+/// Settlements of one posting each, compared with bare inserts.
 async fn postings(kind: Kind, callers: usize, runs: usize) -> anyhow::Result<Figure> {
     let (mut here, mut there) = (Vec::new(), Vec::new());
     for _ in 0..runs {
         let place = Place::new(kind).await?;
         let books = Books::open(&place).await?;
         let cases = books.cases(callers, 2 * POSTINGS).await?;
-        // The first are slower on both sides: statements are prepared, and files grow until a log is written over.
+        // The first are slower on both sides: they prepare statements, and files grow until the database overwrites its log.
         settle(&books, &cases, POSTINGS, 0).await?;
         here.push(settle(&books, &cases, POSTINGS, POSTINGS).await?);
         books.close().await;
@@ -57,7 +57,7 @@ async fn postings(kind: Kind, callers: usize, runs: usize) -> anyhow::Result<Fig
     }
     let how = if callers == 1 { "one after the other".to_owned() } else { format!("{callers} at once") };
     let name = format!("{}: postings, {how}", kind.name());
-    // By itself a posting is six statements that wait for each other, and an insert is one.
+    // A posting without others at the same time is six statements in sequence, and an insert is one.
     let least = match (kind, callers) {
         (Kind::Sqlite, 1) => 0.15,
         (Kind::Sqlite, _) => 0.5,
@@ -66,7 +66,7 @@ async fn postings(kind: Kind, callers: usize, runs: usize) -> anyhow::Result<Fig
     Ok(Figure::beside("ledger", name, Unit::PerSecond, here, ("inserts", there)).aiming(Target::AtLeast(least)))
 }
 
-/// Settlements of one contract, beside the same number spread over many.
+/// Settlements of one contract, compared with as many that are spread over many contracts.
 async fn hot(kind: Kind, runs: usize) -> anyhow::Result<Figure> {
     let place = Place::new(kind).await?;
     let books = Books::open(&place).await?;
@@ -87,7 +87,7 @@ async fn hot(kind: Kind, runs: usize) -> anyhow::Result<Figure> {
     Ok(Figure::beside("ledger", name, Unit::PerSecond, here, beside).aiming(Target::AtLeast(0.8)))
 }
 
-/// So many settlements, each caller in a case of its own; from the step `first` on.
+/// So many settlements, each caller in a case of its own, from the step `first` on.
 async fn settle(books: &Books, cases: &[Case], count: usize, first: usize) -> anyhow::Result<f64> {
     at_once(count, cases.len(), |number| books.release(&cases[number % cases.len()], first + number)).await
 }
@@ -96,7 +96,7 @@ async fn insert(raw: &Raw, callers: usize, count: usize) -> anyhow::Result<f64> 
     at_once(count, callers, |number| raw.insert(number % callers)).await
 }
 
-/// Does something so many times, with so many callers at once: each asks when it has its last answer. How many are done a second.
+/// Calls `act` so many times, with so many callers at once; each calls again after its last answer. Returns calls per second.
 #[allow(clippy::cast_precision_loss, reason = "there are thousands")]
 async fn at_once<F>(count: usize, callers: usize, act: impl Fn(usize) -> F) -> anyhow::Result<f64>
 where

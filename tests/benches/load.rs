@@ -1,4 +1,4 @@
-//! Loads: as much as can be done, and so much each second.
+//! Loads: the highest one, and a fixed number of calls each second.
 
 use std::{
     thread,
@@ -12,25 +12,26 @@ use tokio::{runtime::Handle, task};
 /// How many callers make up the highest load.
 pub const CALLERS: usize = 32;
 
-/// A call: something that is answered, or fails.
+/// A call: it gets an answer, or fails.
 pub trait Call: Future<Output = anyhow::Result<()>> + Send + 'static {}
 
 impl<C: Future<Output = anyhow::Result<()>> + Send + 'static> Call for C {}
 
-/// The highest load: [`CALLERS`] callers, each of which makes its next call when the one before is answered. Calls per second.
+/// The highest load: [`CALLERS`] callers, each of which makes its next call after the answer to the one before. Calls per
+/// second.
 pub async fn highest(calls: impl IntoIterator<Item = impl Call>) -> anyhow::Result<f64> {
     let started = Instant::now();
-    // Each has a task of its own, as a call of `steady` has.
+    // Each has a task of its own, like a call of `steady`.
     let answered = stream::iter(calls).map(|call| async { task::spawn(call).await? }).buffer_unordered(CALLERS);
     let count = answered.try_fold(0_u32, |count, ()| async move { Ok(count + 1) }).await?;
     Ok(f64::from(count) / started.elapsed().as_secs_f64())
 }
 
-/// Starts calls at a rate, whether or not those before are answered. How long each took in seconds, shortest first, counted from
-/// when it should have started: what a busy machine starts late is late.
+/// Starts calls at a rate, whether or not earlier ones are answered. Returns how long each took in seconds, shortest first,
+/// counted from its planned start: a start that a busy machine delays counts as late.
 pub async fn steady<C: Call>(per_second: f64, calls: Vec<C>) -> anyhow::Result<Vec<f64>> {
     let runtime = Handle::current();
-    // The runtime's own timers are exact to a millisecond, which is about what is measured here.
+    // The runtime's own timers are exact to a millisecond, which is about the time that is measured here.
     let started = task::spawn_blocking(move || {
         let began = Instant::now();
         let start = |(number, call): (u32, C)| {
@@ -51,7 +52,7 @@ pub async fn steady<C: Call>(per_second: f64, calls: Vec<C>) -> anyhow::Result<V
     Ok(latencies)
 }
 
-/// What so many of a hundred take at most, of latencies with the shortest first.
+/// The longest of so many percent of the latencies, which are sorted, shortest first.
 pub fn percentile(latencies: &[f64], percent: usize) -> anyhow::Result<f64> {
     let index = (latencies.len() * percent).div_ceil(100).max(1) - 1;
     latencies.get(index).copied().context("nothing was measured")

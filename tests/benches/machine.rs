@@ -1,10 +1,10 @@
-//! The machine that figures are from. They mean nothing without it.
+//! The machine of the figures. They mean nothing without it.
 
 use std::{fs, process::Command};
 
 use serde::Serialize;
 
-/// What may explain a figure.
+/// Facts that may explain a figure.
 #[derive(Debug, Serialize)]
 pub struct Machine {
     processor: String,
@@ -12,16 +12,16 @@ pub struct Machine {
     memory_bytes: u64,
     kernel: String,
     rustc: String,
-    /// The commit that was measured, with `+` if there were changes beside it.
+    /// The measured commit, with `+` if there were uncommitted changes.
     commit: String,
     /// The Temporal command line and its server.
     temporal: String,
-    /// What else ran at the beginning, as the load average of a minute.
+    /// Other load at the beginning, as the load average of a minute.
     load: f64,
 }
 
 impl Machine {
-    /// This one, now.
+    /// This machine, now.
     pub fn here() -> Self {
         let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -42,7 +42,7 @@ impl Machine {
         }
     }
 
-    /// In a line or two.
+    /// The machine in a line or two.
     pub fn in_words(&self) -> String {
         let Self { processor, cores, memory_bytes, kernel, rustc, commit, temporal, load } = self;
         let gigabytes = *memory_bytes >> 30;
@@ -53,12 +53,12 @@ impl Machine {
     }
 }
 
-/// The rest of the first line that begins so.
+/// The rest of the first line with this beginning.
 fn after<'a>(text: &'a str, beginning: &str) -> &'a str {
     text.lines().find_map(|line| line.strip_prefix(beginning)).unwrap_or_default().trim()
 }
 
-/// What a program says.
+/// A program's output.
 fn said(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()

@@ -1,7 +1,7 @@
-//! `make bench`: what Recourse costs, as ratios to something measured in the same run.
+//! `make bench`: the cost of Recourse, as ratios to yardsticks in the same run.
 //!
-//! It may not decide what is good enough anywhere but in a figure's target, and nothing here is a test: what CI guards is counted,
-//! not timed (`tests/src/cost`). `make bench BENCH="cases ledger"` measures some parts only, `BENCH_RUNS=1` is for trying it out.
+//! Only a figure's target decides what is good enough, and nothing here is a test: CI guards counts, not times
+//! (`tests/src/cost`). `make bench BENCH="cases ledger"` measures only some parts; `BENCH_RUNS=1` makes a short trial.
 
 // The SDK's `#[activities]` writes `::futures::…`.
 extern crate futures_util as futures;
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does what this process is for. Whether no target was missed.
+/// Does what this process was started for. Returns whether every target was met.
 async fn play() -> anyhow::Result<bool> {
     let is = |role| std::env::var_os(role).is_some();
     if is(bare::ROLE) {
@@ -59,9 +59,9 @@ async fn play() -> anyhow::Result<bool> {
     }
 }
 
-/// Measures the parts that are asked for. Whether no target was missed.
+/// Measures the parts that the arguments name. Returns whether every target was met.
 async fn bench() -> anyhow::Result<bool> {
-    // Cargo adds flags of its own.
+    // Cargo adds arguments of its own.
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let machine = Machine::here();
     println!("{}\n{} runs of everything\n", machine.in_words(), runs());

@@ -1,7 +1,7 @@
-//! Many open cases that wait: what the worker keeps of them, how fast one of them answers, and how fast a worker starts.
+//! Many open cases that wait: the worker's memory, the time in which one of them answers, and a worker's start-up time.
 //!
-//! A case that waits should cost nothing but rows. The cases are refund requests in their seven days, and each number of them is in
-//! a place of its own.
+//! A case that waits should cost only rows. The cases are refund requests in their seven days, and each number of cases has a
+//! place of its own.
 
 mod waiting;
 
@@ -17,22 +17,22 @@ use crate::{
     parts::{memory, worker},
 };
 
-/// How many cases are open, level by level; `BENCH_OPEN` has others. Filling the last takes most of the bench's first run.
+/// The numbers of open cases, level by level; `BENCH_OPEN` sets others. Filling the last takes most of the bench's first run.
 const LEVELS: [usize; 3] = [1_000, 10_000, 100_000];
 
-/// How many commands a run asks for, one after the other.
+/// The number of commands in a run, one after the other.
 const COMMANDS: usize = 60;
 
-/// How often a worker is started in a run: it takes so short a time that whatever else happens shows in it.
+/// How often a run starts a worker: the time is so short that other load on the machine shows in it.
 const STARTS: usize = 5;
 
-/// How many cases are asked where they stand before it is seen what the worker keeps of them: three times as many as it keeps.
+/// How many cases are queried before the worker's memory is measured: three times as many as it keeps.
 const ASKED: usize = 3_000;
 
-/// How many of them at once.
+/// How many queries run at once.
 const ASKED_AT_ONCE: usize = 16;
 
-/// What a worker may keep in memory with its default sizes, in bytes.
+/// The most memory of a worker with its default sizes, in bytes.
 const MEMORY_MAX: f64 = 200e6;
 
 fn levels() -> Vec<usize> {
@@ -42,7 +42,7 @@ fn levels() -> Vec<usize> {
     }
 }
 
-/// A number of open cases, and what was measured with them, run by run.
+/// A number of open cases, and the results with them, run by run.
 struct Level {
     open: usize,
     place: Waiting,
@@ -61,7 +61,7 @@ impl Level {
         Ok(Self { open, place, memory, answers: Vec::new(), starts: Vec::new() })
     }
 
-    /// How long a worker takes from its start until it asks for work. The one before stops then.
+    /// A worker's time from its start until it asks for work. First stops the earlier one.
     async fn start(&mut self) -> anyhow::Result<f64> {
         let parts = &mut self.place.parts;
         let started = Instant::now();
@@ -71,20 +71,20 @@ impl Level {
         Ok(took)
     }
 
-    /// How long a case takes to answer a command.
+    /// A case's time to answer a command.
     async fn answer(&self, Open { case, contract }: &Open) -> anyhow::Result<f64> {
         let parts = &self.place.parts;
         let asked = Instant::now();
         contract.say(parts, case, "freelancer", CommandKind::Approve, json!({})).await?;
         let took = asked.elapsed().as_secs_f64();
-        // The next one is asked when nothing of this one is under way.
+        // The next command comes after everything of this one is done.
         parts.client.result(case).await?;
         Ok(took)
     }
 }
 
-/// Measures every level, beside a place with one open case. They take turns, start by start and answer by answer, so that whatever
-/// else the machine does meets all of them.
+/// Measures every level, and a place with one open case for comparison. They take turns, start by start and answer by answer,
+/// so that other load on the machine affects all of them.
 pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
     let mut places = vec![Level::with(1).await?];
     for open in levels() {
@@ -92,13 +92,13 @@ pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
     }
     for _ in 0..runs {
         start(&mut places).await?;
-        // These workers have just started, and remember none of the cases, however many there are.
+        // These workers have just started, and have none of the cases in memory, however many there are.
         answer(&mut places[1..]).await?;
     }
     figures(&places[1..], &places[0].starts)
 }
 
-/// A run of workers' starts, in the middle of some. That they then answer is seen, and not timed.
+/// A run of workers' starts; the median counts. The run checks that they then answer, without timing it.
 async fn start(levels: &mut [Level]) -> anyhow::Result<()> {
     let mut starts = vec![Vec::with_capacity(STARTS); levels.len()];
     for _ in 0..STARTS {
@@ -106,7 +106,7 @@ async fn start(levels: &mut [Level]) -> anyhow::Result<()> {
             starts.push(level.start().await?);
         }
     }
-    // The servers still count on those that have stopped, for a while.
+    // For a while, the servers still count on the stopped workers.
     tokio::time::sleep(Duration::from_secs(1)).await;
     for (level, starts) in levels.iter_mut().zip(&starts) {
         level.place.parts.client.status(&level.place.cases()[0].case).await?;
@@ -115,7 +115,7 @@ async fn start(levels: &mut [Level]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A run of commands, the answer in the middle.
+/// A run of commands; the median answer counts.
 async fn answer(levels: &mut [Level]) -> anyhow::Result<()> {
     let mut asked = Vec::with_capacity(levels.len());
     for level in &mut *levels {
@@ -155,7 +155,7 @@ fn figures(measured: &[Level], one_open: &[f64]) -> anyhow::Result<Vec<Figure>> 
     Ok(figures)
 }
 
-/// Asks as many cases as the worker cannot keep.
+/// Queries more cases than the worker can keep.
 async fn ask(place: &Waiting) -> anyhow::Result<()> {
     let asked = stream::iter(place.cases().iter().take(ASKED)).map(|open| place.parts.client.status(&open.case));
     asked.buffer_unordered(ASKED_AT_ONCE).try_for_each(|_| async { Ok(()) }).await?;

@@ -1,4 +1,4 @@
-//! The real parts that figures are measured on: one server, mostly without a database file, our worker, and the bare one beside it.
+//! The real programs that figures measure: one server, mostly without a database file, our worker, and the bare one.
 
 use std::{
     fs,
@@ -33,14 +33,14 @@ use tokio::sync::Mutex;
 
 use crate::bare::{self, Bare, Shape};
 
-/// How often a processor's time is counted in a second: what `getconf CLK_TCK` says on Linux.
+/// The ticks of processor time in a second: the value of `getconf CLK_TCK` on Linux.
 const TICKS: f64 = 100.0;
 
 /// Everything that a case needs.
 pub struct Parts {
     /// The client of the command line.
     pub client: Client,
-    /// Writes the ledger past the worker.
+    /// Writes the ledger directly, without the worker.
     escrow: Mutex<EscrowActivities>,
     /// Our worker.
     pub worker: WorkerProcess,
@@ -48,20 +48,20 @@ pub struct Parts {
     pub bare: WorkerProcess,
     /// The server.
     pub server: LocalServer,
-    /// Where the ledger is.
+    /// The URL of the ledger.
     pub database_url: String,
     _folder: Option<tempfile::TempDir>,
 }
 
 impl Parts {
-    /// Starts them with nothing there.
+    /// Starts them with empty databases.
     pub async fn start() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let parts = Self::start_in(folder.path(), ServerOptions::default()).await?;
         Ok(Self { _folder: Some(folder), ..parts })
     }
 
-    /// Starts them with their ledger in that folder.
+    /// Starts them with their ledger in this folder.
     pub async fn start_in(folder: &Path, server: ServerOptions) -> anyhow::Result<Self> {
         let server = LocalServer::start(server).await?;
         let client = Client::connect(Config { address: Some(server.address()), ..Config::default() }).await?;
@@ -74,14 +74,14 @@ impl Parts {
         Ok(Self { client, escrow: Mutex::new(escrow), worker, bare, server, database_url, _folder: None })
     }
 
-    /// Makes a deposit, which is no part of what is measured. One at a time: the worker writes there as well, and nobody should wait
-    /// for a turn for long.
+    /// Makes a deposit, which is not measured. One at a time: the worker writes there too, and nobody should wait long for the
+    /// lock.
     pub async fn deposit(&self, order: &DepositOrder) -> anyhow::Result<()> {
         self.escrow.lock().await.make_deposit(order).await?;
         Ok(())
     }
 
-    /// Replaces both workers by such that keep no case in memory.
+    /// Replaces both workers by new ones, which have no case in memory.
     pub async fn forget(&mut self) -> anyhow::Result<()> {
         let env = [(bare::CACHED, "0")];
         let next = worker(&self.server, &self.database_url, &env).await?;
@@ -101,7 +101,7 @@ impl Parts {
 
     /// Waits until the workflow has started this many timers, without asking a worker.
     pub async fn waits(&self, workflow: &str, timers: usize) -> anyhow::Result<()> {
-        // Not the bare service: the server closes each connection after five minutes, and who asks just then must ask again.
+        // Not the bare service: the server closes each connection after five minutes, and a caller must then ask again.
         let mut service = self.client.temporal().connection().clone();
         let mut request = GetWorkflowExecutionHistoryRequest {
             namespace: self.client.namespace().to_owned(),
@@ -131,7 +131,7 @@ impl Parts {
     }
 }
 
-/// A `recourse-worker` with its ledger there, and more in its environment.
+/// A `recourse-worker` with this ledger, and these additional environment variables.
 pub async fn worker(server: &LocalServer, database_url: &str, env: &[(&str, &str)]) -> anyhow::Result<WorkerProcess> {
     let mut options = WorkerOptions::new(server.address(), database_url);
     options.env.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
@@ -139,7 +139,7 @@ pub async fn worker(server: &LocalServer, database_url: &str, env: &[(&str, &str
     Ok(WorkerProcess::start(options).await?)
 }
 
-/// The bare worker, with more in its environment.
+/// The bare worker, with these additional environment variables.
 async fn bare_worker(server: &LocalServer, env: &[(&str, &str)]) -> anyhow::Result<WorkerProcess> {
     let mut options = WorkerOptions::new(server.address(), "");
     let role = [(bare::ROLE, "1")];
@@ -162,14 +162,14 @@ impl BareCase {
         Self { id, handle }
     }
 
-    /// Gives it a command, and waits for the answer.
+    /// Sends it a command, and waits for the answer.
     pub async fn act(&self) -> anyhow::Result<()> {
         let (act, options) = (UntypedUpdate::new("act"), WorkflowExecuteUpdateOptions::builder().build());
         self.handle.execute_update(act, RawValue::new(Vec::new()), options).await?;
         Ok(())
     }
 
-    /// Asks it something, which its worker answers.
+    /// Sends it a query, which its worker answers.
     pub async fn ask(&self) -> anyhow::Result<()> {
         let (status, options) = (UntypedQuery::new("status"), WorkflowQueryOptions::builder().build());
         self.handle.query(status, RawValue::new(Vec::new()), options).await?;
@@ -183,7 +183,7 @@ impl BareCase {
     }
 }
 
-/// A name that nothing else has, of this run of the bench or another.
+/// A name that nothing else has, in this run of the bench or another.
 pub fn unique(name: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     static RUN: LazyLock<i64> = LazyLock::new(|| jiff::Timestamp::now().as_second());
@@ -198,17 +198,17 @@ pub fn program(name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// How much processor time a process has taken up to now, in seconds.
+/// The processor time of a process up to now, in seconds.
 pub fn processor_time(pid: Option<u32>) -> anyhow::Result<f64> {
     let pid = pid.ok_or_else(|| anyhow::anyhow!("the process has ended"))?;
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name may have blanks; what follows it has none.
+    // The name may have spaces; the fields after it have none.
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
     let ticks = |index: usize| -> anyhow::Result<f64> { Ok(fields.get(index).copied().unwrap_or_default().parse()?) };
     Ok((ticks(11)? + ticks(12)?) / TICKS)
 }
 
-/// How much memory a process has at the moment, in bytes.
+/// The present memory of a process, in bytes.
 pub fn memory(pid: Option<u32>) -> anyhow::Result<f64> {
     let pid = pid.ok_or_else(|| anyhow::anyhow!("the process has ended"))?;
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;

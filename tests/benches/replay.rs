@@ -1,7 +1,7 @@
-//! How fast histories are replayed, and what it costs to take up a case again that a worker has forgotten.
+//! The speed of replaying histories, and the cost of a query to a case that is no longer in the worker's memory.
 //!
-//! The recorded histories of all paths (`tests/histories`) are replayed by criterion beside those of bare workflows that were
-//! recorded a moment before. A worker replays when it takes up a case that is not in its memory: the second figure is that.
+//! Criterion replays the recorded histories of all paths (`tests/histories`) beside those of bare workflows that were just
+//! recorded. A worker replays a case that is not in its memory: the second figure measures that.
 
 use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
@@ -24,13 +24,13 @@ use crate::{
     parts::{Parts, processor_time},
 };
 
-/// How many open cases are asked.
+/// How many open cases get queries.
 const CASES: usize = 30;
 
-/// How often each of them is asked in a run.
+/// How many queries each of them gets in a run.
 const QUESTIONS: usize = 4;
 
-/// The bare workflow that stands beside a dispute whose resolution is to be accepted: it has been given two commands.
+/// The bare workflow to compare with a dispute whose resolution can be accepted: it has got two commands.
 const SHAPE: Shape = Shape { silences: 0, commands: 4, child: None, activities: 1 };
 
 /// Measures both.
@@ -57,7 +57,7 @@ async fn bare_histories(parts: &Parts) -> anyhow::Result<Vec<Vec<HistoryEvent>>>
     Ok(histories)
 }
 
-/// The recorded ones.
+/// The recorded histories.
 async fn recorded_histories() -> anyhow::Result<Vec<Vec<HistoryEvent>>> {
     let mut histories = Vec::new();
     for content in recorded_files()?.into_values() {
@@ -66,7 +66,7 @@ async fn recorded_histories() -> anyhow::Result<Vec<Vec<HistoryEvent>>> {
     Ok(histories)
 }
 
-/// The files of the recorded histories, and what is in them.
+/// The files of the recorded histories, and their content.
 pub fn recorded_files() -> anyhow::Result<BTreeMap<PathBuf, Vec<u8>>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("histories")];
@@ -99,14 +99,14 @@ fn replayed(recorded: Vec<Vec<HistoryEvent>>, bare: Vec<Vec<HistoryEvent>>, runs
     Ok(Figure::beside("replay", "events replayed", Unit::PerSecond, ours, ("bare", bare)))
 }
 
-/// Histories, and the code that they are replayed with.
+/// Histories, and the code that replays them.
 struct Replays {
     code: WorkflowReplayerOptions,
     histories: Vec<Vec<HistoryEvent>>,
 }
 
 impl Replays {
-    /// How many events are replayed each second, sample by sample.
+    /// Replayed events per second, sample by sample.
     #[allow(clippy::cast_precision_loss, reason = "there are thousands of events")]
     fn per_second(self, name: &str, runs: usize) -> anyhow::Result<Vec<f64>> {
         let events: usize = self.histories.iter().map(Vec::len).sum();
@@ -140,13 +140,13 @@ impl Replays {
         let numbers = |field: &str| -> Vec<f64> {
             sample[field].as_array().into_iter().flatten().filter_map(serde_json::Value::as_f64).collect()
         };
-        // Times are of all iterations of a sample together, in nanoseconds.
+        // A time is that of all iterations of a sample together, in nanoseconds.
         let each = numbers("iters").into_iter().zip(numbers("times"));
         Ok(each.map(|(iterations, nanoseconds)| events as f64 * iterations / (nanoseconds / 1e9)).collect())
     }
 }
 
-/// What a question costs a worker that has forgotten the case, above what it costs one that has it in memory.
+/// The additional cost of a query to a worker without the case in memory.
 async fn restored(parts: &mut Parts, runs: usize) -> anyhow::Result<Vec<Figure>> {
     let disputes = stream::iter(0..CASES).map(|_| open_dispute(parts)).buffer_unordered(8);
     let disputes: Vec<String> = disputes.try_collect().await?;
@@ -181,7 +181,7 @@ async fn open_dispute(parts: &Parts) -> anyhow::Result<String> {
     contract.dispute(parts, &request).await
 }
 
-/// The worker's processor time for a question.
+/// The worker's processor time for a query.
 #[allow(clippy::cast_precision_loss, reason = "there are a hundred")]
 async fn asked(parts: &Parts, cases: &[String], bare: bool) -> anyhow::Result<f64> {
     let pid = || if bare { parts.bare.pid() } else { parts.worker.pid() };

@@ -1,6 +1,6 @@
-//! Programs that serve HTTP, and somebody who calls them with a token.
+//! Programs that serve HTTP, and a caller with a token.
 //!
-//! They are processes of their own, so that their processor's time can be told from that of whoever calls them.
+//! They are processes of their own, so that their processor time can be measured apart from that of their callers.
 
 use std::{fs, process::Stdio, sync::Arc};
 
@@ -23,27 +23,27 @@ use crate::{
     parts::{Parts, processor_time, program, unique},
 };
 
-/// Who works for every contract of the bench.
+/// The freelancer of every contract of the bench.
 pub const FREELANCER: &str = "fl-1";
 
 const ISSUER: &str = "https://issuer.example";
 
-/// How long the token holds, in seconds: longer than a part of the bench takes.
+/// How long the token is valid, in seconds: longer than a part of the bench takes.
 const TOKEN_SECONDS: u64 = 3 * 3_600;
 
-/// How many requests a sender may send in a minute: more than any machine can answer, so that the limit is not what is measured.
+/// The limit of a sender's requests in a minute: more than any machine can answer, so that the limit is not measured.
 const REQUESTS_PER_MINUTE: &str = "100000000";
 
-/// A program that serves HTTP. It ends with this.
+/// A program that serves HTTP. It stops when this is dropped.
 pub struct Served {
     url: String,
     child: Child,
-    /// What it reads and writes.
+    /// The folder that it uses.
     _folder: Option<tempfile::TempDir>,
 }
 
 impl Served {
-    /// `recourse serve` for these parts, and a party's token that it believes.
+    /// `recourse serve` for these parts, and a party's token that it accepts.
     pub async fn recourse(parts: &Parts, who: &str) -> anyhow::Result<(Self, String)> {
         let folder = tempfile::tempdir()?;
         let keys = folder.path().join("jwks.json");
@@ -74,18 +74,18 @@ impl Served {
         Ok(Self { url, child, _folder: None })
     }
 
-    /// How much processor time it has taken up to now, in seconds.
+    /// Its processor time up to now, in seconds.
     pub fn processor(&self) -> anyhow::Result<f64> {
         processor_time(self.child.id())
     }
 
-    /// Somebody who calls it with this token.
+    /// A caller with this token.
     pub fn caller(&self, token: &str) -> Caller {
         Caller(Arc::new(Calling { client: Client::new(), url: self.url.clone(), token: token.to_owned() }))
     }
 }
 
-/// Somebody who calls over connections that are kept. Clones share them.
+/// A caller that keeps its connections. Clones share them.
 #[derive(Clone)]
 pub struct Caller(Arc<Calling>);
 
@@ -96,13 +96,13 @@ struct Calling {
 }
 
 impl Caller {
-    /// Reads.
+    /// Sends a request to read.
     pub async fn get(self, path: String) -> anyhow::Result<()> {
         let request = self.0.client.get(format!("{}{path}", self.0.url));
         self.send(request).await
     }
 
-    /// Gives a command without fields, under a new key. It is answered when the case has taken it.
+    /// Sends a command without fields, under a new key. The answer comes when the case has taken it.
     pub async fn command(self, case: String, command_kind: &'static str) -> anyhow::Result<()> {
         let request = self.0.client.post(format!("{}/v1/cases/{case}/commands/{command_kind}", self.0.url));
         let request = request.header("idempotency-key", unique("key")).header("content-type", "application/json");
@@ -112,20 +112,20 @@ impl Caller {
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<()> {
         let answer = request.bearer_auth(&self.0.token).send().await?;
         let status = answer.status();
-        // Read to its end, so that the connection can be used again.
+        // Read to the end, so that the connection can be used again.
         let body = answer.bytes().await?;
-        // 202 is no answer of the case.
+        // 202 is not an answer of the case.
         anyhow::ensure!(status == StatusCode::OK, "{status}: {}", String::from_utf8_lossy(&body));
         Ok(())
     }
 }
 
-/// A refund request that waits for the freelancer, of a contract of its own.
+/// A refund request, with a contract of its own, that waits for the freelancer.
 pub async fn open_request(parts: &Parts) -> anyhow::Result<String> {
     Contract::paid_for(parts, false).await?.end(parts).await
 }
 
-/// A new key as its issuer shows it, and a party's token that is signed with it.
+/// A new key as its issuer publishes it, and a party's token that is signed with it.
 fn signed(party: &str) -> anyhow::Result<(Value, String)> {
     let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())?;
     let pair = Ed25519KeyPair::from_pkcs8(document.as_ref())?;

@@ -1,4 +1,4 @@
-//! A ledger with cases that have money to move, as a worker has it.
+//! A ledger with cases that have money to move, as for a worker.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub struct Books {
     database: Database,
 }
 
-/// A case that holds all money of its contract.
+/// A case that holds all the money of its contract.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Case {
     /// Its contract.
@@ -34,7 +34,7 @@ pub struct Case {
 }
 
 impl Books {
-    /// The ledger at a place; a new one if it has none.
+    /// The ledger at a place; a new one if there is none.
     pub async fn open(place: &Place) -> anyhow::Result<Self> {
         let database = place.database().await?;
         let ledger = Ledger::new(database.clone());
@@ -42,12 +42,12 @@ impl Books {
         Ok(Self { effects: EscrowActivities::new(ledger.clone(), Arc::new(bank)), ledger, database })
     }
 
-    /// Lets go of the database.
+    /// Closes the database.
     pub async fn close(&self) {
         self.database.close().await;
     }
 
-    /// So many cases, with money for so many releases each.
+    /// So many cases, each with money for so many releases.
     pub async fn cases(&self, count: usize, releases: usize) -> anyhow::Result<Vec<Case>> {
         try_join_all((0..count).map(|_| self.case(releases))).await
     }
@@ -66,7 +66,7 @@ impl Books {
             contract: contract.clone(),
             deposit: Id::new("d-1")?,
             milestone: None,
-            // One more, so that the case still holds something.
+            // One more, so that the case still holds money.
             amount: Amount::new(i64::try_from(releases)? + 1)?,
             source: Id::new(&unique("card"))?,
             at,

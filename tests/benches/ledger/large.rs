@@ -1,4 +1,5 @@
-//! A large journal: a contract's history in it, and the two walks along all of it. It is kept for the next run, and read only.
+//! A large journal: reading a contract's history in it, and the two scans of the whole journal. Later runs use it again; it is
+//! only read.
 
 use std::{fs, time::Instant};
 
@@ -14,22 +15,22 @@ use crate::{
     kept::Folder,
 };
 
-/// How many postings the large journal has, if `BENCH_ENTRIES` does not say.
+/// The number of postings in the large journal, unless `BENCH_ENTRIES` sets it.
 const ENTRIES: usize = 1_000_000;
 
-/// How many the small one has.
+/// The same for the small journal.
 const SMALL: usize = 10_000;
 
-/// How many of them each contract has, with its deposit. A hot one has as many as a tenth of the journal.
+/// The number of postings of each contract, with its deposit. A hot contract has a tenth of the journal.
 const OF_A_CONTRACT: usize = 100;
 
-/// How many postings are made in one settlement.
+/// The number of postings in one settlement.
 const AT_ONCE: usize = 1_000;
 
-/// After how many contracts it is said how many there are.
+/// After this many contracts the program prints the count.
 const SAID: usize = 1_000;
 
-/// How many histories are read in a run, in each of the two journals.
+/// The number of histories that a run reads, in each of the two journals.
 const READS: usize = 1_000;
 
 /// A filled journal.
@@ -38,10 +39,10 @@ struct Filled {
     cases: Cases,
 }
 
-/// Whose histories are read.
+/// The cases whose histories are read.
 #[derive(Clone, Serialize, Deserialize)]
 struct Cases {
-    /// Contracts with as many postings as any other's.
+    /// Contracts with an ordinary number of postings.
     some: Vec<Case>,
     /// A contract with very many.
     hot: Case,
@@ -56,7 +57,7 @@ pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
     eprintln!("ledger: {} postings are there after {:.0} s", thousands(entries), started.elapsed().as_secs_f64());
     let mut figures = Vec::new();
     let (mut here, mut there) = (Vec::new(), Vec::new());
-    // The first round brings what is read into memory.
+    // The first round loads the data into memory.
     read(&large, &small).await?;
     for _ in 0..runs {
         let (in_large, in_small) = read(&large, &small).await?;
@@ -73,13 +74,13 @@ pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
         memory.push(highest_memory()? - before);
         verified.push(large.verify().await?);
     }
-    // What was given back once is used again, so only the first time tells.
+    // The process uses freed memory again, so only the first value counts.
     memory.truncate(1);
     let alone = |name: &str, unit, runs| Figure::alone("ledger", format!("SQLite: {name}"), unit, runs);
     figures.push(alone("ledger --check, postings", Unit::PerSecond, checked));
     figures.push(alone("ledger --check, memory", Unit::Bytes, memory));
     figures.push(alone("ledger verify, postings", Unit::PerSecond, verified));
-    // Last: what it leaves behind in memory would be used again by the check.
+    // Last, because the check would use the memory that this leaves behind.
     let mut hot = Vec::new();
     for _ in 0..runs {
         hot.push(large.read_hot().await?);
@@ -88,8 +89,8 @@ pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// How long a contract's history takes in either of two journals, in the middle of many. They take turns, so that whatever else
-/// the machine does meets both.
+/// The median time of reading a contract's history in each of two journals. They take turns, so that other load on the machine
+/// affects both.
 async fn read(one: &Filled, other: &Filled) -> anyhow::Result<(f64, f64)> {
     let (mut here, mut there) = (Vec::with_capacity(READS), Vec::with_capacity(READS));
     for number in 0..READS {
@@ -100,7 +101,7 @@ async fn read(one: &Filled, other: &Filled) -> anyhow::Result<(f64, f64)> {
 }
 
 impl Filled {
-    /// One with so many postings.
+    /// A journal with so many postings.
     async fn with(entries: usize) -> anyhow::Result<Self> {
         let mut folder: Folder<Option<Cases>> = Folder::of(&format!("journal-{entries}"))?;
         let books = Books::open(&Place::in_file(&folder.path().join("recourse.db"))).await?;
@@ -113,7 +114,7 @@ impl Filled {
         Ok(Self { books, cases })
     }
 
-    /// How long it takes to read the history of one of its contracts.
+    /// The time of reading the history of one of its contracts.
     async fn read(&self, number: usize) -> anyhow::Result<f64> {
         let started = Instant::now();
         let case = &self.cases.some[number % self.cases.some.len()];
@@ -122,7 +123,7 @@ impl Filled {
         Ok(started.elapsed().as_secs_f64())
     }
 
-    /// How long it takes to read a very long one, for each of its postings: it is read as a whole.
+    /// The time of reading a very long history, for each posting: it is read as a whole.
     #[allow(clippy::cast_precision_loss, reason = "there are thousands")]
     async fn read_hot(&self) -> anyhow::Result<f64> {
         let started = Instant::now();
@@ -153,7 +154,7 @@ impl Filled {
 }
 
 impl Cases {
-    /// Fills a journal with theirs, and others'.
+    /// Fills a journal with their postings, and others'.
     async fn with(books: &Books, entries: usize) -> anyhow::Result<Self> {
         let hot_entries = entries / 10;
         let contracts = (entries - hot_entries) / OF_A_CONTRACT;
@@ -162,7 +163,7 @@ impl Cases {
         for number in 0..contracts {
             let case = books.case(OF_A_CONTRACT - 1).await?;
             books.releases(&case, 0..OF_A_CONTRACT - 1).await?;
-            // Spread over the whole journal, as whoever reads a history comes from anywhere.
+            // Spread over the whole journal, because readers ask for any contract.
             if number % (contracts / 50).max(1) == 0 {
                 some.push(case);
             }
@@ -177,20 +178,20 @@ impl Cases {
     }
 }
 
-/// Forgets how much memory this process had, and says how much it has.
+/// Resets the process's peak of memory, and returns its present memory.
 fn highest_memory_from_now_on() -> anyhow::Result<f64> {
     fs::write("/proc/self/clear_refs", "5")?;
     highest_memory()
 }
 
-/// The most memory that this process had since, in bytes.
+/// The peak of memory of this process since the reset, in bytes.
 fn highest_memory() -> anyhow::Result<f64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
     Ok(line.split_whitespace().next().unwrap_or_default().parse::<f64>()? * 1024.0)
 }
 
-/// With commas.
+/// A number with commas.
 fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Databases to measure on, each new and alone, and the bare table in one.
+//! Databases for measuring, each new and with nothing else in it, and the bare table in one.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use tokio::sync::Mutex;
 
 use crate::parts::unique;
 
-/// Names a `PostgreSQL` server, as the user who may make databases there; as for the tests.
+/// A `PostgreSQL` server with a user who may make databases, the same as for the tests.
 const SERVER: &str = "RECOURSE_TEST_POSTGRES";
 
-/// About what a release's row of the journal has of text.
+/// The approximate bytes of text in a release's row of the journal.
 const ROW_BYTES: usize = 560;
 
 /// A kind of database.
@@ -23,7 +23,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Those that there are.
+    /// The kinds that this machine has.
     pub async fn there() -> anyhow::Result<Vec<Self>> {
         install_default_drivers();
         let Ok(server) = std::env::var(SERVER) else {
@@ -44,7 +44,7 @@ impl Kind {
         Ok(vec![Self::Sqlite, Self::Postgres])
     }
 
-    /// As people call it.
+    /// Its usual name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sqlite => "SQLite",
@@ -56,13 +56,13 @@ impl Kind {
 /// A database.
 pub struct Place {
     kind: Kind,
-    /// Where it is.
+    /// Its URL.
     pub url: String,
     _folder: Option<TempDir>,
 }
 
 impl Place {
-    /// The one in this file, which is made if it is not there.
+    /// The one in this file; makes it if it is missing.
     pub fn in_file(file: &Path) -> Self {
         Self { kind: Kind::Sqlite, url: format!("sqlite:{}", file.display()), _folder: None }
     }
@@ -70,7 +70,7 @@ impl Place {
     /// An empty one.
     pub async fn new(kind: Kind) -> anyhow::Result<Self> {
         if kind == Kind::Sqlite {
-            // Not among the temporary files, which may be kept in memory.
+            // Not in the folder for temporary files, which may be in memory.
             let folder = tempfile::tempdir_in(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"))?;
             let place = Self::in_file(&folder.path().join("recourse.db"));
             return Ok(Self { _folder: Some(folder), ..place });
@@ -92,18 +92,18 @@ impl Place {
     }
 }
 
-/// A table without rules, and what is needed to insert into it.
+/// A table without rules, and the connections for inserting into it.
 pub struct Raw {
-    /// One for `SQLite`, where writers wait for each other in any case, and one for each caller of `PostgreSQL`.
+    /// One for `SQLite`, where writers wait for each other anyway, and one for each caller of `PostgreSQL`.
     connections: Vec<Mutex<AnyConnection>>,
     line: String,
 }
 
 impl Raw {
-    /// Makes it, for so many callers at once.
+    /// Makes the table, for so many callers at once.
     pub async fn open(place: &Place, callers: usize) -> anyhow::Result<Self> {
         let (count, url, settings, key) = match place.kind {
-            // As `activities/database/src/lib.rs` has it.
+            // The same as in `activities/database/src/lib.rs`.
             Kind::Sqlite => (
                 1,
                 format!("{}?mode=rwc", place.url),

@@ -1,6 +1,6 @@
-//! Places with many open cases that are kept for the next run: the files of a server and of a ledger, and which cases are open.
+//! Places with many open cases that later runs use again: the files of a server and of a ledger, and the list of open cases.
 //!
-//! Opening 100,000 cases takes an hour or more, and what waits for a week waits as well tomorrow.
+//! Opening 100,000 cases takes an hour or more, and a case that waits for a week still waits tomorrow.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ use temporalio_common::protos::temporal::api::workflowservice::v1::CountWorkflow
 
 use crate::{contract::Contract, kept::Folder, parts::Parts};
 
-/// How many cases are begun at once.
+/// How many cases start at once.
 const AT_ONCE: usize = 64;
 
-/// How many are begun between two looks at how many wait.
+/// How many start between two counts of the waiting ones.
 const BATCH: usize = 250;
 
-/// How many may have begun that do not wait yet.
+/// The most cases that have started and do not wait yet.
 const AHEAD: usize = 500;
 
-/// After how many they are written down, and it is said how many there are. A run that is cut off loses no more than these.
+/// After this many the program stores the list and prints the count. A run that is cut off loses no more than these.
 const SAID: usize = 5_000;
 
 /// A server, a ledger and workers, with open cases.
 pub struct Waiting {
-    /// What runs.
+    /// The running programs.
     pub parts: Parts,
     folder: Folder<Vec<Open>>,
 }
@@ -36,7 +36,7 @@ pub struct Waiting {
 pub struct Open {
     /// Its id.
     pub case: String,
-    /// Whose end it is about.
+    /// The contract that ended.
     pub contract: Contract,
 }
 
@@ -44,7 +44,7 @@ impl Waiting {
     /// A place with this many refund requests that wait for the freelancer.
     pub async fn with(count: usize) -> anyhow::Result<Self> {
         let folder = Folder::of(&format!("open-{count}"))?;
-        // What grows is to be the number of cases, and not a disk's work.
+        // Only the number of cases should grow, and not a disk's work.
         let database = Some(folder.path().join("temporal.db"));
         let server = ServerOptions { database, hasty: true, ..ServerOptions::default() };
         let mut place = Self { parts: Parts::start_in(folder.path(), server).await?, folder };
@@ -57,9 +57,9 @@ impl Waiting {
         self.folder.content()
     }
 
-    /// Some of the open cases, which will not be open any more. Not the first one.
+    /// Takes some of the open cases, which will not stay open. Never the first one.
     pub fn take(&mut self, count: usize) -> anyhow::Result<Vec<Open>> {
-        // Written down before anything happens to them: the next run must not be told of them if this one is cut off.
+        // The list is stored before the cases change: if this run is cut off, the next one must not use them.
         self.folder.change(|cases| cases.split_off(cases.len().saturating_sub(count).max(1)))
     }
 
@@ -72,14 +72,15 @@ impl Waiting {
             let some = stream::iter(begun..count.min(begun + BATCH)).map(|_| begin(parts));
             fresh.extend(some.buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?);
             begun = count.min(begun + BATCH);
-            // Asking each of them would cost the server as much as they do, and counting them takes it longer the more there are.
+            // Querying each case would cost the server as much as the case itself, and counting them takes longer the more
+            // there are.
             let wait = if begun < count { begun.saturating_sub(AHEAD) } else { count };
             while waiting(parts).await? < waited_before + wait {
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }
             if begun.is_multiple_of(SAID) {
                 eprintln!("open: {begun} of {count} cases");
-                // Some may not wait yet, and will when the server is started again.
+                // Some may not wait yet, but will after the server's next start.
                 self.folder.change(|cases| cases.append(&mut fresh))?;
             }
         }

@@ -60,7 +60,7 @@ fn nobody_says_where_they_come_from() {
     });
 }
 
-/// R8: forged calls use up nothing of the provider's limit, although both come from the same address; and no party can take the
+/// Forged calls use up nothing of the provider's limit (R8), although both come from the same address; and no party can take the
 /// provider's name.
 #[test]
 fn what_a_provider_signs_is_taken_whatever_others_send() {

@@ -135,7 +135,7 @@ impl Compose {
     }
 }
 
-/// Asks a service to end, and sees that it ends in good order.
+/// Asks a service to stop, and checks that it ends in good order.
 async fn stop(mut service: Child) {
     kill_process(Pid::from_raw(service.id().unwrap().cast_signed()).unwrap(), Signal::TERM).unwrap();
     assert!(service.wait().await.unwrap().success());
