@@ -55,8 +55,8 @@ pub static POSTGRES: LazyLock<Migrator> = steps!(
 
 /// A step by the name of its file, `0001_ledger`.
 fn step(file: &'static str, sql: &'static str) -> Migration {
-    let (version, name) = file.split_once('_').expect("a step has a version and a name");
-    let version = version.parse().expect("a step's version is a number");
+    let (version, name) = file.split_once('_').expect("a migration file's name has a version and a name");
+    let version = version.parse().expect("a migration's version is a number");
     Migration::new(version, name.replace('_', " ").into(), MigrationType::Simple, sql.into_sql_str(), false)
 }
 

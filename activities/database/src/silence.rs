@@ -98,7 +98,7 @@ mod tests {
         for connection in &mut connections {
             let asking = sqlx::query("SELECT 1").execute(&mut **connection);
             let asked = within(Duration::from_millis(50), asking, |late| late).await;
-            assert!(asked.unwrap_err().to_string().contains("no answer in 0.05 s"), "it fell silent");
+            assert!(asked.unwrap_err().to_string().contains("no answer in 0.05 s"), "the connection went silent");
         }
         let started = Instant::now();
         drop(connections);

@@ -123,7 +123,7 @@ impl Drop for TestDatabase {
             runtime.block_on(walks::found(&url))
         };
         let walks = std::thread::spawn(look).join().unwrap();
-        assert!(walks.is_empty(), "what grows with cases is to be found by keys:\n{}", walks.join("\n"));
+        assert!(walks.is_empty(), "statements must find rows of growing tables by keys:\n{}", walks.join("\n"));
     }
 }
 

@@ -135,7 +135,7 @@ async fn only_the_owner_may_read_the_files_of_a_database() {
         let database = Database::connect(&url).await.unwrap();
         database.migrate().await.unwrap();
         let found = modes();
-        assert!(found.len() > 1, "with what lies beside it: {found:?}");
+        assert!(found.len() > 1, "with the files beside it: {found:?}");
         assert!(found.iter().all(|(_, mode)| *mode == 0o600), "{found:?}");
         // An earlier version left such files, under an umask of 022.
         for (name, _) in found {

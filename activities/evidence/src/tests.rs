@@ -77,7 +77,7 @@ async fn a_file_comes_back_as_it_was_uploaded() {
     assert_eq!(place.files(), [format!("evidence/c-1/{sha256}")]);
     let as_command: Evidence = serde_json::from_value(serde_json::to_value(&stored).unwrap()).unwrap();
     assert_eq!(as_command, stored.evidence);
-    assert!(place.store.find(&id("c-2"), &sha256).await.unwrap().is_none(), "it is this contract's");
+    assert!(place.store.find(&id("c-2"), &sha256).await.unwrap().is_none(), "it belongs to this contract");
     assert!(matches!(place.store.read(&id("c-2"), &sha256).await, Err(EvidenceError::NotFound { .. })));
 }
 
@@ -327,7 +327,7 @@ async fn a_party_leaves_room_for_others() {
         still = async { tokio::join!(still("a.txt"), still("b.txt")) } => panic!("{still:?}"),
         () = others => {}
     }
-    store.put(&of, &by, "c.txt", &limits, text("more text\n")).await.expect("they are through");
+    store.put(&of, &by, "c.txt", &limits, text("more text\n")).await.expect("the waiting uploads succeed");
 }
 
 fn text(content: &'static str) -> impl Stream<Item = Result<Bytes, String>> + Send {
@@ -350,10 +350,10 @@ async fn a_sides_unsealed_files_are_limited() {
         put(actor(Role::Freelancer, "fl-1"), "other text\n").await.unwrap();
         let full = put(actor(Role::Freelancer, "fl-1"), "third text\n").await.unwrap_err();
         assert!(matches!(full, EvidenceError::Full { files: 2, bytes: 22, .. }), "{full:?}");
-        put(actor(Role::Freelancer, "fl-1"), "first text\n").await.expect("the same again takes no room");
-        put(client(), "third text\n").await.expect("the other side has room of its own");
+        put(actor(Role::Freelancer, "fl-1"), "first text\n").await.expect("the same content takes no more room");
+        put(client(), "third text\n").await.expect("the other side has its own limit");
         store.seal(&of, Role::Freelancer, &[first.evidence.sha256], "dispute:c-1").await.unwrap();
-        put(actor(Role::Freelancer, "fl-1"), "third text\n").await.expect("what is sealed is no draft");
+        put(actor(Role::Freelancer, "fl-1"), "third text\n").await.expect("a sealed file does not count");
     }
 }
 

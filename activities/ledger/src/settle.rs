@@ -85,7 +85,7 @@ pub(super) async fn post_new(write: &mut Write, case_ref: &str, posting: &Postin
     if let Account::Escrow(contract) = &posting.debit {
         holds::draw(write, case_ref, contract, posting.amount).await?;
     }
-    debug_assert!(posting.amount > Amount::ZERO, "movements of nothing are left out before");
+    debug_assert!(posting.amount > Amount::ZERO, "movements of 0 were left out before");
     posting.make(write).await
 }
 

@@ -227,7 +227,7 @@ async fn a_refund_declined_for_good_is_posted_and_parked_and_its_effect_succeeds
     assert_eq!(refund.reason.as_deref(), Some("declined, as it was told to"));
     assert_eq!(world.money().await, (0, 500, 0));
     assert_eq!(world.postings().await, [KEY.to_owned(), format!("{KEY}/to_suspense")]);
-    assert_eq!(world.told().await, [], "the desk tells people, not the effect");
+    assert_eq!(world.told().await, [], "the desk stores the notices, not the effect");
     assert_eq!(world.desk.park_overdue(at()).await.unwrap(), Swept::default());
     assert_eq!(world.events().await, events(&["refund_failed"]));
     assert!(world.bank.unsettled().await.unwrap().is_empty());

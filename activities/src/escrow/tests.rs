@@ -357,7 +357,7 @@ async fn the_same_posting_id_with_other_content_is_an_error() {
         "posting refund-request:c-1/pay-now was made before with other content: amount was 100 and is now 101"
     );
     assert_eq!(error.type_name(), "PostingConflict");
-    assert_eq!(world.both_sides().await.len(), 1, "the refund before it was not made either");
+    assert_eq!(world.both_sides().await.len(), 1, "the earlier refund was not made either");
 }
 
 /// L3, R7: the effect never asks the provider for what the ledger would refuse.

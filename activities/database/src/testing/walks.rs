@@ -71,7 +71,7 @@ pub fn note_statements() {
         let of_sqlx = filter_fn(|metadata: &Metadata<'_>| metadata.target() == "sqlx::query");
         let noting = Noting.with_filter(of_sqlx.with_max_level_hint(LevelFilter::DEBUG));
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(noting))
-            .expect("no test of this crate has a subscriber for all of them");
+            .expect("no test of this crate sets a global subscriber");
     });
 }
 

@@ -117,7 +117,7 @@ async fn a_kept_head_reveals_a_rewritten_journal() {
     test.tamper("UPDATE journal SET amount = amount + 1 WHERE id = 'escrow-deposit:c-1:b/deposit'").await;
     test.run("DELETE FROM journal_chain").await.unwrap();
     crate::set_up(&test.database).await.unwrap();
-    assert!(findings(&test, &[]).await.is_empty(), "the chain alone cannot tell");
+    assert!(findings(&test, &[]).await.is_empty(), "the chain alone cannot show it");
     let found = findings(&test, &[kept]).await;
     assert!(found.len() == 1 && found[0].starts_with("kept head 3:"), "{found:?}");
     let gone = Head { sequence: 9, hash: "0".repeat(64) };

@@ -49,7 +49,7 @@ async fn a_repeated_notice_is_stored_once() {
     assert_eq!(book.list(&NoticeFilter::default()).await.unwrap().len(), 2);
     assert_eq!(book.emails().await.unwrap().len(), 2);
     book.tell(&tell("refund-request:c-1#2", told.notices)).await.unwrap();
-    assert_eq!(book.list(&NoticeFilter::default()).await.unwrap().len(), 4, "a second case tells anew");
+    assert_eq!(book.list(&NoticeFilter::default()).await.unwrap().len(), 4, "a second case stores notices of its own");
 }
 
 /// N2: notices that come at the same time are stored together, with the same result for each case as if stored alone.
@@ -127,7 +127,7 @@ async fn notices_are_read_by_contract_role_and_party() {
     let before = book.latest(&any, Some(newest[1].sequence), 9).await.unwrap();
     assert_eq!(before.iter().map(|notice| notice.number).collect::<Vec<_>>(), [2, 1]);
     let emails: Vec<_> = book.emails().await.unwrap().into_iter().map(|email| (email.number, email.address)).collect();
-    assert_eq!(emails, [(1, "ada@example.com".to_owned())], "only to parties with an address, only if it says so");
+    assert_eq!(emails, [(1, "ada@example.com".to_owned())], "only to addresses, only notices by email");
     let first = &book.list(&any).await.unwrap()[0];
     assert_eq!((first.event.as_str(), first.rule.as_str()), ("refund_requested", "R3"));
     assert_eq!((first.party.as_deref(), first.deadline.as_deref()), (Some("cl-1"), Some("2026-12-03T10:00:00Z")));

@@ -97,7 +97,7 @@ async fn notices_to_several_recipients_make_one_event() {
             "sequence": 1, "rule": "R3", "deadline": "2026-12-03T10:00:00Z",
         })
     );
-    assert_eq!(feed[1].event.deadline, Some(at()), "the earliest by which anybody can act");
+    assert_eq!(feed[1].event.deadline, Some(at()), "the earliest deadline");
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn endpoints_are_added_listed_and_removed() {
     book.remove(&first.id).await.unwrap();
     assert_eq!(book.list().await.unwrap(), [second]);
     let secrets = endpoints::secrets(&test.database, &first.id, at()).await.unwrap();
-    assert!(secrets.is_empty(), "they go with it");
+    assert!(secrets.is_empty(), "its secrets are deleted with it");
     for error in [
         book.remove(&first.id).await.unwrap_err(),
         book.rotate(&first.id).await.unwrap_err(),
@@ -165,7 +165,7 @@ async fn the_old_secret_signs_beside_the_new_one_for_a_day() {
     assert_eq!(valid(31).await, [third, second]);
     let left: i64 =
         sqlx::query_scalar("SELECT COUNT(*) FROM webhook_secrets").fetch_one(test.database.pool()).await.unwrap();
-    assert_eq!(left, 2, "what is not valid any more is forgotten");
+    assert_eq!(left, 2, "expired secrets are deleted");
 }
 
 /// Starts nothing, and records what it should have started.

@@ -26,7 +26,7 @@ async fn the_bank_respects_its_keys_and_refunds_no_more_than_it_charged() {
     assert_eq!(bank.movements().await.unwrap().len(), 5);
     bank.set_fault(Some(&id("card-2")), Fault::Decline, 1).await.unwrap();
     bank.charge("k-2", &charge(1)).await.unwrap();
-    assert_eq!(bank.faults().await.unwrap().len(), 1, "a fault of another source stays");
+    assert_eq!(bank.faults().await.unwrap().len(), 1, "a fault for another billing method stays");
     bank.clear_faults().await.unwrap();
     assert_eq!(bank.faults().await.unwrap(), []);
 }

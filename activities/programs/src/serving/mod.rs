@@ -134,7 +134,7 @@ async fn take(
     }
     tracing::debug!("there is no room for another connection: the one that was silent for longest goes");
     hall.room.notify_one();
-    (stream, peer, places.clone().acquire_owned().await.expect("never closed"))
+    (stream, peer, places.clone().acquire_owned().await.expect("the semaphore is never closed"))
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ async fn closed(mut stream: TcpStream) {
 
 /// Waits for something that a test expects, or fails the test.
 async fn soon<T>(what: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(30), what).await.expect("it does not come to an end")
+    timeout(Duration::from_secs(30), what).await.expect("it does not end in time")
 }
 
 /// The server closes a connection that sends no request, whatever it sends instead, in both versions.
@@ -216,7 +216,7 @@ async fn a_stop_ends_every_connection() {
     drop(server.stop);
     soon(server.ended).await.unwrap();
     soon(join_all(connected.map(closed))).await;
-    assert!(TcpStream::connect(server.at).await.is_err(), "nobody is let in any more");
+    assert!(TcpStream::connect(server.at).await.is_err(), "the server accepts no more connections");
 }
 
 /// An old connection takes no new request, and sends its current answer completely.

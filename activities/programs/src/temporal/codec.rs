@@ -151,7 +151,7 @@ mod tests {
         let sealed = before.seal(&claim()).unwrap();
         let text = String::from_utf8_lossy(&sealed.data);
         assert!(!text.contains("logo") && !text.contains("json"), "{text}");
-        assert_ne!(sealed.data, before.seal(&claim()).unwrap().data, "twice the same is not seen to be the same");
+        assert_ne!(sealed.data, before.seal(&claim()).unwrap().data, "equal payloads look different");
         let rotated = keys(&[&new, &old]);
         assert_eq!(rotated.open(sealed.clone()).unwrap(), claim());
         assert_eq!(rotated.seal(&claim()).unwrap().metadata[KEY_ID], b"new");

@@ -212,5 +212,5 @@ async fn operators_cannot_send_their_own_money_on() {
         }
     }
     assert_eq!((world.money().await, world.bank_has().await.len()), ((0, 500, 0), 0));
-    world.pay("bank-1").await.expect("another operator may");
+    world.pay("bank-1").await.expect("another operator may do it");
 }

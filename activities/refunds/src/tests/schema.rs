@@ -102,5 +102,5 @@ async fn the_migration_keeps_existing_data() {
     let bank = SandboxBank::new(database.clone());
     let kept: Vec<_> = bank.movements().await.unwrap().into_iter().map(|m| (m.key, m.declined)).collect();
     assert_eq!(kept, [("d".into(), None), ("r".into(), None), ("n".into(), Some("no".to_owned()))]);
-    assert!(bank.unsettled().await.unwrap().is_empty(), "nobody waits for a refund from before");
+    assert!(bank.unsettled().await.unwrap().is_empty(), "the desk does not follow refunds from before the migration");
 }

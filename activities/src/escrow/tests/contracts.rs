@@ -121,7 +121,7 @@ async fn a_charged_first_deposit_that_another_overtakes_is_never_reported_as_unc
         assert!(error.to_string().contains("client was cl-9 and is now cl-1"), "{error}");
     }
     let entries = world.effects.ledger.history(&id("c-1"), at()).await.unwrap().unwrap().entries;
-    assert_eq!(entries.len(), 1, "the ledger has the other's deposit alone");
+    assert_eq!(entries.len(), 1, "the ledger has only the other deposit");
     // After the contract is corrected, the charge goes to its escrow.
     let put_right = DepositOrder { contract: other, ..order };
     assert!(matches!(world.effects.make_deposit(&put_right).await.unwrap(), DepositReceipt::Deposited { .. }));
@@ -223,7 +223,7 @@ async fn another_contract_settles_nothing_and_pays_no_fee() {
         let error = world.effects.take_fee(&FeeOrder { contract: other, ..fee_order() }).await.unwrap_err();
         assert_eq!(error.type_name(), "OtherContract", "{word}");
     }
-    assert_eq!(world.bank.movements().await.unwrap().len(), 2, "the bank was asked for the two deposits alone");
+    assert_eq!(world.bank.movements().await.unwrap().len(), 2, "the bank made only the two deposits");
     assert_eq!(world.effects.ledger.holds(&id("c-1")).await.unwrap()[0].amount, amount(500), "and the hold is there");
     let settlement = Settlement { contract: renamed(), ..World::settlement(&opened, vec![refund("d-1", 500)], true) };
     world.effects.carry_out(&settlement).await.unwrap();

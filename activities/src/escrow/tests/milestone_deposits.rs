@@ -35,7 +35,7 @@ async fn held_over_money_reduces_the_charge() {
     assert_eq!(charged, [65, 35, 50]);
     let deposits = world.review(3, 50).await.deposits;
     let left: Vec<_> = deposits.iter().map(|deposit| (deposit.deposit.as_str(), deposit.left.minor())).collect();
-    assert_eq!(left, [("d-0", 65), ("d-4", 35), ("d-5", 50)], "what was charged can go back, and no more");
+    assert_eq!(left, [("d-0", 65), ("d-4", 35), ("d-5", 50)], "only charged money can go back");
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn a_declined_deposit_puts_held_over_money_back_and_stays_declined() {
     assert!(matches!(declined, DepositReceipt::Declined { .. }));
     assert_eq!(world.set_aside().await, HELD_OVER);
     assert_eq!(world.fund("d-4", "m-3", 45).await, deposited(0, 45, 65));
-    assert_eq!(world.fund("d-3", "m-3", 100).await, declined, "although less would be drawn now");
+    assert_eq!(world.fund("d-3", "m-3", 100).await, declined, "although it would draw less now");
     assert_eq!(world.set_aside().await, ["held_over m-2 20", "milestone m-3 45"]);
     world.both_sides().await;
 }

@@ -47,7 +47,7 @@ async fn a_review_draws_on_its_deposit_then_the_contracts_money_then_held_over_m
     world.close(&opened, Vec::new(), Remainder::HeldOver { milestone: None }, false).await;
     assert_eq!(world.set_aside().await, ["held_over nobody's 75"]);
     let OpenReceipt::Opened(opened) = world.review_again("run-3", 3, 75).await else { unreachable!("it is free") };
-    assert_eq!(opened.held, amount(75), "held-over money alone, if there is nothing else");
+    assert_eq!(opened.held, amount(75), "only held-over money, if there is nothing else");
     world.both_sides().await;
 }
 
@@ -175,7 +175,7 @@ async fn a_contracts_end_takes_set_aside_money_and_can_put_it_back() {
     assert_eq!((ended.held, world.set_aside().await.len()), (amount(360), 0));
     world.close(&ended, Vec::new(), Remainder::Undone, false).await;
     assert_eq!(world.set_aside().await, aside);
-    assert_eq!(world.review(2, 360).await.held, amount(360), "a refused end was none");
+    assert_eq!(world.review(2, 360).await.held, amount(360), "a refused end does not end the contract");
 }
 
 /// E11: after the contract's end nothing is reviewed, until a deposit makes the contract active again.
@@ -202,7 +202,7 @@ async fn a_refused_end_does_not_end_the_contract() {
     let order = OpenCase { take: told(&[], &[]), ..World::opening("refund-request:c-1", "run", None) };
     let asked = world.effects.ledger.open(&order).await.unwrap();
     let OpenReceipt::ReviewsRunning { could_hold, others, .. } = asked else { unreachable!("{asked:?}") };
-    assert_eq!((could_hold, others.len()), (Amount::ZERO, 1), "so that nobody is told");
+    assert_eq!((could_hold, others.len()), (Amount::ZERO, 1), "so no review is notified");
     world.taken("refund-request:c-1", told(&[REVIEW_1], &[])).await;
     world.close(&dispute, Vec::new(), Remainder::Back { case: REVIEW_1.into() }, false).await;
     assert!(matches!(world.review_again("run-2", 1, 0).await, OpenReceipt::Opened(_)), "the contract goes on");
@@ -283,7 +283,7 @@ async fn a_contracts_end_does_not_wait_for_the_hold_of_an_earlier_review() {
     assert_eq!(world.effects.ledger.open(&order).await.unwrap_err().type_name(), "StillHeld");
     let earlier = OpenCase { take: told(&[REVIEW_1], &[]), ..World::opening("refund-request:c-1", "run", None) };
     let untold = world.effects.ledger.open(&earlier).await.unwrap();
-    assert!(matches!(untold, OpenReceipt::ReviewsRunning { .. }), "a review that came after the telling: {untold:?}");
+    assert!(matches!(untold, OpenReceipt::ReviewsRunning { .. }), "a review that began after that: {untold:?}");
     world.taken("dispute:c-1:m-1", HoldRequest::Over { case: REVIEW_1.into() }).await;
     let ended = world.taken("refund-request:c-1", told(&[&newest], &[])).await;
     assert_eq!((ended.held, ended.others.len()), (amount(20), 2));
@@ -313,7 +313,7 @@ async fn an_unreviewed_milestones_dispute_takes_its_deposit_or_its_claim_of_the_
     let claim = world.taken("dispute:c-1:m-2", unreviewed("m-2", 20)).await;
     assert_eq!(claim.held, amount(20));
     let rest = world.taken("dispute:c-1:m-3", unreviewed("m-3", 20)).await;
-    assert_eq!(rest.held, amount(10), "as far as there is any");
+    assert_eq!(rest.held, amount(10), "as much as there is");
     for case in [own, claim, rest] {
         world.close(&case, Vec::new(), Remainder::AsItWas, false).await;
     }

@@ -196,7 +196,7 @@ async fn money_planned_to_go_back_cannot_go_back_twice() {
     let known = PaidOut { amount: amount(250), returned: amount(150), released_at: at() };
     assert_eq!((opened.held, opened.payment), (Amount::ZERO, Some(known)));
     let left: Vec<_> = opened.deposits.iter().map(|deposit| deposit.left.minor()).collect();
-    assert_eq!(left, [0, 150], "a refund does not want them either");
+    assert_eq!(left, [0, 150], "a refund does not use them either");
     let other = world.effects.take_back(&give_back(RELEASE, "b", 101)).await.unwrap();
     assert_eq!(other, ReturnReceipt::NotCovered { available: amount(100) });
     assert_eq!(world.effects.take_back(&give_back(RELEASE, "b", 100)).await.unwrap(), ReturnReceipt::Returned);
@@ -330,8 +330,8 @@ async fn a_payees_balance_is_exact_at_any_instant_over_all_contracts() {
     assert_eq!(of_bo(&world, at()).await, usd(90, 90, Some(days(5))));
     assert_eq!(of_bo(&world, days(5)).await, usd(40, 140, Some(half_a_second_late)));
     world.effects.take_back(&give_back(RELEASE, "b", 50)).await.unwrap();
-    assert_eq!(of_bo(&world, at()).await, usd(40, 90, Some(half_a_second_late)), "a payment that is all gone");
-    assert_eq!(balances(&world, at()).await, (250, 40, 0), "of c-1 alone");
+    assert_eq!(of_bo(&world, at()).await, usd(40, 90, Some(half_a_second_late)), "the whole payment went back");
+    assert_eq!(balances(&world, at()).await, (250, 40, 0), "only of c-1");
     assert_eq!(balances(&world, days(5)).await, (250, 40, 0));
     assert_eq!(balances(&world, days(6)).await, (250, 0, 40));
 }

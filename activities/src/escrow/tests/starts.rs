@@ -27,7 +27,7 @@ impl World {
         let order = OpenCase { take, asked, ..Self::opening(case, run, None) };
         let judged = self.effects.ledger.would_open(&order).await.unwrap();
         let receipt = self.effects.ledger.open(&order).await.unwrap();
-        assert_eq!(judged, receipt, "what is said before is what comes of it");
+        assert_eq!(judged, receipt, "`would_open` predicts the answer");
         match receipt {
             OpenReceipt::Opened(_) => None,
             OpenReceipt::Refused { rule, .. } => Some(rule),
@@ -114,7 +114,7 @@ async fn a_dispute_of_a_milestone_needs_its_submission() {
     assert_eq!(world.ends("run-5", 0).await, None);
     world.effects.ledger.free("refund-request:c-1").await.unwrap();
     world.fund("d-2", "m-1", 100).await;
-    assert_eq!(world.claims("run-6", None).await, Some(Rule::D1), "the contract's end took it back");
+    assert_eq!(world.claims("run-6", None).await, Some(Rule::D1), "the contract's end superseded it");
 }
 
 /// L8: a refused start takes no case number and leaves nothing behind; the next accepted one is the second case.

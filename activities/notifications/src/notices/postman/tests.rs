@@ -283,7 +283,7 @@ async fn an_email_of_a_dead_postman_is_unknown_and_not_sent_again() {
     stop.send(()).unwrap();
     running.await.unwrap();
     assert_eq!(emails[0].state, EmailState::Unknown);
-    assert_eq!(emails[1].state, EmailState::Sending, "its postman may still be at it");
+    assert_eq!(emails[1].state, EmailState::Sending, "its postman may still be sending it");
     assert_eq!(server.taken().len(), 1);
 }
 
