@@ -80,7 +80,7 @@ pub struct Rejection {
     /// Files that support it.
     #[serde(default)]
     pub evidence: Vec<Evidence>,
-    /// What was claimed when it was rejected, if the client named it: a claim that is for another amount by then is not
+    /// The claimed amount that the client saw, if they name it. If the claim is for another amount by now, nothing is
     /// rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Amount>,

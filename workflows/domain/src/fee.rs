@@ -19,14 +19,14 @@ const USD_MINOR: i64 = 33_750;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum FeeShare {
-    /// In minor units of the case's currency, whatever that is.
+    /// In minor units of any case's currency.
     InAny(Amount),
-    /// By currency, in minor units; a case in another currency is charged nothing.
+    /// By currency, in minor units; in another currency the share is 0.
     ByCurrency(BTreeMap<Currency, Amount>),
 }
 
 impl FeeShare {
-    /// What a party pays in a case of this currency; nothing if the policy gives no share for it.
+    /// What a party pays in a case of this currency; 0 if the policy has no share for it.
     pub fn of(&self, currency: Currency) -> Amount {
         match self {
             Self::InAny(amount) => *amount,

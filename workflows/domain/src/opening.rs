@@ -68,7 +68,7 @@ pub struct Known<'a> {
     pub held: Amount,
     /// The other cases that hold a part of the same escrow, in words.
     pub elsewhere: Option<&'a str>,
-    /// Whether the claim has its ground, or a case that had it filed the claim (D1).
+    /// Whether the claim has its ground, or a case with that ground filed the claim (D1).
     pub grounded: bool,
     /// For a request for a payment: how much of the payment is left, and when it was released.
     pub payment: Option<(Amount, Timestamp)>,

@@ -45,8 +45,7 @@ pub struct Policy {
     pub client_silence: ClientSilence,
     /// What happens if nobody demands arbitration (A2).
     pub no_arbitration: NoArbitration,
-    /// Each party's share of the arbitration fee: by currency, or one number of minor units of whatever currency a case has
-    /// (A1).
+    /// Each party's share of the arbitration fee: by currency, or one number of minor units of the case's currency (A1).
     pub arbitration_fee_share: FeeShare,
     /// What evidence is taken (D6).
     pub evidence: EvidenceLimits,

@@ -28,7 +28,7 @@ impl Message {
     /// Reads the JSON that came in under the name `command_kind`.
     ///
     /// # Errors
-    /// [`Unreadable`] with the field and what was expected there; nothing can have moved.
+    /// [`Unreadable`] with the field and what was expected there. Nothing has moved.
     pub fn read(command_kind: CommandKind, json: &[u8]) -> Result<Self, Unreadable> {
         if json.len() > COMMAND_BYTES_MAX {
             return Err(Unreadable::because(format!(

@@ -250,7 +250,7 @@ fn a_timely_demand_waits_for_its_charge() {
     assert_eq!(case.stage(), Stage::AwaitingArbitrationDemand);
     case.fee_charged(Role::Freelancer, Ok("charge".into()), day(11.0));
     pass(&mut case, 15.99);
-    assert_eq!(case.stage(), Stage::AwaitingArbitrationDemand, "A6: the client gets the notice now, and has time to answer");
+    assert_eq!(case.stage(), Stage::AwaitingArbitrationDemand, "A6: the client still has time to answer it");
     pass(&mut case, 16.0);
     assert_eq!(shown(&case), "released arbitration_sole_demand A3 200/0/0");
 

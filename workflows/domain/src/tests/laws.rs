@@ -77,7 +77,7 @@ fn taken<C: Case>(case: &mut C, step: &Step, now: Timestamp) {
         case.tick(at);
         assert!(
             case.is_decided() || case.file().version() > version,
-            "a tick without a change would repeat for ever"
+            "a tick that changes nothing would repeat for ever"
         );
     }
     if step.words.is_empty() {

@@ -24,7 +24,7 @@ fn files(policy: &Policy) -> Vec<Evidence> {
     (0..policy.evidence.max_files as usize).map(file).collect()
 }
 
-/// D3, L7, M7: the people send every command, with the longest texts and keys. The case refuses what is too much.
+/// D3, L7, M7: the people send as many commands as the case keeps, refused ones too, with the longest texts and keys.
 #[test]
 fn the_largest_case_fits_into_a_payload() {
     let policy = Policy::default();
