@@ -46,8 +46,8 @@ pub enum HoldRequest {
         /// The reviews without a workflow, which cannot get the command. They keep their holds.
         gone: Vec<String>,
     },
-    /// The whole hold of another case: this case takes it over. That decides a refund request. A milestone's review stays
-    /// open and holds nothing.
+    /// The whole hold of another case: this case takes it over. That closes a refund request's hold. A milestone's review
+    /// stays open and holds nothing.
     Over {
         /// The other case's workflow id.
         case: String,
