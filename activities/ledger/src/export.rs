@@ -16,7 +16,7 @@ pub struct Exported {
     pub id: String,
     /// When, in the case's time; RFC 3339, UTC.
     pub at: String,
-    /// When it was written down, by the wall's clock; RFC 3339, UTC.
+    /// When it was stored, by the wall clock; RFC 3339, UTC.
     pub recorded_at: String,
     /// What it was for.
     pub kind: String,

@@ -9,20 +9,20 @@
 //! | deposit | look for the deposit → charge → post it, its row and the contract's pin | posting id = charge key = `{case}/deposit` |
 //! | deposit for a milestone (E6) | reserve held-over money and remember the order → charge the rest → post, set aside | the same, and its row in `milestone_deposits` |
 //! | open | take what the case is about, and remember the answer | case and first run |
-//! | settle, releases | draw the hold, post all neighbouring releases; with those of other cases in one transaction, see [`together`] | posting id = `{case_ref}/{step}` |
-//! | settle, each refund | check the hold → refund at the provider → draw the hold, post, and follow it | the same, also the provider's key |
-//! | settle, end | close the hold and let go of what is left, with the last posting | closed holds stay closed |
+//! | settle, releases | draw on the hold, post all neighbouring releases; several cases may share one transaction, see [`together`] | posting id = `{case_ref}/{step}` |
+//! | settle, each refund | check the hold → refund at the provider → draw on the hold, post, and follow it | the same, also the provider's key |
+//! | settle, end | close the hold and release the rest, with the last posting | closed holds stay closed |
 //! | fee, fee return, bonus | charge or refund → post | as a refund |
 //! | returned payment | plan its legs → for each leg: refund at the provider → post, mark and follow it | the plan's rows in `return_legs` |
-//! | what becomes of a refund | see [`refunds`] | its id and state |
+//! | the end of a refund | see [`refunds`] | its id and state |
 //!
 //! Ordering rules:
 //!
-//! 1. The provider acts before the ledger does (L6), so the ledger never says that money moved which did not.
-//! 2. No transaction is open while the provider is asked.
-//! 3. A hold is drawn before its escrow is debited, and money is let go of before it is set aside: at no instant do holds
-//!    and set-asides exceed the escrow.
-//! 4. Everything that can be refused is checked before the provider is asked.
+//! 1. The provider acts before the ledger does (L6), so the ledger never has a movement that did not happen.
+//! 2. No transaction is open during a call to the provider.
+//! 3. A hold shrinks before its escrow is debited, and money leaves its hold before it is set aside: holds and set-asides
+//!    never exceed the escrow.
+//! 4. Every check that can refuse comes before the call to the provider.
 
 mod asides;
 pub mod chain;

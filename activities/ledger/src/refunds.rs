@@ -3,14 +3,14 @@
 //!
 //! | from | to | with the posting | when |
 //! |---|---|---|---|
-//! | | `issued` | the give-back's own | the provider took it on |
+//! | | `issued` | the refund's own | the provider accepted it |
 //! | | `failed` | the same, and `…/to_suspense` | the provider declined it for good |
-//! | `issued` | `settled` | | the source has it |
+//! | `issued` | `settled` | | it arrived at the billing method |
 //! | | `failed`, `overdue` | `…/to_suspense` | it came back; it should have settled and has not |
 //! | `overdue` | `settled` | `…/from_suspense` | it has settled after all |
 //! | | `failed` | | it came back after all, or an operator gave it up |
-//! | `failed` | `retried` | `…/retry:1`, which is a new row in `issued` | an operator had it sent again |
-//! | | `paid_otherwise` | `…/paid_otherwise` | an operator had it sent elsewhere |
+//! | `failed` | `retried` | `…/retry:1`, which is a new row in `issued` | an operator sent it again |
+//! | | `paid_otherwise` | `…/paid_otherwise` | an operator sent it elsewhere |
 
 use jiff::Timestamp;
 use recourse_database::{Database, Write};

@@ -11,7 +11,7 @@ use recourse_domain::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What became of money that was given back.
+/// The state of a refund or return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundState {
@@ -57,7 +57,7 @@ impl RefundState {
     }
 }
 
-/// One give-back and what became of it.
+/// One refund or return, with its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TrackedRefund {
     /// The id of its posting, and the payment provider's key.
@@ -82,7 +82,7 @@ pub struct TrackedRefund {
     pub issued_at: Timestamp,
     /// When it should have settled.
     pub expected_by: Timestamp,
-    /// What became of it.
+    /// Its state.
     pub state: RefundState,
     /// Whether it is overdue, even if nobody has parked it yet.
     pub overdue: bool,

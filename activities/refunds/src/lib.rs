@@ -29,7 +29,7 @@ pub struct RefundDesk {
     book: NoticeBook,
 }
 
-/// What a payment provider reports about a refund that it took on.
+/// What a payment provider reports about a refund that it accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
     /// It arrived at the billing method.

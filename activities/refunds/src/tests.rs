@@ -172,7 +172,7 @@ async fn a_refund_is_issued_with_its_posting_and_settles_when_the_source_confirm
     assert_eq!(world.told().await, []);
 }
 
-/// N2: each is told once, the client by email too.
+/// N2: each recipient gets one notice, the client also an email.
 #[tokio::test]
 async fn a_failed_refund_is_parked_once_and_an_operator_is_notified() {
     let world = World::refunded().await;

@@ -137,7 +137,7 @@ impl EscrowActivities {
                 self.ledger.post(&order.case_ref, &batch, None).await?;
                 batch.clear();
             }
-            // Each give-back is posted at once and not in a transaction at the end: until then, only the provider knows
+            // Each refund is posted at once and not in a transaction at the end: until then, only the provider knows
             // of it.
             let last = place + 1 == legs.len();
             let close = if last { close.take() } else { None };
@@ -219,7 +219,7 @@ impl EscrowActivities {
     }
 
     /// Gives money back through the provider, posts it, and follows it until it settles. If the provider declines it
-    /// for good, the money leaves its account and is parked, because it is decided whose it is (R8). The last give-back
+    /// for good, the money leaves its account and is parked, because it is decided whose it is (R8). The last refund
     /// also closes the case's hold.
     async fn give_back(
         &self,

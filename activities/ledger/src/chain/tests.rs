@@ -108,8 +108,7 @@ async fn inserted_and_deleted_postings_are_named() {
     );
 }
 
-/// Who rewrites the journal from some place on rewrites its links as well. Only a head that was kept elsewhere shows
-/// that.
+/// An attacker who rewrites a part of the journal also rewrites its links. Only a head that was kept elsewhere shows it.
 #[tokio::test]
 async fn a_kept_head_reveals_a_rewritten_journal() {
     let test = posted().await;

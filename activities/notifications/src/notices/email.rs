@@ -18,13 +18,13 @@ use sqlx::{Row as _, any::AnyRow};
 
 use super::{NoticeError, ToStore, read_role, words::name_of};
 
-/// What became of an email.
+/// The state of an email.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EmailState {
     /// To be sent.
     Queued,
-    /// A postman is at it.
+    /// A postman is sending it.
     Sending,
     /// The mail server took it.
     Sent,
@@ -52,7 +52,7 @@ impl EmailState {
     }
 }
 
-/// An email, and what became of it.
+/// An email and its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxEmail {
     /// Its place among all emails.
@@ -63,7 +63,7 @@ pub struct OutboxEmail {
     pub number: i64,
     /// What happened, by its name on the wire.
     pub event: String,
-    /// In which role its recipient is told.
+    /// The recipient's role.
     pub recipient: Role,
     /// The recipient's name.
     pub name: String,
@@ -75,7 +75,7 @@ pub struct OutboxEmail {
     pub text: String,
     /// As an HTML page.
     pub html: String,
-    /// What became of it.
+    /// Its state.
     pub state: EmailState,
     /// Why, where the state alone does not say it.
     pub reason: Option<String>,

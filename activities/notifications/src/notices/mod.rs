@@ -70,7 +70,7 @@ pub struct StoredNotice {
     pub case_ref: String,
     /// The notice's place in its case.
     pub number: i64,
-    /// In which role its recipient is told.
+    /// The recipient's role.
     pub recipient: Role,
     /// Which party, if it is a party of the contract.
     pub party: Option<String>,

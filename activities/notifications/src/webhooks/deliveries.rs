@@ -15,15 +15,15 @@ use sqlx::{Row as _, any::AnyRow};
 
 use super::{WebhookError, damaged, endpoints::read_instant, events::type_of};
 
-/// What became of a delivery.
+/// The state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
-    /// It was not taken yet, and is tried.
+    /// The endpoint has not taken it yet; tries go on.
     Waiting,
     /// The endpoint took it.
     Delivered,
-    /// It is not tried any more. The event stays in the feed.
+    /// There are no more tries. The event stays in the feed.
     GivenUp,
 }
 
@@ -50,7 +50,7 @@ pub struct Delivery {
     pub kind: String,
     /// Its place in the feed.
     pub position: i64,
-    /// What became of it.
+    /// Its state.
     pub state: DeliveryState,
     /// How often it was tried.
     pub attempts: i64,

@@ -8,14 +8,14 @@ use uuid::Uuid;
 
 use super::{Secret, WebhookError, damaged};
 
-/// Where events are sent to.
+/// A URL that gets events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// `we_…`.
     pub id: String,
     /// The URL.
     pub url: String,
-    /// What whoever added it says of it.
+    /// A description by the person who added it.
     pub description: String,
     /// When it was added.
     pub added_at: Timestamp,
