@@ -19,7 +19,7 @@ END_TO_END := outcomes:: milestones:: contract_end:: payments:: lateness:: edges
 IN_NEW_RUNS := outcomes:: milestones:: contract_end:: payments:: edges:: mode::
 
 # Beside the crates' own tests: cases that move money, whatever else is kept in tables, and everything that fails there.
-ON_POSTGRES := refunds:: notices:: evidence:: webhooks:: requests:: $(END_TO_END) api::stripe:: faults:: chaos::whatever_fails
+ON_POSTGRES := refunds:: notices:: evidence:: webhooks:: requests:: $(END_TO_END) api::stripe:: faults:: chaos::no_fault
 
 # These mostly wait for the server.
 FOUR_AT_ONCE := RUST_TEST_THREADS=4
@@ -57,7 +57,7 @@ forced-replay: $(TEMPORAL) .tools/venv/ready build ## The end-to-end tests again
 
 histories: $(TEMPORAL) .tools/venv/ready build ## Records the histories and commands that have changed
 	RECOURSE_RECORD=$${RECOURSE_RECORD:-1} cargo test --workspace --locked --test recourse -- \
-		replay::every_path_orders_what_it_is_known_to_order
+		replay::every_path_has_the_recorded_orders
 	cargo test --workspace --locked --test recourse -- replay::
 
 mutants: $(TEMPORAL) .tools/venv/ready ## Breaks the code on purpose, mistake by mistake, and sees each caught by a test
@@ -65,7 +65,7 @@ mutants: $(TEMPORAL) .tools/venv/ready ## Breaks the code on purpose, mistake by
 
 # CHAOS_DATABASE=postgres has the ledger on PostgreSQL.
 chaos: $(TEMPORAL) .tools/venv/ready build ## Lets everything fail for CHAOS_MINUTES (10), and proves that nothing is lost
-	CHAOS_MINUTES=$${CHAOS_MINUTES:-10} $(if $(filter postgres,$(CHAOS_DATABASE)),.ci/with-postgres) cargo test --workspace --locked --test recourse chaos::whatever_fails -- --nocapture
+	CHAOS_MINUTES=$${CHAOS_MINUTES:-10} $(if $(filter postgres,$(CHAOS_DATABASE)),.ci/with-postgres) cargo test --workspace --locked --test recourse chaos::no_fault -- --nocapture
 
 lint: ## Formatting and lints, as CI checks them
 	cargo fmt --all --check

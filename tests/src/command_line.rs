@@ -138,7 +138,7 @@ fn errors_say_what_happened_why_and_what_to_do() {
 
 /// Exit 3 and what to do when the server or the database is down.
 #[test]
-fn what_is_away_is_named_with_how_to_get_it() {
+fn errors_name_what_is_down_and_how_to_start_it() {
     run(async {
         let world = World::shared().await;
         let directory = tempfile::tempdir().unwrap();
@@ -181,7 +181,7 @@ fn what_is_away_is_named_with_how_to_get_it() {
 
 /// `ledger --check` exits with 1 and names the fault.
 #[test]
-fn an_unsound_ledger_is_named() {
+fn ledger_check_names_what_is_unsound() {
     run(async {
         let world = World::apart("unsound", &[]).await;
         let directory = tempfile::tempdir().unwrap();

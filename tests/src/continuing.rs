@@ -60,7 +60,7 @@ async fn sent_a_lot(world: &World, story: &Story<'_>) {
 /// L5, L7, T2: a refund request and a dispute keep the commands and their receipt times in a new run, answer a repeated command
 /// as before, and let silence decide at the same deadline.
 #[test]
-fn a_case_that_goes_on_in_a_new_run_loses_nothing() {
+fn a_case_that_continues_in_a_new_run_loses_nothing() {
     run(async {
         let world = World::shared().await;
         let mut story = Story::new(world, "goeson");
@@ -91,7 +91,7 @@ fn a_case_that_goes_on_in_a_new_run_loses_nothing() {
 
 /// E4, E8, P2: the same for a milestone's review and a request for a payment.
 #[test]
-fn a_review_and_a_payments_request_go_on_in_a_new_run() {
+fn a_review_and_a_payments_request_continue_in_a_new_run() {
     run(async {
         let world = World::shared().await;
         let mut story = Story::new(world, "reviewgoeson");

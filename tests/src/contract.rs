@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::harness::{World, ledger_of, python, run, unique};
 
 #[test]
-fn a_program_in_another_language_needs_nothing_but_the_contract() {
+fn a_python_program_needs_only_the_wire_contract() {
     run(async {
         let world = World::shared().await;
         let contract = unique("python");

@@ -69,7 +69,7 @@ fn auto_release_and_the_contracts_end_never_both_move_the_money() {
 
 /// E11: a milestone that is submitted again while the contract ends does not delay the end, and is not paid.
 #[test]
-fn submitting_again_while_the_contract_ends_holds_nothing_up() {
+fn submitting_again_does_not_delay_the_contracts_end() {
     run(async {
         let world = World::shared().await;
         join_all((0..4).map(|_| {

@@ -91,7 +91,7 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
-fn every_file_that_a_page_names_is_there() {
+fn every_file_that_a_page_names_exists() {
     let files = files();
     let is_there = |name: &str| files.iter().any(|file| file == name || file.ends_with(&format!("/{name}")));
     let mut wrong = Vec::new();

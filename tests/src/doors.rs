@@ -131,7 +131,7 @@ fn a_case_leads_to_its_own_dispute() {
 
 /// D1: a freelancer's statement alone takes no escrow: the contract can still end, and nobody gets a notice of a dispute.
 #[test]
-fn a_bare_word_takes_no_escrow() {
+fn a_statement_alone_takes_no_escrow() {
     run(async {
         let (served, world) = (Served::shared().await, World::shared().await);
         let story = Story::new(world, "word");
@@ -206,7 +206,7 @@ fn party(story: &Story<'_>, role: &str) -> String {
 
 /// E2, E14, E15, L2: a failed deposit is no 201: declined is 402, refused by a rule 422, another one's id 409.
 #[test]
-fn a_deposit_that_came_to_nothing_says_so() {
+fn a_failed_deposit_says_so() {
     run(async {
         let (served, world) = (Served::shared().await, World::shared().await);
         let story = Story::new(world, "nothing");
@@ -272,7 +272,7 @@ fn the_other_sides_address_is_not_shown() {
 
 /// A list shows only what its reader can read one by one: an arbitrator's has disputes alone.
 #[test]
-fn a_list_shows_what_can_be_read() {
+fn a_list_shows_only_readable_cases() {
     run(async {
         let (served, world) = (Served::shared().await, World::shared().await);
         let mut story = Story::new(world, "listed");
@@ -299,7 +299,7 @@ fn a_list_shows_what_can_be_read() {
 
 /// L8: a workflow that is no case hides no case: an unreadable start, and a workflow of another type under a case's id.
 #[test]
-fn what_is_no_case_hides_none() {
+fn a_workflow_that_is_no_case_hides_no_case() {
     run(async {
         let (served, world) = (Served::shared().await, World::shared().await);
         let mut story = Story::new(world, "ghost");
@@ -346,7 +346,7 @@ fn what_is_no_case_hides_none() {
 
 /// R6: a claim that could be filed gets its dispute, however much its contract and policy add to it.
 #[test]
-fn a_claim_as_large_as_can_be_sent_opens_its_dispute() {
+fn the_largest_claim_opens_its_dispute() {
     run(async {
         let world = World::shared().await;
         let story = Story::new(world, "large").with(&json!({"title": "界".repeat(200)}));
@@ -371,7 +371,7 @@ fn a_claim_as_large_as_can_be_sent_opens_its_dispute() {
 
 /// E14: a person on a side cannot act as the platform's backend there, whatever they start.
 #[test]
-fn nobody_submits_as_the_platform_on_their_own_side() {
+fn a_person_on_a_side_cannot_act_as_the_platform() {
     run(async {
         let (served, world) = (Served::shared().await, World::shared().await);
         let story = Story::new(world, "backend");
@@ -389,7 +389,7 @@ fn nobody_submits_as_the_platform_on_their_own_side() {
 /// E14: a person on a side of a contract cannot read the mediators' notices about it, and an arbitrator lists their own cases
 /// beside everybody's disputes.
 #[test]
-fn duties_show_nothing_of_ones_own_case_and_hide_nothing_either() {
+fn a_duty_neither_shows_nor_hides_ones_own_case() {
     run(async {
         let (served, world) = (Served::shared().await, World::shared().await);
         let mut story = Story::new(world, "duties");

@@ -58,7 +58,7 @@ fn has_timer(events: &[HistoryEvent]) -> bool {
 
 /// T2: workers are down across the deadline; one reply was received before it and one at it.
 #[test]
-fn a_timely_reply_counts_though_every_worker_was_down_and_a_late_one_never_does() {
+fn a_timely_reply_counts_and_a_late_one_does_not_while_workers_are_down() {
     run(async {
         let world = World::apart("late", &[]).await;
         let (mut timely, mut late) = (Story::new(&world, "timely"), Story::new(&world, "late"));
@@ -100,7 +100,7 @@ fn a_timely_reply_counts_though_every_worker_was_down_and_a_late_one_never_does(
 
 /// T2: an impossible receipt time (before the stage opened, or in the future) does not count.
 #[test]
-fn a_stamp_that_cannot_be_true_is_the_time_of_arrival() {
+fn an_impossible_receipt_time_becomes_the_time_of_arrival() {
     run(async {
         let world = World::shared().await;
         for stamp in ["1999-01-01T00:00:00Z", "2999-01-01T00:00:00Z"] {
@@ -125,7 +125,7 @@ fn a_stamp_that_cannot_be_true_is_the_time_of_arrival() {
 /// T2: the answer to a query that waits for a worker includes the history until then. The case does not act on an event without
 /// a workflow task at the time of the earlier task, here three days ago.
 #[test]
-fn what_happens_while_a_case_is_asked_happens_at_its_own_time() {
+fn a_query_does_not_make_a_case_act_at_an_earlier_time() {
     run(async {
         let world = World::apart("asked", &[]).await;
         let mut stories: Vec<Story> = (0..12).map(|_| Story::new(&world, "asked")).collect();

@@ -253,7 +253,7 @@ fn a_withdrawn_claim_resumes_the_review() {
 
 /// D1: what a dispute on an active contract needs, when it does not come from a review.
 #[test]
-fn a_dispute_started_alone_needs_something_that_is_held() {
+fn a_dispute_without_a_review_needs_held_money() {
     run(async {
         let world = World::shared().await;
         let mut story = funded(world, "alone").await;

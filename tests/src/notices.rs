@@ -9,7 +9,7 @@ use crate::harness::{Mailbox, Story, World, free_port, run, shown};
 
 /// N1, N2: by email for the policy's four events and every movement of money, once each; in the app for all.
 #[test]
-fn each_party_is_told_once_of_what_concerns_them() {
+fn each_party_gets_each_notice_once() {
     run(async {
         let world = World::shared().await;
         let mailbox = Mailbox::shared().await;
@@ -64,7 +64,7 @@ fn each_party_is_told_once_of_what_concerns_them() {
 
 /// N3: while the mail server is down, deadlines pass and money moves; the emails come when it is back.
 #[test]
-fn a_mail_server_that_is_down_holds_up_nothing() {
+fn a_mail_server_that_is_down_delays_no_case() {
     run(async {
         let port = free_port();
         let world = World::apart("mail", &[("RECOURSE_SMTP_URL", &format!("smtp://127.0.0.1:{port}"))]).await;
@@ -82,7 +82,7 @@ fn a_mail_server_that_is_down_holds_up_nothing() {
 
 /// T5: the awaited party gets a reminder a day before the deadline, in the app and by email, and nobody else does.
 #[test]
-fn whoever_must_act_is_reminded_a_day_before_the_deadline() {
+fn the_awaited_party_gets_a_reminder_a_day_before_the_deadline() {
     run(async {
         let world = World::shared().await;
         let mailbox = Mailbox::shared().await;

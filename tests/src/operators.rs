@@ -149,7 +149,7 @@ fn every_timer_and_activity_says_what_it_is_for() {
 /// Pages, programs and operators query a case that has work to do, while no worker runs. The server lets only a few wait at
 /// once, and all get answers.
 #[test]
-fn many_may_ask_a_case_at_once() {
+fn many_can_query_a_case_at_once() {
     run(async {
         let world = World::apart("asked-at-once", &[]).await;
         let story = Story::new(&world, "asked-at-once");
@@ -175,7 +175,7 @@ fn many_may_ask_a_case_at_once() {
 
 /// A server closes each connection after some minutes, here sooner. A request at that time still gets its answer.
 #[test]
-fn a_connection_that_the_server_closes_fails_nobody() {
+fn a_request_succeeds_although_the_server_closes_its_connection() {
     run(async {
         let connections_last = Some(Duration::from_millis(200));
         let server = LocalServer::start(ServerOptions { connections_last, ..ServerOptions::default() }).await.unwrap();

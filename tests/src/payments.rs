@@ -71,7 +71,7 @@ fn silence_returns_nothing() {
 
 /// P1, E1: up to 180 days after the release, and only for a payment of the same contract.
 #[test]
-fn a_request_for_a_payment_that_is_too_old_or_another_is_refused() {
+fn a_request_for_an_old_or_foreign_payment_is_refused() {
     run(async {
         let world = World::shared().await;
         let (mut story, payment, at) = released(world, "old").await;

@@ -53,7 +53,7 @@ async fn suspense(world: &World, contract: &Id) -> (i64, i64) {
 /// parked, its operator and its client get a notice, and the operator sends it again or pays it otherwise; each of these is a
 /// movement of the ledger.
 #[test]
-fn a_refund_settles_or_is_parked_and_seen_to() {
+fn a_refund_settles_or_an_operator_handles_it() {
     run(async {
         let world = World::shared().await;
         let story = refunded(world, "arrives").await;

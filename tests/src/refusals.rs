@@ -346,7 +346,7 @@ async fn history_length(world: &World, case: &str) -> usize {
 /// All commands that the parties may give, as long as they may be, in one batch after an outage: the case takes them in one
 /// task.
 #[test]
-fn all_that_may_be_said_fits_into_one_task() {
+fn all_allowed_commands_fit_into_one_task() {
     run(async {
         let world = World::apart("batch", &[]).await;
         let mut story = Story::new(&world, "batch");

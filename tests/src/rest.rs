@@ -15,7 +15,7 @@ async fn told(world: &World, story: &Story<'_>, case: &str, who: &str, words: &s
 /// A review continues after its dispute, and its next dispute has the same id: the review does not rest before it knows the end
 /// of the first, nor before the second has begun; and its clock can then be advanced.
 #[test]
-fn a_case_rests_when_its_dispute_has_begun_and_once_it_has_heard_of_its_end() {
+fn a_case_rests_only_after_it_knows_its_disputes_start_and_end() {
     run(async {
         let world = World::slow().await;
         let mut story = Story::new(&world, "rests");

@@ -61,7 +61,7 @@ fn tree(package: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_rules_depend_on_nothing_that_acts() {
+fn the_rules_depend_on_no_package_that_acts() {
     let packages = tree("recourse-domain");
     let acting: Vec<_> = packages.iter().filter(|name| ACTING.iter().any(|word| name.starts_with(word))).collect();
     assert!(acting.is_empty(), "{acting:?}");
@@ -69,7 +69,7 @@ fn the_rules_depend_on_nothing_that_acts() {
 }
 
 #[test]
-fn crates_are_built_without_what_they_do_not_need() {
+fn crates_build_without_unneeded_packages() {
     for (package, without) in WITHOUT {
         let packages = tree(package);
         let found: Vec<_> = without.iter().filter(|name| packages.contains(**name)).collect();
@@ -174,7 +174,7 @@ fn reached(modules: &BTreeMap<String, BTreeSet<String>>, from: &str) -> BTreeSet
 }
 
 #[test]
-fn no_module_stands_on_one_that_stands_on_it() {
+fn modules_do_not_depend_on_each_other_in_circles() {
     let mut circles = Vec::new();
     for folder in members() {
         let modules = modules(&folder.join("src"));
@@ -185,7 +185,7 @@ fn no_module_stands_on_one_that_stands_on_it() {
 }
 
 #[test]
-fn what_a_module_takes_is_found_in_its_code() {
+fn the_imports_of_a_module_are_found() {
     let code = "use crate::{a::{X, y}, b, c::Z};\nuse super::d::E;\nlet f = crate::f::g();\nother::crate::h";
     assert_eq!(named_after(code, "crate::"), ["a", "b", "c", "f"]);
     assert_eq!(named_after(code, "super::"), ["d"]);

@@ -168,7 +168,7 @@ async fn ended(story: &Story<'_>) -> recourse_domain::outcome::Outcome {
 
 /// E1: the first deposit fixes the parties and the currency; a file with others under the contract's id moves nothing.
 #[test]
-fn a_contract_is_what_was_deposited_for() {
+fn the_first_deposit_fixes_the_contract() {
     run(async {
         let world = World::shared().await;
         let mut story = Story::new(world, "pinned");

@@ -148,7 +148,7 @@ async fn deliveries_started(world: &World) -> usize {
 /// An endpoint gets a case's events once each, signed, and their sequence numbers give the order; the feed also has events from
 /// before the endpoint.
 #[test]
-fn an_endpoint_is_sent_what_happens_signed_and_the_feed_has_all_of_it() {
+fn an_endpoint_gets_signed_events_and_the_feed_has_all() {
     run(async {
         let world = World::apart("webhooks", &[("RECOURSE_WEBHOOK_ALLOW_LOCAL", "true")]).await;
         let book = webhooks(&world).await;
@@ -206,7 +206,7 @@ fn by_case(events: impl Iterator<Item = CaseEvent>) -> BTreeMap<String, Vec<Case
 
 /// A worker that dies loses no delivery; nobody can cancel a delivery; a delivery that nobody ordered does nothing.
 #[test]
-fn what_is_to_be_sent_outlives_a_worker_and_a_cancellation() {
+fn a_delivery_survives_a_killed_worker_and_a_cancellation() {
     run(async {
         let world = World::apart("webhooks", &[("RECOURSE_WEBHOOK_ALLOW_LOCAL", "true")]).await;
         let book = webhooks(&world).await;

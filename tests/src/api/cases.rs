@@ -93,7 +93,7 @@ fn a_refused_command_says_why_and_what_can_be_done() {
 
 /// A party accepts only what it saw: an HTTP request must name it, and the API refuses it if it has changed since.
 #[test]
-fn what_is_accepted_over_http_is_what_was_seen() {
+fn a_party_accepts_over_http_only_what_it_saw() {
     run(async {
         let served = Served::shared().await;
         let mut story = Story::new(World::shared().await, "seen");
@@ -125,7 +125,7 @@ fn what_is_accepted_over_http_is_what_was_seen() {
 
 /// The same for a milestone that the freelancer submitted again after the client read the page.
 #[test]
-fn a_milestone_is_approved_over_http_as_it_was_seen() {
+fn a_client_approves_over_http_only_the_submission_it_saw() {
     run(async {
         let served = Served::shared().await;
         let world = World::shared().await;
@@ -154,7 +154,7 @@ fn a_milestone_is_approved_over_http_as_it_was_seen() {
 
 /// T2: without a worker a command is still durable, and counts by its receipt time.
 #[test]
-fn a_command_that_no_worker_answers_is_accepted_and_counts() {
+fn a_command_counts_although_no_worker_answers() {
     run(async {
         let world = World::apart("nobody", &[]).await;
         let served = Served::hasty(&world).await;

@@ -11,7 +11,7 @@ pub(super) const PDF: &[u8] = b"%PDF-1.7\n1 0 obj <<>> endobj\ntrailer <<>>\n%%E
 
 /// Only its uploader sees a file until a command refers to it; then both sides and the mediator get it, and it is sealed.
 #[test]
-fn both_sides_see_what_a_command_refers_to() {
+fn both_sides_see_the_files_of_a_command() {
     run(async {
         let served = Served::shared().await;
         let story = Story::new(World::shared().await, "files");
@@ -71,7 +71,7 @@ fn both_sides_see_what_a_command_refers_to() {
 
 /// D6: a case's own policy limits the files for that case; the default policy limits those for a contract.
 #[test]
-fn a_file_for_a_case_is_checked_by_the_cases_policy() {
+fn the_cases_policy_limits_its_files() {
     run(async {
         let served = Served::shared().await;
         let mut story = Story::new(World::shared().await, "limits");
@@ -112,7 +112,7 @@ fn a_file_for_a_case_is_checked_by_the_cases_policy() {
 
 /// The API refuses files that are disguised, empty, too large or dangerously named, and stores nothing of them.
 #[test]
-fn harmful_files_are_not_taken() {
+fn harmful_files_are_refused() {
     run(async {
         let world = World::apart("harm", &[]).await;
         let served = Served::of(&world, 1_000).await;

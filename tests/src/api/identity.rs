@@ -12,7 +12,7 @@ use crate::harness::{Story, World, run};
 
 /// To a sender without access a resource does not exist; an act without permission on a visible resource is forbidden.
 #[test]
-fn everything_is_refused_to_the_wrong_identity() {
+fn the_wrong_identity_is_refused_everywhere() {
     run(async {
         let served = Served::shared().await;
         let story = Story::new(World::shared().await, "whose");
@@ -108,7 +108,7 @@ fn an_agencys_owner_acts_as_the_freelancer() {
 
 /// Forged, expired, unsigned, or for another audience: the API refuses each and says why.
 #[test]
-fn a_token_that_cannot_be_believed_is_refused() {
+fn an_invalid_token_is_refused() {
     run(async {
         let served = Served::shared().await;
         let now = get_current_timestamp();

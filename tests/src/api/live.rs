@@ -33,7 +33,7 @@ async fn told(answer: Response) -> String {
 
 /// The stream ends however the case has ended; no client waits for ever.
 #[test]
-fn looking_ends_however_the_case_has_ended() {
+fn live_events_end_with_the_case() {
     run(async {
         let (served, world) = (Served::shared().await, World::shared().await);
         let operator = served.issuer.token("op-1", &["operator"], &[]);
@@ -59,7 +59,7 @@ fn looking_ends_however_the_case_has_ended() {
 
 /// L8: a later case of the same workflow id can be followed, advanced and given files like the first; so can the one before it.
 #[test]
-fn a_later_case_is_followed_as_any() {
+fn a_later_case_works_like_the_first() {
     run(async {
         let (served, world) = (Served::shared().await, World::shared().await);
         let mut first = Story::new(world, "followed");
@@ -94,7 +94,7 @@ fn a_later_case_is_followed_as_any() {
 
 /// The stream ends when a request with the same token would be refused.
 #[test]
-fn looking_ends_with_the_token() {
+fn live_events_end_with_the_token() {
     run(async {
         let served = Served::shared().await;
         let story = Story::new(World::shared().await, "looked-late");
@@ -113,7 +113,7 @@ fn looking_ends_with_the_token() {
 
 /// One party has a limit of connections; after closing one it can open another.
 #[test]
-fn nobody_looks_through_more_than_so_many_connections() {
+fn a_party_has_a_limit_of_live_connections() {
     run(async {
         let served = Served::shared().await;
         let story = Story::new(World::shared().await, "looked-often");

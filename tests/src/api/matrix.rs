@@ -118,7 +118,7 @@ fn reads(who: &str, path: &str, case: &str) -> bool {
 
 /// Everybody reads exactly their own data.
 #[test]
-fn everybody_reads_what_is_theirs_and_nothing_else() {
+fn everybody_reads_only_their_own_data() {
     run(async {
         let (served, world) = (Served::shared().await, World::shared().await);
         let disputed = Disputed::new(served, world, "matrix").await;
@@ -142,7 +142,7 @@ fn everybody_reads_what_is_theirs_and_nothing_else() {
 
 /// The API answers a request for another's data exactly as for an id that does not exist, word for word.
 #[test]
-fn what_is_anothers_is_answered_as_what_there_is_not() {
+fn anothers_data_looks_like_missing_data() {
     run(async {
         let (served, world) = (Served::shared().await, World::shared().await);
         let (theirs, mine) = (Disputed::new(served, world, "theirs").await, Disputed::new(served, world, "mine").await);
@@ -187,7 +187,7 @@ fn what_is_anothers_is_answered_as_what_there_is_not() {
 
 /// A list has exactly the cases that its reader can read one by one, and the stored answer to one sender goes to no other.
 #[test]
-fn lists_and_kept_answers_show_what_can_be_read() {
+fn lists_and_stored_answers_show_only_readable_cases() {
     run(async {
         let (served, world) = (Served::shared().await, World::shared().await);
         let (theirs, mine) =

@@ -65,7 +65,7 @@ impl Process {
 /// The server accepts tokens of the issuer that its environment names, in each algorithm, and no others; and there are no
 /// personas.
 #[test]
-fn a_server_by_itself_believes_its_issuer_and_nobody_else() {
+fn a_server_accepts_tokens_only_from_its_issuer() {
     run(async {
         let (world, issuer, files) = (World::shared().await, Issuer::new(), tempfile::tempdir().unwrap());
         let evidence = format!("file://{}", files.path().display());
@@ -106,7 +106,7 @@ fn a_server_by_itself_believes_its_issuer_and_nobody_else() {
 
 /// Where a real issuer is set nobody can sign in as a persona, and a server without one does not start.
 #[test]
-fn nobody_plays_where_an_issuer_is_set() {
+fn no_persona_signs_in_where_an_issuer_is_set() {
     run(async {
         let world = World::shared().await;
         let directory = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@ use crate::harness::{Story, World, run};
 
 /// R8: the list shows a refund that the bank declined; an operator sends it again once, and then cannot send it anywhere else.
 #[test]
-fn an_operator_sees_to_a_refund_over_http() {
+fn an_operator_handles_a_refund_over_http() {
     run(async {
         let (world, served) = (World::shared().await, Served::shared().await);
         let mut story = Story::new(world, "remedied");

@@ -14,7 +14,7 @@ use crate::harness::{Story, World, run};
 
 /// The same key and body: one act, the same answer. Another body: refused. Another sender: another request.
 #[test]
-fn a_request_that_comes_twice_is_done_once() {
+fn a_repeated_request_acts_once() {
     run(async {
         let served = Served::shared().await;
         let story = Story::new(World::shared().await, "twice");
@@ -42,7 +42,7 @@ fn a_request_that_comes_twice_is_done_once() {
 
 /// The API says that it cannot read a request, and does nothing.
 #[test]
-fn what_cannot_be_read_is_answered_in_kind() {
+fn unreadable_requests_do_nothing_and_say_why() {
     run(async {
         let served = Served::shared().await;
         let story = Story::new(World::shared().await, "odd");
@@ -92,7 +92,7 @@ fn what_cannot_be_read_is_answered_in_kind() {
 
 /// The API tells a sender with too many requests when to send again, and still answers other senders.
 #[test]
-fn a_sender_has_a_limit() {
+fn a_sender_has_a_limit_of_requests() {
     run(async {
         let served = Served::of(World::shared().await, 5).await;
         let mut last = StatusCode::OK;
@@ -119,7 +119,7 @@ fn a_slow_sender_is_cut_off() {
 
 /// A load balancer asks whether this server can serve.
 #[test]
-fn readiness_is_told() {
+fn the_server_reports_readiness() {
     run(async {
         let served = Served::shared().await;
         for path in ["/health/live", "/health/ready"] {
@@ -133,7 +133,7 @@ fn readiness_is_told() {
 
 /// L7: a sender that went away in the middle, such as a backend with a timeout, may send the same request again at once.
 #[test]
-fn a_request_whose_sender_went_away_can_be_sent_again() {
+fn a_sender_can_repeat_a_request_after_it_went_away() {
     run(async {
         let world = World::apart("went-away", &[]).await;
         let served = Served::of(&world, 600).await;

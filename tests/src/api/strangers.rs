@@ -21,7 +21,7 @@ async fn ask(served: &Served, path: &str, forwarded_for: &str, token: Option<&st
 
 /// Strangers have a limit by address, whatever they ask for and whatever token they show; known senders do not.
 #[test]
-fn strangers_are_counted_by_where_they_come_from() {
+fn strangers_have_a_limit_by_address() {
     run(async {
         let served = Served::behind(World::shared().await, 4, &["127.0.0.1"]).await;
         let here = "198.51.100.1";
@@ -49,7 +49,7 @@ fn strangers_are_counted_by_where_they_come_from() {
 
 /// Without a trusted proxy the server ignores the header.
 #[test]
-fn nobody_says_where_they_come_from() {
+fn forwarding_headers_count_only_from_trusted_proxies() {
     run(async {
         let served = Served::of(World::shared().await, 4).await;
         let mut answers = Vec::new();
@@ -63,7 +63,7 @@ fn nobody_says_where_they_come_from() {
 /// Forged calls use up nothing of the provider's limit (R8), although both come from the same address; and no party can take the
 /// provider's name.
 #[test]
-fn what_a_provider_signs_is_taken_whatever_others_send() {
+fn forged_calls_do_not_block_the_payment_provider() {
     run(async {
         let served = Served::of(World::shared().await, 4).await;
         let event = json!({"id": "ch_1", "object": "charge"});
@@ -99,7 +99,7 @@ fn what_a_provider_signs_is_taken_whatever_others_send() {
 
 /// The metrics have the same few series, whatever anybody sends.
 #[test]
-fn no_request_makes_a_series_of_its_own() {
+fn no_request_adds_a_metric_series() {
     run(async {
         let served = Served::of(World::shared().await, 1_000).await;
         let client = reqwest::Client::new();
@@ -122,7 +122,7 @@ fn no_request_makes_a_series_of_its_own() {
 
 /// The server makes the description once, and does not send it again to a client that has it.
 #[test]
-fn the_description_has_a_tag() {
+fn the_description_has_an_etag() {
     run(async {
         let served = Served::shared().await;
         let client = reqwest::Client::new();
@@ -138,7 +138,7 @@ fn the_description_has_a_tag() {
 
 /// A request that was turned away leaves nothing: the same key can carry another. A refusal by a case stays.
 #[test]
-fn what_did_nothing_is_not_kept() {
+fn requests_that_did_nothing_are_not_stored() {
     run(async {
         let served = Served::shared().await;
         let story = Story::new(World::shared().await, "traceless");
@@ -166,7 +166,7 @@ fn what_did_nothing_is_not_kept() {
 
 /// A person who has lost a duty gets none of the answers that the duty had received.
 #[test]
-fn a_withdrawn_duty_is_answered_as_one() {
+fn a_withdrawn_duty_gets_no_stored_answer() {
     run(async {
         let served = Served::shared().await;
         let story = Story::new(World::shared().await, "withdrawn");
@@ -193,7 +193,7 @@ fn a_withdrawn_duty_is_answered_as_one() {
 
 /// An invalid page is the sender's mistake in every list, and the API says so at once.
 #[test]
-fn a_page_that_there_is_not_is_the_senders_mistake() {
+fn an_invalid_page_is_the_senders_mistake() {
     run(async {
         let served = Served::shared().await;
         let operator = served.staff("operator");

@@ -220,7 +220,7 @@ fn a_card_that_stripe_declines_is_a_declined_deposit() {
 
 /// An event as another program signs it, byte for byte as it came.
 #[test]
-fn an_event_signed_by_another_program_is_believed_and_a_changed_one_is_not() {
+fn an_event_signed_by_another_program_counts_and_a_changed_one_does_not() {
     run(async {
         let stripe = Stripe::start().await;
         let world = World::apart("events", &stripe.env()).await;

@@ -58,7 +58,7 @@ const PROGRESS: Duration = Duration::from_secs(5);
 /// L5, L6, L7, N2, N3: no fault and no repetition loses an acknowledged command; the ledger and the bank have each movement
 /// once, each notice goes out once, and every case closes.
 #[test]
-fn whatever_fails_nothing_is_lost_and_nothing_is_done_twice() {
+fn no_fault_loses_or_repeats_anything() {
     let minutes = env::var("CHAOS_MINUTES").ok().map(|text| text.parse::<f64>().expect("CHAOS_MINUTES is a number"));
     let seed = env::var("CHAOS_SEED").ok().map(|text| text.parse().expect("CHAOS_SEED is a whole number"));
     let seed = seed.unwrap_or_else(|| if minutes.is_some() { drawn() } else { fixed() });

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_passes_is_slow_is_cut_and_refuses() {
+    fn a_proxy_passes_delays_cuts_and_refuses() {
         run(async {
             let proxy = Proxy::to(echo().await).await;
             let mut connection = TcpStream::connect(proxy.address()).await.unwrap();

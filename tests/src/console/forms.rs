@@ -59,7 +59,7 @@ fn a_form_of_another_site_is_refused() {
 
 /// A page shows what people wrote as text, and runs none of it.
 #[test]
-fn what_people_write_is_only_text() {
+fn pages_show_what_people_write_as_text() {
     run(async {
         const SCRIPT: &str = "<script>alert(1)</script>\"'<img src=x onerror=alert(1)>";
         let world = World::apart("script", &[]).await;
@@ -111,7 +111,7 @@ fn what_people_write_is_only_text() {
 /// Somebody may make a name of their own lead to a sandbox on another person's machine; the sandbox gives no token under that
 /// name. And no page of another site can sign anybody in.
 #[test]
-fn a_sandbox_answers_to_this_machine_only_and_no_other_site_signs_in() {
+fn a_sandbox_answers_only_its_own_machine_and_no_other_site_signs_in() {
     run(async {
         let served = Served::played(World::shared().await).await;
         for path in ["/dev/tokens/ops-1", "/session"] {

@@ -40,7 +40,7 @@ async fn in_suspense(world: &World) -> Story<'_> {
 
 /// R8: an operator sends money in suspense again, pays it otherwise, or states that it failed; each page says what that does.
 #[test]
-fn an_operator_sees_to_refunds_in_suspense_by_clicking() {
+fn an_operator_handles_refunds_in_suspense_by_clicking() {
     run(async {
         let world = World::apart("suspense", &[]).await;
         let served = Served::played(&world).await;
@@ -158,7 +158,7 @@ fn every_page_says_where_a_refund_is() {
 
 /// D1, E6: only the freelancer can file a dispute about a milestone's held-over money, from the contract's page.
 #[test]
-fn a_dispute_is_filed_by_itself_by_clicking() {
+fn a_dispute_about_held_over_money_is_filed_by_clicking() {
     run(async {
         let world = World::apart("held-over", &[]).await;
         let served = Served::played(&world).await;

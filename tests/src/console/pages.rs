@@ -11,7 +11,7 @@ use crate::{
 
 /// The next page of a list continues the first, and leaves the other lists as they are.
 #[test]
-fn a_list_goes_on_on_its_next_page() {
+fn a_list_continues_on_its_next_page() {
     run(async {
         let world = World::apart("pages", &[]).await;
         let served = Served::played(&world).await;

@@ -128,7 +128,7 @@ fn table(text: &str) -> (usize, usize) {
 
 /// `RECOURSE_WRITE_DOCS=1` writes the correct table.
 #[test]
-fn the_rules_and_a_replay_take_what_the_table_says() {
+fn the_rules_and_a_replay_allocate_what_the_table_says() {
     // A thread of its own: all its allocations are counted here.
     let rows = std::thread::spawn(counted).join().unwrap();
     let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/performance.md");

@@ -191,7 +191,7 @@ pub fn read_metric(metrics: &str, namespace: &str) -> BTreeMap<String, u64> {
 }
 
 #[test]
-fn the_metric_is_read_for_one_namespace_without_what_the_test_asks() {
+fn the_metric_counts_one_namespace_without_the_tests_requests() {
     let line = |kind: &str, namespace: &str, count| {
         format!("action{{action_type=\"{kind}\",namespace=\"{namespace}\",operation=\"x\"}} {count}\n")
     };

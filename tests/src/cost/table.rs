@@ -110,7 +110,7 @@ pub fn differences(table: &[Row], counted: &[Row]) -> Vec<String> {
 }
 
 #[test]
-fn what_differs_from_the_table_is_told_by_path_and_kind() {
+fn differences_from_the_table_name_path_and_kind() {
     let row = |path: &str, timers, events: &[u64]| Row {
         path: path.to_owned(),
         actions: vec![("start".to_owned(), 1), ("timer".to_owned(), timers)],

@@ -27,7 +27,7 @@ fn number(name: &str) -> Option<u64> {
 
 /// E4–E8, R1–R6, R10, D2–D5, M1–M7, A1–A5, P1–P4, T2, T6, L7: the workflows do what the rules on paper say.
 #[test]
-fn random_scripts_come_to_the_same_on_paper_and_on_the_server() {
+fn random_scripts_end_the_same_on_paper_and_on_the_server() {
     let count = number("RECOURSE_DIFFERENTIAL_SCRIPTS").unwrap_or(24);
     run_beyond(A_SCRIPT * u32::try_from(count).unwrap(), async {
         let seed = number("RECOURSE_SEED").unwrap_or(1);

@@ -160,24 +160,24 @@ fn a_file_is_read_or_refused_whatever_its_text() {
 
 /// L1: no text and no sum becomes an invalid amount.
 #[test]
-fn an_amount_is_an_amount_or_refused() {
+fn an_amount_is_valid_or_refused() {
     holds("amounts", 4_000);
 }
 
 #[test]
-fn a_name_is_what_was_typed_or_refused() {
+fn a_name_is_as_typed_or_refused() {
     holds("words", 4_000);
 }
 
 /// L2, L3, L7, E10: a case stays sound whatever it gets, and every minor unit is accounted for.
 #[test]
-fn a_case_stays_sound_whatever_comes_in() {
+fn a_case_stays_sound_whatever_it_gets() {
     holds("cases", 500);
 }
 
 /// R8: only an event that Stripe signed counts, and it names only the refund in its text.
 #[test]
-fn an_event_is_stripes_or_refused_whatever_its_bytes() {
+fn an_event_is_signed_by_stripe_or_refused() {
     holds("events", 4_000);
 }
 
@@ -187,7 +187,7 @@ fn a_file_of_keys_is_read_or_refused_and_shows_none() {
 }
 
 #[test]
-fn a_payload_is_what_was_sealed_or_as_it_came() {
+fn a_payload_is_decrypted_or_left_as_it_is() {
     holds("payloads", 4_000);
 }
 

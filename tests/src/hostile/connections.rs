@@ -42,7 +42,7 @@ async fn all_closed(streams: Vec<TcpStream>) {
 }
 
 #[test]
-fn who_asks_for_nothing_does_not_keep_a_connection() {
+fn idle_connections_are_closed() {
     run(async {
         let served = Served::shared().await;
         let at: SocketAddr = served.url.strip_prefix("http://").unwrap().parse().unwrap();
@@ -73,7 +73,7 @@ async fn codec_server(issuer: &Issuer, folder: &Path, more: &[&str]) -> (Child, 
 
 /// The codec server too limits strangers without a valid token, and still serves operators at the same address.
 #[test]
-fn strangers_of_the_codec_server_are_counted() {
+fn the_codec_server_limits_strangers() {
     run(async {
         let (issuer, folder) = (Issuer::new(), tempfile::tempdir().unwrap());
         let (_child, at) = codec_server(&issuer, folder.path(), &["--requests-per-minute", "5"]).await;
@@ -92,7 +92,7 @@ fn strangers_of_the_codec_server_are_counted() {
 
 /// The codec server stops although clients have just connected.
 #[test]
-fn a_server_that_is_told_to_stop_stops_whoever_is_connected() {
+fn the_codec_server_stops_although_clients_are_connected() {
     run(async {
         let issuer = Issuer::new();
         let folder = tempfile::tempdir().unwrap();

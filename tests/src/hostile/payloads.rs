@@ -104,7 +104,7 @@ fn a_huge_payload_is_refused_with_its_size() {
 /// A server admits larger updates than a worker may answer: the SDK's answer repeats the request. Then a task fails, which ends
 /// the update and nothing else: the case takes the next command.
 #[test]
-fn an_update_beyond_what_can_be_answered_ends_itself_and_not_the_case() {
+fn an_update_too_large_to_answer_fails_alone() {
     run(async {
         let world = World::apart("beyond", &[]).await;
         let mut story = Story::new(&world, "beyond");
@@ -167,7 +167,7 @@ fn odd(honest: &[u8]) -> Vec<(&'static str, Vec<Payload>, &'static str)> {
 
 /// The message about it is short and has no control characters, because it goes to logs and terminals.
 #[test]
-fn a_payload_that_is_no_json_object_is_told_in_words() {
+fn a_payload_that_is_no_json_object_is_refused_in_words() {
     run(async {
         let world = World::shared().await;
         let mut story = Story::new(world, "odd");
@@ -208,7 +208,7 @@ fn a_payload_that_is_no_json_object_is_told_in_words() {
 
 /// Every kind of case refuses an unreadable start, and its status says why.
 #[test]
-fn a_start_that_cannot_be_read_is_refused_by_every_kind_of_case() {
+fn every_kind_of_case_refuses_an_unreadable_start() {
     run(async {
         let world = World::shared().await;
         for kind in ["EscrowDeposit", "RefundRequest", "Dispute", "MilestoneReview", "PaymentRefund"] {

@@ -31,7 +31,7 @@ async fn stall(served: &Served, path: &str, token: &str) -> u16 {
 /// D6: the server asks some stalled uploads to come again, cuts the admitted ones off, keeps nothing of them, and takes other
 /// uploads all the time.
 #[test]
-fn uploads_that_stall_take_nobodys_place() {
+fn stalled_uploads_do_not_block_others() {
     run(async {
         let world = World::shared().await;
         let second = Duration::from_secs(1);

@@ -251,7 +251,7 @@ fn a_dispute_on_an_active_contract_leaves_the_rest_in_escrow() {
 
 /// P1–P4: a client asks for released money, in time and too late, for all, a part and more than all.
 #[test]
-fn a_payment_that_is_asked_back_is_returned_only_by_the_freelancer() {
+fn only_the_freelancer_returns_a_payment() {
     let begun =
         [(3, 0), (2, 29), (3, 179), (3, 180), (4, 0)].map(|(asked, days)| asked_back(asked, days, common_policy()));
     let reachable = &[FreelancerApproval, FreelancerSilence, FreelancerRejection, Rule];

@@ -104,7 +104,7 @@ fn a_worker_shows_cases_money_and_itself() {
 /// A case that was only queried is not replayed at its next task: the worker still has it in memory. The worker forgets a case
 /// only if a query made it act too early.
 #[test]
-fn a_case_that_is_only_looked_at_stays_in_memory() {
+fn a_queried_case_stays_in_memory() {
     run(async {
         let address = format!("127.0.0.1:{}", free_port());
         let world = World::apart("looked-at", &[("RECOURSE_WORKER_LISTEN", &address)]).await;

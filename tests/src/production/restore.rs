@@ -80,7 +80,7 @@ fn copy(from: &Path, to: &Path) {
 /// A case that was open at the backup, and decided and paid after it, is open again after the restoration; with another
 /// decision the money goes another way, once. A case that began after the backup does not exist, and can begin again.
 #[test]
-fn everything_goes_on_from_a_backup() {
+fn cases_continue_from_a_backup() {
     run(async {
         let (live, backup) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let contract = |id: &str| {

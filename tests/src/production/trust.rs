@@ -33,7 +33,7 @@ async fn recourse(folder: &Path, database: &str, env: &[(&str, &str)], arguments
 /// A worker and the command line reach the server through such a front, and conduct a case over it; without the certificate,
 /// with another authority, or without the key they are refused, and say so.
 #[test]
-fn a_server_is_reached_by_certificates_and_an_api_key() {
+fn programs_reach_a_server_with_certificates_and_an_api_key() {
     run(async {
         let world = World::apart("trust", &[]).await;
         world.stop_worker().await;

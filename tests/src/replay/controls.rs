@@ -38,7 +38,7 @@ fn a_reordered_command_and_a_missing_activity_are_found() {
 /// T2, L5: a worker that answers a query may see a timer fire before it gets the task, with the time of the earlier task. It
 /// orders what a replay with the right time orders: the fired timer counts.
 #[test]
-fn a_timer_that_fired_is_believed_whatever_the_time() {
+fn a_fired_timer_counts_whatever_the_time() {
     let silent = histories().into_iter().filter(|path| path.to_string_lossy().contains("silence"));
     let mut fired = 0;
     for path in silent {
@@ -89,7 +89,7 @@ fn a_history_that_proves_nothing_is_found() {
 
 /// A replay passes another amount, a longer timer and another retry policy; the commands as text do not.
 #[test]
-fn what_a_replay_does_not_see_is_seen_in_the_commands() {
+fn the_command_texts_show_what_a_replay_does_not_compare() {
     let history: Value = serde_json::from_slice(&approved()).unwrap();
     let changed = |kind: &str, change: &dyn Fn(&mut Value)| {
         let mut history = history.clone();

@@ -50,7 +50,7 @@ fn every_recorded_history_replays_with_the_present_code() {
 
 /// Timers' lengths, arguments of effects, search attributes, children, signals, results: a replay compares none of them.
 #[test]
-fn every_path_orders_what_it_is_known_to_order() {
+fn every_path_has_the_recorded_orders() {
     run(async {
         let faults = play_all(Record::from_env()).await;
         assert!(faults.is_empty(), "{}\n\n{HINT}", faults.join("\n\n"));

@@ -175,7 +175,7 @@ fn a_command_that_is_lost_or_acts_twice_is_found() {
 }
 
 #[test]
-fn an_unanswered_command_may_or_may_not_have_been_taken() {
+fn an_unanswered_command_may_be_taken_or_not() {
     for taken in [true, false] {
         let (mut pages, mut evidence) = sound();
         pages.commands[0].answer = Answer::None;
@@ -188,7 +188,7 @@ fn an_unanswered_command_may_or_may_not_have_been_taken() {
 }
 
 #[test]
-fn a_case_that_takes_back_what_it_said_is_found() {
+fn a_case_that_contradicts_itself_is_found() {
     finds("entry 2 of the timeline was", |_, evidence| timeline(evidence)[1].note = Some("else".to_owned()));
     finds("said more before", |_, evidence| drop(timeline(evidence).pop()));
     finds("the outcome was", |_, evidence| {
@@ -210,7 +210,7 @@ fn a_case_that_takes_back_what_it_said_is_found() {
 
 /// E7: while the money moves the bonus is not charged yet, and the outcome lacks it; the rest of the outcome is final.
 #[test]
-fn a_bonus_may_come_to_the_outcome_while_the_money_moves() {
+fn a_bonus_may_join_the_outcome_while_the_money_moves() {
     for (to_client, problems) in [(300, 0), (299, 1)] {
         let (mut pages, _) = sound();
         pages.said.clear();
@@ -223,7 +223,7 @@ fn a_bonus_may_come_to_the_outcome_while_the_money_moves() {
 
 /// Only an answer to a command, and the shown end of a case, are promises; a case may show anything else too early.
 #[test]
-fn what_was_shown_too_early_is_counted_and_an_end_that_was_shown_stays() {
+fn a_status_shown_too_early_is_counted_and_a_shown_end_stays() {
     let (mut pages, evidence) = sound();
     let mut early = Status { stage: Stage::AwaitingFreelancer, outcome: None, ..status() };
     early.timeline[0].at = jiff::Timestamp::UNIX_EPOCH;
@@ -237,7 +237,7 @@ fn what_was_shown_too_early_is_counted_and_an_end_that_was_shown_stays() {
 
 /// A worker decides again, at another instant, after a task that the server never accepted.
 #[test]
-fn a_decision_that_was_shown_and_not_kept_is_no_broken_promise() {
+fn a_decision_that_was_only_shown_is_no_promise() {
     let (mut pages, evidence) = sound();
     let mut early = Status { stage: Stage::Settling, ..status() };
     early.timeline.last_mut().unwrap().at = jiff::Timestamp::UNIX_EPOCH;
@@ -269,7 +269,7 @@ fn money_that_moved_on_one_side_only_is_found() {
 }
 
 #[test]
-fn a_ledger_that_is_not_sound_or_not_what_was_told_is_found() {
+fn an_unsound_or_contradictory_ledger_is_found() {
     let finding = Finding { law: "L1".to_owned(), culprit: "USD".to_owned(), problem: "is 1".to_owned() };
     finds("ledger: L1 USD", |_, evidence| evidence.check.findings.push(finding));
     finds("ledger: 3 postings, and 2", |_, evidence| evidence.check.postings = 3);
