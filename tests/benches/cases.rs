@@ -111,7 +111,7 @@ pub async fn measure(runs: usize) -> anyhow::Result<Vec<Figure>> {
         };
         let (rate, time): (Read, Read) = (|run| run.per_second, |run| run.processor);
         let (one, as_many) = (("bare", single.as_slice()), ("bare, as many activities", same.as_slice()));
-        // The goals, 0.8 and 1.5 times bare, are not reached (docs/performance.md). No run supports these numbers yet.
+        // The goals, 0.8 and 1.5 times bare, are not reached (docs/performance.md). No run has missed these targets yet.
         figures.push(figure("cases", Unit::PerSecond, rate, one).aiming(Target::AtLeast(0.35)));
         figures.push(figure("cases", Unit::PerSecond, rate, as_many).aiming(Target::AtLeast(0.5)));
         figures.push(figure("worker CPU a case", Unit::Seconds, time, one).aiming(Target::AtMost(6.0)));

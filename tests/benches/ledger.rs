@@ -87,7 +87,7 @@ async fn hot(kind: Kind, runs: usize) -> anyhow::Result<Figure> {
     Ok(Figure::beside("ledger", name, Unit::PerSecond, here, beside).aiming(Target::AtLeast(0.8)))
 }
 
-/// So many settlements, each caller in a case of its own, from the step `first` on.
+/// Carries out this many settlements, each caller in a case of its own, from the step `first` on.
 async fn settle(books: &Books, cases: &[Case], count: usize, first: usize) -> anyhow::Result<f64> {
     at_once(count, cases.len(), |number| books.release(&cases[number % cases.len()], first + number)).await
 }
@@ -96,7 +96,7 @@ async fn insert(raw: &Raw, callers: usize, count: usize) -> anyhow::Result<f64> 
     at_once(count, callers, |number| raw.insert(number % callers)).await
 }
 
-/// Calls `act` so many times, with so many callers at once; each calls again after its last answer. Returns calls per second.
+/// Calls `act` this many times, with this many callers at once; each calls again after its last answer. Returns calls per second.
 #[allow(clippy::cast_precision_loss, reason = "there are thousands")]
 async fn at_once<F>(count: usize, callers: usize, act: impl Fn(usize) -> F) -> anyhow::Result<f64>
 where

@@ -52,7 +52,7 @@ pub async fn steady<C: Call>(per_second: f64, calls: Vec<C>) -> anyhow::Result<V
     Ok(latencies)
 }
 
-/// The longest of so many percent of the latencies, which are sorted, shortest first.
+/// The longest among this many percent of the latencies, which are sorted, shortest first.
 pub fn percentile(latencies: &[f64], percent: usize) -> anyhow::Result<f64> {
     let index = (latencies.len() * percent).div_ceil(100).max(1) - 1;
     latencies.get(index).copied().context("nothing was measured")

@@ -1,4 +1,4 @@
-//! Milestones on the real server: reviews, what is held over, disputes on an active contract.
+//! Milestones on the real server: reviews, held-over money, disputes on an active contract.
 
 use futures_util::future::join_all;
 use recourse_domain::{command::CommandKind, ids::Id, outcome::Outcome, posting::Account, stage::Stage};

@@ -58,7 +58,7 @@ fn each_party_gets_each_notice_once() {
             recipient: Some(recourse_domain::party::Role::Mediator),
             party: None,
         };
-        assert_eq!(world.notices.list(&mediators).await.unwrap().len(), 1, "M1: the mediation queue is told");
+        assert_eq!(world.notices.list(&mediators).await.unwrap().len(), 1, "M1: the mediators get a notice");
     });
 }
 

@@ -283,7 +283,7 @@ fn an_agency_is_paid_and_its_owner_acts() {
 /// The outcome of another end of the contract.
 async fn ended_again(story: &Story<'_>) -> Outcome {
     let again = story.again();
-    again.end(0, Value::Null).await.outcome.expect("it is refused at once")
+    again.end(0, Value::Null).await.outcome.expect("refused at once")
 }
 
 /// A2: the contract can end again after an operator has freed the money on hold; the second case has its own movements.

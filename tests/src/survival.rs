@@ -56,7 +56,7 @@ fn a_stopped_dispute_leaves_the_money_in_escrow() {
         assert!(matches!(world.client.result(&story.dispute).await, Err(ClientError::Stopped { .. })));
         // Ending the contract again names the holder of the money; after an operator has freed it, all of it is there.
         let mut again = story.again();
-        let refused = again.end(0, Value::Null).await.outcome.expect("it is refused at once");
+        let refused = again.end(0, Value::Null).await.outcome.expect("refused at once");
         assert_eq!(shown(&refused), "refused rule R1 0/0/0");
         assert!(
             refused.message.as_ref().unwrap().contains(&format!("{} holds 200.00 USD", story.dispute)),
@@ -163,7 +163,7 @@ fn a_dispute_may_run_alone() {
 }
 
 async fn ended(story: &Story<'_>) -> recourse_domain::outcome::Outcome {
-    story.end(0, Value::Null).await.outcome.expect("it is refused at once")
+    story.end(0, Value::Null).await.outcome.expect("refused at once")
 }
 
 /// E1: the first deposit fixes the parties and the currency; a file with others under the contract's id moves nothing.
@@ -176,7 +176,7 @@ fn the_first_deposit_fixes_the_contract() {
         let honest = story.contract.clone();
         for (path, value) in [("/freelancer/id", "fl-evil"), ("/client/id", "cl-evil"), ("/currency", "EUR")] {
             *story.contract.pointer_mut(path).unwrap() = json!(value);
-            let refused = story.end(10_000, Value::Null).await.outcome.expect("it is refused at once");
+            let refused = story.end(10_000, Value::Null).await.outcome.expect("refused at once");
             assert_eq!(shown(&refused), "refused rule E1 0/0/0", "{path}");
             assert_eq!(story.deposit("d-2", 100, "card-1").await.result.name(), "refused", "{path}");
             story.contract.clone_from(&honest);

@@ -47,7 +47,7 @@ impl Books {
         self.database.close().await;
     }
 
-    /// So many cases, each with money for so many releases.
+    /// This many cases, each with money for this many releases.
     pub async fn cases(&self, count: usize, releases: usize) -> anyhow::Result<Vec<Case>> {
         try_join_all((0..count).map(|_| self.case(releases))).await
     }

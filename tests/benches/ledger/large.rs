@@ -101,7 +101,7 @@ async fn read(one: &Filled, other: &Filled) -> anyhow::Result<(f64, f64)> {
 }
 
 impl Filled {
-    /// A journal with so many postings.
+    /// A journal with this many postings.
     async fn with(entries: usize) -> anyhow::Result<Self> {
         let mut folder: Folder<Option<Cases>> = Folder::of(&format!("journal-{entries}"))?;
         let books = Books::open(&Place::in_file(&folder.path().join("recourse.db"))).await?;

@@ -100,7 +100,7 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// Makes the table, for so many callers at once.
+    /// Makes the table, for this many callers at once.
     pub async fn open(place: &Place, callers: usize) -> anyhow::Result<Self> {
         let (count, url, settings, key) = match place.kind {
             // The same as in `activities/database/src/lib.rs`.

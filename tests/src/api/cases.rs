@@ -203,7 +203,7 @@ fn a_case_is_shown_live() {
             }
             rest
         };
-        let rest = tokio::time::timeout(Duration::from_secs(20), rest).await.expect("it ends with the case");
+        let rest = tokio::time::timeout(Duration::from_secs(20), rest).await.expect("the stream ends");
         assert!(rest.contains("\"stage\":\"closed\""), "{rest}");
     });
 }

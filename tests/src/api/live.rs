@@ -75,7 +75,7 @@ fn a_later_case_works_like_the_first() {
 
         let token = served.issuer.token(second.contract["client"]["id"].as_str().unwrap(), &[], &[]);
         let mut events = look(served, &later.replace('#', "%23"), &token).await.bytes_stream();
-        let event = tokio::time::timeout(PATIENCE, events.next()).await.expect("it is told").unwrap().unwrap();
+        let event = tokio::time::timeout(PATIENCE, events.next()).await.expect("an event").unwrap().unwrap();
         assert!(String::from_utf8_lossy(&event).contains(&format!("\"case\":\"{later}\"")), "{event:?}");
         let all = told(look(served, &format!("{}%231", second.refund_request), &token).await).await;
         assert!(all.contains("\"stage\":\"closed\"") && !all.contains("#2"), "{all}");

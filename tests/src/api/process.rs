@@ -17,7 +17,7 @@ use crate::{
     harness::{World, program, run},
 };
 
-/// A server whose platform has its own issuer and another name for the mediator's duty. It stops when this is dropped.
+/// A server whose platform has its own issuer and its own names for duties. It stops when this is dropped.
 pub struct Process {
     pub url: String,
     _child: Child,
@@ -43,7 +43,7 @@ impl Process {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let said = lines.next_line().await.unwrap().expect("it says where it is");
+        let said = lines.next_line().await.unwrap().expect("the server's address");
         let said: Value = serde_json::from_str(&said).unwrap();
         Self { url: said["url"].as_str().unwrap().to_owned(), _child: child }
     }
@@ -113,7 +113,7 @@ fn no_persona_signs_in_where_an_issuer_is_set() {
         let mut dev = Command::new(program("recourse"));
         dev.arg("dev").env("RECOURSE_JWT_ISSUER", ISSUER).current_dir(directory.path()).kill_on_drop(true);
         let ended = tokio::time::timeout(Duration::from_secs(30), dev.output()).await;
-        let refused = ended.expect("it does not start").unwrap();
+        let refused = ended.expect("the server exits").unwrap();
         let said = String::from_utf8_lossy(&refused.stderr);
         assert_eq!(refused.status.code(), Some(2), "{said}");
         assert!(said.contains("RECOURSE_JWT_ISSUER is set"), "{said}");

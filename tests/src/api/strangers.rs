@@ -84,7 +84,7 @@ fn forged_calls_do_not_block_the_payment_provider() {
         }
         assert_eq!(send_event(&served.url, &event, STRIPE_SECRET).await, StatusCode::NO_CONTENT);
         let signed = nobody.call_back(CALLBACK_SECRET, Timestamp::now(), &report, &report).await;
-        assert_eq!(signed, StatusCode::NOT_FOUND, "it is believed, and about nothing that there is");
+        assert_eq!(signed, StatusCode::NOT_FOUND, "accepted, about an unknown refund");
         // The provider has a limit of its own.
         let mut last = StatusCode::NO_CONTENT;
         for _ in 0..4 {

@@ -66,7 +66,7 @@ fn endpoints_are_managed_and_events_are_pulled() {
     });
 }
 
-/// R8: Recourse records what the provider says once, and only if the provider says it.
+/// R8: Recourse records a provider's report once, and only if the provider signed it.
 #[test]
 fn the_payment_provider_calls_back() {
     run(async {

@@ -183,7 +183,7 @@ impl Player {
         }
     }
 
-    /// Plays the open cases until they are over, or for so many turns.
+    /// Plays the open cases until they are over, or for this many turns.
     async fn play(&mut self, turns: Option<u32>) {
         let mut left = turns;
         while !self.open.is_empty() {
@@ -234,7 +234,7 @@ impl Player {
         (!again).then_some(chosen)
     }
 
-    /// Lets so many sixteenths of the window pass in silence.
+    /// Lets this many sixteenths of the window pass in silence.
     async fn pass(&mut self, status: &Status, sixteenths: u32) {
         let Some(deadline) = status.deadline else { return };
         let client = &self.parts.client;

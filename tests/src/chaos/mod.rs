@@ -1,6 +1,6 @@
 //! A seed decides the order of many faults, and nothing may be lost: the test kills and freezes the real processes and cuts
 //! their connections, locks the database and fills its disk, or kills its server and ends its sessions, and the bank and the
-//! mail server fail, while the parties of many contracts go on. Then the faults end, every story is brought to its end, and the
+//! mail server fail, while the parties of many contracts continue. Then the faults end, every story is brought to its end, and the
 //! test counts everything.
 //!
 //! | part | what it does |

@@ -31,7 +31,7 @@ impl PostgresServer {
             .stdout(Stdio::piped())
             .spawn()
             .expect("with-postgres starts");
-        let mut said = BufReader::new(guard.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
+        let mut said = BufReader::new(guard.stdout.take().expect("piped output")).lines().map_while(Result::ok);
         let ready = said.find(|line| line.starts_with("postgres://")).expect("PostgreSQL starts");
         let (url, program) = ready.split_once(' ').expect("a URL and a program");
         install_default_drivers();

@@ -176,7 +176,7 @@ mod tests {
             proxy.cut();
             // The holder of the connection notices it a little later.
             let ended = async { while answers(&mut connection).await {} };
-            tokio::time::timeout(Duration::from_secs(10), ended).await.expect("until it is cut");
+            tokio::time::timeout(Duration::from_secs(10), ended).await.expect("a cut ends it");
             proxy.set(Weather::default());
             let mut lost = TcpStream::connect(proxy.address()).await.unwrap();
             assert!(answers(&mut lost).await);

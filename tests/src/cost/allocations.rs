@@ -100,7 +100,7 @@ fn on_paper(words: &[(&str, &str)]) -> impl FnOnce() {
     }
 }
 
-/// The second replay of a history: the first one fills caches.
+/// The second replay of a history: the first one makes everything that is made only once.
 fn replayed(what: &str, kind: &str, path: &str) -> Row {
     let history = fs::read(history_of(kind, path)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -17,7 +17,7 @@ pub struct Path {
 enum Scene {
     /// Nothing exists; 300.00 are deposited.
     Deposit,
-    /// So much is in escrow; the contract ends and so much is paid now.
+    /// The first amount is in escrow; the contract ends and the client pays the second.
     End(i64, i64),
     /// A milestone of 300.00 is funded; it is submitted.
     Review,

@@ -68,13 +68,13 @@ pub struct Step {
 pub enum Pass {
     /// No time.
     Nothing,
-    /// So many sixteenths of the window's rest.
+    /// This many sixteenths of the window's rest.
     Sixteenths(u8),
     /// Until an hour before the deadline.
     HourBefore,
     /// Until the deadline has passed.
     Deadline,
-    /// So many days.
+    /// This many days.
     Days(u8),
 }
 
@@ -231,7 +231,7 @@ impl Script {
             let step = play(&mut paper, step, &key);
             steps.push(step);
         }
-        assert!(paper.is_over(), "a script that comes to no end: {:?}", self.beginning);
+        assert!(paper.is_over(), "a script that does not end: {:?}", self.beginning);
         steps
     }
 }

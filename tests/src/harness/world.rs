@@ -113,7 +113,7 @@ pub async fn server_address() -> String {
 
 /// The server's counters, in Prometheus' format.
 pub async fn server_metrics() -> String {
-    let url = server().await.metrics_url().expect("it was started with metrics");
+    let url = server().await.metrics_url().expect("a server with metrics");
     let address = url.trim_start_matches("http://").split('/').next().unwrap_or_default().to_owned();
     let mut stream = TcpStream::connect(address).await.unwrap();
     // Version 1.0 of HTTP: the connection ends with the answer, so no client library is needed.
@@ -255,7 +255,7 @@ impl World {
 
     /// Stops the world's own server, which then has written all its data.
     pub async fn stop_server(&mut self) {
-        self.kept.server.take().expect("it has a server of its own").stop().await.unwrap();
+        self.kept.server.take().expect("a server of its own").stop().await.unwrap();
     }
 
     /// How often the worker was swapped.

@@ -47,7 +47,7 @@ fn idle_connections_are_closed() {
         let served = Served::shared().await;
         let at: SocketAddr = served.url.strip_prefix("http://").unwrap().parse().unwrap();
         let streams = idle(at, 80).await;
-        timeout(SOON, all_closed(streams)).await.expect("they are closed");
+        timeout(SOON, all_closed(streams)).await.expect("all are closed");
     });
 }
 
@@ -66,7 +66,7 @@ async fn codec_server(issuer: &Issuer, folder: &Path, more: &[&str]) -> (Child, 
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let said: Value = serde_json::from_str(&lines.next_line().await.unwrap().expect("it says where")).unwrap();
+    let said: Value = serde_json::from_str(&lines.next_line().await.unwrap().expect("its address")).unwrap();
     let at = said["url"].as_str().unwrap().strip_prefix("http://").unwrap().parse().unwrap();
     (child, at)
 }

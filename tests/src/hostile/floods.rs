@@ -210,6 +210,6 @@ async fn told(
             let status: Value = serde_json::from_slice(&status.payloads[0].data).unwrap();
             Ok(status["offers"].as_array().unwrap().len())
         }
-        Err(error) => Err(refusal_of(error).strip_prefix("Invalid: ").expect("a refusal of fields").to_owned()),
+        Err(error) => Err(refusal_of(error).strip_prefix("Invalid: ").expect("an Invalid refusal").to_owned()),
     }
 }

@@ -51,7 +51,7 @@ fn stalled_uploads_do_not_block_others() {
             answers
         };
         let both = async { tokio::join!(stalled, beside) };
-        let (stalled, beside) = timeout(PATIENCE, both).await.expect("none is kept for long");
+        let (stalled, beside) = timeout(PATIENCE, both).await.expect("all uploads end");
         assert_eq!(beside, [201; 5]);
         assert!(stalled.iter().all(|status| matches!(status, 408 | 429)), "{stalled:?}");
         let let_in = stalled.iter().filter(|status| **status == 408).count();

@@ -100,7 +100,7 @@ fn submitted(policy: Policy) -> Paper {
     Paper::milestone_is_submitted("milestone-review:c-1:m-1", first, Books::with(&[1, 2], "card-1"), start())
 }
 
-/// A dispute about what is held over from a milestone, on a contract that goes on.
+/// A dispute about a milestone's held-over money, on an active contract.
 fn held_over(claimed: i64, policy: Policy) -> Paper {
     let claim = Claim {
         amount: amount(claimed),

@@ -221,7 +221,7 @@ impl Books {
         };
         for leg in legs {
             let deposit = leg.deposit.clone().expect("a release was paid by deposits");
-            let from = self.left.iter_mut().find(|from| from.deposit == deposit).expect("it is one of them");
+            let from = self.left.iter_mut().find(|from| from.deposit == deposit).expect("a known deposit");
             from.left = from.left.minus(leg.amount).unwrap_or_default();
             self.book(format!("{case}/return:{deposit}"), PostingKind::Return, leg.amount.minor(), None);
         }

@@ -79,7 +79,7 @@ pub enum To {
 }
 
 impl Paper {
-    /// The contract ends, with so much in escrow (R1, R2).
+    /// The contract ends, with this much in escrow (R1, R2).
     pub fn contract_ends(end: RefundRequestStart, books: Books, now: Timestamp) -> Self {
         let id = refund_request_id(&end.contract.id);
         let mut case = RefundRequestCase::begin(id.clone(), end, now);

@@ -202,7 +202,7 @@ impl CodecServer {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let said = tokio::time::timeout(Duration::from_secs(20), lines.next_line()).await;
-        let said = said.expect("it starts").unwrap().expect("it says where it is");
+        let said = said.expect("it starts").unwrap().expect("its address");
         let said: Value = serde_json::from_str(&said).unwrap();
         Self { url: said["url"].as_str().unwrap().to_owned(), _child: child }
     }

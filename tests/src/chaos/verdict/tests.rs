@@ -297,5 +297,5 @@ fn a_notice_that_went_out_twice_or_never_is_found() {
     finds("not in the outbox", |_, evidence| evidence.emails.clear());
     let (pages, mut evidence) = sound();
     evidence.emails[0] = email("unknown");
-    assert_eq!(judge(&pages, &evidence), Vec::<String>::new(), "received or not, once at most");
+    assert_eq!(judge(&pages, &evidence), Vec::<String>::new(), "received at most once");
 }

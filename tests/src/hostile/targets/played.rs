@@ -209,7 +209,7 @@ fn play<C: Playable>(case: &mut C, step: &Step, now: Timestamp) {
         assert_eq!(after.outcome.as_ref(), Some(outcome), "an outcome never changes");
     }
     if readable.is_ok_and(|message| message.key.is_some()) {
-        let again = receive(case, step, now).expect("it came in before");
+        let again = receive(case, step, now).expect("a step before");
         let reason = |answer: &Result<(), Refusal>| answer.as_ref().err().map(|refusal| refusal.kind);
         assert_eq!(reason(&again), reason(&answer), "L7: the second gets the first one's answer");
         assert_eq!(apart_from_its_timeline(case), after, "L7: it acts once");

@@ -41,12 +41,12 @@ pub fn payloads(data: &[u8]) {
     let mut bytes = Bytes(data);
     let (choice, at, bits) = (bytes.byte(), bytes.number(), bytes.byte() | 1);
     let payload = payload(&mut bytes);
-    let cipher = PayloadCipher::new(PayloadKeys::parse(KEYS, "keys").expect("they are keys"));
+    let cipher = PayloadCipher::new(PayloadKeys::parse(KEYS, "keys").expect("valid keys"));
     if choice & 1 == 0 {
         as_it_came(&cipher, &payload);
         return;
     }
-    let sealed = cipher.seal(&payload).expect("it is sealed");
+    let sealed = cipher.seal(&payload).expect("a key encrypts");
     assert!(is_encrypted(&sealed));
     assert_eq!(cipher.open(sealed.clone()), Ok(payload), "it is what was sealed");
     let at = usize::try_from(at).unwrap_or_default() % sealed.data.len();
