@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn when_a_payment_was_released_is_read_from_the_ledger() {
+    fn the_release_time_is_read_from_the_ledger() {
         let contract = json!({"id": "c-1", "kind": "fixed_price", "currency": "USD", "client": {"id": "cl-1"},
                               "freelancer": {"id": "fl-1"}});
         let contract: Contract = serde_json::from_value(contract).unwrap();

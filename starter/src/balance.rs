@@ -93,7 +93,7 @@ mod tests {
 
     /// E9: one line per currency, with the time at which the next pending money becomes available.
     #[test]
-    fn what_is_pending_and_what_is_available_is_shown_by_currency() {
+    fn pending_and_available_money_is_shown_by_currency() {
         let (account, now) = (values::payee("freelancer:fl-1").unwrap(), "2026-11-30T06:00:00Z".parse().unwrap());
         let balances = [balance("USD", 10_000, 5_000, Some("2026-12-03T10:00:00Z")), balance("JPY", 0, 1_500, None)];
         let answer = answer(&account, &balances, now).unwrap();
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payee_that_nobody_paid_is_not_found() {
+    fn an_unpaid_payee_is_not_found() {
         let failure = answer(&values::payee("agency:ag-1").unwrap(), &[], Timestamp::now()).unwrap_err();
         assert_eq!((failure.kind, failure.exit), ("not_found", 1));
         assert!(failure.message.contains("agency:ag-1"));

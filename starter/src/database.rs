@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_of_a_database_is_found_in_its_url() {
+    fn the_database_file_is_read_from_its_url() {
         for (url, path) in [
             ("sqlite:recourse.db", Some("recourse.db")),
             ("sqlite:///var/lib/r.db?mode=rw", Some("/var/lib/r.db")),
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reading_a_ledger_that_is_not_there_makes_none() {
+    async fn reading_a_missing_ledger_does_not_create_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("none.db");
         let argument = DatabaseArg { url: format!("sqlite:{}", path.display()) };

@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_referred_to_by_hash_name_size_and_type() {
+    fn evidence_has_hash_name_size_and_type() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("chat.pdf");
         std::fs::write(&path, "abc").unwrap();

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_told_with_line_field_and_what_was_expected() {
+    fn mistakes_show_line_field_and_expected_value() {
         for (name, text, words) in [
             ("c.json", CONTRACT.replace("USD", "USX"), ["line 5", "currency", "USX"]),
             ("c.json", CONTRACT.replace("cl-1", "cl 1"), ["line 6", "client.id", "letters"]),

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_case_that_is_over_for_a_minute_is_given_free() {
+    fn a_hold_is_freed_only_a_minute_after_the_case_ended() {
         let ago = |seconds| Some(SignedDuration::from_secs(seconds));
         for (closed_for, words, hint) in [
             (None, "is running", "recourse show dispute:c-1"),

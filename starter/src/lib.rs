@@ -180,7 +180,7 @@ mod tests {
 
     /// The program accepts the commands that the pages tell people to type.
     #[test]
-    fn every_command_and_option_that_a_page_names_is_there() {
+    fn every_documented_command_and_option_exists() {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
         let docs = std::fs::read_dir(format!("{root}/docs")).unwrap().map(|entry| entry.unwrap().path());
         let pages = docs.filter(|path| path.extension().is_some_and(|ending| ending == "md"));
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_arguments_are_consistent_and_every_command_says_what_it_does() {
+    fn the_arguments_are_consistent_and_every_command_has_help() {
         let command = Cli::command();
         command.clone().debug_assert();
         let nested = command.get_subcommands().flat_map(clap::Command::get_subcommands);

@@ -159,7 +159,7 @@ mod tests {
 
     /// L8: the printed name leads to the right case.
     #[test]
-    fn the_first_case_is_told_from_a_later_one() {
+    fn the_list_tells_the_first_case_from_a_later_one() {
         let row = |case: &str| CaseRow {
             case: case.to_owned(),
             workflow_id: case.split('#').next().unwrap_or_default().to_owned(),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_but_deposits_is_listed_unless_kinds_are_named() {
+    fn lists_leave_out_deposits_by_default() {
         assert_eq!(kinds(&[]).unwrap(), KINDS);
         assert!(!KINDS.contains(&CaseKind::EscrowDeposit));
         for kind in KINDS.into_iter().chain([CaseKind::EscrowDeposit]) {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_has_a_line_a_case() {
+    fn a_list_has_one_line_per_case() {
         let case: CaseRow = serde_json::from_value(serde_json::json!({
             "case": "dispute:c-1", "kind": "dispute", "contract": "c-1", "client": "cl-1", "freelancer": "fl-1",
             "stage": "in_mediation", "waiting_on": ["mediator"], "deadline": "2026-12-03T10:00:00Z", "held": 20000,

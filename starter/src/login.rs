@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_issuers_names_of_duties_are_read() {
+    fn an_issuers_duty_names_are_read() {
         assert_eq!(duty_name("dispute-team=mediator"), Ok(("dispute-team".to_owned(), Duty::Mediator)));
         assert!(duty_name("ops").is_err() && duty_name("ops=boss").is_err());
     }

@@ -77,8 +77,8 @@ pub async fn deposit(database: &DatabaseArg, case: &str, orders: &[Order], now: 
     Ok(Answer { unmoved: retried, ..Answer::new(&json!({"case": case, "money": money}), text)? })
 }
 
-/// The movements of a contract's money, if the ledger is available. Without it the command still shows the case. If the user
-/// asked for the money (`is_asked`), a note says that the ledger is missing.
+/// The movements of a contract's money, if the ledger is available. Without it the command still shows the case. If the
+/// case has an outcome or orders (`is_asked`), a note says that the ledger is missing.
 async fn read(database: &DatabaseArg, contract: &Id, is_asked: bool) -> Option<Moved> {
     match existing_database(database).await {
         Ok(database) => read_from(&database, contract).await,

@@ -187,7 +187,7 @@ mod tests {
 
     /// A1: the share of the arbitration fee is one number, or one number per currency.
     #[test]
-    fn a_share_of_the_fee_may_be_given_by_currency() {
+    fn the_fee_share_may_differ_by_currency() {
         for (name, text, shown) in [
             ("p.toml", "", "337.50 USD; nothing in other currencies"),
             (
@@ -224,7 +224,7 @@ mod tests {
 
     /// The presets in the policy's page are valid policies, and the first is the default.
     #[test]
-    fn the_presets_of_the_documentation_are_sound() {
+    fn the_documented_presets_are_valid() {
         let page = include_str!("../../docs/policy.md");
         let presets: Vec<_> = page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
         let read = |text: &str| serde_json::from_value::<Policy>(check("p.toml", text).unwrap().document).unwrap();

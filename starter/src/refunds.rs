@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_has_a_line_a_refund_with_when_it_should_arrive_and_why_it_did_not() {
+    fn the_list_shows_when_refunds_should_arrive_and_why_they_failed() {
         let now = "2026-11-30T06:00:00Z".parse().unwrap();
         let refunds = [refund("d-1", "issued", false, None), refund("d-2", "failed", false, Some("card closed"))];
         let text = anstream::adapter::strip_str(&show(&refunds, now)).to_string();
@@ -279,14 +279,14 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_late_says_so_before_it_is_parked() {
+    fn a_late_refund_says_so_before_it_is_in_suspense() {
         assert_eq!(state(&refund("d-1", "issued", true, None)), "issued, overdue");
         assert_eq!(state(&refund("d-1", "overdue", true, None)), "overdue");
         assert_eq!(state(&refund("d-1", "paid_otherwise", false, None)), "paid otherwise");
     }
 
     #[test]
-    fn only_an_operator_sees_to_refunds_that_did_not_arrive() {
+    fn only_operators_handle_refunds_that_did_not_arrive() {
         assert!(check_operator(&values::actor("operator:op-1").unwrap()).is_ok());
         for role in ["client:cl-1", "freelancer:fl-1", "mediator:max", "arbitrator:ora"] {
             let failure = check_operator(&values::actor(role).unwrap()).unwrap_err();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_of_the_list_is_no_option_of_a_command() {
+    fn list_filters_are_not_options_of_commands() {
         let read = |arguments: &[&str]| {
             let command = clap::Command::new("refunds").no_binary_name(true);
             Refunds::augment_args(command).try_get_matches_from(arguments).map(drop)

@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_says_what_became_of_the_refund() {
+    fn a_report_shows_the_refunds_new_state() {
         let settled = reported("dispute:c-1/refund:d-1", &Report::Settled).unwrap();
         assert_eq!(settled.document, json!({"refund": "dispute:c-1/refund:d-1", "state": "settled", "reason": null}));
         assert!(settled.text.contains("dispute:c-1/refund:d-1 has reached its source"), "{}", settled.text);

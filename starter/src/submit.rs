@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_options_become_the_first_submission_of_the_wire_contract() {
+    fn options_become_the_first_submission() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str, text: &str| {
             std::fs::write(directory.path().join(name), text).unwrap();

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_a_scheme_and_a_host() {
+    fn origins_are_a_scheme_and_a_host() {
         for good in ["https://temporal.example.com", "http://127.0.0.1:8233", "http://localhost:8233"] {
             assert!(origin(good).is_ok(), "{good}");
         }

@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_case_is_one_part_of_a_path() {
+    fn a_case_id_is_one_path_segment() {
         let path = path_of("payment-refund:dispute:c-1#2/release");
         assert_eq!(path, "/v1/cases/payment-refund:dispute:c-1%232%2Frelease");
     }

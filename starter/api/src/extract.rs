@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_read_strictly() {
+    fn bodies_are_read_strictly() {
         for (body, status, words) in [
             ("{\"amount\": 1}", 0, ""),
             ("{\"amount\": 1, \"amonut\": 2}", 422, "amonut: there is no such field"),
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_there_and_plain() {
+    fn idempotency_keys_are_required_and_checked() {
         let mut headers = HeaderMap::new();
         assert_eq!(key_of(&headers).unwrap_err().status, 400);
         for (key, good) in [("k-1", true), ("", false), ("a b", false), (&*"x".repeat(201), false)] {

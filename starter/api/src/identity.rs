@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_make_somebody_a_party_or_give_them_duties() {
+    fn claims_decide_parties_and_duties() {
         let rules = TokenRules {
             duty_names: vec![("dispute-team".into(), Duty::Mediator), ("ops".into(), Duty::Operator)],
             ..TokenRules::new("https://issuer.example", "recourse")
@@ -292,7 +292,7 @@ mod tests {
 
     /// E14: a person on a side has only that side's role, however they got there and whatever duties they have elsewhere.
     #[test]
-    fn nobody_is_on_a_side_and_has_a_duty_or_is_on_both() {
+    fn nobody_has_both_a_side_and_a_duty_or_two_sides() {
         let rules = TokenRules::new("https://issuer.example", "recourse");
         for (subject, parties, role) in [
             ("cl-1", vec![], Some(Role::Client)),

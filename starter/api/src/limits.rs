@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn one_sender_never_takes_the_share_of_another() {
+    fn senders_never_take_each_others_share() {
         let limits = limits(2, COUNTED_MAX);
         assert!(limits.let_in(&party("a")).is_ok() && limits.let_in(&party("a")).is_ok());
         let problem = limits.let_in(&party("a")).unwrap_err();
@@ -258,7 +258,7 @@ mod tests {
     /// However many addresses strangers have, the table does not grow, the strangers share one count, and known senders have
     /// their own share.
     #[test]
-    fn what_is_counted_is_bounded() {
+    fn the_tables_of_counts_are_bounded() {
         let limits = limits(3, 10);
         let stranger = |number: u32| Sender::Stranger(Place::of(IpAddr::from(std::net::Ipv4Addr::from(number))));
         for number in 0..10_000 {
@@ -273,7 +273,7 @@ mod tests {
 
     /// Quiet senders make room.
     #[test]
-    fn who_was_quiet_is_forgotten() {
+    fn quiet_senders_are_forgotten() {
         let quick = Table::new(Quota::per_second(NonZeroU32::new(1_000_000).unwrap()), 2);
         for id in ["a", "b", "c", "d"] {
             // At a million requests a second, a sender has its full share again after a microsecond.

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_in_a_list_is_a_number() {
+    fn list_positions_are_numbers() {
         assert_eq!(position("0").unwrap(), 0);
         assert_eq!(position("9223372036854775807").unwrap(), i64::MAX);
         for text in ["", "-1", "+1", "00x", "zz", "9223372036854775808", "1.5", "\u{663}"] {

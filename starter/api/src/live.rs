@@ -232,7 +232,7 @@ mod tests {
     const NEVER: Duration = Duration::from_hours(1);
 
     #[tokio::test]
-    async fn every_change_is_told_and_then_that_nothing_changes_any_more() {
+    async fn viewers_get_every_change_and_then_the_end() {
         let Looked { case, mut told, looks, time_is_up: _time, .. } = looked(NEVER);
         assert_eq!(told.next().now_or_never(), None, "nothing is known yet");
         for stage in [Stage::AwaitingClient, Stage::Closed] {
@@ -247,7 +247,7 @@ mod tests {
 
     /// A viewer gets nothing after the token's time, after the session's end, or once the token is no longer valid.
     #[tokio::test]
-    async fn nothing_is_told_to_whoever_would_not_be_answered() {
+    async fn viewers_get_nothing_once_their_token_or_session_is_over() {
         let Looked { case, mut told, time_is_up, .. } = looked(NEVER);
         time_is_up.send(()).unwrap();
         case.send_replace(Some(status(Stage::Closed)));
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn one_sender_has_so_many_looks() {
+    fn one_sender_has_a_limited_number_of_looks() {
         let (looks, who) = (Looks::default(), Id::new("cl-1").unwrap());
         let mut held: Vec<Look> = (0..LOOKS_MAX).map(|_| looks.begin(&who, "t").unwrap()).collect();
         let problem = looks.begin(&who, "another").unwrap_err();

@@ -153,7 +153,7 @@ mod tests {
 
     /// A request can have any method, but the metrics have a fixed set of labels.
     #[test]
-    fn a_method_is_one_of_few() {
+    fn metrics_name_only_known_methods() {
         for (method, name) in
             [("GET", "GET"), ("DELETE", "DELETE"), ("get", "other"), ("TRACE", "other"), ("X1", "other")]
         {

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_pays_has_to_be_named() {
+    fn commands_that_pay_must_name_what_they_pay() {
         use CaseKind::{Dispute, MilestoneReview, PaymentRefund, RefundRequest};
         for (kind, command_kind, fields, missing) in [
             (Dispute, CommandKind::Accept, json!({"of": "claim"}), Some(Missing::Amount)),

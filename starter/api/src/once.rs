@@ -237,7 +237,7 @@ mod tests {
 
     /// The same sender with the same duties and parties gets an earlier answer again. Nobody else gets it.
     #[test]
-    fn keys_are_of_somebody_with_their_duties() {
+    fn idempotency_keys_belong_to_a_sender_with_their_duties() {
         let all = [
             who(&[], &[]),
             who(&[Duty::Service], &[]),
@@ -255,7 +255,7 @@ mod tests {
 
     /// Recourse keeps no answer to a rejected request; it keeps the answers that a case or a rule decided.
     #[test]
-    fn only_what_was_decided_is_kept() {
+    fn only_decided_answers_are_kept() {
         let decided = |problem: Problem| Problem { is_decided: true, ..problem };
         let by_rule = |problem: Problem| Problem { rule: Some("E3".to_owned()), ..problem };
         for (problem, nothing) in [

@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_the_description_reads_nothing() {
+    fn clients_with_the_present_description_get_no_body() {
         let served = Served::new(&json!({"openapi": "3.1.0"}));
         let answer = |known: Option<&str>| {
             let mut headers = HeaderMap::new();

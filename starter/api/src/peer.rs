@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn only_proxies_that_are_named_are_believed() {
+    fn only_configured_proxies_are_trusted() {
         for (proxies, peer, lines, expected) in [
             (&[][..], "192.0.2.1", &["198.51.100.9"][..], "192.0.2.1"),
             (&["10.0.0.0/8"][..], "192.0.2.1", &["198.51.100.9"], "192.0.2.1"),
@@ -144,7 +144,7 @@ mod tests {
 
     /// One network's addresses share one limit.
     #[test]
-    fn a_network_of_ipv6_is_one_place() {
+    fn an_ipv6_network_is_one_place() {
         let place = |text: &str| Place::of(text.parse().unwrap());
         assert_eq!(place("2001:db8:1:2::1"), place("2001:db8:1:2:ffff:ffff:ffff:ffff"));
         assert_ne!(place("2001:db8:1:2::1"), place("2001:db8:1:3::1"));

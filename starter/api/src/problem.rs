@@ -256,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_becomes_a_problem_with_its_rule() {
+    fn a_problem_names_the_refusals_rule() {
         let message = "the claim is more than what is held (rule R5); the freelancer can now: approve, dispute";
         assert_eq!(rule_in(message).as_deref(), Some("R5"));
         assert_eq!(rule_in("nothing of the kind"), None);

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn however_many_ask_it_is_found_out_once() {
+    async fn many_readiness_questions_cause_one_check() {
         let (readiness, asked) = (Readiness::default(), AtomicU32::new(0));
         let find = || async {
             asked.fetch_add(1, Ordering::Relaxed);

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_is_done_once_and_answered_as_often_as_it_comes() {
+    async fn a_repeated_request_acts_once_and_gets_the_same_answer() {
         let test = TestDatabase::new().await;
         let book = RequestBook::new(test.database.clone());
         assert_eq!(book.begin(&key("a"), "x", at()).await.unwrap(), RequestState::New);
@@ -148,7 +148,7 @@ mod tests {
 
     /// A cancelled request does not stop the others, and each request gets its own result.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn requests_that_come_at_once_are_each_told_their_own() {
+    async fn concurrent_requests_each_get_their_own_result() {
         let test = TestDatabase::new().await;
         let book = RequestBook::new(test.database.clone());
         let come = |name: String, fingerprint: &'static str| {
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_that_was_never_answered_can_come_again() {
+    async fn an_unanswered_request_can_be_repeated() {
         let test = TestDatabase::new().await;
         let book = RequestBook::new(test.database.clone());
         assert_eq!(book.begin(&key("a"), "x", at()).await.unwrap(), RequestState::New);

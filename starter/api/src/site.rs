@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn browsers_speak_tls_unless_the_public_url_is_of_this_machine() {
+    fn cookies_need_tls_unless_the_public_url_is_this_machine() {
         for (url, secure) in [
             (None, true),
             (Some("https://disputes.example.com"), true),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn only_this_site_and_the_platform_sign_somebody_in() {
+    fn only_this_site_and_the_platform_sign_people_in() {
         let site = Site::default().with_sign_in_from(vec!["https://platform.example".to_owned()]);
         for (headers, taken) in [
             (vec![], true),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_somebody_can_own_is_not_this_machine() {
+    fn ownable_host_names_are_not_loopback() {
         for (host, here) in [
             ("localhost", true),
             ("LocalHost", true),

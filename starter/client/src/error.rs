@@ -341,7 +341,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_read_from_the_message_that_crosses_the_wire() {
+    fn refusals_are_read_from_the_wire_message() {
         let text = "TooLate: the case is decided: refunded by rule R4 (rule T2); the client can do nothing now";
         let Some(ClientError::Refused { name, message, .. }) = ClientError::read_refusal(text) else { panic!() };
         assert_eq!(name.to_string(), "TooLate");
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_case_says_what_can_be_done_about_it() {
+    fn a_stopped_case_has_a_hint() {
         for (case, words) in [
             ("dispute:c-1", ["stays in escrow", "temporal workflow reset", "recourse free dispute:c-1"]),
             ("escrow-deposit:c-1:d-1", ["recourse deposit", "not charged again", "repeat"]),

@@ -160,7 +160,7 @@ mod tests {
 
     /// L8: the number is the case's own, not that of the payment that it is about.
     #[test]
-    fn a_case_is_told_from_an_earlier_one_by_its_number() {
+    fn the_number_tells_a_case_from_earlier_ones() {
         for (case, id, number) in [
             ("dispute:c-1", "dispute:c-1", None),
             ("dispute:c-1#2", "dispute:c-1", Some(2)),

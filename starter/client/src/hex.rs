@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_encoded_is_decoded_and_nothing_else() {
+    fn only_hexadecimal_text_is_decoded() {
         let bytes = [0, 1, 127, 255];
         assert_eq!(encode(&bytes), "00017fff");
         assert_eq!(decode(&encode(&bytes)), Some(bytes.to_vec()));

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_of_a_case_tells_its_kind_and_contract() {
+    fn a_case_id_contains_its_kind_and_contract() {
         let (contract, other) = (Id::new("c-1").unwrap(), Id::new("x-1").unwrap());
         let of_payment = |payment: &str| payment_refund_id(&PaymentId::new(payment).unwrap());
         for (case, kind) in [
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_a_kind_of_case_does_not_have_is_refused_with_those_it_has() {
+    fn commands_that_the_case_kind_lacks_are_refused_with_a_list() {
         for (case, command_kind, words) in [
             ("refund-request:c-1", CommandKind::Award, "award is no command of a refund request"),
             ("refund-request:c-1", CommandKind::Award, "its commands are approve, dispute, release, extend"),

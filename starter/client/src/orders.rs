@@ -296,7 +296,7 @@ mod tests {
 
     /// L9: this list has exactly the declared effects that move money.
     #[test]
-    fn every_effect_that_moves_money_is_looked_for() {
+    fn every_effect_that_moves_money_is_known() {
         let declared =
             [DepositDef.name(), SettleDef.name(), ChargeFeeDef.name(), PayBonusDef.name(), ReturnPaymentDef.name()];
         assert_eq!(declared.map(str::to_owned), MOVE_MONEY);
@@ -316,7 +316,7 @@ mod tests {
 
     /// L9: the ids of the later postings identify an effect's movements; a movement of 0 does not count.
     #[test]
-    fn an_order_says_what_it_is_to_move() {
+    fn an_order_lists_its_movements() {
         let time = "2026-12-08T10:00:00Z";
         let refund = |step: &str, amount: i64| {
             json!({"movement": "refund", "step": step, "amount": amount, "rule": "R4", "deposit": "d-1", "source": "card-1",
@@ -345,7 +345,7 @@ mod tests {
 
     /// L9: an error's causes say what to repair.
     #[test]
-    fn a_failure_is_told_with_its_causes_once_each() {
+    fn a_failure_shows_each_cause_once() {
         let cause = Failure { message: "the sandbox bank broke off".to_owned(), ..Failure::default() };
         let failure = |message: &str| {
             words(&Failure { message: message.to_owned(), cause: Some(Box::new(cause.clone())), ..Failure::default() })

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_is_in_the_start_or_in_what_the_last_run_handed_on() {
+    fn the_policy_is_read_from_the_start_or_from_the_previous_runs_state() {
         let policy = json!({"evidence": {"max_files": 3}});
         for (start, files) in [
             (json!({"policy": policy}), 3),

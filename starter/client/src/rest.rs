@@ -167,7 +167,7 @@ mod tests {
 
     /// An advance waits for this state of a case.
     #[test]
-    fn a_case_stands_still_when_it_only_waits() {
+    fn a_case_is_at_rest_when_it_only_waits() {
         let waits = described(WorkflowExecutionStatus::Running);
         assert!(nothing_is_under_way(&waits));
         assert!(nothing_is_under_way(&described(WorkflowExecutionStatus::Completed)));
@@ -188,7 +188,7 @@ mod tests {
 
     /// A dispute that was filed again has the id of the earlier one.
     #[test]
-    fn a_dispute_goes_on_from_its_start_until_it_closes_and_is_not_the_one_before_it() {
+    fn a_dispute_is_open_from_start_to_close_and_differs_from_earlier_ones() {
         use WorkflowExecutionStatus::{Completed, Running, Terminated};
         let child = |run: &str| PendingChildExecutionInfo {
             workflow_id: "dispute:c-1".to_owned(),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_case_that_did_anything_is_at_another_moment() {
+    fn any_event_changes_the_moment_of_a_case() {
         let at = |run: &str, length| {
             let mut described = described(WorkflowExecutionStatus::Running);
             let info = described.workflow_execution_info.as_mut().unwrap();

@@ -6,7 +6,7 @@ use super::*;
 
 /// In its first attempt a task waits for a worker. In a later attempt it has failed on one.
 #[test]
-fn a_failing_task_is_told_from_a_missing_worker() {
+fn a_failing_task_differs_from_a_missing_worker() {
     let described = |attempt: Option<i32>| DescribeWorkflowExecutionResponse {
         pending_workflow_task: attempt
             .map(|attempt| PendingWorkflowTaskInfo { attempt, ..PendingWorkflowTaskInfo::default() }),
@@ -32,7 +32,7 @@ fn ordered(state: PendingActivityState, attempt: i32, failure: Option<&str>) -> 
 }
 
 #[test]
-fn a_case_that_waits_for_what_it_ordered_is_told_from_a_missing_worker() {
+fn a_case_waiting_for_its_order_differs_from_a_missing_worker() {
     use PendingActivityState::{Scheduled, Started};
     let described = |activity| DescribeWorkflowExecutionResponse {
         pending_activities: vec![activity],

@@ -251,7 +251,7 @@ mod tests {
 
     /// The result is the same for the wall clock and for a fast-forwarded one.
     #[test]
-    fn how_long_a_case_is_over_does_not_depend_on_its_clock() {
+    fn time_since_the_end_does_not_depend_on_the_cases_clock() {
         let seconds = |closed, own| {
             closed_for(&described(WorkflowExecutionStatus::Terminated, closed, own)).map(|length| length.as_secs())
         };

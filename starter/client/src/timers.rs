@@ -211,7 +211,7 @@ mod tests {
     /// The server may not have told a case about its deadline yet, although its clock has passed it. A reader then sees an old
     /// status.
     #[test]
-    fn a_case_is_owed_its_first_task_the_timers_that_are_due_and_the_answers_to_its_signals() {
+    fn the_server_owes_first_tasks_due_timers_and_signal_deliveries() {
         let is_owed = |events: &[HistoryEvent], second: i64| {
             let mut begun = RunProgress::default();
             for event in events {
@@ -239,7 +239,7 @@ mod tests {
 
     /// A timer may fire after the description and before the history was read. Its task is under way, but neither shows it.
     #[test]
-    fn a_history_is_of_the_moment_that_was_described_only_with_as_many_events() {
+    fn a_history_matches_a_description_with_the_same_event_count() {
         let mut begun = RunProgress::default();
         for event in [tasked(), timer(100, "1", 50)] {
             begun.read(&event);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_never_fast_forwarded_past_a_timer_nor_to_a_moment_before_one() {
+    fn fast_forwards_never_pass_or_nearly_reach_a_timer() {
         let looked = |looked: u64, target: i64, timer: Option<i64>| {
             let at = |millis: i64| Timestamp::from_millisecond(millis).unwrap();
             let leg = Leg::plan(at(1_000), at(target), timer.map(at), Duration::from_millis(looked));
@@ -272,7 +272,7 @@ mod tests {
 
     /// If a fast-forward is over before the server handles it, the clock runs on to the next timer, which may be days away.
     #[test]
-    fn a_short_way_is_waited_out_and_not_fast_forwarded() {
+    fn short_advances_wait_in_real_time() {
         let after = |skip: u64, elapsed: u64, looked: u64| {
             let leg = Leg { skip: Duration::from_millis(skip), wait: Duration::from_millis(20) };
             let leg = leg.after(Duration::from_millis(elapsed), Duration::from_millis(looked));

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_says_when_and_how_far_off() {
+    fn a_moment_shows_its_time_and_distance() {
         let at: Timestamp = "2026-12-03T10:00:00Z".parse().unwrap();
         for (now, relative) in [
             ("2026-11-30T06:00:00Z", "(in 3 d 4 h)"),

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_has_a_cursor_of_its_own_and_leaves_the_others() {
+    fn each_list_has_its_own_cursor() {
         let pages = Pages::of("/?open=0a%3D&limit=2&done=taken");
         assert_eq!((pages.page("open").limit(), pages.page("open").after()), (2, Some("0a=")));
         assert_eq!(pages.page("contracts").after(), None);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_later_page_does_not_say_that_there_is_nothing_at_all() {
+    fn an_empty_later_page_says_nothing_more() {
         let pages = Pages::of("/?open=0a");
         assert!(pages.nothing("open", "No case is open.").into_string().contains("nothing more"));
         assert!(pages.nothing("closed", "No case is closed.").into_string().contains("No case is closed."));

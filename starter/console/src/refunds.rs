@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_in_suspense_can_be_seen_to() {
+    fn operators_can_act_only_on_refunds_in_suspense() {
         for (state, acts) in [
             ("issued", vec![]),
             ("settled", vec![]),
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_about_a_refund_is_told_in_money() {
+    fn acts_on_a_refund_show_their_effect_on_the_money() {
         let (failed, overdue) = (refund("failed"), refund("overdue"));
         assert_eq!(
             Act::Pay.consequence(&failed, Some("bank-7")),

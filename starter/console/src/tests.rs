@@ -95,7 +95,7 @@ fn typed(fields: &[(&str, &str)]) -> Fields {
 }
 
 #[test]
-fn a_form_of_another_session_or_site_is_refused() {
+fn forms_of_another_session_or_site_are_refused() {
     let session = session();
     assert!(check_csrf(&session, &typed(&[("csrf", &session.csrf())])).is_ok());
     let other = Session::new(session.who.clone(), "another.token".to_owned());
@@ -119,7 +119,7 @@ fn a_form_of_another_session_or_site_is_refused() {
 }
 
 #[test]
-fn the_cookie_is_for_this_site_only_and_for_no_script() {
+fn the_cookie_is_for_this_site_and_hidden_from_scripts() {
     for (site, name, secure) in
         [(Site::default(), "__Host-recourse_session", "; Secure"), (Site::loopback(), "recourse_session", "")]
     {
@@ -130,7 +130,7 @@ fn the_cookie_is_for_this_site_only_and_for_no_script() {
 }
 
 #[test]
-fn signing_in_leads_to_a_page_of_this_site_only() {
+fn sign_in_redirects_only_within_this_site() {
     for path in ["/", "/cases/dispute:c-1%232", "/contracts/c-1/end?x=1"] {
         assert_eq!(local_path(path), path);
     }
@@ -153,7 +153,7 @@ fn signing_in_leads_to_a_page_of_this_site_only() {
 }
 
 #[test]
-fn buttons_are_those_that_the_status_allows_to_the_viewers_role() {
+fn buttons_follow_what_the_status_allows_the_role() {
     let offers = json!([
         {"number": 1, "by": "client", "to_freelancer": 5_000, "to_client": 15_000, "state": "replaced"},
         {"number": 2, "by": "client", "to_freelancer": 6_000, "to_client": 14_000, "state": "open"},
@@ -179,7 +179,7 @@ fn buttons_are_those_that_the_status_allows_to_the_viewers_role() {
 }
 
 #[test]
-fn a_resolution_is_answered_once_by_each_and_a_mediator_has_the_form() {
+fn each_party_answers_a_resolution_once_and_mediators_get_a_form() {
     let resolution = json!({"to_freelancer": 9_000, "to_client": 11_000, "rationale": "Half"});
     let status =
         dispute(json!({"stage": "awaiting_parties", "resolution": resolution, "answers": {"freelancer": "accepted"},
@@ -199,7 +199,7 @@ fn a_resolution_is_answered_once_by_each_and_a_mediator_has_the_form() {
 }
 
 #[test]
-fn what_a_button_does_is_told_in_money() {
+fn buttons_show_their_effect_on_the_money() {
     let people = People::of(Some(&contract()));
     let told = |status: &Status, role, amount: Option<i64>| {
         let amount = amount.map(|minor| Amount::new(minor).unwrap());
@@ -221,7 +221,7 @@ fn what_a_button_does_is_told_in_money() {
 
 /// A1: nobody confirms a charge that the form did not show, and the form asks for a billing method only if there is a charge.
 #[test]
-fn a_demand_of_arbitration_says_what_it_charges_and_asks_for_the_billing_method() {
+fn a_demand_shows_its_charge_and_asks_for_a_billing_method() {
     let people = People::of(Some(&contract()));
     let demanding = |share: i64| {
         dispute(json!({"stage": "awaiting_arbitration_demand", "arbitration": {"fee_share": share, "shares": {}},
@@ -268,7 +268,7 @@ fn a_demand_of_arbitration_says_what_it_charges_and_asks_for_the_billing_method(
 
 /// A party accepts what it saw: the form carries it, and the command names it.
 #[test]
-fn a_form_carries_what_was_seen_into_the_command() {
+fn forms_pass_what_the_page_showed_to_the_command() {
     use recourse_domain::command::CommandKind;
     let status = dispute(json!({}));
     let form = typed(&[("stage", "awaiting_client"), ("seen", "1"), ("named", "15000"), ("submission", "2")]);
@@ -309,7 +309,7 @@ fn a_split_always_adds_up() {
 }
 
 #[test]
-fn a_button_that_meant_something_else_does_nothing() {
+fn outdated_buttons_do_nothing() {
     let status = dispute(json!({}));
     let accept = Act::all(&status, Role::Client)[0];
     let form = typed(&[("stage", "awaiting_client"), ("seen", "1"), ("named", "15000")]);
@@ -332,7 +332,7 @@ fn a_button_that_meant_something_else_does_nothing() {
 }
 
 #[test]
-fn what_is_typed_is_read_and_what_is_missing_is_tied_to_its_field() {
+fn typed_values_are_read_and_mistakes_name_their_field() {
     let status = dispute(json!({}));
     let act = Act::read(recourse_domain::command::CommandKind::Reject, Role::Client, &typed(&[("of", "claim")]));
     let asked = fields::of(&act, &status, &People::of(Some(&contract())), &[]);
@@ -360,7 +360,7 @@ fn what_is_typed_is_read_and_what_is_missing_is_tied_to_its_field() {
 }
 
 #[test]
-fn a_refusal_is_told_in_words_and_more_than_is_held_at_the_field() {
+fn refusals_are_in_words_and_excess_amounts_name_their_field() {
     let refused = "Invalid: amount: 3.00 USD is more than the 2.00 USD in dispute (rule R5); the freelancer can now: approve, dispute";
     let shown = told(&Problem::invalid(refused)).into_string();
     assert!(shown.contains("<p>Amount: 3.00 USD is more than the 2.00 USD in dispute (rule R5).</p>"), "{shown}");
@@ -376,7 +376,7 @@ fn a_refusal_is_told_in_words_and_more_than_is_held_at_the_field() {
 }
 
 #[test]
-fn what_somebody_wrote_is_shown_and_never_obeyed() {
+fn user_text_is_shown_and_never_executed() {
     let mut named = contract();
     named.title = SCRIPT.to_owned();
     named.client.name = Some(SCRIPT.to_owned());

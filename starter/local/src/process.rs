@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_that_fails_is_told_with_its_last_words() {
+    async fn a_failed_programs_error_shows_its_last_lines() {
         let arguments = ["-c".to_owned(), "echo no port is free >&2; exit 3".to_owned()];
         let mut process = Process::start(Path::new("/bin/sh"), &arguments, &[], None, false).unwrap();
         let error = process.ended().await.to_string();

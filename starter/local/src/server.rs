@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_read_from_what_the_command_line_prints() {
+    fn the_version_is_read_from_the_command_lines_output() {
         assert_eq!(version_of("temporal version 1.9.1 (Server 1.32.0, UI 2.54.1)\n"), Some((1, 9)));
         assert_eq!(version_of("temporal version 1.10.0"), Some((1, 10)));
         assert_eq!(version_of("something else 1.9"), None);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_line_that_is_not_there_is_named() {
+    fn a_missing_command_line_is_named() {
         let error = find_cli(Some(Path::new("/nowhere/temporal"))).unwrap_err();
         assert!(error.to_string().contains("/nowhere/temporal"), "{error}");
         assert!(error.hint().is_some_and(|hint| hint.contains("RECOURSE_TEMPORAL_CLI")));

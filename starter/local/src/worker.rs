@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_worker_is_started_when_it_says_that_it_is_ready() {
+    async fn a_worker_has_started_when_it_reports_ready() {
         let options = shell("echo starting; echo recourse-worker ready on queue recourse; exec sleep 600");
         let worker = WorkerProcess::start(options).await.unwrap();
         assert!(worker.pid().is_some());
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_worker_that_ends_first_is_told_with_its_last_words() {
+    async fn a_worker_that_ends_early_shows_its_last_lines() {
         let error = WorkerProcess::start(shell("echo no database >&2; exit 3")).await.unwrap_err();
         assert!(error.to_string().contains("no database"), "{error}");
     }

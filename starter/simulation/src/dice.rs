@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_thrown_stays_within_its_bounds() {
+    fn dice_stay_within_their_bounds() {
         let mut dice = Dice::new(1, 1);
         assert_eq!((dice.below(0), dice.below(1), dice.minor(5, 4), dice.minor(3, 3)), (0, 0, 5, 3));
         let mut seen = [false; 4];

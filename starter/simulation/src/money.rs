@@ -180,7 +180,7 @@ mod tests {
     const REFUND: (&str, &str, i64) = ("f", "refund", 150);
 
     #[test]
-    fn what_was_deposited_is_released_refunded_in_escrow_or_parked() {
+    fn deposits_are_released_refunded_in_escrow_or_in_suspense() {
         let money = settle(&history(&[DEPOSIT, RELEASE, REFUND], 50, 0), told(300, 100, 150)).unwrap();
         assert_eq!(money, Money { deposited: 300, released: 100, refunded: 150, escrow: 50, ..Money::default() });
         let parked = [DEPOSIT, RELEASE, REFUND, ("f/to_suspense", "to_suspense", 150)];
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn money_that_is_missing_or_was_never_spoken_of_is_found() {
+    fn missing_and_unreported_money_is_found() {
         for (entries, escrow, suspense, told, words) in [
             (vec![DEPOSIT, RELEASE], 199, 0, told(300, 100, 0), "not where it should be"),
             (vec![DEPOSIT, RELEASE], 200, 0, told(300, 99, 0), "the cases say"),
@@ -208,7 +208,7 @@ mod tests {
 
     /// P2 and A3 move money that is not in escrow. It must not cover up money that is missing there.
     #[test]
-    fn returns_fees_and_bonuses_are_apart_from_the_escrow() {
+    fn returns_fees_and_bonuses_do_not_count_as_escrow() {
         let entries = [
             DEPOSIT,
             RELEASE,

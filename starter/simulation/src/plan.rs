@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn every_plan_is_of_a_contract_and_a_policy_that_the_rules_take() {
+    fn the_rules_accept_every_planned_contract_and_policy() {
         for plan in plans(Mix::Everything) {
             plan.contract.check().unwrap();
             plan.policy.clone().unwrap_or_default().check().unwrap();
@@ -198,7 +198,7 @@ mod tests {
 
     /// If no plan used a rule, nobody would simulate it, and nobody would notice.
     #[test]
-    fn plans_make_use_of_everything() {
+    fn plans_use_every_kind_of_contract() {
         let plans = plans(Mix::Everything);
         let currencies: BTreeSet<_> = plans.iter().map(|plan| plan.contract.currency.code()).collect();
         assert_eq!(currencies, BTreeSet::from(["EUR", "JPY", "KWD", "USD"]));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_ends_only_has_no_milestones_and_nothing_that_comes_after_the_end() {
+    fn runs_of_ends_only_have_no_milestones_and_nothing_after_the_end() {
         for plan in plans(Mix::EndsOnly) {
             assert!(plan.milestones.is_empty() && plan.ending == Ending::AfterWork);
             assert!(plan.asks_back == 0 && !plan.reports);

@@ -167,7 +167,7 @@ fn body(next: &Move, contract: &Contract) -> Vec<u8> {
 
 /// For all dice, the rules take each right move and refuse each wrong one; and every possible end of a case occurs.
 #[test]
-fn the_rules_take_what_is_right_and_refuse_what_is_wrong() {
+fn the_rules_take_right_moves_and_refuse_wrong_ones() {
     let mut seen = Seen::default();
     for number in 1..=1500 {
         Game::play(3, number, &mut seen);
@@ -243,7 +243,7 @@ fn review(stage: &str, allowed: &serde_json::Value) -> Status {
 /// E5–E8: every possible answer of a client to a submission occurs, and the rules can read it; a declined bonus occurs only
 /// with a bonus.
 #[test]
-fn a_review_is_approved_in_full_less_and_more_and_sent_back() {
+fn clients_approve_in_full_less_or_more_and_request_changes() {
     let allowed =
         json!({"client": ["approve", "request_changes"], "freelancer": ["dispute"], "operator": ["supersede"]});
     let status = Status { deadline: Some(Timestamp::UNIX_EPOCH), ..review("awaiting_client", &allowed) };
@@ -275,7 +275,7 @@ fn a_review_is_approved_in_full_less_and_more_and_sent_back() {
 
 /// E8: where no window runs, the freelancer usually submits again, and sometimes never does.
 #[test]
-fn a_milestone_that_was_sent_back_comes_again_or_not() {
+fn freelancers_usually_submit_again_after_requested_changes() {
     let status = review("changes_requested", &json!({"freelancer": ["submit"]}));
     let decided = |number| decide(&mut Dice::new(2, number), &status);
     let again = (0..1000).filter(|number| decided(*number).is_some_and(|next| next.right)).count();

@@ -13,7 +13,7 @@ fn check(kind: CaseKind, command_kind: CommandKind, options: &str) -> Result<(),
 }
 
 #[test]
-fn a_missing_or_surplus_option_is_named() {
+fn missing_and_surplus_options_are_named() {
     use CaseKind::{Dispute, MilestoneReview, PaymentRefund, RefundRequest};
     for (kind, command_kind, options, expected) in [
         (RefundRequest, CommandKind::Dispute, "--amount 1", "dispute needs --reason, --details"),
@@ -106,7 +106,7 @@ fn options_become_the_wire_contracts_fields() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused_with_the_option() {
+fn impossible_values_are_refused_with_the_option() {
     for (command_kind, options, told) in [
         (
             CommandKind::Reject,
@@ -127,7 +127,7 @@ fn what_cannot_be_meant_is_refused_with_the_option() {
 
 /// People type an option in the same way for every command.
 #[test]
-fn options_of_one_name_are_typed_alike() {
+fn options_of_one_name_have_one_form() {
     for (name, fields) in options() {
         let way = |kind: FieldKind| (kind == FieldKind::Flag, kind == FieldKind::Files);
         assert!(fields.iter().all(|(_, field)| way(field.kind) == way(fields[0].1.kind)), "--{name}");

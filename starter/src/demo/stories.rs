@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn every_story_accounts_for_all_that_was_deposited_and_is_told_once() {
+    fn every_story_accounts_for_its_deposit_and_is_told_once() {
         for story in &STORIES {
             let Parts { freelancer, client, escrow } = story.money;
             assert_eq!(freelancer + client + escrow, 30_000, "{}", story.title);
@@ -356,7 +356,7 @@ mod tests {
 
     /// E4: a story that ends differently, or with a cent elsewhere, fails and says how it must end.
     #[test]
-    fn a_story_that_does_not_end_as_it_must_fails() {
+    fn a_story_with_a_wrong_end_fails() {
         let story = STORIES.iter().find(|story| story.plot == Plot::PartialRelease).unwrap();
         let outcome = |kept: i64| -> Outcome {
             let outcome = json!({"result": "settled", "decided_by": "resolution_accepted", "rule": "M5",

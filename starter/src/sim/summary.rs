@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_is_shown() {
+    fn the_summary_shows_every_count() {
         let summary = summary([1, 2, 3, 4]);
         let text = anstream::adapter::strip_str(&summary.show()).to_string();
         for words in [
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_that_is_not_sound_is_a_problem() {
+    fn an_unsound_ledger_is_a_problem() {
         let mut summary = summary([1, 2, 3, 4]);
         let report = serde_json::json!({
             "postings": 1, "accounts": 1, "currencies": [], "held": [],
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_that_most_cases_do_not_exceed_is_one_of_theirs() {
+    fn a_percentile_is_the_length_of_a_case() {
         let lengths = Lengths((1..=100).map(|days| (days * 4, 1)).collect());
         let shown = |lengths: &Lengths, percent| lengths.at_most(percent).to_string();
         assert_eq!([50, 95, 100].map(|percent| shown(&lengths, percent)), ["50", "95", "100"]);

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_contracts_history_says_which_cases_hold_its_escrow() {
+    fn a_history_shows_which_cases_hold_the_escrow() {
         let balances = Balances { escrow: 20_000, ..Balances::default() };
         let history = History { contract: "c-1".into(), currency: "USD".into(), balances, entries: Vec::new() };
         let with = plain(&super::history(&history, &[hold()]));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_free_is_told_as_money() {
+    fn freed_holds_are_shown_as_money() {
         assert_eq!(
             freed("refund-request:c-1", &[hold()], "USD"),
             "200.00 USD that refund-request:c-1 held since Tue 1 Dec 2026 10:00 UTC is free in escrow now; no money has \

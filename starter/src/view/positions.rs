@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_review_shows_its_milestone_what_was_submitted_and_which_changes_were_asked_for() {
+    fn a_review_shows_its_milestone_submission_and_requested_changes() {
         assert_eq!(
             shown("milestone-review:c-1:m-1", "milestone_review", json!({"review": review()})),
             "milestone-review:c-1:m-1  (awaiting client)\n\
@@ -160,7 +160,7 @@ mod tests {
 
     /// P1, P3: such a case holds nothing. It shows what the client asks back, and until when somebody can ask a mediator.
     #[test]
-    fn a_payment_that_is_asked_back_shows_what_is_left_of_it_and_what_a_mediator_thinks() {
+    fn a_request_for_a_payment_shows_the_rest_and_the_opinion() {
         let case = "payment-refund:milestone-review:c-1:m-1/release";
         assert_eq!(
             shown(case, "payment_refund", payment(None, None, "2026-12-31T10:00:00Z")),

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_says_whose_turn_it_is_by_when_and_what_silence_does() {
+    fn a_status_shows_turn_deadline_and_effect_of_silence() {
         let text = case(&status(), &Money::default(), "2026-11-30T06:00:00Z".parse().unwrap());
         let text = anstream::adapter::strip_str(&text).to_string();
         assert_eq!(
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_says_who_got_what_and_by_which_rule() {
+    fn an_outcome_shows_the_split_and_the_rule() {
         let ended: Outcome = serde_json::from_value(serde_json::json!({
             "result": "settled", "decided_by": "resolution_accepted", "rule": "M5", "to_freelancer": 9000,
             "to_client": 11000, "kept_in_escrow": 0

@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn money_is_right_aligned_and_nothing_trails() {
+    fn money_is_right_aligned_without_trailing_space() {
         let mut table = Table::new([Column::Left("account"), Column::Right("amount"), Column::Left("rule")]);
         table.row(["escrow".to_owned(), "1,000.00 USD".to_owned(), "R4".to_owned()]);
         table.row(["fees".to_owned(), "5.00 USD".to_owned(), String::new()]);

@@ -70,7 +70,7 @@ async fn status(keys: &Keys, id: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_known_key_does_not_wait_for_the_fetch_that_an_unknown_one_causes() {
+async fn known_keys_do_not_wait_for_the_fetch_of_an_unknown_key() {
     let mut issuer = Issuer::with(&["known"]).await;
     let keys = issuer.keys(EAGER).await;
     let strangers: Vec<_> = (0..20)
@@ -91,7 +91,7 @@ async fn a_known_key_does_not_wait_for_the_fetch_that_an_unknown_one_causes() {
 
 /// A set that is due for a fetch stays valid until the answer comes. Afterwards Recourse no longer accepts a withdrawn key.
 #[tokio::test]
-async fn keys_are_fetched_anew_beside_the_requests() {
+async fn keys_are_refreshed_without_delaying_requests() {
     let mut issuer = Issuer::with(&["old"]).await;
     let keys = issuer.keys(Times { fresh: Duration::ZERO, ..EAGER }).await;
     assert_eq!(status(&keys, "old").await, 200);
@@ -107,7 +107,7 @@ async fn keys_are_fetched_anew_beside_the_requests() {
 }
 
 #[tokio::test]
-async fn the_issuer_is_not_asked_at_each_forged_key() {
+async fn forged_keys_do_not_each_cause_a_fetch() {
     let mut issuer = Issuer::with(&["known"]).await;
     let keys = issuer.keys(Times { asked_again_after: LONG, ..EAGER }).await;
     for forged in ["a", "b", "c"] {
@@ -118,7 +118,7 @@ async fn the_issuer_is_not_asked_at_each_forged_key() {
 
 /// If fetches fail, keys stay valid for their time, however many fetches were tried. Then Recourse accepts no token.
 #[tokio::test]
-async fn keys_that_cannot_be_fetched_do_not_hold_for_ever() {
+async fn old_keys_expire_if_fetches_fail() {
     let mut issuer = Issuer::with(&["known"]).await;
     let held = Duration::from_millis(300);
     let keys = issuer.keys(Times { fresh: Duration::ZERO, held, ..EAGER }).await;
@@ -141,7 +141,7 @@ async fn keys_that_cannot_be_fetched_do_not_hold_for_ever() {
 
 /// A fetch from an issuer that does not answer ends in time. The senders that waited then learn that Recourse cannot decide.
 #[tokio::test]
-async fn whoever_waits_for_an_issuer_that_does_not_answer_is_told_so() {
+async fn an_unanswered_fetch_of_keys_times_out_with_503() {
     let mut issuer = Issuer::with(&["known"]).await;
     // The first fetch has no short time limit.
     issuer.keys(EAGER).await;

@@ -70,7 +70,7 @@ fn read(orders: &[Order], moved: &Moved) -> Vec<String> {
 
 /// L9: a refund is on its way until its billing method has it, whatever the case says.
 #[test]
-fn what_was_refunded_is_on_its_way_until_it_has_arrived() {
+fn a_refund_is_on_its_way_until_it_arrives() {
     let entries = || vec![entry("refund:d-1", "refund", 20_000)];
     for (state, known) in [
         ("issued", "on its way, expected by 8 Dec"),
@@ -95,7 +95,7 @@ fn what_was_refunded_is_on_its_way_until_it_has_arrived() {
 /// L9, R8: a refund that was sent again is in the state of its last try; postings to and from suspense are not movements of
 /// their own.
 #[test]
-fn a_refund_that_was_sent_again_is_followed_to_its_last_try() {
+fn a_refund_that_was_sent_again_shows_its_last_try() {
     let entries = vec![
         entry("refund:d-1", "refund", 20_000),
         entry("refund:d-1/to_suspense", "to_suspense", 20_000),
@@ -111,7 +111,7 @@ fn a_refund_that_was_sent_again_is_followed_to_its_last_try() {
 
 /// L9: if an order is tried again, the movements in the ledger are done, and the others say how often they were tried.
 #[test]
-fn what_is_tried_again_is_what_the_ledger_does_not_have() {
+fn only_movements_missing_in_the_ledger_are_tried_again() {
     let settle = |attempt| {
         let movements =
             vec![ordered("release", PostingKind::Release, 5_000), ordered("refund:d-1", PostingKind::Refund, 20_000)];
@@ -137,7 +137,7 @@ fn what_is_tried_again_is_what_the_ledger_does_not_have() {
 
 /// L9, P4: a return goes back in parts; the rest has not moved.
 #[test]
-fn a_return_is_not_all_back_until_its_last_part_is() {
+fn a_return_is_complete_only_with_its_last_part() {
     let back = [order(3, vec![ordered("return", PostingKind::Return, 30_000)])];
     let one = moved(vec![entry("return:d-1", "return", 10_000)], Vec::new());
     let told = read(&back, &one);
@@ -149,7 +149,7 @@ fn a_return_is_not_all_back_until_its_last_part_is() {
 
 /// L9: without the ledger it shows only the orders, and that it could not read the ledger. One case's money is not another's.
 #[test]
-fn what_is_not_read_is_not_said() {
+fn without_the_ledger_only_orders_are_shown() {
     let orders = [order(1, vec![ordered("release", PostingKind::Release, 5_000)])];
     let money = Money::of_deposit(CASE, &orders, None);
     assert!(!money.ledger_read && !money.retried);
@@ -162,7 +162,7 @@ fn what_is_not_read_is_not_said() {
 
 /// L9, A1: whose share of the fee it is.
 #[test]
-fn a_share_of_the_fee_says_whose_it_is() {
+fn a_share_of_the_fee_names_its_payer() {
     for (step, kind, words) in [
         ("fee:client:1", "fee", "200.00 USD, Ada's share of the arbitration fee: charged"),
         ("fee:freelancer:2", "fee", "200.00 USD, Ben's share of the arbitration fee: charged"),

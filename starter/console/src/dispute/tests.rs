@@ -38,7 +38,7 @@ fn subjects(seen: &ContractView) -> Vec<String> {
 }
 
 #[test]
-fn what_is_in_no_case_can_be_disputed_by_what_it_is_for() {
+fn money_in_no_case_can_be_disputed_by_its_purpose() {
     let id = |text: &str| Id::new(text).unwrap();
     let free = [
         (KeptFor::Contract, 300),
@@ -61,7 +61,7 @@ fn what_is_in_no_case_can_be_disputed_by_what_it_is_for() {
 }
 
 #[test]
-fn what_a_claim_does_is_told_in_money() {
+fn a_claim_shows_its_effect_on_the_money() {
     let seen = seen(&[], Vec::new());
     let about = |grounds| Subject { grounds, milestone: None, held: Amount::new(5_000).unwrap() };
     let told = |grounds, minor| about(grounds).consequence(&seen, Amount::new(minor).unwrap());
