@@ -24,9 +24,9 @@ use super::{
 
 /// Give a case a command as somebody who may act in it.
 ///
-/// Prints the status after the command, or why it was refused and what the sender can do now (exit code 1). What each
-/// command needs is listed below; amounts are in the contract's currency. If it was taken, and the money that it moves is
-/// being tried again, the exit code is 4.
+/// Prints the status after the command, or why the case refused it and what the sender can do now (exit code 1). The fields of
+/// each command are listed below; amounts are in the contract's currency. If the case took the command, but Recourse is still
+/// trying to move its money, the exit code is 4.
 ///
 /// Example: `recourse act refund-request:c-1 approve --as freelancer:fl-1`
 ///

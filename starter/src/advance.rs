@@ -15,8 +15,8 @@ use super::{
 
 /// Fast-forward a case's clock. For sandboxes only.
 ///
-/// Only this case's clock moves, and only on a server that allows time skipping, such as the one of `recourse dev`. What
-/// falls due on the way happens: reminders, silence, refunds. A dispute has a clock of its own.
+/// Only this case's clock moves, and only on a server that allows time skipping, such as the one of `recourse dev`. Everything
+/// that falls due on the way happens: reminders, silence, refunds. A dispute has its own clock.
 ///
 /// Example: `recourse advance refund-request:c-1 7d`
 ///

@@ -16,8 +16,9 @@ use super::{
 
 /// Ask the freelancer to give released money back: a whole payment, or less.
 ///
-/// Possible for 180 days after the release (P1). The freelancer may return all of it, a part or nothing; silence returns
-/// nothing (P2), and nobody can be made to. For 30 days after the release a mediator can be asked for an opinion (P3).
+/// Possible for 180 days after the release (P1). The freelancer may return all of it, a part or nothing. Silence returns
+/// nothing (P2), and nobody can force the freelancer. For 30 days after the release the client can ask a mediator for an
+/// opinion (P3).
 ///
 /// Example:
 /// `recourse ask-back --contract-file c.json --payment milestone-review:c-1:m-1/release --amount 50.00 --message "Paid twice"`

@@ -71,8 +71,8 @@ impl CodecServer {
 
 /// Print a new key for payloads, a line for the file of `RECOURSE_PAYLOAD_KEYS_FILE`.
 ///
-/// The first line of that file encrypts, all of them decrypt. To change keys, add the new one as the last line everywhere, start
-/// every program again, then move it to the top everywhere. Keep the old one as long as there are cases written with it.
+/// The first line of that file encrypts, all lines decrypt. To change keys, add the new one as the last line everywhere, start
+/// every program again, then move it to the top everywhere. Keep the old key as long as there are cases that use it.
 ///
 /// Example: `recourse payload-key >> payload.keys`
 #[derive(Debug, Args)]

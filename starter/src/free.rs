@@ -18,11 +18,11 @@ use super::{
 /// How long a case must have been over. Before that an effect that its workflow ordered may still be under way.
 const SETTLED_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
-/// Give free what a case still holds although its workflow is over. For operators.
+/// Free the hold of a case whose workflow is over. For operators.
 ///
-/// A case that somebody terminated, or that ended on hold (rule A2), keeps its hold: its escrow waits, and no other case
-/// can have it. This gives the hold up and moves no money: what was held stays in the contract's escrow, for the next
-/// case to take. Refused while the case runs, and in the first minute after its end.
+/// A case that somebody terminated, or that ended on hold (rule A2), keeps its hold: its escrow waits, and no other case can
+/// have it. This gives up the hold and moves no money: the money stays in the contract's escrow, and the next case can hold it.
+/// Refused while the case runs, and in the first minute after its end.
 ///
 /// Example: `recourse free refund-request:c-1`
 ///

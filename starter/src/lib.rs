@@ -45,16 +45,16 @@ use self::answer::{Answer, Failure};
 
 /// Escrow refunds and disputes of fixed-price contracts, from the command line.
 ///
-/// A client deposits money into escrow, milestones are submitted and approved, the contract ends, and what is held goes where
-/// the rules say: to the freelancer, back to the client, or to both. Each case is a Temporal workflow; this program starts cases, gives commands as one of
-/// the parties, and shows what happened by which rule.
+/// A client deposits money into escrow, the freelancer submits milestones, the client approves them, and the contract ends.
+/// Then the held money goes where the rules say: to the freelancer, back to the client, or to both. Each case is a Temporal
+/// workflow. This program starts cases, gives commands as one of the parties, and shows what happened by which rule.
 ///
 /// New here? `recourse demo` plays nine stories in seconds. `recourse dev` starts everything to play by hand.
 ///
-/// The Temporal server is found by the standard variables (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, …) or `temporal.toml`.
+/// The standard variables (`TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, …) or `temporal.toml` name the Temporal server.
 ///
-/// Exit codes: 0 done, 1 refused or not found, 2 usage, 3 the server or the database cannot be reached, 4 taken, and its money is being
-/// tried again, 130 interrupted.
+/// Exit codes: 0 done, 1 refused or not found, 2 usage, 3 the server or the database cannot be reached, 4 taken, but Recourse
+/// is still trying to move the money, 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "recourse", version, propagate_version = true, max_term_width = 110)]
 struct Cli {

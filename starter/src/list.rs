@@ -25,9 +25,8 @@ use super::{
 
 /// List cases, newest first.
 ///
-/// The list comes from Temporal's own visibility and may be a moment behind `recourse show`. It marks cases whose money is being
-/// tried again (L9). Deposits are left out unless
-/// asked for.
+/// The list comes from Temporal's own visibility and may be slightly older than `recourse show`. It marks cases whose money
+/// Recourse is still trying to move (L9). It leaves out deposits unless you ask for them.
 ///
 /// Example: `recourse list --waiting-on mediator --overdue`
 ///

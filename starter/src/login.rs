@@ -23,10 +23,10 @@ pub(super) struct Login {
     /// The claim with somebody's duties.
     #[arg(long, env = "RECOURSE_JWT_ROLES_CLAIM", default_value = "roles", value_name = "CLAIM")]
     roles_claim: String,
-    /// What the issuer calls a duty, such as `dispute-team=mediator`; may be given several times, or with commas.
+    /// The issuer's name for a duty, such as `dispute-team=mediator`; may be given several times, or with commas.
     #[arg(long = "role", env = "RECOURSE_JWT_ROLES", value_name = "NAME=DUTY", value_delimiter = ',', value_parser = duty_name)]
     roles: Vec<(String, Duty)>,
-    /// The claim with the ids of further parties that somebody acts as, such as agencies that they own.
+    /// The claim with the ids of further parties for whom a person acts, such as agencies that they own.
     #[arg(long, env = "RECOURSE_JWT_PARTIES_CLAIM", default_value = "parties", value_name = "CLAIM")]
     parties_claim: String,
 }

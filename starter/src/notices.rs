@@ -15,7 +15,7 @@ use super::{
     values, view,
 };
 
-/// Show what the parties were told in the app, oldest first.
+/// Show the parties' notices in the app, oldest first.
 ///
 /// Example: `recourse notices --contract c-1 --party client`
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub struct Notices {
     /// The contract.
     #[arg(long, value_name = "ID", value_parser = values::id)]
     contract: Id,
-    /// Only what this role was told: client, freelancer, mediator, arbitrator or operator.
+    /// Only notices to this role: client, freelancer, mediator, arbitrator or operator.
     #[arg(long, value_name = "ROLE", value_parser = values::role)]
     party: Option<Role>,
     #[command(flatten)]

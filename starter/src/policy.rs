@@ -31,8 +31,8 @@ enum PolicyCommand {
 
 /// Check a policy file and print the policy that a case started with it has.
 ///
-/// What the file leaves out is the rule book's number. Exits with 1 if no case can be conducted by it (rule T3), or if it
-/// has a field that no policy has, which would otherwise silently mean nothing.
+/// A number that the file leaves out is the rule book's. Exits with 1 if no case can be conducted by the policy (rule T3), or
+/// if the file has an unknown field, which would otherwise have no effect.
 ///
 /// Example: `recourse policy check policy.toml`
 ///

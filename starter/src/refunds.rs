@@ -103,9 +103,9 @@ struct Pay {
 
 /// State that an overdue refund has failed, as the payment provider said by other means.
 ///
-/// For a refund that the provider has forgotten or never reports on: ask the provider first, since a refund that arrives
-/// after all and is then sent again is paid twice. Refused if the provider itself says that it has settled. Nothing moves;
-/// the refund can then be sent again or paid otherwise.
+/// For a refund that the provider has forgotten or never reports on. Ask the provider first: if a refund still arrives and you
+/// have sent it again, you pay it twice. Refused if the provider itself says that the refund has settled. No money moves; you
+/// can then send the refund again or pay it in another way.
 ///
 /// Example:
 /// `recourse refunds failed refund-request:c-1/refund:d-1 --reference "letter of 3 May" --as operator:op-1`

@@ -18,7 +18,7 @@ use super::{
     view::{Column, Table},
 };
 
-/// Tell the sandbox's fake bank to fail, and see that no money is lost; or what became of a refund.
+/// Make the sandbox's fake bank fail, and check that no money is lost; or let it report on a refund.
 #[derive(Debug, Args)]
 pub struct Sandbox {
     #[command(subcommand)]
@@ -60,16 +60,16 @@ enum Command {
     ///
     /// Next: `recourse refunds --contract c-1`.
     Settle {
-        /// The refund: what the bank was asked under, its posting's id.
+        /// The refund: its posting's id, with which the bank was asked.
         key: String,
     },
-    /// Let the bank report that a refund did not reach its source. It is parked in suspense then (R8).
+    /// Let the bank report that a refund did not reach its billing method. The refund is then in suspense (R8).
     ///
     /// Example: `recourse sandbox fail refund-request:c-1/refund:d-1 --reason "the card was closed"`
     ///
     /// Next: `recourse refunds --open`, then `recourse refunds retry` or `recourse refunds pay`.
     Fail {
-        /// The refund: what the bank was asked under, its posting's id.
+        /// The refund: its posting's id, with which the bank was asked.
         key: String,
         /// Why, in the bank's words.
         #[arg(long, value_name = "TEXT")]

@@ -36,8 +36,8 @@ const CONNECTIONS: NonZeroU32 = NonZeroU32::new(800).unwrap();
 
 /// Serve the HTTP API and the console, until Ctrl-C or SIGTERM.
 ///
-/// People and backends are known by bearer tokens (JWT) of one issuer. A token's `sub` is the id of a party, or of a colleague
-/// with duties: `service`, `mediator`, `arbitrator`, `operator`.
+/// Bearer tokens (JWT) of one issuer identify people and backends. A token's `sub` is the id of a party, or of a person of the
+/// platform with duties: `service`, `mediator`, `arbitrator`, `operator`.
 ///
 /// `RECOURSE_PAYMENTS=stripe` and `RECOURSE_STRIPE_WEBHOOK_SECRET` take Stripe's events at `/v1/callbacks/stripe`.
 ///
@@ -51,16 +51,16 @@ pub struct Serve {
     listen: SocketAddr,
     #[command(flatten)]
     senders: Senders,
-    /// Where people open the console, such as `https://disputes.example.com`: TLS, unless it is on this machine. Without it TLS is
-    /// expected.
+    /// Where people open the console, such as `https://disputes.example.com`: TLS, unless it is on this machine. Without it,
+    /// Recourse assumes TLS.
     #[arg(long, env = "RECOURSE_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
-    /// An origin whose pages may send people here signed in, such as `https://platform.example.com`: the platform's sign-in. May be given
-    /// several times, or with commas.
+    /// An origin whose pages may sign people in here, such as `https://platform.example.com`: the platform's sign-in. May be
+    /// given several times, or with commas.
     #[arg(long = "sign-in-origin", env = "RECOURSE_SIGN_IN_ORIGINS", value_name = "ORIGIN", value_delimiter = ',', value_parser = sign_in_origin)]
     sign_in_origins: Vec<String>,
-    /// How many connections there may be at once. If one more comes, the one that has been silent for longest is closed. Each needs a
-    /// file descriptor (`ulimit -n`), and the server itself some 200.
+    /// How many connections there may be at once. If one more comes, the server closes the one that has been silent for
+    /// longest. Each needs a file descriptor (`ulimit -n`), and the server itself some 200.
     #[arg(long, env = "RECOURSE_CONNECTIONS", default_value_t = CONNECTIONS, value_name = "N")]
     connections: NonZeroU32,
     /// Temporal's Web UI, for links from the operators' pages.
@@ -69,10 +69,11 @@ pub struct Serve {
     /// Where evidence files are kept: `file:///folder` or `s3://bucket/prefix`.
     #[arg(long, env = "RECOURSE_EVIDENCE_URL", value_name = "URL")]
     evidence: String,
-    /// What the payment provider signs its calls with (`whsec_…`, Standard Webhooks). Without it none are taken.
+    /// The secret with which the payment provider signs its calls (`whsec_…`, Standard Webhooks). Without it the server takes
+    /// none.
     #[arg(long, env = "RECOURSE_PAYMENT_CALLBACK_SECRET", hide_env_values = true, value_name = "SECRET")]
     payment_callback_secret: Option<String>,
-    /// Where to serve `/metrics` for Prometheus; port 0 is any free one. Without it they are not served.
+    /// Where to serve `/metrics` for Prometheus; port 0 is any free one. Without it the server has no metrics.
     #[arg(long, env = "RECOURSE_METRICS_LISTEN", value_name = "ADDRESS:PORT")]
     metrics_listen: Option<SocketAddr>,
     /// Let webhook endpoints be on this machine or its network, and unencrypted. Only for a sandbox.

@@ -28,10 +28,10 @@ use super::{
 /// Play many contracts with parties that act by chance, and prove that no money is lost.
 ///
 /// Starts a Temporal server, the worker and a temporary database on this machine, and plays each contract to its end with
-/// fast-forwarded clocks: deposits, milestones, disputes, arbitration, returned payments, in several currencies and by
-/// several policies. Parties act, are silent, and try what they must not. Prints how the cases ended, how many days they took and
-/// where the money is. Exits with 1 if the ledger is not sound, a case does not end, what is allowed is refused or the other way
-/// round, or a contract's money does not add up. The same seed plays the same contracts, however many at a time.
+/// fast-forwarded clocks: deposits, milestones, disputes, arbitration, returned payments, in several currencies and by several
+/// policies. Parties act, are silent, and try forbidden things. Prints how the cases ended, how many days they took and where
+/// the money is. Exits with 1 if the ledger is not sound, a case does not end, Recourse refuses an allowed command or takes a
+/// forbidden one, or a contract's money does not add up. The same seed plays the same contracts, however many at a time.
 ///
 /// Example: `recourse sim --contracts 1000 --seed 7`
 ///

@@ -34,9 +34,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Put money in escrow for a contract.
 ///
-/// Charges the billing method and waits for the result. A charge that is declined deposits nothing (exit code 1).
-/// Repeating the same deposit charges nothing again. One whose charge is being tried again goes on by itself (exit code 4). A deposit for a milestone draws on what is held over from earlier
-/// milestones first, and charges only the difference (E6).
+/// Charges the billing method and waits for the result. A declined charge deposits nothing (exit code 1). Repeating the same
+/// deposit charges nothing again. If Recourse is still trying a charge, the deposit continues by itself (exit code 4). A
+/// deposit for a milestone first draws on the money that is held over from earlier milestones, and charges only the difference
+/// (E6).
 ///
 /// Example: `recourse deposit --contract-file c.json --deposit d-1 --amount 300.00 --source card-1`
 ///
@@ -73,7 +74,7 @@ pub struct Deposit {
 
 /// End a contract: pay what you choose, and ask for the rest of the escrow back.
 ///
-/// Starts the refund request. What is paid is released to the freelancer at once; for the rest the freelancer has 7 days
+/// Starts the refund request. Recourse releases what you pay to the freelancer at once. For the rest the freelancer has 7 days
 /// to approve or to dispute, and silence refunds the client (R1-R4).
 ///
 /// Example: `recourse end --contract-file c.json --pay 100.00 --reason "We go another way"`
@@ -99,9 +100,9 @@ pub struct End {
 
 /// Start a dispute by itself: the freelancer claims money in escrow.
 ///
-/// A refund request or a review that is disputed with `recourse act` starts its dispute by itself; this is for one that has
-/// no such case before it. The client has 5 days to accept or reject the claim, and silence releases what is claimed
-/// (D2, D3). With a milestone the contract goes on: what is not released stays in escrow.
+/// A refund request or review starts its dispute by itself if the freelancer disputes it with `recourse act`; this is for a
+/// dispute without such a case before it. The client has 5 days to accept or reject the claim, and silence releases the claimed
+/// amount (D2, D3). With a milestone the contract goes on: the rest stays in escrow.
 ///
 /// Example:
 /// `recourse dispute --contract-file c.json --amount 150.00 --reason work_delivered --details "Delivered on 3 May"`
@@ -137,7 +138,8 @@ pub struct Dispute {
     /// The freelancer has contacted the client and it did not help; needed with a milestone (D1).
     #[arg(long)]
     contacted_client: bool,
-    /// Who of the platform attests that the milestone was submitted, as `operator:op-1`, where the ledger does not know it (D1).
+    /// Who of the platform attests that the freelancer submitted the milestone, as `operator:op-1`, if the ledger does not know
+    /// it (D1).
     #[arg(long, value_name = "ROLE:ID", value_parser = values::actor)]
     attested_by: Option<Actor>,
     /// The policy of this case: a JSON or TOML file; the rule book's numbers without one.

@@ -19,8 +19,8 @@ use super::{
 
 /// Submit a milestone for the first time: the client has 14 days to approve or to request changes.
 ///
-/// Silence releases the milestone's escrow to the freelancer (E4). Milestones are submitted one at a time and in order (E3),
-/// and only with their whole amount in escrow (E13); otherwise the submission is refused (exit code 1).
+/// Silence releases the milestone's escrow to the freelancer (E4). Freelancers submit milestones one at a time and in order
+/// (E3), and only with the whole amount in escrow (E13); otherwise Recourse refuses the submission (exit code 1).
 ///
 /// Example:
 /// `recourse submit --contract-file c.json --milestone m-1 --ordinal 1 --name Sketches --amount 300.00 --note "Both drafts"`

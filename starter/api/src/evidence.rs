@@ -69,7 +69,7 @@ pub fn schemas(schemas: &mut Schemas) {
     schemas.page::<Evidence>("EvidencePage");
 }
 
-/// Uploads a file. Its type is told by its content and must fit its name and the case's policy.
+/// Uploads a file. Its content determines its type, which must fit its name and the case's policy.
 ///
 /// The same content again is the same file, so that an upload that broke off is just repeated.
 #[utoipa::path(

@@ -266,7 +266,7 @@ mod tests {
         }
         assert_eq!(limits.strangers.limiter.len(), 10);
         assert_eq!(limits.let_in(&stranger(20_000)).unwrap_err().status, 429, "they share one count");
-        assert!(limits.let_in(&stranger(0)).is_ok(), "who was there first has their own");
+        assert!(limits.let_in(&stranger(0)).is_ok(), "an earlier sender keeps its own count");
         assert!(limits.let_in(&party("a")).is_ok());
         assert_eq!(limits.known.limiter.len(), 1);
     }

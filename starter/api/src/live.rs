@@ -234,7 +234,7 @@ mod tests {
     #[tokio::test]
     async fn viewers_get_every_change_and_then_the_end() {
         let Looked { case, mut told, looks, time_is_up: _time, .. } = looked(NEVER);
-        assert_eq!(told.next().now_or_never(), None, "nothing is known yet");
+        assert_eq!(told.next().now_or_never(), None, "there is no status yet");
         for stage in [Stage::AwaitingClient, Stage::Closed] {
             case.send_replace(Some(status(stage)));
             assert_eq!(told.next().await, Some(LiveEvent::Status(status(stage))));
@@ -242,7 +242,7 @@ mod tests {
         drop(case);
         assert_eq!((told.next().await, told.next().await), (Some(LiveEvent::Over), None));
         drop(told);
-        assert!(looks.open().of.is_empty(), "the look counts no more");
+        assert!(looks.open().of.is_empty(), "the look no longer counts");
     }
 
     /// A viewer gets nothing after the token's time, after the session's end, or once the token is no longer valid.
@@ -264,11 +264,11 @@ mod tests {
         let Looked { case, mut told, is_believed, time_is_up: _time, .. } = looked(NEVER);
         is_believed.store(false, Ordering::Relaxed);
         case.send_replace(Some(status(Stage::Closed)));
-        assert_eq!(told.next().await, None, "the token is not believed any more");
+        assert_eq!(told.next().await, None, "the token is no longer valid");
 
         let Looked { case: _quiet, mut told, is_believed, time_is_up: _time, .. } = looked(Duration::from_millis(1));
         is_believed.store(false, Ordering::Relaxed);
-        assert_eq!(told.next().await, None, "also while nothing happens");
+        assert_eq!(told.next().await, None, "also without any change");
     }
 
     #[test]

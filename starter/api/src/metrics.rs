@@ -43,12 +43,12 @@ impl Default for Metrics {
     fn default() -> Self {
         let registry = Registry::new();
         let commands = Opts::new("recourse_commands_total", "Commands by what they came to.");
-        let commands = IntCounterVec::new(commands, &["command", "result"]).expect("a counter that can be made");
+        let commands = IntCounterVec::new(commands, &["command", "result"]).expect("a valid counter");
         let requests = HistogramOpts::new("recourse_http_request_duration_seconds", "Requests by route and answer.")
             .buckets(REQUEST_SECONDS.to_vec());
-        let requests = HistogramVec::new(requests, &["route", "method", "status"]).expect("buckets that ascend");
-        registry.register(Box::new(commands.clone())).expect("the first of its name");
-        registry.register(Box::new(requests.clone())).expect("the first of its name");
+        let requests = HistogramVec::new(requests, &["route", "method", "status"]).expect("ascending buckets");
+        registry.register(Box::new(commands.clone())).expect("a unique name");
+        registry.register(Box::new(requests.clone())).expect("a unique name");
         Self(Arc::new(Inner { registry, commands, requests }))
     }
 }
@@ -75,7 +75,7 @@ impl Metrics {
     /// Adds the age of the issuer's keys.
     pub(super) fn watch(&self, keys: Keys) {
         if keys.state().is_some() {
-            self.0.registry.register(Box::new(KeyMetrics::new(keys))).expect("watched once");
+            self.0.registry.register(Box::new(KeyMetrics::new(keys))).expect("registered once");
         }
     }
 
@@ -107,7 +107,7 @@ struct KeyMetrics {
 
 impl KeyMetrics {
     fn new(keys: Keys) -> Self {
-        let gauge = |name, help| Gauge::new(name, help).expect("a gauge that can be made");
+        let gauge = |name, help| Gauge::new(name, help).expect("a valid gauge");
         let age = gauge("recourse_issuer_keys_age_seconds", "How old the token issuer's keys are.");
         let failed =
             gauge("recourse_issuer_keys_failed", "How often in a row the token issuer's keys could not be had.");

@@ -204,15 +204,15 @@ mod tests {
         };
         assert!(goes_on(&child("two"), Some(&run(Running, "two", "two"))));
         assert!(goes_on(&child("two"), Some(&run(Running, "two", "three"))), "in its next run");
-        assert!(goes_on(&child("two"), Some(&run(Running, "", "two"))), "of a server that does not say");
-        assert!(!goes_on(&child(""), None), "it is not started");
+        assert!(goes_on(&child("two"), Some(&run(Running, "", "two"))), "a server that does not report the first run");
+        assert!(!goes_on(&child(""), None), "it has not started");
         assert!(
             !goes_on(&child(""), Some(&run(Completed, "one", "one"))),
             "it is not started, and there was one before"
         );
-        assert!(!goes_on(&child("two"), Some(&run(Completed, "two", "two"))), "the case is about to hear of it");
+        assert!(!goes_on(&child("two"), Some(&run(Completed, "two", "two"))), "the case is about to learn of it");
         assert!(!goes_on(&child("two"), Some(&run(Terminated, "two", "three"))));
-        assert!(!goes_on(&child("two"), Some(&run(Running, "four", "four"))), "the case is about to hear of it");
+        assert!(!goes_on(&child("two"), Some(&run(Running, "four", "four"))), "the case is about to learn of it");
     }
 
     #[test]

@@ -52,10 +52,10 @@ fn a_case_waiting_for_its_order_differs_from_a_missing_worker() {
         assert!(error.hint().is_some_and(|hint| hint.contains("try again in a moment")));
     }
     assert_eq!(busy(case, &DescribeWorkflowExecutionResponse::default()), None);
-    assert_eq!(busy(case, &described(ordered(Scheduled, 1, None))), None, "nobody took it on");
+    assert_eq!(busy(case, &described(ordered(Scheduled, 1, None))), None, "no worker has begun it");
     let waiting = DescribeWorkflowExecutionResponse {
         pending_workflow_task: Some(PendingWorkflowTaskInfo::default()),
         ..described(ordered(Started, 1, None))
     };
-    assert_eq!(busy(case, &waiting), None, "nobody takes the workflow's own task");
+    assert_eq!(busy(case, &waiting), None, "no worker takes the workflow's own task");
 }

@@ -259,11 +259,11 @@ mod tests {
         let plan = |target, timer| looked(5, target, timer);
         assert_eq!(plan(90_000, None), (89_000, 0));
         assert_eq!(plan(90_000, Some(90_251)), (89_000, 0), "long after");
-        assert_eq!(plan(90_000, Some(90_100)), (88_850, 150), "a moment after");
+        assert_eq!(plan(90_000, Some(90_100)), (88_850, 150), "shortly after");
         assert_eq!(plan(90_000, Some(90_000)), (88_750, 250), "just then");
         assert_eq!(plan(90_000, Some(60_000)), (58_750, 250), "on the way");
         assert_eq!(plan(90_000, Some(1_100)), (0, 100), "at once");
-        assert_eq!(plan(90_000, Some(900)), (0, 0), "due and not told yet");
+        assert_eq!(plan(90_000, Some(900)), (0, 0), "due, but the case does not know yet");
         // A server that is slow to answer is also slow to handle the request.
         assert_eq!(looked(300, 90_000, Some(60_000)), (57_800, 1_200));
         assert_eq!(looked(300, 90_000, Some(91_000)), (88_800, 200));
@@ -279,9 +279,9 @@ mod tests {
             (leg.skip.as_millis(), leg.wait.as_millis())
         };
         assert_eq!(after(89_000, 40, 5), (88_960, 20));
-        assert_eq!(after(90, 40, 5), (0, 70), "what a slow answer left of the way");
+        assert_eq!(after(90, 40, 5), (0, 70), "the rest of the way after a slow answer");
         assert_eq!(after(30, 40, 5), (0, 20), "it is over");
         assert_eq!(after(1_000, 0, 5), (1_000, 20));
-        assert_eq!(after(1_500, 0, 400), (0, 1_520), "a server that is slow to answer is slow to be told");
+        assert_eq!(after(1_500, 0, 400), (0, 1_520), "a server that is slow to answer is also slow to handle it");
     }
 }

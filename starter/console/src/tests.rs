@@ -292,7 +292,7 @@ fn forms_pass_what_the_page_showed_to_the_command() {
         |submission: &str| typed(&[("stage", "awaiting_client"), ("named", "20000"), ("submission", submission)]);
     assert_eq!(json!(guard::seen(&status, &approve, &form("2"))), json!({"submission": 2}));
     assert_eq!(guard::moved_on(&status, &approve, &form("2")), None);
-    assert!(guard::moved_on(&status, &approve, &form("1")).is_some(), "it was submitted again since");
+    assert!(guard::moved_on(&status, &approve, &form("1")).is_some(), "the freelancer has submitted it again");
 }
 
 #[test]

@@ -158,7 +158,7 @@ mod tests {
         }})
     }
 
-    /// P1, P3: such a case holds nothing. It shows what the client asks back, and until when somebody can ask a mediator.
+    /// P1, P3: such a case holds nothing. It shows what the client asks back, and until when the client can ask a mediator.
     #[test]
     fn a_request_for_a_payment_shows_the_rest_and_the_opinion() {
         let case = "payment-refund:milestone-review:c-1:m-1/release";

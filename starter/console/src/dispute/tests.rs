@@ -51,7 +51,7 @@ fn money_in_no_case_can_be_disputed_by_its_purpose() {
     assert_eq!(subjects(&nobody), [&own[..], &["refund_request - 357"]].concat());
     let hold = json!({"case_ref": "x", "case": "dispute:c-1:m-9", "amount": 1, "opened_at": "2026-11-26T10:00:00Z"});
     let hold: OpenHold = serde_json::from_value(hold).unwrap();
-    assert_eq!(subjects(&seen(&free, vec![hold])), own, "what another case holds is disputed there");
+    assert_eq!(subjects(&seen(&free, vec![hold])), own, "money that another case holds is disputed there");
     assert!(subjects(&seen(&[], Vec::new())).is_empty());
     assert_eq!(offer(&seen(&[], Vec::new())).into_string(), "");
     let fresh = ContractView { grounds: Grounded::default(), ..seen(&free, Vec::new()) };
