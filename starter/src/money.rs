@@ -28,7 +28,7 @@ const POLL: Duration = Duration::from_millis(50);
 /// The exit code of an accepted command whose money a worker tries again.
 pub const RETRIED: u8 = 4;
 
-/// A case with its money, once a new order has moved, or after [`PATIENCE`].
+/// A case with its money, once a new order has moved, or after 4 s.
 pub async fn settled(client: &Client, database: &DatabaseArg, status: Status) -> Result<Answer, Failure> {
     let orders = waiting(format!("the money of {}", status.case), moved(client, &status.case)).await?;
     with_money(client, database, status, &orders).await
@@ -40,7 +40,7 @@ pub async fn shown(client: &Client, database: &DatabaseArg, status: Status) -> R
     with_money(client, database, status, &orders).await
 }
 
-/// The orders of money of a case that have not moved after [`PATIENCE`].
+/// The orders of money of a case that have not moved after 4 s.
 pub async fn moved(client: &Client, case: &str) -> Result<Vec<Order>, ClientError> {
     let started = Instant::now();
     loop {

@@ -360,7 +360,7 @@ impl Front {
     /// How a case has ended, if it ends within a few seconds.
     ///
     /// # Errors
-    /// If nobody can ask the case, or an operator stopped it.
+    /// If the case does not answer, or somebody stopped it.
     pub async fn outcome_soon(&self, started: &Started) -> Result<Option<Outcome>, Problem> {
         match tokio::time::timeout(self.parts().patience, self.client().result_of(started)).await {
             Ok(outcome) => Ok(Some(outcome?)),
