@@ -55,7 +55,7 @@ pub struct List {
     /// repeated.
     #[arg(long, value_name = "KIND")]
     kind: Vec<String>,
-    /// At most so many.
+    /// How many at most.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     /// The next page: `next` of the JSON document before.

@@ -98,7 +98,7 @@ pub struct End {
     database: DatabaseArg,
 }
 
-/// Start a dispute by itself: the freelancer claims money in escrow.
+/// Start a dispute without another case before it: the freelancer claims money in escrow.
 ///
 /// A refund request or review starts its dispute by itself if the freelancer disputes it with `recourse act`; this is for a
 /// dispute without such a case before it. The client has 5 days to accept or reject the claim, and silence releases the claimed

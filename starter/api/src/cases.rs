@@ -35,7 +35,7 @@ use super::{
 pub struct CaseFilter {
     /// Only of this kind: `refund_request`, `dispute`, `milestone_review`, `payment_refund`, `escrow_deposit`.
     kind: Option<String>,
-    /// Only of this contract. A party who is not the platform's staff has to name one of theirs, or gets all of theirs.
+    /// Only of this contract. Without it, of all contracts. A party gets only their own cases.
     contract: Option<String>,
     /// Only in this stage, by its name in a status.
     stage: Option<String>,

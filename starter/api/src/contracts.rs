@@ -75,7 +75,7 @@ pub struct NewEnd {
     pub policy: Option<Policy>,
 }
 
-/// Dispute a milestone's money by itself (D1).
+/// Dispute a milestone's money without another case before it (D1).
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct NewDispute {
     /// What it is about.
@@ -312,7 +312,7 @@ impl Front {
         self.start(who, RefundRequestStart { contract, pay_now, reason, policy }).await
     }
 
-    /// Files a dispute by itself for a contract's freelancer, or for the platform's backend.
+    /// Files a dispute without another case before it, for a contract's freelancer or the platform's backend.
     ///
     /// # Errors
     /// 404 if it is not theirs, 403 if they may not file it, 422 for files that they have not uploaded.

@@ -71,7 +71,7 @@ pub fn schemas(schemas: &mut Schemas) {
 
 /// Uploads a file. Its content determines its type, which must fit its name and the case's policy.
 ///
-/// The same content again is the same file, so that an upload that broke off is just repeated.
+/// The same content is the same file, so a sender can simply repeat an upload that broke off.
 #[utoipa::path(
     post, path = "/v1/contracts/{contract}/evidence", tag = "evidence",
     params(InContract, Named),

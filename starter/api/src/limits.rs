@@ -40,7 +40,7 @@ pub enum Sender {
     Provider(Provider),
     /// A sender without a valid token or signature, by its place.
     Stranger(Place),
-    /// A sender that signs as a provider and is none, by its place.
+    /// A sender with a forged provider's signature, by its place.
     Forger(Place),
 }
 

@@ -83,7 +83,7 @@ pub enum ClientError {
     /// The server does not know the search attributes of cases.
     #[error("the Temporal server does not know the search attributes {}", names.join(", "))]
     SearchAttributesMissing {
-        /// Which.
+        /// The unknown attributes.
         names: Vec<&'static str>,
     },
     /// The case's workflow did not end by itself.

@@ -161,7 +161,7 @@ impl Money {
         Self { ledger_read: moved.is_some(), orders_read: true, retried, movements }
     }
 
-    /// Without what only operators see.
+    /// Removes the parts that only operators may see.
     #[must_use]
     pub fn for_others(mut self) -> Self {
         for retry in self.movements.iter_mut().filter_map(|movement| movement.retry.as_mut()) {

@@ -1,4 +1,4 @@
-//! The stage of a story: one contract, its parties, and their actions, told as they happen.
+//! The stage of a story: one contract, its parties, and a text about each action as it happens.
 
 use std::{fmt::Write as _, time::Duration};
 
