@@ -148,6 +148,11 @@ impl Client {
         };
         let listed = self.service().list_workflow_executions(request.into_request()).await;
         let mut runs = listed.map_err(|status| self.server_error(&status))?.into_inner().executions;
+        // Lists lag behind: a start that was refused a moment ago is still listed as open, and would hide the case before it.
+        for run in runs.iter_mut().filter(|run| run.status() == WorkflowExecutionStatus::Running) {
+            let run_id = run.execution.clone().unwrap_or_default().run_id;
+            *run = self.info(workflow_id, &run_id).await;
+        }
         runs.retain(|info| info.status() != WorkflowExecutionStatus::ContinuedAsNew && is_case(workflow_id, info));
         runs.sort_by_key(began);
         Ok(runs)
