@@ -11,7 +11,7 @@ export RECOURSE_DELIVERY := $(abspath .tools/delivery/bin)
 export RECOURSE_AXE := $(abspath .tools/axe/node_modules/axe-core/axe.min.js)
 
 .PHONY: demo dev test postgres new-runs forced-replay histories mutants chaos fuzz coverage bench browser compose supply-chain sbom lint fmt \
-	build clean help
+	build programs clean help
 
 # The tests whose cases go through many steps. The others are about one step, or stop workers by themselves.
 END_TO_END := outcomes:: milestones:: contract_end:: payments:: lateness:: edges:: survival:: mode::
@@ -32,10 +32,10 @@ SWAPPED := RECOURSE_TEST_WORKER=swapped
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(TEMPORAL) build ## Plays the main stories on a real server in seconds, and shows the money
+demo: $(TEMPORAL) programs ## Plays the main stories on a real server in seconds, and shows the money
 	@target/debug/recourse demo
 
-dev: $(TEMPORAL) build ## Server, Web UI and worker for playing by hand, until Ctrl-C
+dev: $(TEMPORAL) programs ## Server, Web UI and worker for playing by hand, until Ctrl-C
 	@target/debug/recourse dev
 
 # Three at once keep both cores busy; a fourth makes nothing faster, and patience shorter.
@@ -74,7 +74,11 @@ lint: ## Formatting and lints, as CI checks them
 fmt: ## Formats the code
 	cargo fmt --all
 
-# Programs and tests in one go: building them apart would build most dependencies twice, with other features.
+# Of the whole workspace, as the tests are built: by package, most dependencies would be built twice, with other features.
+programs: ## The two programs
+	@echo "building (a few minutes the first time)"
+	@cargo build --workspace --bins --locked --quiet
+
 build: ## The two programs, and the tests
 	@echo "building (a few minutes the first time)"
 	@cargo build --workspace --all-targets --locked --quiet
