@@ -80,6 +80,70 @@ fn a_refund_request_refuses_what_the_rules_do_not_allow() {
     });
 }
 
+/// What cannot be done in a dispute, after each step of its story.
+const NOT_IN_A_DISPUTE: [(&str, &[Attempt]); 5] = [
+    (
+        "2 client offer 100",
+        &[
+            ("freelancer", "accept claim", "NotAllowed"),
+            ("mediator", "accept claim", "NotAllowed"),
+            ("freelancer", "reject claim", "NotAllowed"),
+            ("client", "amend 100", "NotAllowed"),
+            ("client", "withdraw", "NotAllowed"),
+            ("freelancer", "amend 0", "Invalid"),
+            ("freelancer", "amend 20001", "Invalid"),
+            ("freelancer", "offer 20001", "Invalid"),
+            ("mediator", "offer 100", "NotAllowed"),
+            ("client", "accept offer 1", "NotAllowed"),
+            ("freelancer", "accept offer 7", "Invalid"),
+            ("freelancer", "retract 1", "NotAllowed"),
+            ("client", "accept resolution", "NotAllowed"),
+            ("mediator", "propose 100", "NotAllowed"),
+            ("mediator", "close", "NotAllowed"),
+            ("client", "demand", "NotAllowed"),
+            ("arbitrator", "award 100", "NotAllowed"),
+        ],
+    ),
+    (
+        "3 client reject claim",
+        &[
+            ("client", "reject claim", "AlreadyAnswered"),
+            ("client", "accept claim", "AlreadyAnswered"),
+            ("freelancer", "amend 100", "NotAllowed"),
+            ("freelancer", "withdraw", "NotAllowed"),
+            ("client", "propose 100", "NotAllowed"),
+            ("mediator", "propose 20001", "Invalid"),
+            ("freelancer", "close", "NotAllowed"),
+        ],
+    ),
+    (
+        "4 mediator propose 9000",
+        &[
+            ("mediator", "propose 100", "AlreadyAnswered"),
+            ("mediator", "accept resolution", "NotAllowed"),
+            ("freelancer", "demand", "NotAllowed"),
+        ],
+    ),
+    (
+        "4.5 client reject resolution",
+        &[
+            ("client", "accept resolution", "AlreadyAnswered"),
+            ("freelancer", "accept resolution", "NotAllowed"),
+            ("mediator", "demand", "NotAllowed"),
+            ("arbitrator", "award 100", "NotAllowed"),
+        ],
+    ),
+    (
+        "5 client demand; 5.5 freelancer demand",
+        &[
+            ("client", "award 100", "NotAllowed"),
+            ("operator", "award 100", "NotAllowed"),
+            ("operator", "extend 5", "NotAllowed"),
+            ("arbitrator", "award 20001", "Invalid"),
+        ],
+    ),
+];
+
 /// Each command of a dispute by the wrong party, in the wrong stage, and with bad fields, stage by stage.
 #[test]
 fn a_dispute_refuses_what_the_rules_do_not_allow() {
@@ -89,69 +153,7 @@ fn a_dispute_refuses_what_the_rules_do_not_allow() {
         story.deposit("d-1", 20_000, "card-1").await;
         story.end(0, Value::Null).await;
         story.play("1 freelancer claim 15000").await;
-        let stages: [(&str, &[Attempt]); 5] = [
-            (
-                "2 client offer 100",
-                &[
-                    ("freelancer", "accept claim", "NotAllowed"),
-                    ("mediator", "accept claim", "NotAllowed"),
-                    ("freelancer", "reject claim", "NotAllowed"),
-                    ("client", "amend 100", "NotAllowed"),
-                    ("client", "withdraw", "NotAllowed"),
-                    ("freelancer", "amend 0", "Invalid"),
-                    ("freelancer", "amend 20001", "Invalid"),
-                    ("freelancer", "offer 20001", "Invalid"),
-                    ("mediator", "offer 100", "NotAllowed"),
-                    ("client", "accept offer 1", "NotAllowed"),
-                    ("freelancer", "accept offer 7", "Invalid"),
-                    ("freelancer", "retract 1", "NotAllowed"),
-                    ("client", "accept resolution", "NotAllowed"),
-                    ("mediator", "propose 100", "NotAllowed"),
-                    ("mediator", "close", "NotAllowed"),
-                    ("client", "demand", "NotAllowed"),
-                    ("arbitrator", "award 100", "NotAllowed"),
-                ],
-            ),
-            (
-                "3 client reject claim",
-                &[
-                    ("client", "reject claim", "AlreadyAnswered"),
-                    ("client", "accept claim", "AlreadyAnswered"),
-                    ("freelancer", "amend 100", "NotAllowed"),
-                    ("freelancer", "withdraw", "NotAllowed"),
-                    ("client", "propose 100", "NotAllowed"),
-                    ("mediator", "propose 20001", "Invalid"),
-                    ("freelancer", "close", "NotAllowed"),
-                ],
-            ),
-            (
-                "4 mediator propose 9000",
-                &[
-                    ("mediator", "propose 100", "AlreadyAnswered"),
-                    ("mediator", "accept resolution", "NotAllowed"),
-                    ("freelancer", "demand", "NotAllowed"),
-                ],
-            ),
-            (
-                "4.5 client reject resolution",
-                &[
-                    ("client", "accept resolution", "AlreadyAnswered"),
-                    ("freelancer", "accept resolution", "NotAllowed"),
-                    ("mediator", "demand", "NotAllowed"),
-                    ("arbitrator", "award 100", "NotAllowed"),
-                ],
-            ),
-            (
-                "5 client demand; 5.5 freelancer demand",
-                &[
-                    ("client", "award 100", "NotAllowed"),
-                    ("operator", "award 100", "NotAllowed"),
-                    ("operator", "extend 5", "NotAllowed"),
-                    ("arbitrator", "award 20001", "Invalid"),
-                ],
-            ),
-        ];
-        for (reach, commands) in stages {
+        for (reach, commands) in NOT_IN_A_DISPUTE {
             story.play(reach).await;
             story.wait(story.case(), |status| reach.len() < 30 || status.stage == Stage::InArbitration).await;
             for (who, words, kind) in commands {
@@ -375,6 +377,69 @@ fn all_allowed_commands_fit_into_one_task() {
     });
 }
 
+/// A start that a rule forbids: of which workflow, its content, by which rule, and a word of the reason.
+type Forbidden = (&'static str, Value, &'static str, &'static str);
+
+fn forbidden_starts(story: &Story<'_>) -> [Forbidden; 14] {
+    let contract = |field: &str, value: Value| {
+        let mut contract = story.contract.clone();
+        contract[field] = value;
+        contract
+    };
+    [
+        ("RefundRequest", json!({"contract": contract("kind", json!("hourly")), "pay_now": 0}), "E1", "hourly"),
+        ("RefundRequest", json!({"contract": story.contract, "pay_now": 30_001}), "R2", "300.00 USD held"),
+        ("RefundRequest", json!({"contract": story.contract, "pay_now": -1}), "R1", "pay_now"),
+        ("RefundRequest", json!({"contract": story.contract}), "R1", "pay_now"),
+        (
+            "RefundRequest",
+            json!({"contract": contract("currency", json!("DOLLAR")), "pay_now": 0}),
+            "R1",
+            "contract.currency",
+        ),
+        (
+            "RefundRequest",
+            json!({"contract": story.contract, "pay_now": 0, "policy": {"refund_response": {"days": 0, "unit": "calendar"}}}),
+            "T3",
+            "refund_response",
+        ),
+        (
+            "RefundRequest",
+            json!({"contract": story.contract, "pay_now": 0, "policy": {"refund_response": {"days": 1, "unit": "weeks"}}}),
+            "R1",
+            "policy.refund_response",
+        ),
+        ("RefundRequest", json!("not an object"), "R1", "expected"),
+        (
+            "Dispute",
+            json!({"contract": story.contract, "grounds": "refund_request", "claim": {"amount": 30_001, "reason": "other", "details": "x"}}),
+            "D1",
+            "has not ended",
+        ),
+        (
+            "Dispute",
+            json!({"contract": story.contract, "grounds": "boredom", "claim": {"amount": 1, "reason": "other", "details": "x"}}),
+            "D1",
+            "grounds",
+        ),
+        (
+            "EscrowDeposit",
+            json!({"contract": story.contract, "deposit": "d-9", "amount": 0, "source": {"id": "card-1", "verified": true}}),
+            "E2",
+            "more than 0",
+        ),
+        (
+            "EscrowDeposit",
+            json!({"contract": story.contract, "deposit": "d-9", "amount": 1, "source": {"id": "card-1", "verified": false}}),
+            "E2",
+            "not verified",
+        ),
+        // No start can begin a case in the middle: only a run hands this on to the next.
+        ("RefundRequest", json!({"case": {"stage": "Settling"}, "case_ref": story.dispute}), "R1", "contract"),
+        ("Dispute", json!({"case": {"stage": "Settling"}, "case_ref": story.refund_request}), "D1", "contract"),
+    ]
+}
+
 /// A start that does not parse, or that a rule forbids, has the outcome "refused" and moves nothing.
 #[test]
 fn a_forbidden_start_is_refused_with_the_rule() {
@@ -382,64 +447,7 @@ fn a_forbidden_start_is_refused_with_the_rule() {
         let world = World::shared().await;
         let story = Story::new(world, "forbidden");
         story.deposit("d-1", 30_000, "card-1").await;
-        let contract = |field: &str, value: Value| {
-            let mut contract = story.contract.clone();
-            contract[field] = value;
-            contract
-        };
-        let starts = [
-            ("RefundRequest", json!({"contract": contract("kind", json!("hourly")), "pay_now": 0}), "E1", "hourly"),
-            ("RefundRequest", json!({"contract": story.contract, "pay_now": 30_001}), "R2", "300.00 USD held"),
-            ("RefundRequest", json!({"contract": story.contract, "pay_now": -1}), "R1", "pay_now"),
-            ("RefundRequest", json!({"contract": story.contract}), "R1", "pay_now"),
-            (
-                "RefundRequest",
-                json!({"contract": contract("currency", json!("DOLLAR")), "pay_now": 0}),
-                "R1",
-                "contract.currency",
-            ),
-            (
-                "RefundRequest",
-                json!({"contract": story.contract, "pay_now": 0, "policy": {"refund_response": {"days": 0, "unit": "calendar"}}}),
-                "T3",
-                "refund_response",
-            ),
-            (
-                "RefundRequest",
-                json!({"contract": story.contract, "pay_now": 0, "policy": {"refund_response": {"days": 1, "unit": "weeks"}}}),
-                "R1",
-                "policy.refund_response",
-            ),
-            ("RefundRequest", json!("not an object"), "R1", "expected"),
-            (
-                "Dispute",
-                json!({"contract": story.contract, "grounds": "refund_request", "claim": {"amount": 30_001, "reason": "other", "details": "x"}}),
-                "D1",
-                "has not ended",
-            ),
-            (
-                "Dispute",
-                json!({"contract": story.contract, "grounds": "boredom", "claim": {"amount": 1, "reason": "other", "details": "x"}}),
-                "D1",
-                "grounds",
-            ),
-            (
-                "EscrowDeposit",
-                json!({"contract": story.contract, "deposit": "d-9", "amount": 0, "source": {"id": "card-1", "verified": true}}),
-                "E2",
-                "more than 0",
-            ),
-            (
-                "EscrowDeposit",
-                json!({"contract": story.contract, "deposit": "d-9", "amount": 1, "source": {"id": "card-1", "verified": false}}),
-                "E2",
-                "not verified",
-            ),
-            // No start can begin a case in the middle: only a run hands this on to the next.
-            ("RefundRequest", json!({"case": {"stage": "Settling"}, "case_ref": story.dispute}), "R1", "contract"),
-            ("Dispute", json!({"case": {"stage": "Settling"}, "case_ref": story.refund_request}), "D1", "contract"),
-        ];
-        for (index, (kind, start, rule, word)) in starts.into_iter().enumerate() {
+        for (index, (kind, start, rule, word)) in forbidden_starts(&story).into_iter().enumerate() {
             // Its own id, which a refused start leaves free.
             let id = match kind {
                 "EscrowDeposit" => format!("escrow-deposit:{}:d-9", story.id()),
