@@ -3,13 +3,13 @@
 //! functions as the workflows.
 //!
 //! - **Always**: nothing is paid twice, and the paid and held money equals the deposits; escrow goes back to the client only as
-//! E10 says; an answer, a paid demand and an outcome never change; a refused command changes nothing; a case never takes a late
-//! command, and never refuses a timely one as late, unless it has decided; a repeated command acts once.
+//!   E10 says; an answer, a paid demand and an outcome never change; a refused command changes nothing; a case never takes a late
+//!   command, and never refuses a timely one as late, unless it has decided; a repeated command acts once.
 //! - **Sometimes**: each way that can decide such a case does so.
 //! - **In the end**: from every state, a case closes if everybody is silent. The checker's own `eventually` misses paths that
-//! end in a circle, or in a state that another path reached; so this is an `always` that makes everybody silent from the
-//! present state, which is exact. By rule two waits have no end, and the law names them: for an award (A4), and for a milestone
-//! with requested changes (E8).
+//!   end in a circle, or in a state that another path reached; so this is an `always` that makes everybody silent from the
+//!   present state, which is exact. By rule two waits have no end, and the law names them: for an award (A4), and for a milestone
+//!   with requested changes (E8).
 //!
 //! Bounds. Amounts are nothing, a part, all, and too much of 3 minor units in two deposits. Time moves to the instants that can
 //! make a difference: a second before each deadline or alarm, that instant, and an hour after the deadline, when every worker
