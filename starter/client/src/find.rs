@@ -151,7 +151,12 @@ impl Client {
         // Lists lag behind: a start that was refused a moment ago is still listed as open, and would hide the case before it.
         for run in runs.iter_mut().filter(|run| run.status() == WorkflowExecutionStatus::Running) {
             let run_id = run.execution.clone().unwrap_or_default().run_id;
-            *run = self.info(workflow_id, &run_id).await;
+            *run = match self.describe_run(workflow_id, workflow_id, &run_id).await {
+                Ok(described) => described.workflow_execution_info.unwrap_or_default(),
+                // The server has deleted it, and lists it still: it has no type, and so is no case.
+                Err(ClientError::NotFound { .. }) => WorkflowExecutionInfo::default(),
+                Err(error) => return Err(error),
+            };
         }
         runs.retain(|info| info.status() != WorkflowExecutionStatus::ContinuedAsNew && is_case(workflow_id, info));
         runs.sort_by_key(began);
